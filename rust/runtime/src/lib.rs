@@ -1,0 +1,1 @@
+//! The only sockets, threads and clock of the media server.

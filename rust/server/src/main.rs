@@ -1,0 +1,2 @@
+//! The media server program.
+fn main() {}
