@@ -1,0 +1,58 @@
+# Longline. `make demo` and `make test` set everything up themselves.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+VENV := .venv/bin
+# Two cores and a noisy neighbour are what the tests are made for.
+CARGO_TEST := cargo test --workspace --locked
+PYTEST := $(VENV)/python -m pytest
+
+.PHONY: help setup setup-test demo test test-rust test-unit e2e check format bench docs clean
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
+
+setup:  ## everything that `longline serve` needs, in .venv (does only what is missing)
+	@scripts/setup.sh
+
+setup-test:
+	@scripts/setup.sh --test
+
+demo:  ## a phone calls in, an application answers and talks back: what happened, as a timeline (JSON=1: as JSON)
+	@start=$$SECONDS; scripts/setup.sh && $(VENV)/longline demo $(if $(JSON),--json) && \
+	  $(if $(JSON),true,printf 'make demo took %d s\n' $$((SECONDS - start)))
+
+test: setup-test  ## every test: Rust, Python units, conformance, and calls with real phones
+	@start=$$SECONDS; \
+	  $(MAKE) --no-print-directory test-rust test-unit e2e && printf 'make test took %d s\n' $$((SECONDS - start))
+
+test-rust:
+	@$(CARGO_TEST)
+
+test-unit:
+	@$(PYTEST) -q tests/unit tests/conformance
+
+e2e: setup-test  ## calls with baresip, SIPp and the vendor's SDK
+	@$(PYTEST) -q tests/e2e
+
+check: setup  ## formatting, lints, types and import contracts, in both languages
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/lint-imports --no-cache
+	$(VENV)/python -m scripts.docs --check
+
+format:  ## format both languages
+	cargo fmt --all
+	$(VENV)/ruff format .
+	$(VENV)/ruff check --fix-only .
+
+bench: setup  ## round trip and cost per call at 1 and at 100 calls; results in bench/results
+	@$(VENV)/python -m bench.load
+
+docs: setup  ## the reference pages that are made from the code
+	$(VENV)/python -m scripts.docs
+
+clean:  ## remove everything that was built
+	rm -rf target .venv .setup dist demo-output

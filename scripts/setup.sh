@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Sets up a working tree: system tools, the virtual environment, the media server. Does only what is missing.
+#   scripts/setup.sh          what `longline serve` and `make demo` need
+#   scripts/setup.sh --test   and the peers that the tests call (baresip, SIPp)
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+say() { printf '\033[2m· %s\033[0m\n' "$*"; }
+die() { printf 'setup: %s\n' "$*" >&2; exit 1; }
+
+# install_packages PACKAGE…: by apt-get where that is possible, else a sentence that says what to install.
+install_packages() {
+    local sudo=""
+    [ "$(id -u)" = 0 ] || sudo="sudo -n"
+    command -v apt-get >/dev/null || die "needs $* and this system has no apt-get: install them with its own package manager, then run this again"
+    if [ -n "$sudo" ] && ! $sudo true 2>/dev/null; then
+        die "needs $*: run 'sudo apt-get install $*', then run this again"
+    fi
+    say "installing $*"
+    local log
+    log=$(mktemp)
+    # An old package list is tried first: refreshing it takes longer than installing.
+    if ! DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y --no-install-recommends "$@" >"$log" 2>&1; then
+        $sudo apt-get update >"$log" 2>&1 && DEBIAN_FRONTEND=noninteractive $sudo apt-get install -y --no-install-recommends "$@" >>"$log" 2>&1 ||
+            { tail -n 5 "$log" >&2; die "apt-get could not install $* (whole log: $log)"; }
+    fi
+    rm -f "$log"
+}
+
+# need COMMAND PACKAGE…: the packages are installed when the command is missing.
+need() {
+    local command=$1; shift
+    command -v "$command" >/dev/null || install_packages "$@"
+}
+
+find_python() {
+    local candidate
+    for candidate in python3 python3.13 python3.12 python3.11; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+}
+
+# fresh STAMP FILE…: true when nothing among the files is newer than the stamp.
+fresh() {
+    local stamp=$1; shift
+    [ -e "$stamp" ] && [ -z "$(find "$@" -newer "$stamp" -type f -print -quit)" ]
+}
+
+need cc build-essential
+[ -n "$(find_python)" ] || install_packages python3 python3-venv
+python=$(find_python)
+[ -n "$python" ] || die "needs Python 3.11 or newer; this system has $(python3 --version 2>&1)"
+command -v cargo >/dev/null || die "needs Rust 1.88 or newer (cargo): install it with rustup, then run this again"
+rust_minor=$(cargo --version | sed -E 's/cargo 1\.([0-9]+).*/\1/')
+[ "$rust_minor" -ge 88 ] || die "needs Rust 1.88 or newer; this system has $(cargo --version): run 'rustup update'"
+
+mkdir -p .setup
+if [ ! -x .venv/bin/python ]; then
+    say "creating .venv with $("$python" --version)"
+    "$python" -m venv .venv 2>/dev/null || { rm -rf .venv; install_packages python3-venv; "$python" -m venv .venv; }
+fi
+if ! fresh .setup/requirements requirements.lock; then
+    say "installing the locked Python packages"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+    touch .setup/requirements
+fi
+if ! fresh .setup/build pyproject.toml Cargo.toml Cargo.lock rust python/longline.data; then
+    say "building the media server (a first build takes about a minute)"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . \
+        --config-settings=build-args=--locked
+    touch .setup/build
+fi
+
+if [ "${1:-}" = --test ]; then
+    need baresip baresip-core
+    need sipp sip-tester
+fi
