@@ -39,7 +39,7 @@ class Turns:
 def speech(name: str) -> bytes:
     """The samples of a prompt: 16-bit, 8 kHz, mono."""
     with wave.open(str(AUDIO / name)) as prompt:
-        return prompt.readframes(prompt.getnframes())
+        return bytes(prompt.readframes(prompt.getnframes()))
 
 
 async def call(socket: ServerConnection) -> None:
