@@ -1,0 +1,272 @@
+"""The configuration: a TOML file, then environment variables over it, checked as a whole.
+
+Every setting is also `LONGLINE_` and its name in upper case; a setting inside a table is joined by two underscores
+(`LONGLINE_INBOUND__FLOW_URL`, `LONGLINE_TRUNKS__CARRIER__URI`; a trunk's name is then lower case). A wrong setting is a
+ConfigError that gives its path and what is allowed; an unknown one also names the nearest that exists.
+`Config(...)` itself reads neither file nor environment. Leaves out: secrets from files and reloading.
+"""
+
+import ipaddress
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from longline.base.config_source import explain, merge, read_environment
+from longline.base.errors import ConfigError
+
+WebhookVersion = Literal["2025-08-01", "2026-06-01"]
+
+
+def host_port(text: str) -> tuple[str, int]:
+    """Split "host:port" or "[v6]:port". Raises ValueError."""
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(\d{1,5})", text)
+    if match is None or int(match[2]) > 65535:
+        raise ValueError("must be host:port, such as 127.0.0.1:5060")
+    return match[1].strip("[]"), int(match[2])
+
+
+def _listen(text: str) -> str:
+    host_port(text)
+    return text
+
+
+def _advertise(text: str) -> str:
+    if re.fullmatch(r"[^\s:\[\]]+|\[[0-9A-Fa-f:.]+\]", text) is None:
+        host_port(text)
+    return text
+
+
+def _address(text: str) -> str:
+    try:
+        address = ipaddress.ip_address(text)
+    except ValueError:
+        raise ValueError("must be an IP address, such as 192.0.2.10") from None
+    return str(address)
+
+
+def _port_range(text: str) -> str:
+    match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
+    if match is None or not 1024 <= int(match[1]) < int(match[2]) <= 65535:
+        raise ValueError("must be LOW-HIGH with 1024 <= LOW < HIGH <= 65535, such as 20000-29999")
+    return text
+
+
+def _http_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an http:// or https:// URL")
+    return text
+
+
+def _ws_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("ws", "wss") or not parts.hostname:
+        raise ValueError("must be a ws:// or wss:// URL")
+    return text
+
+
+def _sip_uri(text: str) -> str:
+    if re.fullmatch(r"sips?:[^\s<>]+", text) is None:
+        raise ValueError("must be a SIP URI, such as sip:sip.example.com;transport=udp")
+    return text
+
+
+def _chunk_size(value: int) -> int:
+    if value % 20:
+        raise ValueError("must be a multiple of 20 ms")
+    return value
+
+
+def _data_dir(path: Path) -> Path:
+    return path.expanduser()
+
+
+def _default_data_dir() -> Path:
+    base = os.environ.get("XDG_DATA_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path("~/.local/share").expanduser()) / "longline"
+
+
+Listen = Annotated[str, AfterValidator(_listen)]
+HttpUrl = Annotated[str, Field(max_length=2083), AfterValidator(_http_url)]
+WsUrl = Annotated[str, Field(max_length=2083), AfterValidator(_ws_url)]
+ChunkSize = Annotated[int, Field(ge=20, le=2000), AfterValidator(_chunk_size)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+class InboundStream(_Section):
+    """An inbound call is joined to this WebSocket at once, without a flow request."""
+
+    ws_url: WsUrl = Field(description="Where the call's audio goes.")
+    chunk_size: ChunkSize = Field(default=400, description="Milliseconds of audio per message, a multiple of 20.")
+    sample_rate: Literal["8k", "16k"] = Field(
+        default="8k", description="Sample rate of the audio sent to the application."
+    )
+    dialect: Literal["teler"] = Field(default="teler", description="The message format on the WebSocket.")
+
+
+class Inbound(_Section):
+    """What is done with a call that comes in: either a flow URL is asked, or a stream is opened."""
+
+    flow_url: HttpUrl | None = Field(default=None, description="Asked for the call flow of each inbound call.")
+    webhook_url: HttpUrl | None = Field(default=None, description="Told the status of each inbound call.")
+    stream: InboundStream | None = Field(default=None, description="A static flow: stream to this WebSocket.")
+
+    @model_validator(mode="after")
+    def _one_flow(self) -> Self:
+        if self.flow_url and self.stream:
+            raise ValueError("give flow_url or stream, not both")
+        return self
+
+
+class Trunk(_Section):
+    """A way to the telephone network."""
+
+    uri: Annotated[str, AfterValidator(_sip_uri)] = Field(description="Where INVITEs are sent.")
+    username: str | None = Field(default=None, description="For digest authentication.")
+    password: str | None = Field(default=None, repr=False, description="For digest authentication.")
+    from_host: str | None = Field(default=None, description="Host of the From URI; our own address if not given.")
+
+    @model_validator(mode="after")
+    def _whole_credential(self) -> Self:
+        if (self.username is None) != (self.password is None):
+            raise ValueError("username and password are given together or not at all")
+        return self
+
+
+class Config(_Section):
+    """Every setting of a node. See `settings_table` for the printed form."""
+
+    http_listen: Listen = Field(default="127.0.0.1:8080", description="Address of the REST API.")
+    public_url: HttpUrl | None = Field(
+        default=None,
+        description="How clients reach the REST API, if not as their request says; used in recording links.",
+    )
+    sip_listen: Listen = Field(default="127.0.0.1:5060", description="Address of SIP, for both UDP and TCP.")
+    sip_advertise: Annotated[str, AfterValidator(_advertise)] | None = Field(
+        default=None, description="host or host:port that peers are told, when it differs from sip_listen."
+    )
+    rtp_address: Annotated[str, AfterValidator(_address)] | None = Field(
+        default=None, description="IP address of RTP, bound and told to peers; the host of sip_listen if not given."
+    )
+    rtp_ports: Annotated[str, AfterValidator(_port_range)] = Field(
+        default="20000-29999", description="UDP ports of RTP."
+    )
+    api_key: str | None = Field(default=None, min_length=8, max_length=255, repr=False,
+        description="An API key; if not given, one is generated at first start and printed once.",
+    )  # fmt: skip
+    data_dir: Annotated[Path, AfterValidator(_data_dir)] = Field(
+        default_factory=_default_data_dir, description="Database, recordings and the server's own secret."
+    )
+    database_url: str | None = Field(
+        default=None, repr=False, description="SQLAlchemy async URL; a SQLite file in data_dir if not given."
+    )
+    media_workers: int = Field(default=0, ge=0, le=256, description="Threads of the media server; 0 is one per core.")
+    ca_files: list[Path] = Field(
+        default_factory=list,
+        max_length=64,
+        description="PEM files of further authorities to trust, beside the system's.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least level that is logged."
+    )
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="auto: console on a terminal, else json."
+    )
+    log_pii: bool = Field(default=False, description="Log phone numbers, digits, transcripts and credentials unmasked.")
+    ring_timeout_s: float = Field(default=60.0, gt=0, le=600, description="How long an outbound call may ring.")
+    flow_timeout_s: float = Field(default=5.0, gt=0, le=60, description="How long a flow URL may take to answer.")
+    max_calls: int = Field(default=1000, ge=1, le=100_000, description="Live calls at once; more are refused with 503.")
+    recording: bool = Field(default=True, description="Record calls that do not say whether to.")
+    webhook_version: WebhookVersion = Field(
+        default="2025-08-01",
+        description="Format of webhooks, and of ids: raw UUIDs in 2025-08-01, prefixed in 2026-06-01.",
+    )
+    webhook_secret: str | None = Field(
+        default=None, min_length=8, repr=False, description="Signs webhooks and, with it, X-Teler-Signature is sent."
+    )
+    default_trunk: str | None = Field(
+        default=None, description="Trunk of outbound calls; the only one if there is one."
+    )
+    inbound: Inbound = Field(default_factory=Inbound, description="What is done with calls that come in.")
+    trunks: dict[str, Trunk] = Field(
+        default_factory=dict, max_length=1000, description="Ways to the telephone network, by name."
+    )
+
+    @model_validator(mode="after")
+    def _known_trunk(self) -> Self:
+        if self.default_trunk is not None and self.default_trunk not in self.trunks:
+            known = ", ".join(sorted(self.trunks)) or "none is configured"
+            raise ValueError(f"default_trunk {self.default_trunk!r} is not a trunk; trunks: {known}")
+        return self
+
+    @model_validator(mode="after")
+    def _reachable_rtp(self) -> Self:
+        try:
+            address = ipaddress.ip_address(self.media_address)
+        except ValueError:
+            raise ValueError("rtp_address must be given when the host of sip_listen is a name") from None
+        if address.is_unspecified:
+            raise ValueError(f"rtp_address must be given: peers cannot send RTP to {address}")
+        return self
+
+    @classmethod
+    def load(cls, path: Path | str | None = None, environ: Mapping[str, str] | None = None) -> Self:
+        """Read the file (if given), put the environment over it, and check. Raises ConfigError."""
+        settings = _read_file(Path(path)) if path is not None else {}
+        environment = read_environment(os.environ if environ is None else environ, cls)
+        try:
+            return cls.model_validate(merge(settings, environment))
+        except ValidationError as error:
+            raise explain(error, cls) from None
+
+    @property
+    def http_address(self) -> tuple[str, int]:
+        return host_port(self.http_listen)
+
+    @property
+    def sip_address(self) -> tuple[str, int]:
+        return host_port(self.sip_listen)
+
+    @property
+    def media_address(self) -> str:
+        """The IP address of RTP, default applied."""
+        return self.rtp_address or self.sip_address[0]
+
+    @property
+    def rtp_port_range(self) -> tuple[int, int]:
+        low, _, high = self.rtp_ports.partition("-")
+        return int(low), int(high)
+
+    @property
+    def durable_url(self) -> str:
+        """The database URL, default applied."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'longline.db'}"
+
+    @property
+    def recordings_dir(self) -> Path:
+        return self.data_dir / "recordings"
+
+    @property
+    def outbound_trunk(self) -> str | None:
+        """The name of the trunk for outbound calls: the default one, or the only one."""
+        if self.default_trunk is not None or len(self.trunks) != 1:
+            return self.default_trunk
+        return next(iter(self.trunks))
+
+
+def _read_file(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error

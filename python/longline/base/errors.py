@@ -1,0 +1,156 @@
+"""The error tree: whose fault it is, and what a client is told.
+
+    LonglineError
+    ├── ConfigError               the operator's: a setting is wrong; says which and what is allowed
+    ├── LocalProtocolError        ours: we asked a state machine for what it cannot do
+    ├── RemoteProtocolError       the peer's: carries the status it should get
+    └── RequestError              the API client's, or the moment's: status, code, type
+        ├── BadRequest            400  bad_request
+        │   ├── InvalidTarget     400  invalid_target
+        │   └── InvalidCursor     400  invalid_cursor
+        ├── InvalidApiKey         403
+        ├── NotFound              404  not_found
+        │   ├── CallNotFound      404  call_not_found
+        │   ├── StreamNotFound    404  stream_not_found
+        │   ├── EventNotFound     404  event_not_found
+        │   └── RecordingNotFound 404  recording_not_found
+        ├── InvalidState          409  invalid_state
+        │   ├── CallNotLive       409  call_not_live
+        │   ├── LegNotFound       409  leg_not_found (the call is there, the leg is not one of its live legs)
+        │   ├── NotRedeliverable  409  event_not_redeliverable
+        │   └── IdempotencyKeyReused  409  idempotency_key_reused
+        └── Unavailable           503  unavailable: nothing was begun, a retry may succeed
+            ├── LimitReached      503  limit_reached
+            └── MediaUnavailable  503  media_unavailable
+
+`api/problems.py` writes a RequestError as the error envelope. `code` is the stable part; `message` is for people.
+Leaves out: the errors of one codec or parser, which live beside it and derive from the two protocol errors.
+"""
+
+from typing import ClassVar
+
+
+class LonglineError(Exception):
+    """The root of every error we raise on purpose."""
+
+
+class ConfigError(LonglineError):
+    """A setting is unknown or has a value that is not allowed. `path` is its dotted name, or None for the file."""
+
+    def __init__(self, message: str, path: str | None = None) -> None:
+        super().__init__(message)
+        self.path = path
+
+
+class LocalProtocolError(LonglineError):
+    """Our own bug: the state machine does not allow what was asked of it."""
+
+
+class RemoteProtocolError(LonglineError):
+    """The peer broke the protocol; `status` is the answer it should get."""
+
+    def __init__(self, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class RequestError(LonglineError):
+    """A request cannot be carried out; the client is told status, code, type and message."""
+
+    status: ClassVar[int] = 400
+    code: ClassVar[str | None] = None
+    type: ClassVar[str | None] = None
+    default_message: ClassVar[str] = "The request cannot be carried out."
+
+    def __init__(self, message: str | None = None) -> None:
+        super().__init__(message or self.default_message)
+        self.message = message or self.default_message
+
+
+class BadRequest(RequestError):
+    status, code, type = 400, "bad_request", "invalid_request"
+    default_message = "The request is not valid."
+
+
+class InvalidTarget(BadRequest):
+    """The number or URI cannot be called from here: no trunk leads there, or it is not a target at all."""
+
+    code = "invalid_target"
+    default_message = "The target cannot be called."
+
+
+class InvalidCursor(BadRequest):
+    code = "invalid_cursor"
+    default_message = "The cursor is not valid."
+
+
+class InvalidApiKey(RequestError):
+    status = 403
+    default_message = "Invalid API Key."
+
+
+class NotFound(RequestError):
+    status, code, type = 404, "not_found", "not_found"
+    default_message = "Not found."
+
+
+class CallNotFound(NotFound):
+    code = "call_not_found"
+    default_message = "Call not found."
+
+
+class StreamNotFound(NotFound):
+    code = "stream_not_found"
+    default_message = "Stream not found."
+
+
+class EventNotFound(NotFound):
+    code = "event_not_found"
+    default_message = "Event not found."
+
+
+class RecordingNotFound(NotFound):
+    code = "recording_not_found"
+    default_message = "Recording not found."
+
+
+class InvalidState(RequestError):
+    status, code, type = 409, "invalid_state", "invalid_state"
+    default_message = "The resource is not in a state that allows this."
+
+
+class CallNotLive(InvalidState):
+    code = "call_not_live"
+    default_message = "The call is not live."
+
+
+class LegNotFound(InvalidState):
+    code = "leg_not_found"
+    default_message = "The call has no such live leg."
+
+
+class NotRedeliverable(InvalidState):
+    code = "event_not_redeliverable"
+    default_message = "The event has no webhook target."
+
+
+class IdempotencyKeyReused(InvalidState):
+    code = "idempotency_key_reused"
+    default_message = "The Idempotency-Key was used before with another request."
+
+
+class Unavailable(RequestError):
+    """Nothing was begun; the same request may succeed later."""
+
+    status, code, type = 503, "unavailable", "unavailable"
+    default_message = "The server cannot do this now."
+
+
+class LimitReached(Unavailable):
+    code = "limit_reached"
+    default_message = "A limit of this server is reached."
+
+
+class MediaUnavailable(Unavailable):
+    code = "media_unavailable"
+    default_message = "The media server is not available."

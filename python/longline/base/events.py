@@ -1,0 +1,59 @@
+"""What has happened to a call: the `Event` that travels on the bus, and the names of its types.
+
+Names are in the past tense, noun first. Leaves out how an event is told to a webhook (`webhooks/payload.py`).
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from longline.base.ids import new_id
+
+
+class EventType(StrEnum):
+    """Every type of event that is published."""
+
+    CALL_INITIATED = "call.initiated"
+    CALL_RINGING = "call.ringing"
+    CALL_ANSWERED = "call.answered"
+    CALL_COMPLETED = "call.completed"
+    CALL_FAILED = "call.failed"
+    STREAM_INITIATED = "stream.initiated"
+    STREAM_CONNECTED = "stream.connected"
+    STREAM_COMPLETED = "stream.completed"
+    STREAM_FAILED = "stream.failed"
+    STREAM_FIRST_AUDIO_SENT = "stream.first_audio_sent"
+    STREAM_FIRST_AUDIO_RECEIVED = "stream.first_audio_received"
+    STREAM_REFUSED_MESSAGE = "stream.refused_message"
+    PLAYOUT_STARTED = "playout.started"
+    PLAYOUT_DRAINED = "playout.drained"
+    PLAYOUT_CLEARED = "playout.cleared"
+    PLAYOUT_INTERRUPTED = "playout.interrupted"
+    PLAYOUT_OVERFLOW = "playout.overflow"
+    LEG_MEDIA_STARTED = "leg.media_started"
+    DTMF_RECEIVED = "dtmf.received"
+    PLAYBACK_STARTED = "playback.started"
+    PLAYBACK_FINISHED = "playback.finished"
+    FLOW_REQUESTED = "flow.requested"
+    FLOW_RECEIVED = "flow.received"
+    FLOW_FAILED = "flow.failed"
+    RECORDING_COMPLETED = "recording.completed"
+    RECORDING_FAILED = "recording.failed"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One thing that happened, at a time (UTC), to a call and perhaps to one of its legs or streams.
+
+    `data` is JSON: strings, numbers, booleans, None, lists and dicts of these.
+    """
+
+    type: str
+    call_id: UUID
+    at: datetime
+    leg_id: UUID | None = None
+    stream_id: UUID | None = None
+    data: dict[str, Any] = field(default_factory=dict)
+    id: UUID = field(default_factory=new_id)
