@@ -1,0 +1,421 @@
+"""The control protocol of the media server: its commands, answers, events and frames as plain data.
+
+One frame is a 4-byte big-endian length and that many bytes of UTF-8 JSON, one object each. The specification is
+`docs/reference/control-protocol.md`; the other side is `rust/server/src/protocol.rs`. This module only encodes and
+decodes: it opens nothing, waits for nothing and reads no clock.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+PROTOCOL_VERSION = 1
+MAX_FRAME_BYTES = 1 << 20
+_LENGTH_BYTES = 4
+
+Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+Stats = dict[str, Any]
+
+
+class ProtocolError(Exception):
+    """The media server sent something that is not the control protocol; the connection is of no more use."""
+
+
+class FrameReader:
+    """Cuts a byte stream into frames. `feed` takes what arrived and returns the whole objects it completed."""
+
+    def __init__(self) -> None:
+        self._buffer = bytearray()
+
+    def feed(self, data: bytes) -> list[dict[str, Any]]:
+        """Raise ProtocolError for a frame over MAX_FRAME_BYTES, or one that is not a JSON object."""
+        self._buffer += data
+        frames = []
+        while len(self._buffer) >= _LENGTH_BYTES:
+            length = int.from_bytes(self._buffer[:_LENGTH_BYTES], "big")
+            if length > MAX_FRAME_BYTES:
+                raise ProtocolError(f"a frame of {length} bytes is over the limit of {MAX_FRAME_BYTES}")
+            end = _LENGTH_BYTES + length
+            if len(self._buffer) < end:
+                break
+            frames.append(_decode_body(bytes(self._buffer[_LENGTH_BYTES:end])))
+            del self._buffer[:end]
+        return frames
+
+
+def _decode_body(body: bytes) -> dict[str, Any]:
+    try:
+        decoded = json.loads(body)
+    except ValueError as error:
+        raise ProtocolError(f"a frame is not JSON: {error}") from error
+    if not isinstance(decoded, dict):
+        raise ProtocolError(f"a frame is a JSON {type(decoded).__name__}, not an object")
+    return decoded
+
+
+def encode_frame(message: dict[str, Any]) -> bytes:
+    """One object as a frame. Raise ValueError when it would be over MAX_FRAME_BYTES."""
+    body = json.dumps(message, separators=(",", ":")).encode()
+    if len(body) > MAX_FRAME_BYTES:
+        raise ValueError(f"a frame of {len(body)} bytes is over the limit of {MAX_FRAME_BYTES}")
+    return len(body).to_bytes(_LENGTH_BYTES, "big") + body
+
+
+def format_address(address: tuple[str, int]) -> str:
+    """`("127.0.0.1", 20004)` as "127.0.0.1:20004"; an IPv6 host gets its brackets."""
+    host, port = address
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def parse_address(text: str) -> tuple[str, int]:
+    """The inverse of `format_address`. Raise ProtocolError when it is not an address."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdecimal():
+        raise ProtocolError(f"{text!r} is not an address host:port")
+    return host.removeprefix("[").removesuffix("]"), int(port)
+
+
+# --- commands -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command; its dataclass fields are the fields on the wire."""
+
+    name: ClassVar[str]
+
+    def to_message(self, command_id: int) -> dict[str, Any]:
+        return {"id": command_id, "cmd": self.name, **dataclasses.asdict(self)}
+
+
+@dataclass(frozen=True, slots=True)
+class Hello(Command):
+    """The first command of a connection; a server of another version refuses it."""
+
+    name: ClassVar[str] = "hello"
+    version: int = PROTOCOL_VERSION
+
+
+@dataclass(frozen=True, slots=True)
+class LegOpen(Command):
+    """Reserve RTP and RTCP ports for a leg; makes the session when it is new."""
+
+    name: ClassVar[str] = "leg.open"
+    session: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
+class LegConnect(Command):
+    """Where the far end's RTP is and what it speaks; repeated after a re-INVITE. `direction` is ours."""
+
+    name: ClassVar[str] = "leg.connect"
+    session: str
+    leg: str
+    rtp: str
+    rtcp: str | None
+    codec: str
+    payload_type: int
+    telephone_event: int | None
+    direction: Direction
+    rtcp_mux: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClose(Command):
+    """Close the legs, the streams (1000), the playbacks and the recordings of a session."""
+
+    name: ClassVar[str] = "session.close"
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStats(Command):
+    name: ClassVar[str] = "session.stats"
+    session: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOpen(Command):
+    """Dial the application's WebSocket; the outcome comes as an event."""
+
+    name: ClassVar[str] = "stream.open"
+    session: str
+    stream: str
+    url: str
+    dialect: str
+    chunk_ms: int
+    rate_hz: int
+    account_id: str
+    call_app_id: str
+    call_id: str
+    stream_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamClose(Command):
+    name: ClassVar[str] = "stream.close"
+    session: str
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackStart(Command):
+    """Play a WAV file to the leg, `repeat` times."""
+
+    name: ClassVar[str] = "playback.start"
+    session: str
+    playback: str
+    path: str
+    repeat: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlaybackStop(Command):
+    name: ClassVar[str] = "playback.stop"
+    session: str
+    playback: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStart(Command):
+    """Write a stereo WAV: left is heard from the leg, right is sent to it."""
+
+    name: ClassVar[str] = "recording.start"
+    session: str
+    recording: str
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingStop(Command):
+    name: ClassVar[str] = "recording.stop"
+    session: str
+    recording: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServerStats(Command):
+    name: ClassVar[str] = "stats"
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown(Command):
+    name: ClassVar[str] = "shutdown"
+
+
+# --- events ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaEvent:
+    """What the media server tells unasked. `at` is Unix seconds; `session` is None for what is the server's own."""
+
+    name: ClassVar[str] = ""
+    at: float
+    session: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegMediaStarted(MediaEvent):
+    """The first accepted RTP packet came; `remote` is the address it latched ("from" on the wire)."""
+
+    name: ClassVar[str] = "leg.media_started"
+    leg: str
+    remote: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegDigit(MediaEvent):
+    name: ClassVar[str] = "leg.digit"
+    leg: str
+    digit: str
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamConnected(MediaEvent):
+    name: ClassVar[str] = "stream.connected"
+    stream: str
+    connect_ms: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFirstAudioSent(MediaEvent):
+    name: ClassVar[str] = "stream.first_audio_sent"
+    stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamFirstAudioReceived(MediaEvent):
+    name: ClassVar[str] = "stream.first_audio_received"
+    stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayoutStarted(MediaEvent):
+    """The first sample of a talkspurt left as RTP."""
+
+    name: ClassVar[str] = "playout.started"
+    stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayoutDrained(MediaEvent):
+    name: ClassVar[str] = "playout.drained"
+    stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayoutCleared(MediaEvent):
+    name: ClassVar[str] = "playout.cleared"
+    stream: str
+    played_ms: int
+    dropped_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayoutInterrupted(MediaEvent):
+    """`chunk_id` is whatever scalar the application named its chunk."""
+
+    name: ClassVar[str] = "playout.interrupted"
+    stream: str
+    chunk_id: Any
+    dropped_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayoutOverflow(MediaEvent):
+    name: ClassVar[str] = "playout.overflow"
+    stream: str
+    dropped_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRefusedMessage(MediaEvent):
+    name: ClassVar[str] = "stream.refused_message"
+    stream: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamClosed(MediaEvent):
+    """Exactly once for each stream.open that was answered ok. `code` is the WebSocket close code, when there was one."""
+
+    name: ClassVar[str] = "stream.closed"
+    stream: str
+    reason: str
+    code: int | None = None
+    detail: str | None = None
+    stats: Stats = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackFinished(MediaEvent):
+    name: ClassVar[str] = "playback.finished"
+    playback: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingFinished(MediaEvent):
+    name: ClassVar[str] = "recording.finished"
+    recording: str
+    path: str
+    duration_ms: int
+    bytes: int
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SessionFailed(MediaEvent):
+    """An internal fault of that session alone: it is gone."""
+
+    name: ClassVar[str] = "session.failed"
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerDied(MediaEvent):
+    """A worker thread was replaced; `sessions` were on it and are gone."""
+
+    name: ClassVar[str] = "worker.died"
+    worker: int
+    sessions: list[str]
+    reason: str
+
+
+EVENTS: dict[str, type[MediaEvent]] = {
+    event.name: event
+    for event in (
+        LegMediaStarted,
+        LegDigit,
+        StreamConnected,
+        StreamFirstAudioSent,
+        StreamFirstAudioReceived,
+        PlayoutStarted,
+        PlayoutDrained,
+        PlayoutCleared,
+        PlayoutInterrupted,
+        PlayoutOverflow,
+        StreamRefusedMessage,
+        StreamClosed,
+        PlaybackFinished,
+        RecordingFinished,
+        SessionFailed,
+        WorkerDied,
+    )
+}
+_RENAMED = {"from": "remote"}
+
+
+def parse_event(message: dict[str, Any]) -> MediaEvent | None:
+    """The event in a frame; None for one this version does not know, which a newer server may send.
+
+    Fields we do not know are left out, for the same reason. Raise ProtocolError when a field is missing or of
+    another type.
+    """
+    kind = EVENTS.get(str(message.get("event")))
+    if kind is None:
+        return None
+    given = {_RENAMED.get(key, key): value for key, value in message.items()}
+    hints = _field_types(kind)
+    values = {name: given[name] for name in hints if name in given}
+    for name, value in values.items():
+        if not _fits(value, hints[name]):
+            raise ProtocolError(f"{kind.name}: {name} is {value!r}")
+    try:
+        return kind(**values)
+    except TypeError as error:
+        raise ProtocolError(f"{kind.name}: {error}") from error
+
+
+def event_data(event: MediaEvent) -> dict[str, Any]:
+    """What an event tells beyond whose it is and when: for the event log."""
+    left_out = {"at", "session", "stream", "leg", "playback", "recording"}
+    return {name: value for name, value in dataclasses.asdict(event).items() if name not in left_out}
+
+
+_TYPES: dict[type[MediaEvent], dict[str, Any]] = {}
+
+
+def _field_types(kind: type[MediaEvent]) -> dict[str, Any]:
+    if kind not in _TYPES:
+        hints = typing.get_type_hints(kind)
+        _TYPES[kind] = {field.name: hints[field.name] for field in dataclasses.fields(kind)}
+    return _TYPES[kind]
+
+
+def _fits(value: object, hint: Any) -> bool:
+    if hint is Any:
+        return True
+    if isinstance(hint, types.UnionType):
+        return any(_fits(value, option) for option in typing.get_args(hint))
+    if hint is float:
+        return isinstance(value, int | float)
+    return isinstance(value, typing.get_origin(hint) or hint)

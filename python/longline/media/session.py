@@ -1,0 +1,184 @@
+"""The media of one call: a leg toward the network, streams toward applications, playbacks and recordings.
+
+A session exists on the media server from its first `open_leg` until `close`, or until it is lost: the server, the
+worker thread it is pinned to, or the session itself has failed. All ids are ours, and strings.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from longline.base.errors import MediaUnavailable
+from longline.media.errors import MediaCommandRefused
+from longline.media.protocol import (
+    Command,
+    Direction,
+    LegConnect,
+    LegOpen,
+    MediaEvent,
+    PlaybackStart,
+    PlaybackStop,
+    ProtocolError,
+    RecordingStart,
+    RecordingStop,
+    SessionClose,
+    SessionStats,
+    Stats,
+    StreamClose,
+    StreamOpen,
+    format_address,
+    parse_address,
+)
+
+Send = Callable[[Command], Awaitable[dict[str, Any]]]
+
+
+@dataclass(frozen=True, slots=True)
+class LegAddress:
+    """Where the media server listens for a leg's RTP and RTCP."""
+
+    rtp: tuple[str, int]
+    rtcp: tuple[str, int]
+
+
+@dataclass(frozen=True, slots=True)
+class LegRemote:
+    """Where a leg's far end is and what it speaks, as offer and answer have settled it. `direction` is ours."""
+
+    rtp: tuple[str, int]
+    rtcp: tuple[str, int] | None
+    codec: str
+    payload_type: int
+    telephone_event: int | None
+    direction: Direction
+    rtcp_mux: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTarget:
+    """The application's WebSocket, and who the stream says that it is (ids as the dialect shows them)."""
+
+    url: str
+    dialect: str
+    chunk_ms: int
+    rate_hz: int
+    account_id: str
+    call_app_id: str
+    call_id: str
+    stream_id: str
+
+
+class MediaSession:
+    """Commands of one session. Each raises MediaCommandRefused, or MediaUnavailable when the server is gone."""
+
+    def __init__(
+        self,
+        session_id: str,
+        send: Send,
+        on_event: Callable[[MediaEvent], None],
+        on_lost: Callable[[str], None],
+        forget: Callable[[str], None],
+    ) -> None:
+        self.id = session_id
+        self.is_lost = False
+        self._send = send
+        self._on_event = on_event
+        self._on_lost = on_lost
+        self._forget = forget
+
+    async def open_leg(self, leg: str) -> LegAddress:
+        """Reserve ports for a leg."""
+        ok = await self._request(LegOpen(self.id, leg))
+        try:
+            return LegAddress(parse_address(str(ok.get("rtp"))), parse_address(str(ok.get("rtcp"))))
+        except ProtocolError as error:
+            raise MediaUnavailable(f"leg.open: {error}") from error
+
+    async def connect_leg(self, leg: str, remote: LegRemote) -> None:
+        """Send to, and accept from, this far end; replaces the one before."""
+        rtcp = None if remote.rtcp is None else format_address(remote.rtcp)
+        command = LegConnect(
+            session=self.id,
+            leg=leg,
+            rtp=format_address(remote.rtp),
+            rtcp=rtcp,
+            codec=remote.codec,
+            payload_type=remote.payload_type,
+            telephone_event=remote.telephone_event,
+            direction=remote.direction,
+            rtcp_mux=remote.rtcp_mux,
+        )
+        await self._request(command)
+
+    async def open_stream(self, stream: str, target: StreamTarget) -> None:
+        """Begin to dial; StreamConnected or StreamClosed tells the outcome."""
+        command = StreamOpen(
+            session=self.id,
+            stream=stream,
+            url=target.url,
+            dialect=target.dialect,
+            chunk_ms=target.chunk_ms,
+            rate_hz=target.rate_hz,
+            account_id=target.account_id,
+            call_app_id=target.call_app_id,
+            call_id=target.call_id,
+            stream_id=target.stream_id,
+        )
+        await self._request(command)
+
+    async def close_stream(self, stream: str) -> Stats:
+        return _stats(await self._request(StreamClose(self.id, stream)))
+
+    async def start_playback(self, playback: str, path: Path, repeat: int = 1) -> int:
+        """Play a WAV file to the leg. Returns its length in milliseconds; PlaybackFinished tells the end."""
+        ok = await self._request(PlaybackStart(self.id, playback, str(path), repeat))
+        return int(ok.get("duration_ms", 0))
+
+    async def stop_playback(self, playback: str) -> None:
+        await self._request(PlaybackStop(self.id, playback))
+
+    async def start_recording(self, recording: str, path: Path) -> None:
+        """Record both directions to a stereo WAV file; RecordingFinished tells the end."""
+        await self._request(RecordingStart(self.id, recording, str(path)))
+
+    async def stop_recording(self, recording: str) -> None:
+        await self._request(RecordingStop(self.id, recording))
+
+    async def stats(self) -> Stats:
+        return _stats(await self._request(SessionStats(self.id)))
+
+    async def close(self) -> Stats:
+        """Close all that belongs to the session. Returns its statistics: {} when there is nothing left to close."""
+        if self.is_lost:
+            return {}
+        with contextlib.suppress(MediaCommandRefused, MediaUnavailable):
+            return _stats(await self._request(SessionClose(self.id)))
+        return {}
+
+    def forget(self) -> None:
+        """No event is wanted any more."""
+        self._forget(self.id)
+
+    def deliver(self, event: MediaEvent) -> None:
+        """An event of this session has come (called by the engine)."""
+        self._on_event(event)
+
+    def lose(self, reason: str) -> None:
+        """The session is gone from the server (called by the engine); tells its owner once."""
+        if not self.is_lost:
+            self.is_lost = True
+            self._on_lost(reason)
+
+    async def _request(self, command: Command) -> dict[str, Any]:
+        if self.is_lost:
+            raise MediaUnavailable("The call's media session is gone.")
+        return await self._send(command)
+
+
+def _stats(ok: dict[str, Any]) -> Stats:
+    stats = ok.get("stats")
+    return stats if isinstance(stats, dict) else {}
