@@ -69,7 +69,7 @@ if ! fresh .setup/requirements requirements.lock; then
 fi
 if ! fresh .setup/build pyproject.toml Cargo.toml Cargo.lock rust python/longline.data; then
     say "building the media server (a first build takes about a minute)"
-    .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . \
+    PATH="$PWD/.venv/bin:$PATH" .venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable . \
         --config-settings=build-args=--locked
     touch .setup/build
 fi
