@@ -1,0 +1,116 @@
+//! What an engine, a leg and a stream are told when they are made.
+
+use std::net::SocketAddr;
+
+pub use crate::codec::Codec;
+
+/// Default of [`Limits::sessions`].
+pub const DEFAULT_MAX_SESSIONS: usize = 4_096;
+/// Default of [`Limits::playout_ms`].
+pub const DEFAULT_PLAYOUT_MS: u32 = 120_000;
+/// Longest chunk a stream may ask for; bounds the memory of the uplink.
+pub const MAX_CHUNK_MS: u32 = 2_000;
+/// Longest identifier a stream may carry.
+pub const MAX_ID_BYTES: usize = 256;
+
+/// What an engine is made of. Same configuration, same inputs, same outputs.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// Seeds every random choice (SSRC, first sequence number, first timestamp, RTCP intervals). Take it from the
+    /// operating system's entropy: RFC 3550 §5.1 wants these unpredictable.
+    pub seed: u64,
+    /// The wall clock at [`Time`](crate::Time)`(0)`, as NTP 32.32 fixed point, for sender reports.
+    pub ntp_at_zero: u64,
+    /// The bounds.
+    pub limits: Limits,
+    /// Where the numbering of new legs starts instead of at random: for tests at the wrap.
+    pub numbering: Option<Numbering>,
+}
+
+impl EngineConfig {
+    /// A configuration with the default limits.
+    pub fn new(seed: u64, ntp_at_zero: u64) -> EngineConfig {
+        EngineConfig {
+            seed,
+            ntp_at_zero,
+            limits: Limits::default(),
+            numbering: None,
+        }
+    }
+}
+
+/// The bounds an operator may choose; those that nobody needs to choose are constants beside their rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Sessions open at once; more are refused.
+    pub sessions: usize,
+    /// Audio one stream may have queued; the newest samples beyond it are dropped and counted.
+    pub playout_ms: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            sessions: DEFAULT_MAX_SESSIONS,
+            playout_ms: DEFAULT_PLAYOUT_MS,
+        }
+    }
+}
+
+/// The RTP numbering a leg starts with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Numbering {
+    /// Synchronisation source.
+    pub ssrc: u32,
+    /// Sequence number of frame 0.
+    pub sequence: u16,
+    /// Timestamp of frame 0.
+    pub timestamp: u32,
+}
+
+/// What offer and answer settled about the far end of a leg. `send` and `receive` are ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LegRemote {
+    /// Where RTP goes until the first valid packet shows the real address.
+    pub rtp: SocketAddr,
+    /// Where RTCP goes; `None` sends no RTCP unless it is multiplexed.
+    pub rtcp: Option<SocketAddr>,
+    /// The codec, both ways.
+    pub codec: Codec,
+    /// Its payload type, both ways.
+    pub payload_type: u8,
+    /// The payload type of telephone-events (RFC 4733), if negotiated.
+    pub telephone_event: Option<u8>,
+    /// We may send.
+    pub send: bool,
+    /// We want to receive.
+    pub receive: bool,
+    /// RTP and RTCP share one port (RFC 5761).
+    pub rtcp_mux: bool,
+}
+
+/// The dialects an application may speak on a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Teler's media WebSocket: JSON text, PCM16 in base64.
+    Teler,
+}
+
+/// How a stream is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamParams {
+    /// The dialect spoken.
+    pub dialect: Dialect,
+    /// Audio per message to the application: 20..=[`MAX_CHUNK_MS`], a multiple of 20.
+    pub chunk_ms: u32,
+    /// Rate of the audio to the application: 8000 or 16000. From the application it is always 8000.
+    pub rate_hz: u32,
+    /// Goes into `start` as it is.
+    pub account_id: String,
+    /// Goes into `start` as it is.
+    pub call_app_id: String,
+    /// Goes into `start` as it is.
+    pub call_id: String,
+    /// Goes into every message as it is.
+    pub stream_id: String,
+}

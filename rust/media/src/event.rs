@@ -1,0 +1,130 @@
+//! What the engine tells its caller: past tense, each with the key of what it happened to.
+
+use std::net::SocketAddr;
+
+use crate::key::{LegKey, PlaybackKey, StreamKey};
+use crate::playout::ChunkId;
+
+/// Something happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// The first valid RTP packet since the address was (re)set; its source is now the only one listened to.
+    LegFirstPacket {
+        /// The leg.
+        leg: LegKey,
+        /// Where the packet came from.
+        from: SocketAddr,
+    },
+    /// A telephone-event (RFC 4733) ended; once per key press however often it was sent.
+    DigitReceived {
+        /// The leg.
+        leg: LegKey,
+        /// `0`..`9`, `*`, `#`, `A`..`D`.
+        digit: char,
+        /// How long the key was held.
+        duration_ms: u32,
+    },
+    /// The first chunk of caller audio was made for the application.
+    StreamFirstAudioSent {
+        /// The stream.
+        stream: StreamKey,
+    },
+    /// The first `audio` message with samples in it came from the application.
+    StreamFirstAudioReceived {
+        /// The stream.
+        stream: StreamKey,
+    },
+    /// The first sample of a talkspurt left as RTP.
+    PlayoutStarted {
+        /// The stream.
+        stream: StreamKey,
+    },
+    /// Everything queued was played.
+    PlayoutDrained {
+        /// The stream.
+        stream: StreamKey,
+    },
+    /// The application cleared its queue.
+    PlayoutCleared {
+        /// The stream.
+        stream: StreamKey,
+        /// How much of the talkspurt was heard.
+        played_ms: u64,
+        /// How much of it never will be.
+        dropped_ms: u64,
+    },
+    /// The application interrupted one chunk.
+    PlayoutInterrupted {
+        /// The stream.
+        stream: StreamKey,
+        /// The chunk, as the application named it.
+        chunk_id: ChunkId,
+        /// How much of it was dropped.
+        dropped_ms: u64,
+    },
+    /// The queue is full; told once until there is room again.
+    PlayoutOverflow {
+        /// The stream.
+        stream: StreamKey,
+        /// How much of the message that did not fit was dropped.
+        dropped_ms: u64,
+    },
+    /// A message from the application was refused or ignored; told once per stream and reason, counted always.
+    StreamMessageRefused {
+        /// The stream.
+        stream: StreamKey,
+        /// Why.
+        reason: RefusedMessage,
+    },
+    /// A playback ended.
+    PlaybackFinished {
+        /// The playback.
+        playback: PlaybackKey,
+        /// How.
+        reason: PlaybackEnd,
+    },
+}
+
+/// Why a playback ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum PlaybackEnd {
+    /// All of it was played, as often as asked.
+    Completed,
+    /// It was stopped by command or with its session.
+    Stopped,
+}
+
+impl PlaybackEnd {
+    /// The word the control protocol uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            PlaybackEnd::Completed => "completed",
+            PlaybackEnd::Stopped => "stopped",
+        }
+    }
+}
+
+/// Why a message from the application had no effect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum RefusedMessage {
+    /// Not a JSON object, or nested too deep.
+    MalformedJson,
+    /// `audio_b64` is not base64.
+    MalformedBase64,
+    /// A known type without a field it needs, or with one of the wrong JSON type.
+    MissingField,
+    /// A type this dialect does not have; harmless.
+    UnknownType,
+}
+
+impl RefusedMessage {
+    /// The word the control protocol uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            RefusedMessage::MalformedJson => "malformed_json",
+            RefusedMessage::MalformedBase64 => "malformed_base64",
+            RefusedMessage::MissingField => "missing_field",
+            RefusedMessage::UnknownType => "unknown_type",
+        }
+    }
+}
