@@ -1,0 +1,1 @@
+"""Calls: from the first message of a call to its last event."""

@@ -1,0 +1,104 @@
+"""The streams of one live call: opened, closed, told of, and ended with the call."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+from longline.base.errors import LimitReached, MediaUnavailable, StreamNotFound
+from longline.base.events import EventType
+from longline.base.ids import DEFAULT_VOICE_APP_ID, Prefix, encode_id
+from longline.calls.context import CallContext
+from longline.calls.stream import CALL_ENDED, SAMPLE_RATES_HZ, Stream, StreamRequest
+from longline.media.errors import MediaCommandRefused
+from longline.media.protocol import StreamClosed, StreamConnected
+from longline.media.session import StreamTarget
+
+MAX_STREAMS_PER_CALL = 8
+"""Live streams of one call; one more is refused with LimitReached."""
+OPEN_FAILED = "open_failed"
+
+
+class CallStreams:
+    """Every method is called by the call's own task, one at a time."""
+
+    def __init__(self, context: CallContext) -> None:
+        self._context = context
+        self._streams = context.call.streams
+
+    async def open(self, request: StreamRequest) -> Stream:
+        """Begin to dial the application. The stream returned may have failed already."""
+        live = sum(not stream.has_ended for stream in self._streams.values())
+        if live >= MAX_STREAMS_PER_CALL:
+            self._context.counters["streams_refused"] += 1
+            raise LimitReached(f"A call has at most {MAX_STREAMS_PER_CALL} streams.")
+        stream = Stream(self._context.call.id, request, self._context.now())
+        self._streams[stream.id] = stream
+        await self._context.save_stream(stream)
+        self._tell(EventType.STREAM_INITIATED, stream)
+        try:
+            await self._context.session.open_stream(str(stream.id), self._target(stream))
+        except (MediaCommandRefused, MediaUnavailable) as error:
+            await self._end(stream, OPEN_FAILED, detail=str(error))
+        return stream
+
+    async def close(self, stream_id: UUID) -> Stream:
+        """Close a stream in order; one that has ended stays as it is. Raise StreamNotFound."""
+        stream = self._streams.get(stream_id)
+        if stream is None:
+            raise StreamNotFound
+        if not stream.has_ended:
+            try:
+                stream.stats = await self._context.session.close_stream(str(stream.id))
+            except MediaCommandRefused:
+                return stream  # it has just ended by itself: its event is on the way
+            await self._end(stream, "closed_by_control")
+        return stream
+
+    async def connected(self, event: StreamConnected) -> None:
+        stream = self._find(event.stream)
+        told_by = stream and stream.connect(self._context.now())
+        if stream and told_by:
+            await self._context.save_stream(stream)
+            self._tell(told_by, stream, {"connect_ms": event.connect_ms})
+
+    async def closed(self, event: StreamClosed) -> None:
+        stream = self._find(event.stream)
+        if stream is not None:
+            stream.stats = stream.stats or event.stats
+            await self._end(stream, event.reason, event.code, event.detail)
+
+    async def end_all(self, reason: str = CALL_ENDED, stats: dict[str, Any] | None = None) -> None:
+        """The call is over. `stats` are those of each stream, by its id."""
+        for stream in self._streams.values():
+            if not stream.has_ended:
+                stream.stats = (stats or {}).get(str(stream.id), {})
+                await self._end(stream, reason)
+
+    async def _end(self, stream: Stream, reason: str, code: int | None = None, detail: str | None = None) -> None:
+        told_by = stream.end(reason, self._context.now(), code, detail)
+        if told_by is None:
+            return
+        await self._context.save_stream(stream)
+        self._tell(told_by, stream)
+        stream.ended.set()
+
+    def _tell(self, event_type: EventType, stream: Stream, data: dict[str, Any] | None = None) -> None:
+        self._context.publish(event_type, stream.event_data() | (data or {}), stream_id=stream.id)
+
+    def _find(self, stream_id: str) -> Stream | None:
+        return next((stream for key, stream in self._streams.items() if str(key) == stream_id), None)
+
+    def _target(self, stream: Stream) -> StreamTarget:
+        """The media socket always shows prefixed ids, whatever the webhook version."""
+        call, request = self._context.call, stream.request
+        return StreamTarget(
+            url=request.ws_url,
+            dialect=request.dialect,
+            chunk_ms=request.chunk_size,
+            rate_hz=SAMPLE_RATES_HZ[request.sample_rate],
+            account_id=encode_id(Prefix.ACCOUNT, call.account_id),
+            call_app_id=encode_id(Prefix.VOICE_APP, call.voice_app_id or DEFAULT_VOICE_APP_ID),
+            call_id=encode_id(Prefix.CALL, call.id),
+            stream_id=encode_id(Prefix.STREAM, stream.id),
+        )

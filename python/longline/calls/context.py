@@ -1,0 +1,70 @@
+"""What the parts of one live call share: the call, where it is kept, who is told, and its media session."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from longline.base.bus import Bus
+from longline.base.clock import Clock
+from longline.base.events import Event, EventType
+from longline.base.log import get_logger
+from longline.calls.call import Call
+from longline.calls.ports import CallStore
+from longline.calls.stream import Stream
+from longline.media.session import MediaSession
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class CallContext:
+    """`counters` is shared by all calls of the manager."""
+
+    call: Call
+    session: MediaSession
+    store: CallStore
+    bus: Bus
+    clock: Clock
+    counters: Counter[str] = field(default_factory=Counter)
+
+    def now(self) -> datetime:
+        return self.clock.now()
+
+    async def save_call(self) -> None:
+        await self.keep(self.store.save_call(self.call.to_record()))
+
+    async def save_stream(self, stream: Stream) -> None:
+        await self.keep(self.store.save_stream(stream.to_record()))
+
+    async def keep(self, saving: Coroutine[Any, Any, Any]) -> None:
+        """Await a write. A store that fails is logged and counted; it does not cost the caller the call."""
+        try:
+            await saving
+        except Exception:
+            self.counters["store_failures"] += 1
+            log.exception("call not stored", call_id=str(self.call.id))
+
+    def publish(
+        self,
+        event_type: EventType,
+        data: dict[str, Any] | None = None,
+        *,
+        at: datetime | None = None,
+        leg_id: UUID | None = None,
+        stream_id: UUID | None = None,
+    ) -> None:
+        """Tell the bus. `at` is now, unless given."""
+        event = Event(
+            type=str(event_type),
+            call_id=self.call.id,
+            at=at or self.now(),
+            leg_id=leg_id,
+            stream_id=stream_id,
+            data=data or {},
+        )
+        self.bus.publish(event)

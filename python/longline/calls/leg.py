@@ -1,0 +1,89 @@
+"""A leg: one party's way into a call, with its dialog, its media and its state.
+
+The states and inputs are a table; an input that the table does not have in a state changes nothing. Leaves out what
+makes a leg ring or answer: that is `live_call.py`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from uuid import UUID
+
+from longline.base.ids import new_id
+from longline.store.records import LegRecord
+
+
+class LegState(StrEnum):
+    CREATED = "created"
+    RINGING = "ringing"
+    ANSWERED = "answered"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+class LegInput(StrEnum):
+    RANG = "rang"
+    ANSWERED = "answered"
+    ENDED = "ended"
+
+
+TRANSITIONS: dict[tuple[LegState, LegInput], LegState] = {
+    (LegState.CREATED, LegInput.RANG): LegState.RINGING,
+    (LegState.CREATED, LegInput.ANSWERED): LegState.ANSWERED,
+    (LegState.CREATED, LegInput.ENDED): LegState.FAILED,
+    (LegState.RINGING, LegInput.ANSWERED): LegState.ANSWERED,
+    (LegState.RINGING, LegInput.ENDED): LegState.FAILED,
+    (LegState.ANSWERED, LegInput.ENDED): LegState.COMPLETED,
+}
+
+
+@dataclass(slots=True)
+class Leg:
+    """`handle` names the dialog at the user agent; it is None until there is one, and again when there is none left."""
+
+    call_id: UUID
+    direction: str
+    from_number: str
+    to_number: str
+    created_at: datetime
+    id: UUID = field(default_factory=new_id)
+    role: str = "primary"
+    handle: str | None = None
+    state: LegState = LegState.CREATED
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+    ended_by: str | None = None
+    recordings: list[str] = field(default_factory=list)
+
+    def apply(self, given: LegInput, at: datetime) -> bool:
+        """Move by the table. False, and nothing changes, when the table has no such move."""
+        to = TRANSITIONS.get((self.state, given))
+        if to is None:
+            return False
+        self.state = to
+        if to is LegState.ANSWERED:
+            self.answered_at = at
+        elif to in (LegState.COMPLETED, LegState.FAILED):
+            self.ended_at = at
+        return True
+
+    def to_record(self) -> LegRecord:
+        return LegRecord(
+            id=self.id,
+            call_session_id=self.call_id,
+            direction=self.direction,
+            role=self.role,
+            state=str(self.state),
+            from_number=self.from_number,
+            to_number=self.to_number,
+            parent_leg_id=None,
+            recordings=list(self.recordings),
+            created_at=self.created_at,
+            answered_at=self.answered_at,
+            ended_at=self.ended_at,
+            reason=self.reason,
+            ended_by=self.ended_by,
+        )

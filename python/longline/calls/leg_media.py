@@ -1,0 +1,80 @@
+"""A leg's side of the media: its ports, and the offers and answers (RFC 3264) that connect them to the far end.
+
+Each new session description raises the version of its origin (RFC 3264 §8). Leaves out when to offer or answer.
+"""
+
+from __future__ import annotations
+
+import secrets
+
+from longline.media.session import LegAddress, LegRemote, MediaSession
+from longline.sip.offer_answer import LocalMedia, Negotiated, make_answer, make_offer, read_answer
+from longline.sip.sdp import SessionDescription
+
+
+class LegMedia:
+    """`open` first. `offer` and `read_answer`, or `answer` alone, settle what `connect` then tells the media server."""
+
+    def __init__(self, session: MediaSession, leg_id: str) -> None:
+        self._session = session
+        self._leg_id = leg_id
+        self._address: LegAddress | None = None
+        self._offer: SessionDescription | None = None
+        self._session_id = secrets.randbits(62)
+        self._version = 0
+        self.negotiated: Negotiated | None = None
+
+    async def open(self) -> None:
+        """Reserve ports. Raise MediaUnavailable, or MediaCommandRefused when there are none left."""
+        self._address = await self._session.open_leg(self._leg_id)
+
+    @property
+    def is_offering(self) -> bool:
+        """An offer of ours waits for its answer."""
+        return self._offer is not None
+
+    def offer(self) -> bytes:
+        """Our offer."""
+        self._offer = make_offer(self._local())
+        return self._offer.serialize()
+
+    def answer(self, offer: bytes) -> bytes:
+        """The answer to the far end's offer. Raise OfferRefused, or SdpError when it is no session description."""
+        description, negotiated = make_answer(SessionDescription.parse(offer), self._local())
+        self.negotiated = negotiated
+        return description.serialize()
+
+    def read_answer(self, answer: bytes) -> None:
+        """The far end's answer to our offer. Raise OfferRefused when it settles on nothing."""
+        if self._offer is None:
+            return  # a repetition of an answer that was read already
+        self.negotiated = read_answer(self._offer, SessionDescription.parse(answer))
+        self._offer = None
+
+    async def connect(self) -> None:
+        """Tell the media server what was settled."""
+        settled = self.negotiated
+        if settled is None:
+            return
+        remote = LegRemote(
+            rtp=settled.remote_rtp,
+            rtcp=settled.remote_rtcp,
+            codec=settled.codec,
+            payload_type=settled.payload_type,
+            telephone_event=settled.telephone_event,
+            direction=settled.direction,
+            rtcp_mux=settled.rtcp_mux,
+        )
+        await self._session.connect_leg(self._leg_id, remote)
+
+    def _local(self) -> LocalMedia:
+        assert self._address is not None, "open() comes first"
+        self._version += 1
+        host, rtp_port = self._address.rtp
+        return LocalMedia(
+            address=host,
+            rtp_port=rtp_port,
+            rtcp_port=self._address.rtcp[1],
+            session_id=self._session_id,
+            version=self._version,
+        )

@@ -1,0 +1,75 @@
+"""What calls need from above and beside, as protocols: `node.py` hands in the real ones, tests hand in fakes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
+
+from longline.base.errors import LonglineError
+from longline.calls.reason import Reason
+from longline.media.protocol import MediaEvent
+from longline.media.session import MediaSession
+from longline.store.records import CallRecord, RecordingRecord, StreamRecord
+
+if TYPE_CHECKING:
+    from longline.calls.live_call import LiveCall
+
+
+class FlowFailed(LonglineError):
+    """The flow could not go on; the call ends with `reason`, and `detail` says what went wrong."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(f"{reason}: {detail}")
+        self.reason = reason
+        self.detail = detail
+
+
+class CallFlow(Protocol):
+    """What is done with a call. It runs once ringing (inbound) or answered (outbound), and is cancelled with the call."""
+
+    async def run(self, live: LiveCall) -> None:
+        """Return when the flow is over: the call is then hung up. Raise FlowFailed when it cannot go on."""
+
+
+class Signalling(Protocol):
+    """The SIP user agent. A handle names a dialog, or one that may come to be; a stale handle is not an error."""
+
+    def invite(
+        self,
+        target: str,
+        *,
+        from_uri: str,
+        to_uri: str | None = None,
+        sdp: bytes | None = None,
+        route: str | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> str: ...
+    def ring(self, handle: str, sdp: bytes | None = None) -> None: ...
+    def answer(self, handle: str, sdp: bytes) -> None: ...
+    def reject(
+        self, handle: str, status: int, reason: str | None = None, headers: Sequence[tuple[str, str]] = ()
+    ) -> None: ...
+    def cancel(self, handle: str) -> None: ...
+    def bye(self, handle: str, reason: str | None = None) -> None: ...
+    def reanswer(self, handle: str, sdp: bytes) -> None: ...
+    def reject_reoffer(self, handle: str, status: int) -> None: ...
+
+
+class Media(Protocol):
+    """The media server."""
+
+    @property
+    def is_available(self) -> bool: ...
+    def session(
+        self, session_id: str, on_event: Callable[[MediaEvent], None], on_lost: Callable[[str], None]
+    ) -> MediaSession: ...
+
+
+class CallStore(Protocol):
+    """Where calls are kept."""
+
+    async def save_call(self, record: CallRecord) -> Any: ...
+    async def get_call(self, call_id: UUID) -> CallRecord | None: ...
+    async def save_stream(self, record: StreamRecord) -> Any: ...
+    async def save_recording(self, record: RecordingRecord) -> Any: ...

@@ -1,0 +1,121 @@
+"""A stream: a call's live audio joined to one WebSocket of the application.
+
+The states and inputs are a table that names the event each move is told by: a stream is initiated once, and is
+completed or fails once, whatever the media server, the application and the caller do at the same moment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+from uuid import UUID
+
+from longline.base.events import EventType
+from longline.base.ids import new_id
+from longline.store.records import StreamRecord
+
+SAMPLE_RATES_HZ = {"8k": 8000, "16k": 16000}
+CALL_ENDED = "call_ended"
+"""The reason of a stream that was closed because its call was over."""
+ORDERLY_REASONS = frozenset({"closed_by_app", "closed_by_control", CALL_ENDED})
+"""Ends that somebody wanted; every other reason is a failure."""
+
+
+class StreamState(StrEnum):
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    CLOSED = "closed"
+    FAILED = "failed"
+
+
+class StreamInput(StrEnum):
+    CONNECTED = "connected"
+    CLOSED = "closed"  # in order
+    LOST = "lost"  # or never reached
+
+
+TRANSITIONS: dict[tuple[StreamState, StreamInput], tuple[StreamState, EventType]] = {
+    (StreamState.CONNECTING, StreamInput.CONNECTED): (StreamState.CONNECTED, EventType.STREAM_CONNECTED),
+    (StreamState.CONNECTING, StreamInput.CLOSED): (StreamState.CLOSED, EventType.STREAM_COMPLETED),
+    (StreamState.CONNECTING, StreamInput.LOST): (StreamState.FAILED, EventType.STREAM_FAILED),
+    (StreamState.CONNECTED, StreamInput.CLOSED): (StreamState.CLOSED, EventType.STREAM_COMPLETED),
+    (StreamState.CONNECTED, StreamInput.LOST): (StreamState.FAILED, EventType.STREAM_FAILED),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRequest:
+    """What is asked for: `chunk_size` in milliseconds, `sample_rate` "8k" or "16k"."""
+
+    ws_url: str
+    chunk_size: int = 400
+    sample_rate: str = "8k"
+    dialect: str = "teler"
+
+
+@dataclass(slots=True, eq=False)
+class Stream:
+    """`ended` is set when the stream has ended, in whatever way; `reason` and `detail` then say how."""
+
+    call_id: UUID
+    request: StreamRequest
+    created_at: datetime
+    id: UUID = field(default_factory=new_id)
+    state: StreamState = StreamState.CONNECTING
+    connected_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+    code: int | None = None
+    detail: str | None = None
+    stats: dict[str, Any] = field(default_factory=dict)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def has_ended(self) -> bool:
+        return self.state in (StreamState.CLOSED, StreamState.FAILED)
+
+    def connect(self, at: datetime) -> EventType | None:
+        """The WebSocket is open. The event that tells it; None when that is no news."""
+        told_by = self._apply(StreamInput.CONNECTED)
+        if told_by is not None:
+            self.connected_at = at
+        return told_by
+
+    def end(self, reason: str, at: datetime, code: int | None = None, detail: str | None = None) -> EventType | None:
+        """The WebSocket is closed, or was never opened. None when the stream had ended before."""
+        told_by = self._apply(StreamInput.CLOSED if reason in ORDERLY_REASONS else StreamInput.LOST)
+        if told_by is not None:
+            self.reason, self.code, self.detail, self.ended_at = reason, code, detail, at
+        return told_by
+
+    def _apply(self, given: StreamInput) -> EventType | None:
+        move = TRANSITIONS.get((self.state, given))
+        if move is None:
+            return None
+        self.state, told_by = move
+        return told_by
+
+    def event_data(self) -> dict[str, Any]:
+        data: dict[str, Any] = {"ws_url": self.request.ws_url}
+        if self.has_ended:
+            data |= {"reason": self.reason, "code": self.code, "detail": self.detail}
+        return data
+
+    def to_record(self) -> StreamRecord:
+        return StreamRecord(
+            id=self.id,
+            call_id=self.call_id,
+            ws_url=self.request.ws_url,
+            dialect=self.request.dialect,
+            chunk_size=self.request.chunk_size,
+            sample_rate=self.request.sample_rate,
+            state=str(self.state),
+            created_at=self.created_at,
+            connected_at=self.connected_at,
+            ended_at=self.ended_at,
+            reason=self.reason,
+            stats=dict(self.stats),
+        )
