@@ -1,0 +1,1 @@
+"""What outlives a call: calls, legs, streams, events, recordings and API keys, in SQLite or PostgreSQL."""

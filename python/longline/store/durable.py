@@ -1,0 +1,213 @@
+"""The durable store: records in, records out. One instance per node; SQLite (WAL) or PostgreSQL.
+
+Every `save_…` returns after the commit, so a caller that awaits it has persisted before it sends. Reads see all writes
+that were awaited. Leaves out: the live state of calls (`store/live`), and deleting.
+"""
+
+import dataclasses
+import secrets as random
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any, Self, TypeVar
+from uuid import UUID
+
+from sqlalchemy import Select, Table, insert, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from longline.store import tables
+from longline.store.engine import make_engine
+from longline.store.migrate import migrate
+from longline.store.pages import Order, Page, PageRequest
+from longline.store.records import (
+    CallFilter,
+    CallRecord,
+    EventFilter,
+    EventRecord,
+    LegRecord,
+    RecordingRecord,
+    StreamRecord,
+)
+from longline.store.writer import Writer
+
+R = TypeVar("R")
+
+_CALLS = Order(tables.calls.c.created_at, tables.calls.c.id)
+_LEGS = Order(tables.legs.c.created_at, tables.legs.c.id, newest_first=False)
+_EVENTS = Order(tables.events.c.at, tables.events.c.id)
+
+
+class Durable:
+    """Open it with `await Durable.open(url)`; close it with `await close()`."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._writer = Writer(engine)
+
+    @classmethod
+    async def open(cls, url: str) -> Self:
+        """Open the database, creating it and bringing its schema up to date. Raises ConfigError."""
+        engine = make_engine(url)
+        try:
+            await migrate(engine)
+        except BaseException:
+            await engine.dispose()
+            raise
+        durable = cls(engine)
+        durable._writer.start()
+        return durable
+
+    async def close(self) -> None:
+        await self._writer.stop()
+        await self._engine.dispose()
+
+    @property
+    def counters(self) -> dict[str, int]:
+        return dict(self._writer.counters)
+
+    # calls and legs
+
+    async def save_call(self, call: CallRecord) -> None:
+        """Insert or replace the call and all of its legs."""
+        rows = [(tables.calls, [_row(call, tables.calls)])]
+        if call.legs:
+            rows.append((tables.legs, [_row(leg, tables.legs) for leg in call.legs]))
+        await self._writer.write(rows)
+
+    async def get_call(self, call_id: UUID) -> CallRecord | None:
+        found = await self._read(CallRecord, select(tables.calls).where(tables.calls.c.id == call_id))
+        return (await self._with_legs(found))[0] if found else None
+
+    async def list_calls(self, filters: CallFilter | None = None, page: PageRequest | None = None) -> Page[CallRecord]:
+        """Calls, newest first."""
+        filters, page = filters or CallFilter(), page or PageRequest()
+        table = tables.calls.c
+        query = select(tables.calls)
+        for column, wanted in (
+            (table.state, filters.state),
+            (table.from_number, filters.from_number),
+            (table.to_number, filters.to_number),
+        ):
+            query = query if wanted is None else query.where(column == wanted)
+        if filters.created_after is not None:
+            query = query.where(table.created_at > filters.created_after)
+        if filters.created_before is not None:
+            query = query.where(table.created_at < filters.created_before)
+        found = await self._read(CallRecord, _CALLS.apply(query, page))
+        return _CALLS.page(await self._with_legs(found), page)
+
+    async def list_legs(self, call_id: UUID, page: PageRequest | None = None) -> Page[LegRecord]:
+        """The legs of a call, in the order of their creation."""
+        page = page or PageRequest()
+        query = select(tables.legs).where(tables.legs.c.call_session_id == call_id)
+        return _LEGS.page(await self._read(LegRecord, _LEGS.apply(query, page)), page)
+
+    async def _with_legs(self, calls: list[CallRecord]) -> list[CallRecord]:
+        by_id = {call.id: call for call in calls}
+        columns = tables.legs.c
+        query = select(tables.legs).where(columns.call_session_id.in_(by_id)).order_by(columns.created_at, columns.id)
+        for leg in await self._read(LegRecord, query) if by_id else ():
+            by_id[leg.call_session_id].legs.append(leg)
+        return calls
+
+    # streams
+
+    async def save_stream(self, stream: StreamRecord) -> None:
+        await self._save(tables.streams, stream)
+
+    async def get_stream(self, stream_id: UUID) -> StreamRecord | None:
+        return _only(await self._read(StreamRecord, select(tables.streams).where(tables.streams.c.id == stream_id)))
+
+    async def list_streams(self, call_id: UUID) -> list[StreamRecord]:
+        """The streams of a call, in the order of their creation."""
+        columns = tables.streams.c
+        query = select(tables.streams).where(columns.call_id == call_id).order_by(columns.created_at, columns.id)
+        return await self._read(StreamRecord, query)
+
+    # events
+
+    async def save_event(self, event: EventRecord) -> None:
+        await self._save(tables.events, event)
+
+    async def save_events(self, events: Sequence[EventRecord]) -> None:
+        """Save several events in one write."""
+        if events:
+            await self._writer.write([(tables.events, [_row(event, tables.events) for event in events])])
+
+    async def get_event(self, event_id: UUID) -> EventRecord | None:
+        return _only(await self._read(EventRecord, select(tables.events).where(tables.events.c.id == event_id)))
+
+    async def list_events(
+        self, filters: EventFilter | None = None, page: PageRequest | None = None, *, newest_first: bool = True
+    ) -> Page[EventRecord]:
+        filters, page = filters or EventFilter(), page or PageRequest()
+        table = tables.events.c
+        query = select(tables.events)
+        for column, wanted in (
+            (table.call_id, filters.call_id),
+            (table.type, filters.type),
+            (table.delivery_status, filters.delivery_status),
+        ):
+            query = query if wanted is None else query.where(column == wanted)
+        if filters.occurred_after is not None:
+            query = query.where(table.at > filters.occurred_after)
+        order = dataclasses.replace(_EVENTS, newest_first=newest_first)
+        return order.page(await self._read(EventRecord, order.apply(query, page)), page)
+
+    # recordings
+
+    async def save_recording(self, recording: RecordingRecord) -> None:
+        await self._save(tables.recordings, recording)
+
+    async def get_recording(self, recording_id: UUID) -> RecordingRecord | None:
+        query = select(tables.recordings).where(tables.recordings.c.id == recording_id)
+        return _only(await self._read(RecordingRecord, query))
+
+    # API keys (only their hashes) and the server's own secrets
+
+    async def add_api_key(self, key_hash: str) -> None:
+        await self._writer.write([(tables.api_keys, [{"hash": key_hash, "created_at": datetime.now(UTC)}])])
+
+    async def check_api_key(self, key_hash: str) -> bool:
+        return bool(await self._rows(select(tables.api_keys.c.hash).where(tables.api_keys.c.hash == key_hash)))
+
+    async def has_api_keys(self) -> bool:
+        return bool(await self._rows(select(tables.api_keys.c.hash).limit(1)))
+
+    async def secret(self, name: str) -> bytes:
+        """32 random bytes under this name: made once, then the same for every node of this database."""
+        query = select(tables.secrets.c.value).where(tables.secrets.c.name == name)
+        rows = await self._rows(query)
+        if not rows:
+            try:
+                async with self._engine.begin() as connection:
+                    await connection.execute(insert(tables.secrets).values(name=name, value=random.token_bytes(32)))
+            except IntegrityError:
+                pass  # another node was first: use what it made
+            rows = await self._rows(query)
+        return bytes(rows[0].value)
+
+    async def check(self) -> None:
+        """Raises if the database does not answer."""
+        await self._rows(select(1))
+
+    # the common part
+
+    async def _save(self, table: Table, record: Any) -> None:
+        await self._writer.write([(table, [_row(record, table)])])
+
+    async def _rows(self, query: Select[Any]) -> Sequence[Any]:
+        async with self._engine.connect() as connection:
+            rows: Sequence[Any] = (await connection.execute(query)).all()
+            return rows
+
+    async def _read(self, record: type[R], query: Select[Any]) -> list[R]:
+        return [record(**row._mapping) for row in await self._rows(query)]
+
+
+def _row(record: Any, table: Table) -> dict[str, Any]:
+    return {name: getattr(record, name) for name in table.columns.keys()}  # noqa: SIM118
+
+
+def _only(found: list[R]) -> R | None:
+    return found[0] if found else None

@@ -1,0 +1,130 @@
+"""The records, as plain data. A record has the shape of its row and of nothing else; the wire shapes are in `api`.
+
+States are those of the Teler API. Times are UTC.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal
+from uuid import UUID
+
+from longline.base.events import Event
+from longline.base.ids import DEFAULT_ACCOUNT_ID
+
+CallState = Literal["initiated", "ringing", "answered", "completed", "failed"]
+LegState = Literal["created", "ringing", "answered", "completed", "failed"]
+StreamState = Literal["connecting", "connected", "closed", "failed"]
+Direction = Literal["inbound", "outbound"]
+LegRole = Literal["primary", "dial_target", "transfer_target", "monitor", "parked"]
+DeliveryStatus = Literal["pending", "delivered", "failed_permanent", "backfill_skipped"]
+"""`backfill_skipped`: the event was never meant for a webhook, or its call has no target."""
+
+CALL_STATES: tuple[CallState, ...] = ("initiated", "ringing", "answered", "completed", "failed")
+CALL_ENDED: frozenset[str] = frozenset({"completed", "failed"})
+
+
+@dataclass(slots=True, kw_only=True)
+class LegRecord:
+    """One SIP dialog of a call."""
+
+    id: UUID
+    call_session_id: UUID
+    direction: Direction
+    created_at: datetime
+    role: LegRole = "primary"
+    state: LegState = "created"
+    from_number: str | None = None
+    to_number: str | None = None
+    parent_leg_id: UUID | None = None
+    recordings: list[str] = field(default_factory=list)
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+    ended_by: str | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class CallRecord:
+    """One call and its legs, in the order of their creation."""
+
+    id: UUID
+    direction: Direction
+    created_at: datetime
+    account_id: UUID = DEFAULT_ACCOUNT_ID
+    voice_app_id: UUID | None = None
+    state: CallState = "initiated"
+    from_number: str | None = None
+    to_number: str | None = None
+    flow_url: str | None = None
+    status_callback_url: str | None = None
+    properties: dict[str, Any] = field(default_factory=dict)
+    answered_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+    legs: list[LegRecord] = field(default_factory=list)
+
+
+@dataclass(slots=True, kw_only=True)
+class StreamRecord:
+    """One WebSocket between a call and an application. `chunk_size` is in ms; `stats` are those of its end."""
+
+    id: UUID
+    call_id: UUID
+    ws_url: str
+    created_at: datetime
+    dialect: str = "teler"
+    chunk_size: int = 400
+    sample_rate: str = "8k"
+    state: StreamState = "connecting"
+    connected_at: datetime | None = None
+    ended_at: datetime | None = None
+    reason: str | None = None
+    stats: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventRecord(Event):
+    """An event and how its webhook fared. `payload` is the exact JSON that is sent, None where nothing is."""
+
+    api_version: str | None = None
+    payload: dict[str, Any] | None = None
+    target_url: str | None = None
+    delivery_status: DeliveryStatus = "backfill_skipped"
+    attempt_count: int = 0
+    last_attempt_at: datetime | None = None
+    last_status_code: int | None = None
+    last_error: str | None = None
+    delivered_at: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class RecordingRecord:
+    """One recording; `path` is a stereo WAV file (left: heard from the leg, right: sent to it)."""
+
+    id: UUID
+    call_id: UUID
+    path: str
+    created_at: datetime
+    leg_id: UUID | None = None
+    duration_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallFilter:
+    """Which calls to list; what is None does not filter. Times exclude their own instant."""
+
+    state: CallState | None = None
+    from_number: str | None = None
+    to_number: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventFilter:
+    """Which events to list; what is None does not filter."""
+
+    call_id: UUID | None = None
+    type: str | None = None
+    occurred_after: datetime | None = None
+    delivery_status: DeliveryStatus | None = None

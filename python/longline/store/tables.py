@@ -1,0 +1,155 @@
+"""The tables, as SQLAlchemy Core describes them: one column per field of a record, under the same name.
+
+The schema in a database is made by `migrations/`; a test checks that the two agree.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    Column,
+    DateTime,
+    Dialect,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    Uuid,
+)
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """A time in UTC; SQLite, which knows no zone, keeps it naive."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return None if value is None else value.astimezone(UTC)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        return value if value is None or value.tzinfo is not None else value.replace(tzinfo=UTC)
+
+
+def _id(name: str = "id", **options: Any) -> Column[Any]:
+    return Column(name, Uuid(), **options)
+
+
+def _time(name: str, **options: Any) -> Column[Any]:
+    return Column(name, UtcDateTime(), **options)
+
+
+metadata = MetaData()
+
+calls = Table(
+    "calls",
+    metadata,
+    _id(primary_key=True),
+    _id("account_id", nullable=False),
+    _id("voice_app_id"),
+    Column("direction", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("from_number", String(255)),
+    Column("to_number", String(255)),
+    Column("flow_url", Text()),
+    Column("status_callback_url", Text()),
+    Column("properties", JSON(), nullable=False),
+    _time("created_at", nullable=False),
+    _time("answered_at"),
+    _time("ended_at"),
+    Column("reason", String(128)),
+)
+Index("calls_by_time", calls.c.created_at, calls.c.id)
+
+legs = Table(
+    "legs",
+    metadata,
+    _id(primary_key=True),
+    _id("call_session_id", nullable=False),
+    Column("direction", String(16), nullable=False),
+    Column("role", String(16), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("from_number", String(255)),
+    Column("to_number", String(255)),
+    _id("parent_leg_id"),
+    Column("recordings", JSON(), nullable=False),
+    _time("created_at", nullable=False),
+    _time("answered_at"),
+    _time("ended_at"),
+    Column("reason", String(128)),
+    Column("ended_by", String(32)),
+)
+Index("legs_by_call", legs.c.call_session_id, legs.c.created_at, legs.c.id)
+
+streams = Table(
+    "streams",
+    metadata,
+    _id(primary_key=True),
+    _id("call_id", nullable=False),
+    Column("ws_url", Text(), nullable=False),
+    Column("dialect", String(32), nullable=False),
+    Column("chunk_size", Integer(), nullable=False),
+    Column("sample_rate", String(8), nullable=False),
+    Column("state", String(16), nullable=False),
+    _time("created_at", nullable=False),
+    _time("connected_at"),
+    _time("ended_at"),
+    Column("reason", String(128)),
+    Column("stats", JSON(), nullable=False),
+)
+Index("streams_by_call", streams.c.call_id, streams.c.created_at, streams.c.id)
+
+events = Table(
+    "events",
+    metadata,
+    _id(primary_key=True),
+    Column("type", String(64), nullable=False),
+    _id("call_id", nullable=False),
+    _id("leg_id"),
+    _id("stream_id"),
+    _time("at", nullable=False),
+    Column("data", JSON(), nullable=False),
+    Column("api_version", String(16)),
+    Column("payload", JSON(none_as_null=True)),
+    Column("target_url", Text()),
+    Column("delivery_status", String(24), nullable=False),
+    Column("attempt_count", Integer(), nullable=False),
+    _time("last_attempt_at"),
+    Column("last_status_code", Integer()),
+    Column("last_error", String(512)),
+    _time("delivered_at"),
+)
+Index("events_by_time", events.c.at, events.c.id)
+Index("events_by_call", events.c.call_id, events.c.at, events.c.id)
+Index("events_by_delivery", events.c.delivery_status, events.c.at, events.c.id)
+
+recordings = Table(
+    "recordings",
+    metadata,
+    _id(primary_key=True),
+    _id("call_id", nullable=False),
+    _id("leg_id"),
+    Column("path", Text(), nullable=False),
+    Column("duration_ms", Integer(), nullable=False),
+    _time("created_at", nullable=False),
+)
+Index("recordings_by_call", recordings.c.call_id, recordings.c.created_at, recordings.c.id)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("hash", String(128), primary_key=True),
+    _time("created_at", nullable=False),
+)
+
+secrets = Table(
+    "secrets",
+    metadata,
+    Column("name", String(64), primary_key=True),
+    Column("value", LargeBinary(), nullable=False),
+)

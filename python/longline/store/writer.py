@@ -1,0 +1,122 @@
+"""The one writer of the database: writes are ordered, and those that wait together share a transaction.
+
+A write is a set of rows to insert or replace. `write` returns after the commit that holds it, so what was awaited
+survives the death of the process. While a commit is under way further writes gather; of several versions of one row in
+one transaction only the last is written. When a shared transaction fails, its writes are tried one by one, so that a
+bad row costs its own caller only.
+"""
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Table
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from longline.base.errors import LocalProtocolError
+from longline.base.log import get_logger
+
+PENDING_WRITES_MAX: Final = 10_000
+"""Writes that may wait. Beyond it `write` itself waits for room, counted as `waited_for_room`; nothing is dropped."""
+
+Rows = tuple[Table, list[dict[str, Any]]]
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True)
+class _Write:
+    rows: list[Rows]
+    done: "asyncio.Future[None]"
+
+
+class Writer:
+    """Runs from `start` to `stop`. Counters: writes, transactions, failed_transactions, waited_for_room."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+        self._room = asyncio.Semaphore(PENDING_WRITES_MAX)
+        self._pending: list[_Write] = []
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+        self.counters: Counter[str] = Counter()
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run(), name="store-writer")
+
+    async def stop(self) -> None:
+        """Commit what waits, then end."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+            self._task = None
+
+    async def write(self, rows: list[Rows]) -> None:
+        """Insert or replace the rows; returns after the commit. The order of calls is the order of writes."""
+        if self._task is None or self._stopping:
+            raise LocalProtocolError("the store is not open")
+        if self._room.locked():
+            self.counters["waited_for_room"] += 1
+        async with self._room:
+            write = _Write(rows, asyncio.get_running_loop().create_future())
+            self._pending.append(write)
+            self.counters["writes"] += 1
+            self._wake.set()
+            await write.done
+
+    async def _run(self) -> None:
+        while self._pending or not self._stopping:
+            if not self._pending:
+                self._wake.clear()
+                await self._wake.wait()
+                continue
+            batch, self._pending = self._pending, []
+            if not await self._commit(batch):
+                for write in batch:
+                    await self._commit([write], alone=True)
+
+    async def _commit(self, batch: list[_Write], *, alone: bool = False) -> bool:
+        try:
+            async with self._engine.begin() as connection:
+                await self._execute(connection, batch)
+        except (SQLAlchemyError, TypeError, ValueError) as error:
+            self.counters["failed_transactions"] += 1
+            if alone or len(batch) == 1:
+                log.error("write failed", error_type=type(error).__name__, tables=[t.name for t, _ in batch[0].rows])
+                _finish(batch, error)
+                return True
+            return False
+        self.counters["transactions"] += 1
+        _finish(batch, None)
+        return True
+
+    async def _execute(self, connection: AsyncConnection, batch: list[_Write]) -> None:
+        latest: dict[Table, dict[Any, dict[str, Any]]] = {}
+        for write in batch:
+            for table, rows in write.rows:
+                keys = table.primary_key.columns.keys()
+                latest.setdefault(table, {}).update({tuple(row[key] for key in keys): row for row in rows})
+        for table, by_key in latest.items():
+            await connection.execute(self._upsert(table), list(by_key.values()))
+
+    def _upsert(self, table: Table) -> Any:
+        statement = self._insert(table)
+        keys = table.primary_key.columns.keys()
+        others = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
+        return statement.on_conflict_do_update(index_elements=keys, set_=others)
+
+
+def _finish(batch: list[_Write], error: Exception | None) -> None:
+    for write in batch:
+        if write.done.done():  # its caller was cancelled; the write stands all the same
+            continue
+        if error is None:
+            write.done.set_result(None)
+        else:
+            write.done.set_exception(error)
