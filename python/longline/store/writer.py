@@ -7,6 +7,7 @@ bad row costs its own caller only.
 """
 
 import asyncio
+import contextlib
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any, Final
@@ -44,6 +45,8 @@ class Writer:
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
+        self._connection: AsyncConnection | None = None
+        self._upserts: dict[Table, Any] = {}
         self.counters: Counter[str] = Counter()
 
     def start(self) -> None:
@@ -80,13 +83,17 @@ class Writer:
             if not await self._commit(batch):
                 for write in batch:
                     await self._commit([write], alone=True)
+        await self._hang_up()
 
     async def _commit(self, batch: list[_Write], *, alone: bool = False) -> bool:
         try:
-            async with self._engine.begin() as connection:
-                await self._execute(connection, batch)
+            if self._connection is None:
+                self._connection = await self._engine.connect()
+            async with self._connection.begin():
+                await self._execute(self._connection, batch)
         except (SQLAlchemyError, TypeError, ValueError) as error:
             self.counters["failed_transactions"] += 1
+            await self._hang_up()
             if alone or len(batch) == 1:
                 log.error("write failed", error_type=type(error).__name__, tables=[t.name for t, _ in batch[0].rows])
                 _finish(batch, error)
@@ -96,6 +103,13 @@ class Writer:
         _finish(batch, None)
         return True
 
+    async def _hang_up(self) -> None:
+        """Give the connection back; after an error the next commit starts on another."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with contextlib.suppress(SQLAlchemyError):
+                await connection.close()
+
     async def _execute(self, connection: AsyncConnection, batch: list[_Write]) -> None:
         latest: dict[Table, dict[Any, dict[str, Any]]] = {}
         for write in batch:
@@ -103,7 +117,9 @@ class Writer:
                 keys = table.primary_key.columns.keys()
                 latest.setdefault(table, {}).update({tuple(row[key] for key in keys): row for row in rows})
         for table, by_key in latest.items():
-            await connection.execute(self._upsert(table), list(by_key.values()))
+            if (upsert := self._upserts.get(table)) is None:  # built once: building costs as much as executing
+                upsert = self._upserts[table] = self._upsert(table)
+            await connection.execute(upsert, list(by_key.values()))
 
     def _upsert(self, table: Table) -> Any:
         statement = self._insert(table)
