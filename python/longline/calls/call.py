@@ -45,13 +45,17 @@ TRANSITIONS: dict[tuple[CallState, LegInput], tuple[CallState, EventType]] = {
 
 @dataclass(slots=True)
 class Call:
-    """The aggregate. `leg` is the primary leg: the caller's when inbound, the callee's when outbound."""
+    """The aggregate. `leg` is the primary leg: the caller's when inbound, the callee's when outbound.
+
+    What is done with the call is asked of `flow_url`, unless `flow` says it already.
+    """
 
     direction: Direction
     from_number: str
     to_number: str
     created_at: datetime
     flow_url: str | None = None
+    flow: dict[str, Any] | None = None
     status_callback_url: str | None = None
     record: bool = False
     id: UUID = field(default_factory=new_id)

@@ -56,12 +56,16 @@ class Mailbox:
         result: asyncio.Future[T] = asyncio.get_running_loop().create_future()
 
         async def carry_out() -> None:
+            self._asked.discard(result)
             try:
                 value = await action()
             except Exception as error:
-                if result.done():
+                if result.done():  # whoever asked has gone
                     raise
                 result.set_exception(error)
+            except asyncio.CancelledError:
+                result.cancel()
+                raise
             else:
                 if not result.done():
                     result.set_result(value)
@@ -86,7 +90,7 @@ class Mailbox:
                 await self._arrived.wait()
 
     def close(self) -> None:
-        """Carry out nothing more; whoever waits for a result gets MailboxClosed."""
+        """Carry out nothing more; whoever waits for what was not begun gets MailboxClosed."""
         self._closed = True
         self._waiting.clear()
         self._arrived.set()

@@ -26,10 +26,13 @@ class FlowFailed(LonglineError):
 
 
 class CallFlow(Protocol):
-    """What is done with a call. It runs once ringing (inbound) or answered (outbound), and is cancelled with the call."""
+    """What is done with a call. It begins when the call rings (inbound) or is answered (outbound)."""
 
     async def run(self, live: LiveCall) -> None:
-        """Return when the flow is over: the call is then hung up. Raise FlowFailed when it cannot go on."""
+        """Return when the flow is over: the call is then hung up. Raise FlowFailed when it cannot go on.
+
+        It is cancelled when the call ends.
+        """
 
 
 class Signalling(Protocol):

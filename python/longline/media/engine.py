@@ -16,7 +16,7 @@ from typing import Any
 from longline.base.clock import Clock, SystemClock
 from longline.base.errors import MediaUnavailable
 from longline.base.log import get_logger
-from longline.media.connection import MediaConnection
+from longline.media.connection import COMMAND_TIMEOUT_S, MediaConnection
 from longline.media.errors import MediaCommandRefused
 from longline.media.process import MediaProcess, MediaServerSettings
 from longline.media.protocol import Command, Hello, MediaEvent, ServerStats, SessionFailed, Shutdown, WorkerDied
@@ -81,11 +81,11 @@ class MediaEngine:
         self._sessions[session_id] = session
         return session
 
-    async def request(self, command: Command) -> dict[str, Any]:
+    async def request(self, command: Command, timeout_s: float = COMMAND_TIMEOUT_S) -> dict[str, Any]:
         """Send a command. Raise MediaUnavailable or MediaCommandRefused."""
         if self._connection is None:
             raise MediaUnavailable
-        return await self._connection.request(command)
+        return await self._connection.request(command, timeout_s)
 
     async def stats(self) -> dict[str, Any]:
         """The server's own statistics."""

@@ -65,7 +65,8 @@ def find_binary() -> Path:
     on_path = shutil.which(BINARY_NAME)
     if on_path is None:
         raise MediaUnavailable(
-            f"the program {BINARY_NAME} was not found: build it with `cargo build --release`, or name it in {BINARY_VARIABLE}"
+            f"the program {BINARY_NAME} was not found: "
+            f"build it with `cargo build --release`, or name it in {BINARY_VARIABLE}"
         )
     return Path(on_path)
 

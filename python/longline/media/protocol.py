@@ -305,7 +305,7 @@ class StreamRefusedMessage(MediaEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamClosed(MediaEvent):
-    """Exactly once for each stream.open that was answered ok. `code` is the WebSocket close code, when there was one."""
+    """Exactly once for each stream.open that was answered ok. `code`: the WebSocket close code, if any."""
 
     name: ClassVar[str] = "stream.closed"
     stream: str

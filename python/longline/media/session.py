@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from longline.base.errors import MediaUnavailable
 from longline.media.errors import MediaCommandRefused
@@ -34,7 +34,14 @@ from longline.media.protocol import (
     parse_address,
 )
 
-Send = Callable[[Command], Awaitable[dict[str, Any]]]
+CLOSE_TIMEOUT_S = 1.0
+"""How long the end of a call waits for a media server that does not answer."""
+
+
+class Send(Protocol):
+    """How a session reaches the server."""
+
+    def __call__(self, command: Command, timeout_s: float = ...) -> Awaitable[dict[str, Any]]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +163,7 @@ class MediaSession:
         if self.is_lost:
             return {}
         with contextlib.suppress(MediaCommandRefused, MediaUnavailable):
-            return _stats(await self._request(SessionClose(self.id)))
+            return _stats(await self._send(SessionClose(self.id), CLOSE_TIMEOUT_S))
         return {}
 
     def forget(self) -> None:

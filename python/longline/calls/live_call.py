@@ -1,0 +1,437 @@
+"""A live call: what its far end, its flow, the API, the media server and the clock do to it, one thing at a time.
+
+Every change goes the same way: the call is moved by its table, stored, told on the bus, and only then does the SIP
+message leave that reveals it. Whatever comes for a call that has ended changes nothing. Leaves out who may call and
+where (`manager.py`), and what is done with the call (`flows`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, TypeVar
+from uuid import UUID
+
+from longline.base.errors import CallNotLive, LonglineError, MediaUnavailable
+from longline.base.events import EventType
+from longline.base.log import get_logger
+from longline.calls.call import Call, Direction
+from longline.calls.call_playbacks import CallPlaybacks, Playback
+from longline.calls.call_recording import CallRecording
+from longline.calls.call_streams import CallStreams
+from longline.calls.context import CallContext
+from longline.calls.leg import LegInput
+from longline.calls.leg_media import LegMedia
+from longline.calls.mailbox import Mailbox, MailboxClosed
+from longline.calls.media_events import MediaEvents
+from longline.calls.ports import CallFlow, FlowFailed, Signalling
+from longline.calls.reason import FACTS, Reason, reason_header, reason_of_status
+from longline.calls.stream import Stream, StreamRequest
+from longline.media.errors import MediaCommandRefused
+from longline.media.protocol import MediaEvent
+from longline.sip.events import Answered, Canceled, Ended, Failed, IncomingCall, Progress, Reoffer, SipEvent
+from longline.sip.offer_answer import OfferRefused
+from longline.sip.sdp import SdpError
+
+RECORDING_GRACE_S = 5.0
+"""How long an ended call waits to be told that its recording is whole."""
+
+T = TypeVar("T")
+log = get_logger(__name__)
+
+
+class LiveCall:
+    """One call from its first message until nothing of it is left. `run` is its task."""
+
+    def __init__(
+        self,
+        context: CallContext,
+        signalling: Signalling,
+        flow: CallFlow,
+        *,
+        ring_timeout_s: float,
+        recordings_dir: Path,
+        on_dialog: Callable[[str, LiveCall], None],
+    ) -> None:
+        self.context = context
+        self._signalling = signalling
+        self._flow = flow
+        self._ring_timeout_s = ring_timeout_s
+        self._on_dialog = on_dialog
+        self._mailbox = Mailbox(self._on_fault)
+        self._media = LegMedia(context.session, str(context.call.leg.id))
+        self._streams = CallStreams(context)
+        self._playbacks = CallPlaybacks(context)
+        self._recording = CallRecording(context, recordings_dir)
+        self._media_events = MediaEvents(context, self._streams, self._playbacks, self._recording)
+        self._offer: bytes | None = None
+        self._early_answer: bytes | None = None
+        self._flow_task: asyncio.Task[None] | None = None
+        self._timers: set[asyncio.Task[None]] = set()
+
+    @property
+    def call(self) -> Call:
+        return self.context.call
+
+    # --- what the API and the flow ask for -------------------------------------------------------------------------
+
+    async def answer(self) -> None:
+        """Answer an inbound call; one that is answered already stays so. Raise CallNotLive."""
+        await self._ask(self._answer)
+
+    async def open_stream(self, request: StreamRequest) -> Stream:
+        """Raise CallNotLive when the call is not answered, LimitReached."""
+        return await self._ask(lambda: self._when_answered(lambda: self._streams.open(request)))
+
+    async def close_stream(self, stream_id: UUID) -> Stream:
+        """Raise CallNotLive, StreamNotFound."""
+        return await self._ask(lambda: self._when_answered(lambda: self._streams.close(stream_id)))
+
+    async def start_playback(self, path: Path, source: str, repeat: int = 1) -> Playback:
+        """Play a WAV file. Raise CallNotLive, MediaCommandRefused ("bad_file")."""
+        return await self._ask(lambda: self._when_answered(lambda: self._playbacks.start(path, source, repeat)))
+
+    async def start_recording(self) -> None:
+        """Record, if this call is to be recorded and is not being recorded yet. Raise CallNotLive."""
+        if self.call.record:
+            await self._ask(lambda: self._when_answered(self._recording.start))
+
+    async def end(self, reason: Reason) -> None:
+        """End the call; one that has ended stays as it is."""
+        try:
+            await self._ask(lambda: self._end(reason))
+        except CallNotLive:
+            return
+
+    async def hang_up(self, label: str | None = None) -> None:
+        """End the call at the API's wish; `label` is what the API says of it. Raise CallNotLive."""
+
+        async def hang_up() -> None:
+            if self.call.has_ended:
+                raise CallNotLive
+            if label is not None:
+                self.call.properties["hangup_reason"] = label
+            await self._end(Reason.COMPLETED if self.call.is_answered else Reason.CANCELED)
+
+        await self._ask(hang_up)
+
+    async def _ask(self, action: Callable[[], Awaitable[T]]) -> T:
+        try:
+            return await self._mailbox.ask(action)
+        except MailboxClosed:
+            raise CallNotLive from None
+
+    async def _when_answered(self, action: Callable[[], Awaitable[T]]) -> T:
+        if not self.call.is_answered:
+            raise CallNotLive
+        return await action()
+
+    # --- its beginning, and its task -------------------------------------------------------------------------------
+
+    async def run(self) -> None:
+        """Carry out what is asked until the call has ended and its recording is told of."""
+        try:
+            await self._mailbox.run()
+        finally:
+            self._stop_flow()
+            for timer in list(self._timers):
+                timer.cancel()
+            self.context.session.forget()
+
+    def begin_inbound(self, event: IncomingCall) -> None:
+        """An INVITE has come."""
+        self.call.leg.handle = event.handle
+        self._offer = event.offer
+        self._on_dialog(event.handle, self)
+        self._mailbox.post(self._ring_inbound)
+
+    async def begin_outbound(self, target: str, from_uri: str) -> None:
+        """Place a call: returns when it is stored and told of; the INVITE follows. Raise MediaUnavailable."""
+        try:
+            await self._ask(self._initiate_outbound)
+        except MediaUnavailable:
+            self._mailbox.close()
+            raise
+        self._mailbox.post(lambda: self._invite(target, from_uri))
+
+    async def _ring_inbound(self) -> None:
+        refusal = await self._settle_offer()
+        if refusal is not None:
+            await self._refuse(*refusal)
+            return
+        await self.context.save_call()
+        self.context.publish(EventType.CALL_INITIATED, self.call.event_data())
+        await self._rang()
+        self._signalling.ring(self._handle)
+        self._start_flow()
+
+    async def _settle_offer(self) -> tuple[int, str] | None:
+        """Open the leg and answer the offer, or say with which status, and why, the call cannot be taken."""
+        try:
+            await self._media.open()
+            if self._offer is None:
+                return None  # RFC 3261 §13.3.1.4: the offer is ours to make, in the 2xx
+            self._offer = self._media.answer(self._offer)
+        except (MediaUnavailable, MediaCommandRefused) as error:
+            return 503, str(error)
+        except OfferRefused as error:
+            return 488, str(error)
+        except SdpError as error:
+            return 400, str(error)
+        return None
+
+    async def _refuse(self, status: int, why: str) -> None:
+        """A call that was never taken on: nothing of it is stored."""
+        log.warning("call refused", status=status, why=why)
+        self.context.counters[f"refused_{status}"] += 1
+        self._signalling.reject(self._handle, status)
+        await self.context.session.close()
+        self._mailbox.close()
+
+    async def _initiate_outbound(self) -> None:
+        try:
+            await self._media.open()
+        except (MediaCommandRefused, MediaUnavailable) as error:
+            raise MediaUnavailable(f"The call has no media: {error}") from error
+        await self.context.save_call()
+        self.context.publish(EventType.CALL_INITIATED, self.call.event_data())
+
+    async def _invite(self, target: str, from_uri: str) -> None:
+        if self.call.has_ended:
+            return
+        try:
+            handle = self._signalling.invite(target, from_uri=from_uri, sdp=self._media.offer())
+        except (LonglineError, OSError, ValueError) as error:
+            log.warning("call not placed", call_id=str(self.call.id), error=str(error))
+            await self._end(Reason.CARRIER_ERROR, detail=str(error), leg_is_gone=True)
+            return
+        self.call.leg.handle = handle
+        self._on_dialog(handle, self)
+        self._start_timer(self._ring_timeout_s, lambda: self._no_answer())
+
+    async def _no_answer(self) -> None:
+        if not self.call.is_answered:
+            await self._end(Reason.NO_ANSWER)
+
+    # --- what the far end does -------------------------------------------------------------------------------------
+
+    def on_sip_event(self, event: SipEvent) -> None:
+        self._mailbox.post(lambda: self._receive_sip(event))
+
+    async def _receive_sip(self, event: SipEvent) -> None:
+        if self.call.has_ended:
+            if isinstance(event, Answered) and self.call.answered_at is None:
+                self._signalling.bye(event.handle)  # RFC 3261 §9.1: the 2xx crossed our CANCEL
+        elif isinstance(event, Progress):
+            await self._progress(event)
+        elif isinstance(event, Answered):
+            await self._answered(event.sdp)
+        elif isinstance(event, Failed):
+            detail = f"{event.status} {event.reason}"
+            reason = reason_of_status(event.status, event.cause)
+            await self._end(reason, ended_by=self.call.remote_party(), detail=detail, leg_is_gone=True)
+        elif isinstance(event, Canceled):
+            await self._end(Reason.CANCELED, ended_by=self.call.remote_party(), leg_is_gone=True)
+        elif isinstance(event, Ended):
+            await self._dialog_ended(event)
+        elif isinstance(event, Reoffer):
+            await self._reoffer(event.offer)
+
+    async def _progress(self, event: Progress) -> None:
+        if event.status > 100:
+            self._early_answer = event.sdp or self._early_answer
+            await self._rang()
+
+    async def _rang(self) -> None:
+        told_by = self.call.apply(LegInput.RANG, self.context.now())
+        if told_by is not None:
+            await self.context.save_call()
+            self.context.publish(told_by, self.call.event_data(), leg_id=self.call.leg.id)
+
+    async def _answered(self, sdp: bytes | None) -> None:
+        """The 200 to our INVITE, or the ACK that answers our offer in a 200."""
+        answer = sdp or self._early_answer
+        try:
+            if self._media.is_offering and answer is None:
+                raise OfferRefused("the answer has no session description")
+            if answer is not None:
+                self._media.read_answer(answer)
+            await self._media.connect()
+        except (OfferRefused, SdpError) as error:
+            # RFC 3261 §13.2.2.4: an unacceptable answer is acknowledged, and the dialog ended at once
+            await self._end_dialog_unusable(str(error))
+            return
+        except (MediaUnavailable, MediaCommandRefused) as error:
+            await self._end(Reason.MEDIA_SERVER_DIED, detail=str(error), dialog_is_confirmed=True)
+            return
+        if self.call.direction is Direction.OUTBOUND and not self.call.is_answered:
+            await self._confirm()
+            self._start_flow()
+
+    async def _end_dialog_unusable(self, why: str) -> None:
+        await self._end(Reason.CARRIER_ERROR, detail=why, dialog_is_confirmed=True)
+
+    async def _dialog_ended(self, event: Ended) -> None:
+        if event.by == "remote":
+            reason, ended_by = Reason.NORMAL_CLEARING, self.call.remote_party()
+        else:
+            reason, ended_by = Reason.CARRIER_ERROR, None  # the user agent gave the dialog up
+        await self._end(reason, ended_by=ended_by, detail=event.cause, leg_is_gone=True)
+
+    async def _reoffer(self, offer: bytes | None) -> None:
+        """RFC 3264 §8: hold, resume, or a new address. Without an offer the answer carries ours."""
+        try:
+            if offer is None:
+                self._signalling.reanswer(self._handle, self._media.offer())
+                return
+            answer = self._media.answer(offer)
+            await self._media.connect()
+        except (OfferRefused, SdpError) as error:
+            log.info("reoffer refused", call_id=str(self.call.id), why=str(error))
+            self._signalling.reject_reoffer(self._handle, 488)
+        except (MediaUnavailable, MediaCommandRefused) as error:
+            log.warning("reoffer failed", call_id=str(self.call.id), why=str(error))
+            self._signalling.reject_reoffer(self._handle, 500)
+        else:
+            self._signalling.reanswer(self._handle, answer)
+
+    # --- what the media server does --------------------------------------------------------------------------------
+
+    def on_media_event(self, event: MediaEvent) -> None:
+        self._mailbox.post(lambda: self._receive_media(event), droppable=MediaEvents.is_observation(event))
+
+    async def _receive_media(self, event: MediaEvent) -> None:
+        await self._media_events.receive(event)
+        if self.call.has_ended and not self._recording.is_running:
+            self._mailbox.close()
+
+    def on_media_lost(self, why: str) -> None:
+        self._mailbox.post(lambda: self._end(Reason.MEDIA_SERVER_DIED, detail=why))
+
+    # --- moves of the call -----------------------------------------------------------------------------------------
+
+    async def _answer(self) -> None:
+        if self.call.has_ended:
+            raise CallNotLive
+        if self.call.is_answered:
+            return
+        sdp = self._offer if self._media.negotiated is not None else self._media.offer()
+        assert sdp is not None
+        try:
+            await self._media.connect()
+        except (MediaUnavailable, MediaCommandRefused) as error:
+            await self._end(Reason.MEDIA_SERVER_DIED, detail=str(error))
+            raise CallNotLive from error
+        await self._confirm()
+        self._signalling.answer(self._handle, sdp)
+
+    async def _confirm(self) -> None:
+        told_by = self.call.apply(LegInput.ANSWERED, self.context.now())
+        if told_by is not None:
+            await self.context.save_call()
+            self.context.publish(told_by, self.call.event_data(), leg_id=self.call.leg.id)
+
+    async def _end(
+        self,
+        reason: Reason,
+        *,
+        ended_by: str | None = None,
+        detail: str | None = None,
+        leg_is_gone: bool = False,
+        dialog_is_confirmed: bool = False,
+    ) -> None:
+        """End the call once: its flow, its media, its state, its dialog, in this order."""
+        if self.call.has_ended:
+            return
+        was_answered = self.call.is_answered or dialog_is_confirmed
+        self._stop_flow()
+        stats = await self.context.session.close()
+        self._keep_leg_stats(stats)
+        await self._streams.end_all(stats=stats.get("streams"))
+        self._playbacks.end_all()
+        told_by = self.call.end(reason, ended_by, self.context.now())
+        assert told_by is not None
+        await self.context.save_call()
+        data = self.call.event_data() | ({"detail": detail} if detail else {})
+        self.context.publish(told_by, data, leg_id=self.call.leg.id)
+        self.context.counters[f"ended_{reason}"] += 1
+        if not leg_is_gone:
+            self._release(reason, was_answered)
+        await self._await_recording()
+
+    def _release(self, reason: Reason, was_answered: bool) -> None:
+        """The SIP message that ends the dialog, whatever state it is in."""
+        handle = self.call.leg.handle
+        if handle is None:
+            return
+        if was_answered:
+            self._signalling.bye(handle, reason_header(reason))
+        elif self.call.direction is Direction.INBOUND:
+            self._signalling.reject(handle, FACTS[reason].status)
+        else:
+            self._signalling.cancel(handle)
+
+    async def _await_recording(self) -> None:
+        """What ends the call's task: now, or when its recording is whole."""
+        if self._recording.is_running and self.context.session.is_lost:
+            await self._recording.salvage("the media server died")
+        if self._recording.is_running:
+            self._start_timer(RECORDING_GRACE_S, self._give_up_recording)
+        else:
+            self._mailbox.close()
+
+    async def _give_up_recording(self) -> None:
+        await self._recording.salvage("the media server did not finish it")
+        self._mailbox.close()
+
+    def _keep_leg_stats(self, stats: dict[str, Any]) -> None:
+        legs = stats.get("legs")
+        if isinstance(legs, dict) and legs:
+            self.call.properties["media"] = legs.get(str(self.call.leg.id), {})
+
+    # --- flow, timers, faults --------------------------------------------------------------------------------------
+
+    def _start_flow(self) -> None:
+        self._flow_task = asyncio.create_task(self._flow.run(self), name=f"flow {self.call.id}")
+        self._flow_task.add_done_callback(self._flow_done)
+
+    def _flow_done(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if error is None:
+            self._mailbox.post(self._flow_over)
+        elif isinstance(error, FlowFailed):
+            reason, detail = error.reason, error.detail
+            self._mailbox.post(lambda: self._end(reason, detail=detail))
+        elif not isinstance(error, CallNotLive):  # a flow that lost its call has nothing to tell
+            log.error("flow failed", call_id=str(self.call.id), exc_info=error)
+            self._mailbox.post(lambda: self._end(Reason.INTERNAL_ERROR))
+
+    async def _flow_over(self) -> None:
+        await self._end(Reason.COMPLETED if self.call.is_answered else Reason.REJECTED)
+
+    def _stop_flow(self) -> None:
+        if self._flow_task is not None and not self._flow_task.done():
+            self._flow_task.cancel()
+
+    def _start_timer(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+        async def ring() -> None:
+            await self.context.clock.sleep(seconds)
+            self._mailbox.post(action)
+
+        timer = asyncio.create_task(ring())
+        self._timers.add(timer)
+        timer.add_done_callback(self._timers.discard)
+
+    def _on_fault(self, error: Exception) -> None:
+        log.error("call fault", call_id=str(self.call.id), exc_info=error)
+        self.context.counters["faults"] += 1
+        if not self.call.has_ended:
+            self._mailbox.post(lambda: self._end(Reason.INTERNAL_ERROR))
+
+    @property
+    def _handle(self) -> str:
+        assert self.call.leg.handle is not None
+        return self.call.leg.handle

@@ -1,0 +1,204 @@
+"""The calls of this node: takes in and places them, finds a live one, and hands it what comes for it.
+
+Refusals before a call exists (no such service, too many calls, no media) are counted and answered; nothing of them is
+stored. Leaves out what happens inside a call (`live_call.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from uuid import UUID
+
+from longline.base.bus import Bus
+from longline.base.clock import Clock
+from longline.base.config import Config
+from longline.base.errors import CallNotFound, CallNotLive, LegNotFound, LimitReached, MediaUnavailable, Unavailable
+from longline.base.ids import Prefix, encode_id
+from longline.base.log import get_logger, pii
+from longline.calls.call import Call, Direction
+from longline.calls.context import CallContext
+from longline.calls.live_call import LiveCall
+from longline.calls.originate import OriginateRequest, find_destination
+from longline.calls.ports import CallFlow, CallStore, Media, Signalling
+from longline.calls.reason import Reason
+from longline.calls.stream import StreamRequest
+from longline.media.protocol import format_address
+from longline.sip.events import Answered, IncomingCall, SipEvent
+from longline.store.records import CallRecord, StreamRecord
+
+STOP_GRACE_S = 6.0
+"""How long `stop` waits for the calls it ends."""
+
+log = get_logger(__name__)
+
+
+class CallManager:
+    """`attach` before the first call. `counters` tells refusals (`refused_…`), ends (`ended_…`) and faults."""
+
+    def __init__(self, config: Config, media: Media, store: CallStore, bus: Bus, clock: Clock) -> None:
+        self._config = config
+        self._media = media
+        self._store = store
+        self._bus = bus
+        self._clock = clock
+        self._signalling: Signalling | None = None
+        self._flow: CallFlow | None = None
+        self._own_host = config.sip_advertise or format_address(config.sip_address)
+        self._calls: dict[UUID, LiveCall] = {}
+        self._by_handle: dict[str, LiveCall] = {}
+        self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._is_stopping = False
+        self.counters: Counter[str] = Counter()
+
+    def attach(self, signalling: Signalling, flow: CallFlow, own_address: tuple[str, int] | None = None) -> None:
+        """Hand in what is built after the manager. `own_address` is where SIP really listens."""
+        self._signalling, self._flow = signalling, flow
+        if own_address is not None and self._config.sip_advertise is None:
+            self._own_host = format_address(own_address)
+
+    # --- for the API -----------------------------------------------------------------------------------------------
+
+    async def originate(self, request: OriginateRequest) -> CallRecord:
+        """Place a call; returns when it is stored, before it rings. Raise BadRequest, InvalidTarget, Unavailable."""
+        destination = find_destination(request, self._config, self._own_host)
+        self._check_room()
+        call = Call(
+            direction=Direction.OUTBOUND,
+            from_number=request.from_number,
+            to_number=request.to_number,
+            created_at=self._clock.now(),
+            flow_url=request.flow_url,
+            flow=request.flow,
+            status_callback_url=request.status_callback_url,
+            record=request.record,
+        )
+        live = self._start(call)
+        await live.begin_outbound(destination.target, destination.from_uri)
+        return call.to_record()
+
+    async def hangup(self, call_id: UUID, *, reason: str | None = None, leg_id: UUID | None = None) -> None:
+        """End a live call. Raise CallNotFound, CallNotLive, LegNotFound."""
+        live = await self._find(call_id)
+        if leg_id is not None and leg_id not in {leg.id for leg in live.call.legs}:
+            raise LegNotFound
+        await live.hang_up(reason)
+
+    async def open_stream(self, call_id: UUID, request: StreamRequest) -> StreamRecord:
+        """Join a live call to one more WebSocket. Raise CallNotFound, CallNotLive, LimitReached."""
+        live = await self._find(call_id)
+        return (await live.open_stream(request)).to_record()
+
+    async def close_stream(self, call_id: UUID, stream_id: UUID) -> StreamRecord:
+        """Close a stream of a live call. Raise CallNotFound, CallNotLive, StreamNotFound."""
+        live = await self._find(call_id)
+        return (await live.close_stream(stream_id)).to_record()
+
+    def live(self) -> list[CallRecord]:
+        """The calls that have not ended, oldest first."""
+        return [live.call.to_record() for live in self._calls.values() if not live.call.has_ended]
+
+    async def stop(self) -> None:
+        """Take no more calls, and end those there are with the reason server_shutdown."""
+        self._is_stopping = True
+        await asyncio.gather(*(live.end(Reason.SERVER_SHUTDOWN) for live in list(self._calls.values())))
+        tasks = list(self._tasks.values())
+        if tasks:
+            _, pending = await asyncio.wait(tasks, timeout=STOP_GRACE_S)
+            for task in pending:
+                task.cancel()
+            await asyncio.gather(*pending, return_exceptions=True)
+
+    # --- for the user agent ----------------------------------------------------------------------------------------
+
+    def on_sip_event(self, event: SipEvent) -> None:
+        """Whatever SIP tells: a new call, or something for one of ours."""
+        if isinstance(event, IncomingCall):
+            self._incoming(event)
+            return
+        live = self._by_handle.get(event.handle)
+        if live is not None:
+            live.on_sip_event(event)
+        elif isinstance(event, Answered):
+            assert self._signalling is not None
+            self._signalling.bye(event.handle)  # its call has ended meanwhile
+
+    def _incoming(self, event: IncomingCall) -> None:
+        assert self._signalling is not None
+        refusal = self._refusal()
+        if refusal is not None:
+            status, why = refusal
+            self.counters[f"refused_{status}"] += 1
+            log.warning("call refused", status=status, why=why, from_user=pii(event.from_user))
+            self._signalling.reject(event.handle, status)
+            return
+        inbound = self._config.inbound
+        call = Call(
+            direction=Direction.INBOUND,
+            from_number=event.from_user or "anonymous",
+            to_number=event.to_user or "",
+            created_at=self._clock.now(),
+            flow_url=inbound.flow_url,
+            flow=None if inbound.stream is None else {"action": "stream", **inbound.stream.model_dump()},
+            status_callback_url=inbound.webhook_url,
+            record=self._config.recording,
+        )
+        self._start(call).begin_inbound(event)
+
+    def _refusal(self) -> tuple[int, str] | None:
+        """Why a call that comes in now is not taken."""
+        inbound = self._config.inbound
+        if inbound.flow_url is None and inbound.stream is None:
+            return 404, "no inbound flow is configured"
+        try:
+            self._check_room()
+        except Unavailable as error:
+            return 503, error.message
+        return None
+
+    def _check_room(self) -> None:
+        if self._is_stopping:
+            raise Unavailable("The server is shutting down.")
+        if len(self._calls) >= self._config.max_calls:
+            self.counters["refused_max_calls"] += 1
+            raise LimitReached(f"The server has {self._config.max_calls} live calls, which is its limit (max_calls).")
+        if not self._media.is_available:
+            raise MediaUnavailable
+
+    # --- live calls ------------------------------------------------------------------------------------------------
+
+    def _start(self, call: Call) -> LiveCall:
+        assert self._signalling is not None and self._flow is not None, "attach() comes first"
+        live: LiveCall
+        session = self._media.session(
+            encode_id(Prefix.CALL, call.id),
+            lambda event: live.on_media_event(event),
+            lambda why: live.on_media_lost(why),
+        )
+        live = LiveCall(
+            CallContext(call, session, self._store, self._bus, self._clock, self.counters),
+            self._signalling,
+            self._flow,
+            ring_timeout_s=self._config.ring_timeout_s,
+            recordings_dir=self._config.recordings_dir,
+            on_dialog=self._by_handle.__setitem__,
+        )
+        self._calls[call.id] = live
+        task = asyncio.create_task(live.run(), name=f"call {call.id}")
+        self._tasks[call.id] = task
+        task.add_done_callback(lambda _: self._forget(live))
+        return live
+
+    def _forget(self, live: LiveCall) -> None:
+        self._calls.pop(live.call.id, None)
+        self._tasks.pop(live.call.id, None)
+        if live.call.leg.handle is not None:
+            self._by_handle.pop(live.call.leg.handle, None)
+
+    async def _find(self, call_id: UUID) -> LiveCall:
+        live = self._calls.get(call_id)
+        if live is not None and not live.call.has_ended:
+            return live
+        if live is None and await self._store.get_call(call_id) is None:
+            raise CallNotFound
+        raise CallNotLive

@@ -1,0 +1,67 @@
+"""What the media server tells of a live call: taken to the part it concerns, or told on as an observation."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from longline.base.events import EventType
+from longline.calls.call_playbacks import CallPlaybacks
+from longline.calls.call_recording import CallRecording
+from longline.calls.call_streams import CallStreams
+from longline.calls.context import CallContext
+from longline.media import protocol
+from longline.media.protocol import MediaEvent, event_data
+
+OBSERVATIONS: dict[type[MediaEvent], EventType] = {
+    protocol.LegMediaStarted: EventType.LEG_MEDIA_STARTED,
+    protocol.LegDigit: EventType.DTMF_RECEIVED,
+    protocol.StreamFirstAudioSent: EventType.STREAM_FIRST_AUDIO_SENT,
+    protocol.StreamFirstAudioReceived: EventType.STREAM_FIRST_AUDIO_RECEIVED,
+    protocol.StreamRefusedMessage: EventType.STREAM_REFUSED_MESSAGE,
+    protocol.PlayoutStarted: EventType.PLAYOUT_STARTED,
+    protocol.PlayoutDrained: EventType.PLAYOUT_DRAINED,
+    protocol.PlayoutCleared: EventType.PLAYOUT_CLEARED,
+    protocol.PlayoutInterrupted: EventType.PLAYOUT_INTERRUPTED,
+    protocol.PlayoutOverflow: EventType.PLAYOUT_OVERFLOW,
+}
+"""Events that change nothing of the call; they are told on with the time at which the media server saw them."""
+
+
+class MediaEvents:
+    """Every method is called by the call's own task, one at a time."""
+
+    def __init__(
+        self, context: CallContext, streams: CallStreams, playbacks: CallPlaybacks, recording: CallRecording
+    ) -> None:
+        self._context = context
+        self._streams = streams
+        self._playbacks = playbacks
+        self._recording = recording
+
+    @staticmethod
+    def is_observation(event: MediaEvent) -> bool:
+        """Nothing breaks when it is lost."""
+        return type(event) in OBSERVATIONS
+
+    async def receive(self, event: MediaEvent) -> None:
+        if isinstance(event, protocol.StreamConnected):
+            await self._streams.connected(event)
+        elif isinstance(event, protocol.StreamClosed):
+            await self._streams.closed(event)
+        elif isinstance(event, protocol.PlaybackFinished):
+            self._playbacks.finished(event)
+        elif isinstance(event, protocol.RecordingFinished):
+            await self._recording.finished(event)
+        elif type(event) in OBSERVATIONS and not self._context.call.has_ended:
+            self._observe(event)
+
+    def _observe(self, event: MediaEvent) -> None:
+        stream = getattr(event, "stream", None)
+        self._context.publish(
+            OBSERVATIONS[type(event)],
+            event_data(event),
+            at=datetime.fromtimestamp(event.at, UTC),
+            leg_id=self._context.call.leg.id,
+            stream_id=None if stream is None else UUID(stream),
+        )

@@ -1,0 +1,1 @@
+"""Call flows: what an application tells a call to do."""

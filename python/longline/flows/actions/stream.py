@@ -1,0 +1,26 @@
+"""`stream`: answer, and join the call to the application's WebSocket until that ends."""
+
+from __future__ import annotations
+
+from longline.calls.live_call import LiveCall
+from longline.calls.ports import FlowFailed
+from longline.calls.reason import Reason
+from longline.calls.stream import StreamRequest, StreamState
+from longline.flows import verbs
+
+
+async def stream(live: LiveCall, verb: verbs.Stream) -> str | None:
+    """Raise FlowFailed (stream_failed) when the WebSocket cannot be reached, or is lost."""
+    await live.answer()
+    if verb.record is not False:
+        await live.start_recording()
+    opened = await live.open_stream(
+        StreamRequest(
+            ws_url=verb.ws_url, chunk_size=verb.chunk_size, sample_rate=verb.sample_rate, dialect=verb.dialect
+        )
+    )
+    await opened.ended.wait()
+    if opened.state is StreamState.FAILED:
+        detail = f": {opened.detail}" if opened.detail else ""
+        raise FlowFailed(Reason.STREAM_FAILED, f"{verb.ws_url}: {opened.reason}{detail}")
+    return None
