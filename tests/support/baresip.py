@@ -1,0 +1,103 @@
+"""baresip as a phone: a program that we did not write calls, or is called; what it says and hears is in WAV files."""
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.support.tone import Samples, read_wav, write_wav
+
+MODULES = "/usr/lib/baresip/modules"
+
+CONFIG = """\
+poll_method epoll
+net_interface lo
+sip_listen 127.0.0.1:{port}
+call_local_timeout 120
+audio_source aufile,{folder}/say.wav
+audio_player aubridge,player
+audio_level no
+ausrc_srate 8000
+auplay_srate 8000
+rtp_ports {rtp_ports}
+jitter_buffer_delay 5-10
+rtp_stats no
+snd_path {folder}
+module_path {modules}
+module g711.so
+module aufile.so
+module aubridge.so
+module sndfile.so
+module_tmp uuid.so
+module_tmp account.so
+module_app menu.so
+"""
+
+
+class Baresip:
+    """One phone at 127.0.0.1:`port`, which says `say` and answers by itself unless told otherwise."""
+
+    def __init__(
+        self, folder: Path, port: int, say: Samples, *, rtp_ports: str = "42000-42998", answer: bool = True
+    ) -> None:
+        self.folder = folder
+        self.port = port
+        self.output = ""
+        self._process: asyncio.subprocess.Process | None = None
+        self._reader: asyncio.Task[None] | None = None
+        folder.mkdir(parents=True, exist_ok=True)
+        write_wav(folder / "say.wav", say)
+        mode = "auto" if answer else "manual"
+        (folder / "accounts").write_text(f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode={mode}\n")
+        (folder / "contacts").write_text("")
+        (folder / "config").write_text(CONFIG.format(port=port, folder=folder, rtp_ports=rtp_ports, modules=MODULES))
+
+    @property
+    def uri(self) -> str:
+        return f"sip:phone@127.0.0.1:{self.port}"
+
+    async def start(self, dial: str | None = None) -> None:
+        """Start, and call `dial` if given; returns when the phone is ready."""
+        command: Sequence[str] = ["baresip", "-f", str(self.folder), *(["-e", f"/dial {dial}"] if dial else [])]
+        self._process = await asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+        )
+        self._reader = asyncio.create_task(self._read())
+        await self.until("baresip is ready", 10)
+
+    async def until(self, text: str, timeout_s: float) -> None:
+        """Wait until the phone has printed `text`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while text not in self.output:
+                    await asyncio.sleep(0.02)
+        except TimeoutError:
+            raise AssertionError(f"baresip did not say {text!r} within {timeout_s} s:\n{self.output[-3000:]}") from None
+
+    async def stop(self) -> None:
+        """End the program; it hangs up if it is in a call."""
+        assert self._process is not None
+        with contextlib.suppress(ProcessLookupError):
+            self._process.terminate()
+        try:
+            await asyncio.wait_for(self._process.wait(), 10)
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+        if self._reader is not None:
+            await self._reader
+
+    def heard(self) -> Samples:
+        """What the phone decoded in its (one) call."""
+        (dump,) = self.folder.glob("dump-*-dec.wav")
+        return read_wav(dump)
+
+    async def _read(self) -> None:
+        assert self._process is not None and self._process.stdout is not None
+        while chunk := await self._process.stdout.read(4096):
+            text = chunk.decode(errors="replace")
+            if "(bit/s)" not in text:  # the running status line
+                self.output = (self.output + text)[-100_000:]

@@ -1,0 +1,59 @@
+"""Tones: made, measured for pitch, and searched for gaps. Signals are int16 arrays, mono, 8 kHz."""
+
+import wave
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+RATE_HZ = 8000
+Samples = NDArray[np.int16]
+
+
+def tone(pitch_hz: float, seconds: float, amplitude: float = 12_000) -> Samples:
+    """A sine."""
+    times = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    return np.asarray(amplitude * np.sin(2 * np.pi * pitch_hz * times), dtype=np.int16)
+
+
+def pitch_hz(samples: Samples) -> float:
+    """The strongest frequency, to a fraction of a hertz."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
+    return float(np.argmax(spectrum) * RATE_HZ / len(samples))
+
+
+def power_at(samples: Samples, frequency_hz: float) -> float:
+    """The share (0 to 1) of the signal's energy that lies within 30 Hz of a frequency."""
+    spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+    frequencies = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
+    return float(spectrum[np.abs(frequencies - frequency_hz) < 30].sum() / max(spectrum.sum(), 1.0))
+
+
+def longest_gap_ms(samples: Samples, floor: float = 1500) -> float:
+    """The longest stretch of a tone without a sample above `floor`; a tone's own zero crossings are far shorter."""
+    loud = np.flatnonzero(np.abs(samples.astype(int)) > floor)
+    if len(loud) == 0:
+        return len(samples) * 1000 / RATE_HZ
+    edges = np.concatenate([[loud[0]], loud, [len(samples) - 1]])
+    return float(np.max(np.diff(edges)) * 1000 / RATE_HZ)
+
+
+def trim_silence(samples: Samples, floor: float = 1500) -> Samples:
+    """From the first loud sample to the last."""
+    loud = np.flatnonzero(np.abs(samples.astype(int)) > floor)
+    return samples[loud[0] : loud[-1] + 1] if len(loud) else samples[:0]
+
+
+def write_wav(path: Path, samples: Samples) -> None:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(RATE_HZ)
+        file.writeframes(samples.tobytes())
+
+
+def read_wav(path: Path) -> Samples:
+    """A mono file, also one whose header was never finished: its data reach to the end of the file."""
+    data = path.read_bytes()
+    start = data.index(b"data") + 8
+    return np.frombuffer(data[start : start + (len(data) - start) // 2 * 2], dtype="<i2").astype(np.int16)
