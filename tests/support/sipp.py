@@ -23,8 +23,8 @@ class Outcome:
 class Sipp:
     """One run of SIPp.
 
-    `scenario` is a file in tests/e2e/scenarios, without its ending, or a name of SIPp's own (uac, uas). `status` is what
-    `caller_is_refused` expects.
+    `scenario` is a file in tests/e2e/scenarios, without its ending, or a name of SIPp's own (uac, uas). `status` is
+    what `caller_is_refused` expects.
     """
 
     def __init__(
