@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import itertools
 import json
 import random
 import socket
@@ -36,8 +37,8 @@ async def undisturbed(node: Node) -> AsyncIterator[None]:
         packets = phone.packets()
     numbers = [packet.sequence for packet in packets]
     assert len(numbers) > 40
-    assert all((b - a) & 0xFFFF == 1 for a, b in zip(numbers, numbers[1:], strict=False))
-    assert max(b.at - a.at for a, b in zip(packets, packets[1:], strict=False)) < MOST_SPACING_S
+    assert all((b - a) & 0xFFFF == 1 for a, b in itertools.pairwise(numbers))
+    assert max(b.at - a.at for a, b in itertools.pairwise(packets)) < MOST_SPACING_S
 
 
 async def one_call(node: Node, seconds: float = 1.0) -> dict[str, Any]:

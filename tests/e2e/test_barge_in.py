@@ -1,6 +1,7 @@
 """Barge-in, on the packets: after `clear`, the line is silent within one frame."""
 
 import asyncio
+import itertools
 import time
 from pathlib import Path
 
@@ -42,7 +43,7 @@ async def test_clear_leaves_at_most_one_more_frame_of_speech(tmp_path: Path) -> 
         assert sum(not packet.is_silent for packet in after) <= 1
         assert len(second_speech) >= 9, "what is said after a clear is heard"
         numbers = [packet.sequence for packet in packets]
-        assert all((b - a) & 0xFFFF == 1 for a, b in zip(numbers, numbers[1:], strict=False))
+        assert all((b - a) & 0xFFFF == 1 for a, b in itertools.pairwise(numbers))
 
 
 async def test_interrupt_drops_one_chunk_and_the_next_is_heard(tmp_path: Path) -> None:
