@@ -71,7 +71,7 @@ class Call:
 
     def __post_init__(self) -> None:
         if not self.legs:
-            leg = Leg(self.id, str(self.direction), self.from_number, self.to_number, self.created_at)
+            leg = Leg(self.id, self.direction.value, self.from_number, self.to_number, self.created_at)
             self.legs.append(leg)
 
     @property
@@ -135,8 +135,8 @@ class Call:
             id=self.id,
             account_id=self.account_id,
             voice_app_id=self.voice_app_id,
-            direction=str(self.direction),
-            state=str(self.state),
+            direction=self.direction.value,
+            state=self.state.value,
             from_number=self.from_number,
             to_number=self.to_number,
             flow_url=self.flow_url,

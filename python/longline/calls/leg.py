@@ -12,6 +12,7 @@ from enum import StrEnum
 from uuid import UUID
 
 from longline.base.ids import new_id
+from longline.store import records
 from longline.store.records import LegRecord
 
 
@@ -44,12 +45,12 @@ class Leg:
     """`handle` names the dialog at the user agent; it is None until there is one, and again when there is none left."""
 
     call_id: UUID
-    direction: str
+    direction: records.Direction
     from_number: str
     to_number: str
     created_at: datetime
     id: UUID = field(default_factory=new_id)
-    role: str = "primary"
+    role: records.LegRole = "primary"
     handle: str | None = None
     state: LegState = LegState.CREATED
     answered_at: datetime | None = None
@@ -76,7 +77,7 @@ class Leg:
             call_session_id=self.call_id,
             direction=self.direction,
             role=self.role,
-            state=str(self.state),
+            state=self.state.value,
             from_number=self.from_number,
             to_number=self.to_number,
             parent_leg_id=None,

@@ -30,7 +30,7 @@ from longline.calls.reason import FACTS, Reason, reason_header, reason_of_status
 from longline.calls.stream import Stream, StreamRequest
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import MediaEvent
-from longline.sip.events import Answered, Canceled, Ended, Failed, IncomingCall, Progress, Reoffer, SipEvent
+from longline.sip.events import Answered, Canceled, Ended, Failed, IncomingCall, Progress, Reanswered, Reoffer, SipEvent
 from longline.sip.offer_answer import OfferRefused
 from longline.sip.sdp import SdpError
 
@@ -225,7 +225,7 @@ class LiveCall:
                 self._signalling.bye(event.handle)  # RFC 3261 §9.1: the 2xx crossed our CANCEL
         elif isinstance(event, Progress):
             await self._progress(event)
-        elif isinstance(event, Answered):
+        elif isinstance(event, Answered | Reanswered):
             await self._answered(event.sdp)
         elif isinstance(event, Failed):
             detail = f"{event.status} {event.reason}"

@@ -159,7 +159,7 @@ class CallManager:
     def _check_room(self) -> None:
         if self._is_stopping:
             raise Unavailable("The server is shutting down.")
-        if len(self._calls) >= self._config.max_calls:
+        if sum(not live.call.has_ended for live in self._calls.values()) >= self._config.max_calls:
             self.counters["refused_max_calls"] += 1
             raise LimitReached(f"The server has {self._config.max_calls} live calls, which is its limit (max_calls).")
         if not self._media.is_available:

@@ -112,7 +112,7 @@ class Stream:
             dialect=self.request.dialect,
             chunk_size=self.request.chunk_size,
             sample_rate=self.request.sample_rate,
-            state=str(self.state),
+            state=self.state.value,
             created_at=self.created_at,
             connected_at=self.connected_at,
             ended_at=self.ended_at,
