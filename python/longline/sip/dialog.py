@@ -1,0 +1,150 @@
+"""A dialog (RFC 3261 §12) as plain data: what must move to another node so that it can go on with the call.
+
+`to_dict` and `from_dict` are the snapshot. Routing of requests within the dialog follows §12.2.1.1 (loose and strict).
+Leaves out: sending, and the TCP connection (it cannot move; the remote address can).
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from longline.base.errors import RemoteProtocolError
+from longline.sip.auth import DigestSession
+from longline.sip.headers import Headers, parse_name_addr
+from longline.sip.message import Message, Request, Response
+from longline.sip.uri import SipUri, parse_uri
+
+SNAPSHOT_VERSION = 1
+MAX_ROUTES = 32
+"""Record-Route values of one dialog; more are refused with 400."""
+
+
+@dataclass(slots=True)
+class Dialog:
+    """Texts are as on the wire. `local` and `remote` are From and To values without their tags."""
+
+    call_id: str
+    local_tag: str
+    remote_tag: str | None
+    local: str
+    remote: str
+    remote_target: str
+    contact: str
+    """Our Contact URI."""
+    role: str
+    """`caller` or `callee`: who sent the INVITE, seen from here."""
+    transport: str = "UDP"
+    remote_host: str = ""
+    remote_port: int = 0
+    connection: int | None = None
+    route_set: list[str] = field(default_factory=list)
+    local_cseq: int = 0
+    remote_cseq: int | None = None
+    confirmed: bool = False
+    secure: bool = False
+    local_sdp: bytes | None = None
+    remote_sdp: bytes | None = None
+    trunk: str | None = None
+    """The host whose credentials may be used in this dialog."""
+    digests: list[DigestSession] = field(default_factory=list)
+    open_invite: str | None = None
+    """The branch of an INVITE of ours without a final response."""
+
+    @property
+    def id(self) -> tuple[str, str, str | None]:
+        return self.call_id, self.local_tag, self.remote_tag
+
+    def next_hop(self) -> SipUri:
+        """Where the next request goes: the first route, or the remote target."""
+        return parse_uri(parse_name_addr(self.route_set[0]).uri if self.route_set else self.remote_target)
+
+    def request(self, method: str, cseq: int | None = None, body: bytes = b"") -> Request:
+        """A request within the dialog, without Via. ACK names the CSeq of its INVITE; others count up."""
+        if cseq is None:
+            self.local_cseq += 1
+            cseq = self.local_cseq
+        uri, routes = self._routing()
+        remote_tag = f";tag={self.remote_tag}" if self.remote_tag else ""
+        fields = [
+            ("Max-Forwards", "70"),
+            *(("Route", route) for route in routes),
+            ("From", f"{self.local};tag={self.local_tag}"),
+            ("To", f"{self.remote}{remote_tag}"),
+            ("Call-ID", self.call_id),
+            ("CSeq", f"{cseq} {method}"),
+        ]
+        if body:
+            fields.append(("Content-Type", "application/sdp"))
+        return Request(method, uri, Headers.of_canonical(fields), body)
+
+    def _routing(self) -> tuple[str, list[str]]:
+        if not self.route_set:
+            return self.remote_target, []
+        first = parse_name_addr(self.route_set[0]).uri
+        if parse_uri(first).is_loose_router:
+            return self.remote_target, self.route_set
+        # RFC 3261 §12.2.1.1: a strict router takes the Request-URI; the remote target closes the list.
+        return first, [*self.route_set[1:], f"<{self.remote_target}>"]
+
+    def accept(self, response: Response) -> None:
+        """RFC 3261 §12.1.2: what the caller learns from a 2xx."""
+        self.remote_tag = response.to.tag
+        # Preloaded routes count for the INVITE only; Record-Route comes back in the reverse order.
+        self.route_set = routes_of(response)[::-1]
+        self.refresh_target(response)
+        self.confirmed = True
+
+    def refresh_target(self, message: Message) -> None:
+        """RFC 3261 §12.2.1.2, §12.2.2: the Contact of an INVITE or its 2xx is the new remote target."""
+        contact = contact_of(message)
+        if contact is not None:
+            self.remote_target = contact
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON types only."""
+        data: dict[str, Any] = {"version": SNAPSHOT_VERSION}
+        for name in _PLAIN:
+            data[name] = getattr(self, name)
+        data["route_set"] = list(self.route_set)
+        data["digests"] = [session.to_dict() for session in self.digests]
+        for name in ("local_sdp", "remote_sdp"):
+            sdp: bytes | None = getattr(self, name)
+            data[name] = None if sdp is None else sdp.decode("latin-1")
+        return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Dialog":
+        """Raises ValueError on a snapshot of another version."""
+        if data.get("version") != SNAPSHOT_VERSION:
+            raise ValueError(f"dialog snapshot has version {data.get('version')!r}, not {SNAPSHOT_VERSION}")
+        values = {name: data[name] for name in _PLAIN}
+        values["route_set"] = list(data["route_set"])
+        values["digests"] = [DigestSession.from_dict(item) for item in data["digests"]]
+        for name in ("local_sdp", "remote_sdp"):
+            values[name] = None if data[name] is None else data[name].encode("latin-1")
+        return cls(**values)
+
+
+_PLAIN = (
+    "call_id local_tag remote_tag local remote remote_target contact role transport remote_host remote_port "
+    "local_cseq remote_cseq confirmed secure trunk open_invite"
+).split()
+
+
+def routes_of(message: Message) -> list[str]:
+    """The Record-Route values, each checked to be a SIP URI."""
+    routes = message.headers.get_list("Record-Route")
+    if len(routes) > MAX_ROUTES:
+        raise RemoteProtocolError("too many Record-Route")
+    for route in routes:
+        parse_uri(parse_name_addr(route).uri)
+    return routes
+
+
+def contact_of(message: Message) -> str | None:
+    """The URI of the first Contact, or None; one that we could not send to is refused."""
+    contacts = message.headers.get_list("Contact")
+    if not contacts:
+        return None
+    uri = parse_name_addr(contacts[0]).uri
+    parse_uri(uri)
+    return uri

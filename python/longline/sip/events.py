@@ -1,0 +1,119 @@
+"""What the user agent tells its user. `handle` names the call in every command.
+
+Each incoming call begins with IncomingCall and ends with exactly one of Canceled or Ended, or with our reject; each
+outgoing call ends with exactly one of Failed or Ended. Leaves out: retransmissions and everything else that is the
+stack's own affair.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class IncomingCall:
+    """An INVITE; 100 Trying has been sent. `to_uri` is the Request-URI: whom the network wants to reach."""
+
+    handle: str
+    call_id: str
+    from_uri: str
+    from_user: str
+    to_uri: str
+    to_user: str
+    offer: bytes | None
+    """The SDP offer; None asks us to offer in our answer."""
+    source: str
+    """`host:port` the INVITE came from."""
+    headers: tuple[tuple[str, str], ...]
+    transport: str = "UDP"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Outgoing: a provisional response but 100. `sdp` is early media (183)."""
+
+    handle: str
+    status: int
+    reason: str
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Outgoing: 200 came. ACK has been sent, unless we sent no offer: then `sdp` is the peer's offer and `answer` must
+    be called. Incoming, when the INVITE had no offer: the ACK came with the peer's answer."""
+
+    handle: str
+    sdp: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Acked:
+    """Incoming: the caller has confirmed our 200."""
+
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """Outgoing: no call came of it. `cause` is rejected, timeout, transport, canceled, unauthorized, overload or
+    protocol. `status` is the peer's, or the one RFC 3261 §8.1.3.1 gives the cause: 408, 503; 487 for canceled."""
+
+    handle: str
+    status: int
+    reason: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Canceled:
+    """Incoming: the caller gave up before our answer; 487 has been sent. `reason` is its Reason header, if any."""
+
+    handle: str
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """`by` is remote or local. `cause`: bye (remote: the Reason header, if it had one), the reason given to `bye`,
+    no_ack (our 200 was never confirmed), transport (the caller could not be answered any more), or no_answer (we were
+    asked for an answer in the ACK and gave none)."""
+
+    handle: str
+    by: str
+    cause: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reoffer:
+    """A re-INVITE: answer with `reanswer` or `reject_reoffer`. `offer` None asks us to offer."""
+
+    handle: str
+    offer: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Reanswered:
+    """The ACK of a re-INVITE without an offer came with the peer's answer to ours."""
+
+    handle: str
+    sdp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReofferCanceled:
+    """The peer took its re-INVITE back before it was answered; the session stays as it was."""
+
+    handle: str
+
+
+SipEvent = (
+    IncomingCall
+    | Progress
+    | Answered
+    | Acked
+    | Failed
+    | Canceled
+    | Ended
+    | Reoffer
+    | Reanswered
+    | ReofferCanceled
+)
