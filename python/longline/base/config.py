@@ -13,12 +13,12 @@ import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from longline.base.config_source import explain, merge, read_environment
 from longline.base.errors import ConfigError
+from longline.base.urls import http_url, ws_url
 
 WebhookVersion = Literal["2025-08-01", "2026-06-01"]
 
@@ -57,20 +57,6 @@ def _port_range(text: str) -> str:
     return text
 
 
-def _http_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an http:// or https:// URL")
-    return text
-
-
-def _ws_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise ValueError("must be a ws:// or wss:// URL")
-    return text
-
-
 def _sip_uri(text: str) -> str:
     if re.fullmatch(r"sips?:[^\s<>]+", text) is None:
         raise ValueError("must be a SIP URI, such as sip:sip.example.com;transport=udp")
@@ -93,8 +79,8 @@ def _default_data_dir() -> Path:
 
 
 Listen = Annotated[str, AfterValidator(_listen)]
-HttpUrl = Annotated[str, Field(max_length=2083), AfterValidator(_http_url)]
-WsUrl = Annotated[str, Field(max_length=2083), AfterValidator(_ws_url)]
+HttpUrl = Annotated[str, AfterValidator(http_url)]
+WsUrl = Annotated[str, AfterValidator(ws_url)]
 ChunkSize = Annotated[int, Field(ge=20, le=2000), AfterValidator(_chunk_size)]
 
 

@@ -1,0 +1,31 @@
+"""Checks of URLs that others hand us, for use in pydantic models. Each returns the text, or raises ValueError."""
+
+from typing import Final
+from urllib.parse import urlsplit
+
+URL_MAX_CHARS: Final = 2083
+
+
+def http_url(text: str) -> str:
+    """An absolute http:// or https:// URL in the characters of RFC 3986."""
+    return _url(text, ("http", "https"), "must be an http:// or https:// URL")
+
+
+def ws_url(text: str) -> str:
+    """An absolute ws:// or wss:// URL in the characters of RFC 3986."""
+    return _url(text, ("ws", "wss"), "must be a ws:// or wss:// URL")
+
+
+def _url(text: str, schemes: tuple[str, ...], wanted: str) -> str:
+    if len(text) > URL_MAX_CHARS:
+        raise ValueError(f"must have at most {URL_MAX_CHARS} characters")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise ValueError(f"{wanted}, without spaces, and with other scripts percent-encoded")
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # raises when it is not a number up to 65535
+    except ValueError:
+        raise ValueError(wanted) from None
+    if parts.scheme not in schemes or not parts.hostname:
+        raise ValueError(wanted)
+    return text

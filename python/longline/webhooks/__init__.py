@@ -1,0 +1,1 @@
+"""Status webhooks: telling an application what became of its calls."""

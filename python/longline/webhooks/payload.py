@@ -1,0 +1,131 @@
+"""What a webhook says: an event, in the words of a webhook version. Pure.
+
+2025-08-01 shows raw UUIDs and knows neither call.failed nor stream.failed: they are told as call.completed and
+stream.completed with an extra `reason`. 2026-06-01 shows prefixed ids and has an envelope of its own. Events that are
+not in `WEBHOOK_TYPES` are stored and listed, and told to nobody.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from uuid import UUID
+
+from longline.base.events import Event, EventType
+from longline.base.ids import DEFAULT_VOICE_APP_ID, PREFIXED_IDS_SINCE, Prefix, encode_id, render_id
+
+WEBHOOK_TYPES: Final = frozenset(
+    {
+        EventType.CALL_INITIATED,
+        EventType.CALL_RINGING,
+        EventType.CALL_ANSWERED,
+        EventType.CALL_COMPLETED,
+        EventType.CALL_FAILED,
+        EventType.STREAM_INITIATED,
+        EventType.STREAM_COMPLETED,
+        EventType.STREAM_FAILED,
+        EventType.RECORDING_COMPLETED,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What every webhook of one call shares."""
+
+    account_id: UUID
+    voice_app_id: UUID | None
+    from_number: str | None
+    to_number: str | None
+    target_url: str | None
+
+
+def render(event: Event, call: CallFacts, version: str) -> dict[str, Any]:
+    """The body of the webhook that tells this event. The event's type is one of WEBHOOK_TYPES."""
+    return _dated_2026(event, call, version) if version >= PREFIXED_IDS_SINCE else _dated_2025(event, call, version)
+
+
+def timestamp(at: datetime) -> str:
+    """ISO 8601 in UTC with milliseconds, such as 2026-06-01T12:00:00.000Z."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _duration_s(event: Event) -> int:
+    return int(event.data.get("duration_seconds") or 0)
+
+
+_DATA_2025: Final[dict[str, tuple[str, Callable[[Event], dict[str, Any]]]]] = {
+    "call.initiated": ("call.initiated", lambda event: {"start_time": timestamp(event.at)}),
+    "call.ringing": ("call.ringing", lambda _: {}),
+    "call.answered": ("call.answered", lambda event: {"answer_time": timestamp(event.at)}),
+    "call.completed": (
+        "call.completed",
+        lambda event: {"duration": _duration_s(event), "hangup_time": timestamp(event.at)},
+    ),
+    "call.failed": (
+        "call.completed",
+        lambda event: {
+            "duration": _duration_s(event),
+            "hangup_time": timestamp(event.at),
+            "reason": event.data.get("reason"),
+        },
+    ),
+    "stream.initiated": ("stream.initiated", lambda event: {"start_time": timestamp(event.at)}),
+    "stream.completed": ("stream.completed", lambda event: {"end_time": timestamp(event.at)}),
+    "stream.failed": (
+        "stream.completed",
+        lambda event: {"end_time": timestamp(event.at), "reason": event.data.get("reason")},
+    ),
+    "recording.completed": (
+        "recording.completed",
+        lambda event: {key: event.data.get(key) for key in ("recording_id", "duration_ms")},
+    ),
+}
+"""Type of our event: its name in 2025-08-01, and what its `data` says beside ids and numbers."""
+
+
+def _dated_2025(event: Event, call: CallFacts, version: str) -> dict[str, Any]:
+    name, more = _DATA_2025[event.type]
+    data: dict[str, Any] = {"call_id": render_id(Prefix.CALL, event.call_id, version)}
+    if event.type.startswith("stream."):
+        data["stream_id"] = event.stream_id and render_id(Prefix.STREAM, event.stream_id, version)
+    else:
+        data |= {"from": call.from_number, "to": call.to_number}
+    return {
+        "event": name,
+        "account_id": render_id(Prefix.ACCOUNT, call.account_id, version),
+        "call_app_id": render_id(Prefix.VOICE_APP, call.voice_app_id or DEFAULT_VOICE_APP_ID, version),
+        "data": data | more(event),
+    }
+
+
+_SHOWN_2026: Final = (
+    "direction",
+    "state",
+    "reason",
+    "ended_by",
+    "duration_seconds",
+    "recording_id",
+    "duration_ms",
+)
+
+
+def _dated_2026(event: Event, call: CallFacts, version: str) -> dict[str, Any]:
+    call_id = encode_id(Prefix.CALL, event.call_id)
+    data: dict[str, Any] = {"call_id": call_id, "from_number": call.from_number, "to_number": call.to_number}
+    if event.stream_id is not None:
+        data["stream_id"] = encode_id(Prefix.STREAM, event.stream_id)
+    data |= {key: event.data[key] for key in _SHOWN_2026 if event.data.get(key) is not None}
+    return {
+        "id": encode_id(Prefix.EVENT, event.id),
+        "type": "stream.completed" if event.type == EventType.STREAM_FAILED else str(event.type),
+        "api_version": version,
+        "occurred_at": timestamp(event.at),
+        "account_id": encode_id(Prefix.ACCOUNT, call.account_id),
+        "voice_app_id": call.voice_app_id and encode_id(Prefix.VOICE_APP, call.voice_app_id),
+        "sip_trunk_id": None,
+        "call_id": call_id,
+        "leg_id": event.leg_id and encode_id(Prefix.LEG, event.leg_id),
+        "data": data,
+        "previous_attributes": None,
+    }

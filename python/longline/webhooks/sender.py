@@ -1,0 +1,94 @@
+"""One attempt to deliver a webhook: a POST, and what came of it. Never raises for anything the far side does.
+
+Any 2xx acknowledges. Redirects are not followed. The answer's body is not read.
+"""
+
+import asyncio
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final, Protocol
+
+import httpx2
+
+from longline import __version__
+from longline.base.ids import PREFIXED_IDS_SINCE, Prefix, encode_id
+from longline.base.tls import client_context
+from longline.store.records import EventRecord
+from longline.webhooks.signature import sign
+
+ATTEMPT_TIMEOUT_S: Final = 10.0
+DELIVERIES_AT_ONCE: Final = 64
+"""Open webhook requests of this node; further ones wait for one to end."""
+_ERROR_CHARS_MAX: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """`status_code` is None when no answer came; `error` is None when it was acknowledged."""
+
+    status_code: int | None
+    error: str | None
+
+
+class Sender(Protocol):
+    async def send(self, event: EventRecord, at: datetime) -> Outcome: ...
+
+    async def close(self) -> None: ...
+
+
+class HttpSender:
+    """`secret`, when given, signs every webhook."""
+
+    def __init__(self, secret: str | None = None, ca_files: Sequence[Path] = ()) -> None:
+        self._secret = secret
+        self._at_once = asyncio.Semaphore(DELIVERIES_AT_ONCE)
+        self._client = httpx2.AsyncClient(
+            verify=client_context(ca_files),
+            follow_redirects=False,
+            timeout=ATTEMPT_TIMEOUT_S,
+            limits=httpx2.Limits(max_connections=DELIVERIES_AT_ONCE),
+        )
+
+    async def close(self) -> None:
+        await self._client.aclose()
+
+    async def send(self, event: EventRecord, at: datetime) -> Outcome:
+        """Send the event's payload to its target, once."""
+        body = json.dumps(event.payload, separators=(",", ":")).encode()
+        headers = request_headers(event, body, at, self._secret)
+        async with self._at_once:
+            try:
+                async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
+                    status_code = await self._post(event.target_url or "", body, headers)
+            except (TimeoutError, httpx2.TimeoutException):
+                return Outcome(None, f"no answer within {ATTEMPT_TIMEOUT_S:g} s")
+            except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
+                return Outcome(None, f"{type(error).__name__}: {error}"[:_ERROR_CHARS_MAX])
+        if 200 <= status_code < 300:
+            return Outcome(status_code, None)
+        hint = "; redirects are not followed" if 300 <= status_code < 400 else ""
+        return Outcome(status_code, f"answered {status_code}{hint}")
+
+    async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int:
+        async with self._client.stream("POST", url, content=body, headers=headers) as response:
+            return int(response.status_code)
+
+
+def request_headers(event: EventRecord, body: bytes, at: datetime, secret: str | None) -> dict[str, str]:
+    """The headers of an attempt. 2025-08-01 has neither version nor event id; both versions are signed alike."""
+    headers = {"content-type": "application/json", "user-agent": f"longline/{__version__}"}
+    timestamp = str(int(at.timestamp()))
+    is_2026 = (event.api_version or "") >= PREFIXED_IDS_SINCE
+    if is_2026:
+        headers |= {
+            "X-Teler-Timestamp": timestamp,
+            "X-Teler-Api-Version": event.api_version or "",
+            "X-Teler-Event-Id": encode_id(Prefix.EVENT, event.id),
+            "X-Teler-Source": "longline",
+        }
+    if secret is not None:
+        headers |= {"X-Teler-Timestamp": timestamp, "X-Teler-Signature": sign(secret, timestamp, body)}
+    return headers
