@@ -10,29 +10,17 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
+from longline.base.urls import http_url, ws_url
+
 CHUNK_SIZE_MIN_MS = 20
 CHUNK_SIZE_MAX_MS = 2000
 URL_MAX_CHARS = 2083
 
 
-def _ws_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("ws", "wss") or not parts.hostname:
-        raise ValueError("must be a ws:// or wss:// URL")
-    return text
-
-
-def _http_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
-        raise ValueError("must be an http:// or https:// URL")
-    return text
-
-
 def _media_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme in ("http", "https"):
-        return _http_url(text)
+        return http_url(text)
     if parts.scheme not in ("file", ""):
         raise ValueError("must be an http://, https:// or file:// URL, or a path in the media directory")
     if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
@@ -57,7 +45,7 @@ class Stream(_Verb):
     """
 
     action: Literal["stream"]
-    ws_url: Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(_ws_url)]
+    ws_url: Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(ws_url)]
     chunk_size: Annotated[int, Field(ge=CHUNK_SIZE_MIN_MS, le=CHUNK_SIZE_MAX_MS), AfterValidator(_chunk_size)] = 400
     sample_rate: Literal["8k", "16k"] = "8k"
     record: bool | None = None
@@ -73,7 +61,7 @@ class Play(_Verb):
         Field(min_length=1, max_length=URL_MAX_CHARS, validation_alias=AliasChoices("media_url", "file_url")),
         AfterValidator(_media_url),
     ]
-    flow_url: Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(_http_url)] | None = None
+    flow_url: Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(http_url)] | None = None
 
 
 class Hangup(_Verb):

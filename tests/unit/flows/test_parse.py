@@ -1,0 +1,80 @@
+"""A flow is understood as the Teler API has it, and a wrong one is told to the key."""
+
+from typing import Any
+
+import pytest
+
+from longline.flows.parse import FlowInvalid, parse_flow
+from longline.flows.verbs import Hangup, Play, Stream
+
+WS = "wss://app.example/call?tenant=7"
+
+
+def test_stream_has_the_documented_defaults() -> None:
+    verb = parse_flow({"action": "stream", "ws_url": WS}).verb
+    assert verb == Stream(action="stream", ws_url=WS, chunk_size=400, sample_rate="8k", record=None, dialect="teler")
+
+
+@pytest.mark.parametrize("action", ["Stream", "STREAM", "stream"])
+def test_the_case_of_an_action_does_not_matter(action: str) -> None:
+    assert isinstance(parse_flow({"action": action, "ws_url": WS}).verb, Stream)
+
+
+def test_file_url_is_an_alias_of_media_url() -> None:
+    flow = parse_flow({"action": "play", "file_url": "https://a.example/x.wav"})
+    assert flow.verb == Play(action="play", media_url="https://a.example/x.wav")
+    assert flow.ignored == ()
+
+
+def test_hangup_needs_nothing() -> None:
+    assert parse_flow({"action": "hangup"}).verb == Hangup(action="hangup")
+
+
+def test_keys_that_a_verb_does_not_have_are_named_and_ignored() -> None:
+    flow = parse_flow({"action": "stream", "ws_url": WS, "chunk_sise": 20})
+    assert flow.ignored == ("'chunk_sise'",)
+
+
+@pytest.mark.parametrize("chunk_size", [20, 40, 400, 2000])
+def test_chunk_sizes_in_range_are_taken(chunk_size: int) -> None:
+    assert parse_flow({"action": "stream", "ws_url": WS, "chunk_size": chunk_size}).verb.chunk_size == chunk_size  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("flow", "path", "words"),
+    [
+        ([], "$", "a list"),
+        ("stream", "$", "a string"),
+        (None, "$", "null"),
+        ({}, "$.action", "missing"),
+        ({"action": "dial"}, "$.action", "unknown action 'dial'; known actions: stream, play, hangup"),
+        ({"action": 7}, "$.action", "unknown action 7"),
+        ({"action": "stream"}, "$.ws_url", "missing"),
+        ({"action": "stream", "ws_url": "https://a.example/"}, "$.ws_url", "ws://"),
+        ({"action": "stream", "ws_url": "wss://"}, "$.ws_url", "ws://"),
+        ({"action": "stream", "ws_url": 5}, "$.ws_url", "string"),
+        ({"action": "stream", "ws_url": WS, "chunk_size": 0}, "$.chunk_size", "20"),
+        ({"action": "stream", "ws_url": WS, "chunk_size": 30}, "$.chunk_size", "multiple of 20"),
+        ({"action": "stream", "ws_url": WS, "chunk_size": 2020}, "$.chunk_size", "2000"),
+        ({"action": "stream", "ws_url": WS, "chunk_size": "400"}, "$.chunk_size", "integer"),
+        ({"action": "stream", "ws_url": WS, "chunk_size": True}, "$.chunk_size", "integer"),
+        ({"action": "stream", "ws_url": WS, "sample_rate": "24k"}, "$.sample_rate", "16k"),
+        ({"action": "stream", "ws_url": WS, "sample_rate": 8000}, "$.sample_rate", "8k"),
+        ({"action": "stream", "ws_url": WS, "record": "yes"}, "$.record", "boolean"),
+        ({"action": "play"}, "$.media_url", "missing"),
+        ({"action": "play", "media_url": ""}, "$.media_url", "at least 1"),
+        ({"action": "play", "media_url": "ftp://a.example/x"}, "$.media_url", "http"),
+        ({"action": "play", "media_url": "file://host/x.wav"}, "$.media_url", "host"),
+        ({"action": "play", "media_url": "x.wav", "flow_url": "ws://a"}, "$.flow_url", "http"),
+    ],
+)
+def test_a_mistake_is_told_with_its_place(flow: Any, path: str, words: str) -> None:
+    with pytest.raises(FlowInvalid) as refused:
+        parse_flow(flow)
+    assert refused.value.path == path
+    assert words in str(refused.value)
+
+
+def test_every_mistake_is_told() -> None:
+    with pytest.raises(FlowInvalid, match=r"ws_url.*chunk_size"):
+        parse_flow({"action": "stream", "ws_url": "http://a", "chunk_size": 7})
