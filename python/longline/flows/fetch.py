@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import asyncio
 import json
-import ssl
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
 import httpx2
 
+from longline import __version__
 from longline.base.ids import Prefix, render_id
+from longline.base.tls import client_context
 from longline.calls.call import Call
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
 
 MAX_FLOW_BYTES = 64 * 1024
 _MAX_CONNECTIONS = 200
-_USER_AGENT = "longline/0.1"
 
 
 class FlowFetcher(Protocol):
@@ -31,14 +31,6 @@ class FlowFetcher(Protocol):
 
     async def fetch(self, url: str, call: Call) -> Any:
         """The decoded JSON value that `url` answered."""
-
-
-def trust(ca_files: Sequence[Path]) -> ssl.SSLContext:
-    """The system's authorities and those of the given PEM files."""
-    context = ssl.create_default_context()
-    for ca_file in ca_files:
-        context.load_verify_locations(cafile=str(ca_file))
-    return context
 
 
 def flow_request(call: Call, webhook_version: str) -> dict[str, str]:
@@ -59,11 +51,11 @@ class HttpFlowFetcher:
         self._timeout_s = timeout_s
         self._webhook_version = webhook_version
         self._client = httpx2.AsyncClient(
-            verify=trust(ca_files),
+            verify=client_context(ca_files),
             follow_redirects=False,
             timeout=timeout_s,
             limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS),
-            headers={"user-agent": _USER_AGENT, "accept": "application/json"},
+            headers={"user-agent": f"longline/{__version__}", "accept": "application/json"},
         )
 
     async def close(self) -> None:

@@ -16,9 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 import httpx2
 
+from longline.base.tls import client_context
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
-from longline.flows.fetch import trust
 
 MAX_MEDIA_BYTES = 50 * 1024 * 1024
 DOWNLOAD_TIMEOUT_S = 30.0
@@ -32,7 +32,7 @@ class MediaFiles:
         self._media_dir = media_dir
         self._spool_dir = spool_dir
         self._client = httpx2.AsyncClient(
-            verify=trust(ca_files),
+            verify=client_context(ca_files),
             follow_redirects=True,
             max_redirects=_MAX_REDIRECTS,
             timeout=DOWNLOAD_TIMEOUT_S,
@@ -60,13 +60,17 @@ class MediaFiles:
             path.unlink(missing_ok=True)
 
     def _local(self, media_url: str) -> Path:
-        parts = urlsplit(media_url)
-        named = Path(unquote(parts.path)) if parts.scheme == "file" else Path(media_url)
         root = self._media_dir.resolve()
-        path = (root / named).resolve()
+        try:
+            parts = urlsplit(media_url)
+            named = Path(unquote(parts.path)) if parts.scheme == "file" else Path(media_url)
+            path = (root / named).resolve()
+            is_file = path.is_file()
+        except (OSError, ValueError) as error:
+            raise FlowFailed(Reason.FLOW_INVALID, f"$.media_url: not a path: {error}") from error
         if not path.is_relative_to(root):
             raise FlowFailed(Reason.FLOW_INVALID, f"$.media_url: {media_url} is not in the media directory {root}")
-        if not path.is_file():
+        if not is_file:
             raise FlowFailed(Reason.FLOW_INVALID, f"$.media_url: there is no file {path}")
         return path
 

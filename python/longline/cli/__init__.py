@@ -1,0 +1,27 @@
+"""The command line: one file per command."""
+
+from __future__ import annotations
+
+import typer
+
+from longline.cli.call import call
+from longline.cli.calls import calls
+from longline.cli.demo import demo
+from longline.cli.dial import dial
+from longline.cli.hangup import hangup
+from longline.cli.serve import serve
+
+app = typer.Typer(
+    name="longline",
+    help="The open, self-hosted voice API.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_show_locals=False,
+)
+for command in (serve, call, calls, hangup, dial, demo):
+    app.command()(command)
+
+
+def main() -> None:
+    """The program `longline`."""
+    app()

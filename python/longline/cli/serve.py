@@ -1,0 +1,92 @@
+"""`longline serve`: run a node until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import uvloop
+from rich.console import Console
+
+from longline.base.config import Config
+from longline.base.log import set_up_logging
+from longline.cli.client import ConfigOption
+from longline.cli.failure import told
+from longline.node import Node
+
+
+def serve(
+    config: ConfigOption = None,
+    stream: Annotated[
+        str | None, typer.Option(metavar="WS_URL", help="answer every call and stream it to this WebSocket")
+    ] = None,
+    dialect: Annotated[str, typer.Option(help="message format on the WebSocket: teler")] = "teler",
+    chunk_size: Annotated[int, typer.Option(help="milliseconds of audio per message, a multiple of 20")] = 400,
+    sample_rate: Annotated[str, typer.Option(help="sample rate of the audio to the application: 8k or 16k")] = "8k",
+    flow_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="ask this URL what to do with every call instead")
+    ] = None,
+    http_listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="address of the API")] = None,
+    sip_listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="address of SIP (UDP and TCP)")] = None,
+    data_dir: Annotated[Path | None, typer.Option(metavar="FOLDER", help="database and recordings")] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error")] = None,
+) -> None:
+    """Run a node: SIP, the API, call flows, webhooks, and the media server beside it."""
+    environment = dict(os.environ)
+    flags = {
+        "HTTP_LISTEN": http_listen,
+        "SIP_LISTEN": sip_listen,
+        "DATA_DIR": None if data_dir is None else str(data_dir),
+        "LOG_LEVEL": log_level,
+        "INBOUND__FLOW_URL": flow_url,
+    }
+    environment |= {f"LONGLINE_{name}": value for name, value in flags.items() if value is not None}
+    if stream is not None:
+        inline = {"ws_url": stream, "dialect": dialect, "chunk_size": chunk_size, "sample_rate": sample_rate}
+        environment["LONGLINE_INBOUND__STREAM"] = json.dumps(inline)
+    with told():
+        settings = Config.load(config, environment)
+        set_up_logging(settings.log_level, log_format=settings.log_format, log_pii=settings.log_pii)
+        uvloop.run(_serve(settings))
+
+
+async def _serve(config: Config) -> None:
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop.set)
+    node = Node(config)
+    await node.start()
+    try:
+        _greet(node, config)
+        await stop.wait()
+        Console(stderr=True).print("[dim]stopping: hanging up live calls[/dim]")
+    finally:
+        await node.stop()
+
+
+def _greet(node: Node, config: Config) -> None:
+    """Where it listens, the key if it is new, and what to try next."""
+    console = Console(highlight=False, soft_wrap=True)
+    sip = f"{_bracketed(node.sip_address[0])}:{node.sip_address[1]}"
+    console.print(f"[bold]Longline[/bold] is ready.\n  SIP   {sip} (UDP and TCP)\n  API   {node.url}/docs")
+    if node.new_api_key is not None:
+        console.print(f"  key   {node.new_api_key}  [dim](shown once; also in {config.data_dir / 'api_key'})[/dim]")
+    inbound = config.inbound
+    target = inbound.stream.ws_url if inbound.stream else inbound.flow_url
+    if target is None:
+        console.print(
+            "[yellow]Calls that come in get 404[/yellow]: say what to do with them, by --stream ws://… or --flow-url."
+        )
+    else:
+        console.print(f"  calls go to {target}\nTry: longline dial sip:test@{sip}")
+    console.print("     longline call sip:someone@host --stream ws://…\n     longline calls")
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
