@@ -1,0 +1,214 @@
+//! What a node can be told, and how it answers. Names are the caller's; keys never leave the worker.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use media::{LegRemote, LegStats, SessionStats, StreamParams, StreamStats};
+
+use crate::websocket::url::WebSocketUrl;
+
+/// A command for one session.
+#[derive(Debug)]
+pub struct Command {
+    /// The session's name.
+    pub session: String,
+    /// What to do with it.
+    pub action: Action,
+}
+
+/// What to do with a session.
+#[derive(Debug)]
+pub enum Action {
+    /// Open a leg, and the session when it is new.
+    OpenLeg {
+        /// Its name.
+        leg: String,
+    },
+    /// Tell a leg its far end.
+    ConnectLeg {
+        /// Its name.
+        leg: String,
+        /// The far end.
+        remote: LegRemote,
+    },
+    /// Close the session and all that is in it.
+    CloseSession,
+    /// What the session has seen.
+    SessionStats,
+    /// Dial the application.
+    OpenStream {
+        /// Its name.
+        stream: String,
+        /// Where.
+        url: WebSocketUrl,
+        /// What to speak.
+        params: StreamParams,
+    },
+    /// Close a stream.
+    CloseStream {
+        /// Its name.
+        stream: String,
+    },
+    /// Play a file.
+    StartPlayback {
+        /// Its name.
+        playback: String,
+        /// The file.
+        path: PathBuf,
+        /// How often.
+        repeat: u32,
+    },
+    /// Stop playing.
+    StopPlayback {
+        /// Its name.
+        playback: String,
+    },
+    /// Record to a file.
+    StartRecording {
+        /// Its name.
+        recording: String,
+        /// The file.
+        path: PathBuf,
+    },
+    /// Stop recording.
+    StopRecording {
+        /// Its name.
+        recording: String,
+    },
+}
+
+/// What a command gave.
+#[derive(Debug)]
+pub enum Answer {
+    /// It is done.
+    Done,
+    /// The leg's addresses.
+    LegOpened {
+        /// Where RTP is received.
+        rtp: SocketAddr,
+        /// Where RTCP is received.
+        rtcp: SocketAddr,
+        /// Its synchronisation source.
+        ssrc: u32,
+    },
+    /// What the session has seen.
+    Session(Box<SessionReport>),
+    /// What the stream has seen.
+    Stream(StreamReport),
+    /// It plays.
+    PlaybackStarted {
+        /// The length of the file, once.
+        duration_ms: u64,
+    },
+    /// The file is complete.
+    RecordingStopped(RecordingReport),
+}
+
+/// Why a command was refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// One of the control protocol's error codes.
+    pub code: &'static str,
+    /// What is wrong, in words.
+    pub message: String,
+}
+
+impl Refusal {
+    /// A refusal with its words.
+    pub fn new(code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+        }
+    }
+}
+
+impl From<media::CommandError> for Refusal {
+    fn from(error: media::CommandError) -> Self {
+        Self::new(error.code(), error.to_string())
+    }
+}
+
+/// The outcome of a command.
+pub type Outcome = Result<Answer, Refusal>;
+
+/// Where the outcome of one command goes. A reply that is lost answers `internal`, so that nobody waits in vain.
+pub struct Reply(Option<Box<dyn FnOnce(Outcome) + Send>>);
+
+impl Reply {
+    /// A reply that calls `then`, once.
+    pub fn new(then: impl FnOnce(Outcome) + Send + 'static) -> Self {
+        Self(Some(Box::new(then)))
+    }
+
+    /// Answer.
+    pub fn send(mut self, outcome: Outcome) {
+        if let Some(then) = self.0.take() {
+            then(outcome);
+        }
+    }
+}
+
+impl Drop for Reply {
+    fn drop(&mut self) {
+        if let Some(then) = self.0.take() {
+            then(Err(Refusal::new(
+                "internal",
+                "the worker died before it could answer",
+            )));
+        }
+    }
+}
+
+/// An answer that waits for other things to be told first: it is sent when its last holder lets go of it.
+pub struct Deferred(Option<(Reply, Outcome)>);
+
+impl Deferred {
+    /// Send `outcome` when this is dropped.
+    pub fn new(reply: Reply, outcome: Outcome) -> Self {
+        Self(Some((reply, outcome)))
+    }
+}
+
+impl Drop for Deferred {
+    fn drop(&mut self) {
+        if let Some((reply, outcome)) = self.0.take() {
+            reply.send(outcome);
+        }
+    }
+}
+
+/// What a session has seen, by name.
+#[derive(Debug, Default)]
+pub struct SessionReport {
+    /// The engine's own account; its keyed lists are empty here.
+    pub stats: SessionStats,
+    /// Legs by name.
+    pub legs: Vec<(String, LegStats)>,
+    /// Streams by name.
+    pub streams: Vec<(String, StreamReport)>,
+}
+
+/// What a stream has seen.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct StreamReport {
+    /// The engine's account.
+    pub stats: StreamStats,
+    /// Messages dropped because the application did not read.
+    pub send_dropped: u64,
+    /// Binary messages, which no dialect has; ignored.
+    pub binary_messages: u64,
+}
+
+/// A finished recording.
+#[derive(Clone, Debug)]
+pub struct RecordingReport {
+    /// The file.
+    pub path: PathBuf,
+    /// Its length.
+    pub duration_ms: u64,
+    /// Its size.
+    pub bytes: u64,
+    /// What is missing in it, or why it ended early.
+    pub error: Option<String>,
+}

@@ -1,0 +1,173 @@
+//! Commands: what each does to the engine, to the tables and to the sockets.
+
+use std::collections::HashMap;
+
+use media::{LegRemote, Time};
+
+use super::files::{after_recordings, ended_early};
+use super::legs::no_session;
+use super::{Playback, Session, Worker};
+use crate::command::{Action, Answer, Command, Outcome, Refusal, Reply, SessionReport};
+use crate::websocket::close_code;
+
+impl Worker<'_> {
+    pub(super) fn execute(&mut self, now: Time, command: Command, reply: Reply) {
+        let Command { session, action } = command;
+        if self.is_shutting_down {
+            return reply.send(Err(Refusal::new(
+                "shutting_down",
+                "the media server is shutting down",
+            )));
+        }
+        let outcome = match action {
+            Action::OpenLeg { leg } => self.open_leg_and_session(now, &session, leg),
+            Action::ConnectLeg { leg, remote } => self.connect_leg(now, &session, &leg, remote),
+            Action::SessionStats => self
+                .session_stats(&session)
+                .map(|report| Answer::Session(Box::new(report))),
+            Action::OpenStream { stream, url, params } => {
+                self.open_stream(now, &session, stream, url, params)
+            }
+            Action::CloseStream { stream } => self.close_stream_by_name(now, &session, &stream),
+            Action::StopPlayback { playback } => self.stop_playback(now, &session, &playback),
+            Action::CloseSession => return self.close_session(now, &session, close_code::NORMAL, reply),
+            Action::StartPlayback {
+                playback,
+                path,
+                repeat,
+            } => {
+                return self.start_playback(session, playback, path, repeat, reply);
+            }
+            Action::StartRecording { recording, path } => {
+                return self.start_recording(session, recording, path, reply);
+            }
+            Action::StopRecording { recording } => {
+                return self.stop_recording(now, &session, &recording, reply);
+            }
+        };
+        reply.send(outcome);
+    }
+
+    fn open_leg_and_session(&mut self, now: Time, session: &str, leg: String) -> Outcome {
+        let is_new = !self.sessions.contains_key(session);
+        let outcome = self
+            .ensure_session(now, session)
+            .and_then(|()| self.open_leg(now, session, leg));
+        if outcome.is_err() && is_new {
+            if let Some(entry) = self.sessions.remove(session) {
+                let _ = self.engine.close_session(now, entry.key);
+                self.relay(now);
+            }
+            self.shell.services.placement.remove(session);
+        }
+        outcome
+    }
+
+    fn ensure_session(&mut self, now: Time, session: &str) -> Result<(), Refusal> {
+        if self.sessions.contains_key(session) {
+            return Ok(());
+        }
+        let key = self.engine.open_session(now)?;
+        let entry = Session {
+            key,
+            legs: HashMap::new(),
+            streams: HashMap::new(),
+            playbacks: HashMap::new(),
+            recordings: HashMap::new(),
+        };
+        self.sessions.insert(session.to_string(), entry);
+        self.shell.services.placement.confirm(session, self.shell.number);
+        Ok(())
+    }
+
+    fn connect_leg(&mut self, now: Time, session: &str, leg: &str, remote: LegRemote) -> Outcome {
+        let entry = self.sessions.get(session).ok_or_else(no_session)?;
+        let index = entry.legs.get(leg).ok_or(media::CommandError::UnknownLeg)?;
+        self.engine
+            .connect_leg(now, self.legs[*index as usize].key, remote)?;
+        Ok(Answer::Done)
+    }
+
+    fn session_stats(&self, session: &str) -> Result<SessionReport, Refusal> {
+        let entry = self.sessions.get(session).ok_or_else(no_session)?;
+        let stats = self.engine.stats(entry.key)?;
+        Ok(self.name_stats(stats))
+    }
+
+    /// The engine's account with names instead of keys.
+    fn name_stats(&self, mut stats: media::SessionStats) -> SessionReport {
+        let legs = std::mem::take(&mut stats.legs)
+            .into_iter()
+            .filter_map(|(key, stats)| {
+                let index = self.leg_of.get(&key)?;
+                Some((self.legs[*index as usize].name.clone(), stats))
+            });
+        let streams = std::mem::take(&mut stats.streams)
+            .into_iter()
+            .filter_map(|(key, stats)| {
+                let stream = &self.streams[*self.stream_of.get(&key)? as usize];
+                Some((stream.name.clone(), stream.report(stats)))
+            });
+        SessionReport {
+            legs: legs.collect(),
+            streams: streams.collect(),
+            stats,
+        }
+    }
+
+    fn close_stream_by_name(&mut self, now: Time, session: &str, stream: &str) -> Outcome {
+        let entry = self.sessions.get(session).ok_or_else(no_session)?;
+        let index = *entry
+            .streams
+            .get(stream)
+            .ok_or(media::CommandError::UnknownStream)?;
+        let report = self.close_by_control(now, index, close_code::NORMAL);
+        report
+            .map(Answer::Stream)
+            .ok_or_else(|| media::CommandError::UnknownStream.into())
+    }
+
+    /// Close a session: what it has seen is taken first, then its parts go in the order in which they depend on each
+    /// other. The answer follows the events, those of its recordings included.
+    fn close_session(&mut self, now: Time, session: &str, code: u16, reply: Reply) {
+        let report = match self.session_stats(session) {
+            Ok(report) => report,
+            Err(refusal) => return reply.send(Err(refusal)),
+        };
+        let streams: Vec<u32> = self.sessions[session].streams.values().copied().collect();
+        for index in streams {
+            self.close_by_control(now, index, code);
+        }
+        let key = self.sessions[session].key;
+        if let Err(error) = self.engine.close_session(now, key) {
+            tracing::error!(%error, "the engine does not know a session of its own");
+        }
+        self.relay(now);
+        let Some(entry) = self.sessions.remove(session) else {
+            return;
+        };
+        for playback in entry.playbacks.into_values() {
+            match playback {
+                Playback::Loading { reply, .. } => reply.send(Err(ended_early("playback"))),
+                Playback::Playing(key) => drop(self.playback_of.remove(&key)),
+            }
+        }
+        for index in entry.legs.into_values() {
+            self.remove_leg(index);
+        }
+        let answer = after_recordings(reply, Ok(Answer::Session(Box::new(report))));
+        for recording in entry.recordings.into_values() {
+            self.finish_recording(recording, &answer);
+        }
+        self.shell.services.placement.remove(session);
+    }
+
+    /// Close all sessions with 1001; the worker ends when the last socket has.
+    pub(super) fn shut_down(&mut self, now: Time) {
+        let sessions: Vec<String> = self.sessions.keys().cloned().collect();
+        for session in sessions {
+            self.close_session(now, &session, close_code::GOING_AWAY, Reply::new(drop));
+        }
+        self.is_shutting_down = true;
+    }
+}

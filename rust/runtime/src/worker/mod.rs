@@ -1,0 +1,354 @@
+//! A worker: one thread, one engine, one epoll, and all sockets of its sessions.
+//!
+//! Its turn: sleep to the next tick, take what is ready, run the frames that are due, hand on what the engine made,
+//! write each socket once. With nothing due and nothing ready it blocks. A panic ends its sessions and nothing else:
+//! the thread goes on with a new engine and empty tables.
+
+mod commands;
+mod files;
+mod legs;
+mod mailbox;
+mod relay;
+mod stream;
+mod streams;
+
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Receiver;
+use std::thread::{self, JoinHandle};
+
+use media::{Engine, EngineConfig, LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey, Time};
+use rustls::ClientConfig;
+use slab::Slab;
+
+use crate::clock;
+use crate::event::{Event, Notice, Observer};
+use crate::key_map::KeyMap;
+use crate::loader::Loader;
+use crate::node::{StreamTimeouts, WorkerReport};
+use crate::placement::Placement;
+use crate::poller::{Poller, Token};
+use crate::recorder::Recorder;
+use crate::resolver::Resolver;
+use crate::transport::Scratch;
+use crate::udp::PortPool;
+use crate::websocket::mask::RandomPool;
+
+pub use mailbox::{Mailbox, Task};
+
+use files::{Playback, Recording};
+use legs::Leg;
+use stream::StreamSocket;
+
+/// Tasks done in one turn; the rest waits for the next, so that a burst of commands delays no frame.
+const MAX_TASKS: usize = 64;
+/// How often the deadlines of streams are looked at, in milliseconds. They are seconds long.
+const SWEEP_MS: u64 = 50;
+/// A turn that begins this long after its frames were due counts as late, in microseconds.
+const LATE_US: u64 = 5_000;
+/// The largest datagram a leg receives; what is longer is no RTP of a telephone and is cut off.
+const MAX_DATAGRAM_BYTES: usize = 2048;
+
+/// What a worker needs of its node. All of it is for sharing.
+#[derive(Clone)]
+pub struct Services {
+    pub observer: Arc<dyn Observer>,
+    pub placement: Arc<Placement>,
+    pub ports: Arc<PortPool>,
+    pub tls: Arc<ClientConfig>,
+    pub resolver: Resolver,
+    pub loader: Loader,
+    pub recorder: Recorder,
+    pub timeouts: StreamTimeouts,
+}
+
+/// What a worker counts, for all to read. Written by the worker alone.
+#[derive(Default)]
+pub struct Metrics {
+    /// Sessions open now.
+    pub sessions: AtomicU64,
+    /// Streams open or being dialled now.
+    pub streams: AtomicU64,
+    /// Turns taken.
+    pub ticks: AtomicU64,
+    /// Turns that began more than `LATE_US` after their frames were due.
+    pub late_ticks: AtomicU64,
+    /// Datagrams the kernel did not take.
+    pub send_failed: AtomicU64,
+    /// Times the worker died and was replaced.
+    pub deaths: AtomicU64,
+}
+
+impl Metrics {
+    /// All of it, now.
+    pub fn report(&self) -> WorkerReport {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        WorkerReport {
+            sessions: read(&self.sessions),
+            streams: read(&self.streams),
+            ticks: read(&self.ticks),
+            late_ticks: read(&self.late_ticks),
+            send_failed: read(&self.send_failed),
+            deaths: read(&self.deaths),
+        }
+    }
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+/// One session: its engine key, and what its names mean.
+struct Session {
+    key: SessionKey,
+    legs: HashMap<String, u32>,
+    streams: HashMap<String, u32>,
+    playbacks: HashMap<String, Playback>,
+    recordings: HashMap<String, Recording>,
+}
+
+/// What outlives a panic: the thread's own things.
+struct Shell {
+    number: usize,
+    poller: Poller,
+    tasks: Receiver<Task>,
+    mailbox: Mailbox,
+    metrics: Arc<Metrics>,
+    services: Services,
+}
+
+/// What a panic ends.
+struct Worker<'a> {
+    shell: &'a mut Shell,
+    engine: Engine,
+    random: RandomPool,
+    sessions: HashMap<String, Session>,
+    legs: Slab<Leg>,
+    leg_of: KeyMap<LegKey, u32>,
+    streams: Slab<StreamSocket>,
+    stream_of: KeyMap<StreamKey, u32>,
+    /// Session and name of each playback.
+    playback_of: KeyMap<PlaybackKey, (String, String)>,
+    recording_of: KeyMap<RecordingKey, files::Buffer>,
+    /// Streams that have something to write in this turn.
+    dirty: Vec<u32>,
+    scratch: Scratch,
+    datagram: Box<[u8; MAX_DATAGRAM_BYTES]>,
+    next_serial: u64,
+    next_sweep: Time,
+    is_shutting_down: bool,
+}
+
+/// Start a worker's thread.
+pub fn spawn(
+    number: usize,
+    services: Services,
+    metrics: Arc<Metrics>,
+) -> std::io::Result<(Mailbox, JoinHandle<()>)> {
+    let poller = Poller::new()?;
+    let (mailbox, tasks) = Mailbox::new(poller.waker());
+    let mut shell = Shell {
+        number,
+        poller,
+        tasks,
+        mailbox: mailbox.clone(),
+        metrics,
+        services,
+    };
+    let thread = thread::Builder::new()
+        .name(format!("worker-{number}"))
+        .spawn(move || supervise(&mut shell))?;
+    Ok((mailbox, thread))
+}
+
+/// Run workers one after the other until one ends in order.
+fn supervise(shell: &mut Shell) {
+    loop {
+        let ended = catch_unwind(AssertUnwindSafe(|| Worker::new(shell).run()));
+        let reason = match ended {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => panic_message(&*panic),
+        };
+        bury(shell, reason);
+    }
+}
+
+/// Tell that the worker died: of its sessions and recordings, and of every command that still waited.
+fn bury(shell: &mut Shell, reason: String) {
+    tracing::error!(worker = shell.number, reason, "worker died and is replaced");
+    while shell.tasks.try_recv().is_ok() {}
+    count(&shell.metrics.deaths);
+    shell.metrics.sessions.store(0, Ordering::Relaxed);
+    shell.metrics.streams.store(0, Ordering::Relaxed);
+    shell.services.recorder.abandon(shell.number);
+    let sessions = shell.services.placement.remove_worker(shell.number);
+    shell
+        .services
+        .observer
+        .worker_died(shell.number, sessions, reason);
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "panic".into())
+}
+
+impl<'a> Worker<'a> {
+    fn new(shell: &'a mut Shell) -> Self {
+        let mut random = RandomPool::new();
+        let seed = u64::from_ne_bytes(random.take());
+        Self {
+            shell,
+            engine: Engine::new(EngineConfig::new(seed, clock::ntp_at_zero())),
+            random,
+            sessions: HashMap::new(),
+            legs: Slab::new(),
+            leg_of: KeyMap::default(),
+            streams: Slab::new(),
+            stream_of: KeyMap::default(),
+            playback_of: KeyMap::default(),
+            recording_of: KeyMap::default(),
+            dirty: Vec::new(),
+            scratch: Scratch::new(),
+            datagram: Box::new([0; MAX_DATAGRAM_BYTES]),
+            next_serial: 0,
+            next_sweep: Time(0),
+            is_shutting_down: false,
+        }
+    }
+
+    /// Take turns until shut down. An error is one of epoll, after which nothing can be served.
+    fn run(&mut self) -> std::io::Result<()> {
+        // A predecessor may have died with a wake-up taken but its tasks not done.
+        self.shell.mailbox.wake();
+        while !(self.is_shutting_down && self.streams.is_empty()) {
+            self.wait()?;
+            self.turn();
+        }
+        Ok(())
+    }
+
+    /// Return when something is due, or at the tick after something became ready; all that is ready by then is served
+    /// together.
+    fn wait(&mut self) -> std::io::Result<()> {
+        let deadline = self.deadline();
+        let mut until = clock::next_tick(clock::now());
+        if deadline.is_none_or(|deadline| deadline > until) {
+            let is_ready = self.shell.poller.block(deadline)?;
+            until = if is_ready {
+                clock::next_tick(clock::now())
+            } else {
+                Time(u64::MAX)
+            };
+        }
+        clock::sleep_until(deadline.map_or(until, |deadline| deadline.min(until)));
+        self.shell.poller.collect()?;
+        Ok(())
+    }
+
+    /// When the engine or a stream next wants a turn, whatever comes.
+    fn deadline(&self) -> Option<Time> {
+        let sweep = (!self.streams.is_empty()).then_some(self.next_sweep);
+        [self.engine.next_timeout(), sweep].into_iter().flatten().min()
+    }
+
+    fn turn(&mut self) {
+        let now = clock::now();
+        self.count_tick(now);
+        self.serve_ready(now);
+        self.engine.handle_timeout(now);
+        self.relay(now);
+        if now >= self.next_sweep {
+            self.next_sweep = now.plus_millis(SWEEP_MS);
+            self.sweep_streams(now);
+        }
+        self.flush_dirty(now);
+    }
+
+    fn count_tick(&self, now: Time) {
+        let metrics = &self.shell.metrics;
+        count(&metrics.ticks);
+        if self
+            .engine
+            .next_timeout()
+            .is_some_and(|due| now.micros_since(due) > LATE_US)
+        {
+            count(&metrics.late_ticks);
+        }
+        metrics
+            .sessions
+            .store(self.sessions.len() as u64, Ordering::Relaxed);
+        metrics
+            .streams
+            .store(self.stream_of.len() as u64, Ordering::Relaxed);
+    }
+
+    /// Read every socket that is ready. Tasks come last: they open sockets, and a new socket may get the place of one
+    /// that this very list still names.
+    fn serve_ready(&mut self, now: Time) {
+        let mut has_tasks = false;
+        let mut position = 0;
+        while let Some(ready) = self.shell.poller.ready(position) {
+            position += 1;
+            match ready.token {
+                Token::Wake => has_tasks = true,
+                Token::Rtp(index) => self.receive_rtp(now, index),
+                Token::Rtcp(index) => self.receive_rtcp(now, index),
+                Token::Stream(index) => self.serve_stream(now, index, ready),
+            }
+        }
+        if has_tasks {
+            self.shell.poller.clear_wake();
+            self.perform_tasks(now);
+        }
+    }
+
+    fn perform_tasks(&mut self, now: Time) {
+        for _ in 0..MAX_TASKS {
+            let Ok(task) = self.shell.tasks.try_recv() else {
+                return;
+            };
+            match task {
+                Task::Execute(command, reply) => self.execute(now, command, reply),
+                Task::Resolved { socket, resolved } => self.resolved(now, socket, resolved),
+                Task::Loaded {
+                    session,
+                    playback,
+                    serial,
+                    loaded,
+                } => {
+                    self.playback_loaded(now, &session, &playback, serial, loaded);
+                }
+                Task::FileOpened {
+                    session,
+                    recording,
+                    file,
+                    opened,
+                } => {
+                    self.recording_opened(now, &session, &recording, file, opened);
+                }
+                Task::Shutdown => self.shut_down(now),
+                Task::Panic => panic!("asked for by debug.panic"),
+            }
+        }
+        self.shell.mailbox.wake();
+    }
+
+    fn tell(&self, session: &str, event: Event) {
+        let notice = Notice {
+            session: session.to_string(),
+            at: clock::unix_seconds(),
+            event,
+        };
+        self.shell.services.observer.notice(notice);
+    }
+
+    fn new_serial(&mut self) -> u64 {
+        self.next_serial += 1;
+        self.next_serial
+    }
+}

@@ -1,0 +1,155 @@
+//! What the engine made, handed on: datagrams, messages, samples and events.
+
+use media::{Destination, Event as EngineEvent, StreamKey, Time};
+
+use super::{Worker, legs};
+use crate::event::{Event, StreamEvent};
+use crate::websocket::frame::OpCode;
+use crate::websocket::send_queue::Kind;
+
+impl Worker<'_> {
+    /// Drain the engine. Called once in a turn, and before anything is removed that a transmit or event may name.
+    pub(super) fn relay(&mut self, now: Time) {
+        self.relay_transmits(now);
+        while let Some(event) = self.engine.poll_event() {
+            self.relay_event(event);
+        }
+    }
+
+    fn relay_transmits(&mut self, now: Time) {
+        let failed = &self.shell.metrics.send_failed;
+        while let Some(transmit) = self.engine.poll_transmit() {
+            match transmit.to {
+                Destination::Rtp { leg, to } => {
+                    let leg = self
+                        .leg_of
+                        .get(&leg)
+                        .and_then(|index| self.legs.get(*index as usize));
+                    legs::send(leg, true, to, transmit.payload, failed);
+                }
+                Destination::Rtcp { leg, to } => {
+                    let leg = self
+                        .leg_of
+                        .get(&leg)
+                        .and_then(|index| self.legs.get(*index as usize));
+                    legs::send(leg, false, to, transmit.payload, failed);
+                }
+                Destination::Stream(key) => {
+                    let Some(&index) = self.stream_of.get(&key) else {
+                        continue;
+                    };
+                    let Some(stream) = self.streams.get_mut(index as usize) else {
+                        continue;
+                    };
+                    // The first message says what follows; without it the audio means nothing.
+                    let kind = if stream.has_started {
+                        Kind::Audio
+                    } else {
+                        Kind::Control
+                    };
+                    stream.has_started = true;
+                    stream.push(now, kind, OpCode::Text, self.random.take(), transmit.payload);
+                    self.dirty.push(index);
+                }
+                Destination::Recording(key) => {
+                    if let Some(buffer) = self.recording_of.get_mut(&key) {
+                        buffer.append(&self.shell.services.recorder, transmit.payload);
+                    }
+                }
+            }
+        }
+    }
+
+    fn relay_event(&mut self, event: EngineEvent) {
+        match event {
+            EngineEvent::LegFirstPacket { leg, from } => {
+                self.tell_leg(leg, |leg| Event::LegMediaStarted { leg, from });
+            }
+            EngineEvent::DigitReceived {
+                leg,
+                digit,
+                duration_ms,
+            } => {
+                self.tell_leg(leg, |leg| Event::LegDigit {
+                    leg,
+                    digit,
+                    duration_ms,
+                });
+            }
+            EngineEvent::StreamFirstAudioSent { stream } => {
+                self.tell_stream(stream, StreamEvent::FirstAudioSent);
+            }
+            EngineEvent::StreamFirstAudioReceived { stream } => {
+                self.tell_stream(stream, StreamEvent::FirstAudioReceived);
+            }
+            EngineEvent::PlayoutStarted { stream } => self.tell_stream(stream, StreamEvent::PlayoutStarted),
+            EngineEvent::PlayoutDrained { stream } => self.tell_stream(stream, StreamEvent::PlayoutDrained),
+            EngineEvent::PlayoutCleared {
+                stream,
+                played_ms,
+                dropped_ms,
+            } => {
+                self.tell_stream(
+                    stream,
+                    StreamEvent::PlayoutCleared {
+                        played_ms,
+                        dropped_ms,
+                    },
+                );
+            }
+            EngineEvent::PlayoutInterrupted {
+                stream,
+                chunk_id,
+                dropped_ms,
+            } => {
+                self.tell_stream(stream, StreamEvent::PlayoutInterrupted { chunk_id, dropped_ms });
+            }
+            EngineEvent::PlayoutOverflow { stream, dropped_ms } => {
+                self.tell_stream(stream, StreamEvent::PlayoutOverflow { dropped_ms });
+            }
+            EngineEvent::StreamMessageRefused { stream, reason } => {
+                self.tell_stream(
+                    stream,
+                    StreamEvent::RefusedMessage {
+                        reason: reason.as_str(),
+                    },
+                );
+            }
+            EngineEvent::PlaybackFinished { playback, reason } => {
+                let Some((session, playback)) = self.playback_of.remove(&playback) else {
+                    return;
+                };
+                if let Some(entry) = self.sessions.get_mut(&session) {
+                    entry.playbacks.remove(&playback);
+                }
+                self.tell(&session, Event::PlaybackFinished { playback, reason });
+            }
+        }
+    }
+
+    fn tell_leg(&self, key: media::LegKey, event: impl FnOnce(String) -> Event) {
+        let leg = self
+            .leg_of
+            .get(&key)
+            .and_then(|index| self.legs.get(*index as usize));
+        if let Some(leg) = leg {
+            self.tell(&leg.session, event(leg.name.clone()));
+        }
+    }
+
+    fn tell_stream(&self, key: StreamKey, event: StreamEvent) {
+        let stream = self
+            .stream_of
+            .get(&key)
+            .and_then(|index| self.streams.get(*index as usize));
+        if let Some(stream) = stream {
+            self.tell(
+                &stream.session,
+                Event::Stream {
+                    stream: stream.name.clone(),
+                    event,
+                },
+            );
+        }
+    }
+}

@@ -1,0 +1,551 @@
+//! Streams: from the dialling of the application to the last byte of the closing handshake.
+
+use std::io::ErrorKind;
+
+use media::{Engine, Source, StreamParams, Time};
+
+use super::files::exists;
+use super::legs::no_session;
+use super::mailbox::SocketId;
+use super::stream::{Phase, StreamSocket};
+use super::{Task, Worker};
+use crate::command::{Answer, Outcome, StreamReport};
+use crate::event::{CloseCause, CloseReason, Event, StreamEvent};
+use crate::poller::{Ready, Token};
+use crate::transport::{Received, Transport, TransportError};
+use crate::websocket::frame::OpCode;
+use crate::websocket::handshake::{Handshake, HandshakeError};
+use crate::websocket::mask::RandomPool;
+use crate::websocket::receiver::{Incoming, Receiver};
+use crate::websocket::send_queue::{Kind, SendQueue};
+use crate::websocket::url::WebSocketUrl;
+use crate::websocket::{Violation, close_code};
+use crate::{resolver, tcp};
+
+/// Unanswered pings after which the peer is dead.
+const MAX_UNANSWERED_PINGS: u32 = 2;
+/// How long the closing handshake may take.
+const CLOSING_MS: u64 = 1000;
+
+/// Why a stream ends, and the close code that the application is told, if it still can be.
+type End = (CloseCause, Option<u16>);
+
+/// What a read led to.
+enum Step {
+    /// Nothing but perhaps something to write.
+    Flush,
+    /// TLS is ready.
+    Secured,
+    /// The upgrade is answered; these bytes came after it.
+    Upgraded(Vec<u8>),
+    /// Messages were taken.
+    Messages { has_new_binary: bool },
+    /// The peer has closed its side of a stream that is over.
+    Gone,
+}
+
+impl Worker<'_> {
+    pub(super) fn open_stream(
+        &mut self,
+        now: Time,
+        session: &str,
+        name: String,
+        url: WebSocketUrl,
+        params: StreamParams,
+    ) -> Outcome {
+        let entry = self.sessions.get(session).ok_or_else(no_session)?;
+        if entry.streams.contains_key(&name) {
+            return Err(exists("stream", &name));
+        }
+        let chunk_ms = params.chunk_ms;
+        let key = self.engine.open_stream(now, entry.key, params)?;
+        let id = SocketId {
+            index: self.streams.vacant_key() as u32,
+            serial: self.new_serial(),
+        };
+        let deadline = now.plus_millis(self.shell.services.timeouts.connect_ms);
+        self.streams.insert(StreamSocket {
+            id,
+            key,
+            session: session.to_string(),
+            name: name.clone(),
+            url,
+            phase: Phase::Resolving,
+            opened_at: now,
+            deadline,
+            attempt_deadline: deadline,
+            addresses: Vec::new(),
+            address: None,
+            last_failure: CloseCause::new(CloseReason::DnsFailed, "the name has no address"),
+            transport: None,
+            is_watched_for_write: false,
+            queue: SendQueue::new(chunk_ms),
+            receiver: Receiver::default(),
+            has_started: false,
+            binary_messages: 0,
+            last_progress: now,
+            next_ping: deadline,
+            unanswered_pings: 0,
+        });
+        self.stream_of.insert(key, id.index);
+        if let Some(entry) = self.sessions.get_mut(session) {
+            entry.streams.insert(name, id.index);
+        }
+        self.resolve(now, id);
+        Ok(Answer::Done)
+    }
+
+    // --- connecting ------------------------------------------------------------------------------------------------
+
+    fn resolve(&mut self, now: Time, id: SocketId) {
+        let url = &self.streams[id.index as usize].url;
+        let resolved = match resolver::literal(&url.host, url.port) {
+            Some(address) => Ok(vec![address]),
+            None => {
+                let mailbox = self.shell.mailbox.clone();
+                let then = move |resolved| mailbox.post(Task::Resolved { socket: id, resolved });
+                match self.shell.services.resolver.resolve(&url.host, url.port, then) {
+                    Ok(()) => return,
+                    Err(why) => Err(why),
+                }
+            }
+        };
+        self.resolved(now, id, resolved);
+    }
+
+    pub(super) fn resolved(&mut self, now: Time, id: SocketId, resolved: resolver::Resolved) {
+        let stream = self.streams.get_mut(id.index as usize);
+        let is_waiting =
+            |stream: &&mut StreamSocket| stream.id == id && matches!(stream.phase, Phase::Resolving);
+        let Some(stream) = stream.filter(is_waiting) else {
+            return;
+        }; // given up meanwhile
+        match resolved {
+            Ok(mut addresses) => {
+                addresses.reverse();
+                stream.addresses = addresses;
+                self.connect_next(now, id.index);
+            }
+            Err(why) => self.fail(now, id.index, CloseCause::new(CloseReason::DnsFailed, why), None),
+        }
+    }
+
+    /// Try the next address; with none left the last failure is the stream's.
+    fn connect_next(&mut self, now: Time, index: u32) {
+        let Some(stream) = self.streams.get_mut(index as usize) else {
+            return;
+        };
+        stream.transport = None;
+        while let Some(address) = stream.addresses.pop() {
+            // What time is left is shared by the addresses that are: a silent one leaves some for the others.
+            let share = stream.deadline.micros_since(now) / (stream.addresses.len() as u64 + 1);
+            stream.attempt_deadline = now.plus_micros(share);
+            stream.address = Some(address);
+            let begun = tcp::connect(address).and_then(|socket| {
+                self.shell.poller.add(&socket, Token::Stream(index), true)?;
+                Ok(socket)
+            });
+            match begun {
+                Ok(socket) => {
+                    stream.phase = Phase::Connecting;
+                    stream.is_watched_for_write = true;
+                    stream.transport = Some(Transport::new(socket));
+                    return;
+                }
+                Err(error) => stream.last_failure = connect_failure(stream, &error),
+            }
+        }
+        let cause = stream.last_failure.clone();
+        self.fail(now, index, cause, None);
+    }
+
+    fn connected(&mut self, now: Time, index: u32) {
+        let Some(stream) = self.streams.get_mut(index as usize) else {
+            return;
+        };
+        let Some(transport) = stream.transport.as_mut() else {
+            return;
+        };
+        if let Err(error) = tcp::outcome(&transport.socket) {
+            stream.last_failure = connect_failure(stream, &error);
+            return self.connect_next(now, index);
+        }
+        if !stream.url.is_secure {
+            return self.request_upgrade(now, index);
+        }
+        match transport.secure(&self.shell.services.tls, &stream.url.host) {
+            Ok(()) => {
+                stream.phase = Phase::Securing;
+                self.flush(now, index);
+            }
+            Err(why) => self.fail(now, index, CloseCause::new(CloseReason::TlsFailed, why), None),
+        }
+    }
+
+    fn request_upgrade(&mut self, now: Time, index: u32) {
+        let Some(stream) = self.streams.get_mut(index as usize) else {
+            return;
+        };
+        let handshake = Handshake::new(self.random.take());
+        stream.queue.push_raw(&handshake.request(&stream.url));
+        stream.phase = Phase::Upgrading(handshake);
+        self.flush(now, index);
+    }
+
+    fn upgraded(&mut self, now: Time, index: u32, rest: &[u8]) {
+        let Some(stream) = self.streams.get_mut(index as usize) else {
+            return;
+        };
+        stream.phase = Phase::Open;
+        stream.last_progress = now;
+        stream.next_ping = now.plus_millis(self.shell.services.timeouts.ping_ms);
+        let connect_ms = now.micros_since(stream.opened_at) as f64 / 1000.0;
+        let (key, session, name) = (stream.key, stream.session.clone(), stream.name.clone());
+        self.tell(
+            &session,
+            Event::Stream {
+                stream: name,
+                event: StreamEvent::Connected { connect_ms },
+            },
+        );
+        if let Err(error) = self.engine.stream_connected(now, key) {
+            tracing::error!(%error, "the engine does not know a stream of its own");
+        }
+        self.relay(now);
+        let Some(stream) = self.streams.get_mut(index as usize) else {
+            return;
+        };
+        let outcome = take_messages(now, stream, rest, &mut self.engine, &mut self.random);
+        self.step(now, index, outcome);
+    }
+
+    // --- serving ---------------------------------------------------------------------------------------------------
+
+    /// The socket is ready: go on with whatever it waits for.
+    pub(super) fn serve_stream(&mut self, now: Time, index: u32, ready: Ready) {
+        let Some(stream) = self.streams.get(index as usize) else {
+            return;
+        };
+        if matches!(stream.phase, Phase::Connecting) {
+            return self.connected(now, index);
+        }
+        if ready.is_writable {
+            self.flush(now, index);
+        }
+        if ready.is_readable {
+            self.read(now, index);
+        }
+    }
+
+    fn read(&mut self, now: Time, index: u32) {
+        let Self {
+            streams,
+            scratch,
+            engine,
+            random,
+            ..
+        } = self;
+        let Some(stream) = streams.get_mut(index as usize) else {
+            return;
+        };
+        let Some(transport) = stream.transport.as_mut() else {
+            return;
+        };
+        let outcome = match transport.read(scratch) {
+            Ok(Received::Nothing) => return,
+            Ok(Received::End) | Err(_) if matches!(stream.phase, Phase::Closing) => Ok(Step::Gone),
+            Ok(Received::End) => Err((stream.phase.lost(None), None)),
+            Err(TransportError::Io(error)) => Err((stream.phase.lost(Some(&error)), None)),
+            Err(TransportError::Tls(why)) => Err((tls_failure(&stream.phase, why), None)),
+            Ok(Received::Data(data)) => {
+                stream.unanswered_pings = 0;
+                match &mut stream.phase {
+                    Phase::Securing if !transport.is_handshaking() => Ok(Step::Secured),
+                    Phase::Upgrading(handshake) => match handshake.receive(data) {
+                        Ok(Some(rest)) => Ok(Step::Upgraded(rest)),
+                        Ok(None) => Ok(Step::Flush),
+                        Err(error) => Err((upgrade_failure(error), None)),
+                    },
+                    Phase::Open => take_messages(now, stream, data, engine, random),
+                    _ => Ok(Step::Flush),
+                }
+            }
+        };
+        self.step(now, index, outcome);
+    }
+
+    fn step(&mut self, now: Time, index: u32, outcome: Result<Step, End>) {
+        match outcome {
+            Err((cause, code)) => self.fail(now, index, cause, code),
+            Ok(Step::Secured) => self.request_upgrade(now, index),
+            Ok(Step::Upgraded(rest)) => self.upgraded(now, index, &rest),
+            Ok(Step::Gone) => self.remove_stream(index),
+            Ok(Step::Flush) => self.dirty.push(index),
+            Ok(Step::Messages { has_new_binary }) => {
+                self.dirty.push(index);
+                if has_new_binary && let Some(stream) = self.streams.get(index as usize) {
+                    let event = StreamEvent::RefusedMessage { reason: "binary" };
+                    self.tell(
+                        &stream.session,
+                        Event::Stream {
+                            stream: stream.name.clone(),
+                            event,
+                        },
+                    );
+                }
+            }
+        }
+    }
+
+    /// Write every stream that has something new, once.
+    pub(super) fn flush_dirty(&mut self, now: Time) {
+        while let Some(index) = self.dirty.pop() {
+            let stream = self.streams.get(index as usize);
+            // A blocked socket is written when the poller says that it takes more.
+            if stream.is_some_and(|stream| !stream.is_watched_for_write) {
+                self.flush(now, index);
+            }
+        }
+    }
+
+    fn flush(&mut self, now: Time, index: u32) {
+        let Some(stream) = self.streams.get_mut(index as usize) else {
+            return;
+        };
+        let Some(transport) = stream.transport.as_mut() else {
+            return;
+        };
+        let id = stream.id;
+        match transport.write(&mut stream.queue) {
+            Ok(written) => {
+                if written.bytes > 0 || stream.queue.is_empty() {
+                    stream.last_progress = now;
+                }
+                if written.is_blocked != stream.is_watched_for_write {
+                    stream.is_watched_for_write = written.is_blocked;
+                    let token = Token::Stream(index);
+                    if let Err(error) = self
+                        .shell
+                        .poller
+                        .modify(&transport.socket, token, written.is_blocked)
+                    {
+                        tracing::error!(%error, "epoll refuses a socket it has");
+                    }
+                }
+            }
+            Err(_) if matches!(stream.phase, Phase::Closing) => self.remove_stream(index),
+            Err(error) => {
+                // The application may have said why before it went: its words are read first.
+                let cause = stream.phase.lost(Some(&error));
+                self.read(now, index);
+                let stream = self.streams.get(index as usize);
+                if stream.is_some_and(|stream| stream.id == id && !matches!(stream.phase, Phase::Closing)) {
+                    self.fail(now, index, cause, None);
+                }
+            }
+        }
+    }
+
+    /// Look at the deadlines of all streams.
+    pub(super) fn sweep_streams(&mut self, now: Time) {
+        let indices: Vec<u32> = self.streams.iter().map(|(index, _)| index as u32).collect();
+        for index in indices {
+            let Some(stream) = self.streams.get(index as usize) else {
+                continue;
+            };
+            match stream.phase {
+                Phase::Open => self.check_open(now, index),
+                Phase::Closing if now >= stream.deadline => self.remove_stream(index),
+                Phase::Closing => {}
+                Phase::Connecting if now >= stream.attempt_deadline && now < stream.deadline => {
+                    self.give_up_address(now, index);
+                }
+                _ => {
+                    if now >= stream.deadline
+                        && let Some(cause) = stream.phase.timeout()
+                    {
+                        self.fail(now, index, cause, None);
+                    }
+                }
+            }
+        }
+    }
+
+    fn give_up_address(&mut self, now: Time, index: u32) {
+        if let Some(stream) = self.streams.get_mut(index as usize)
+            && let Some(cause) = stream.phase.timeout()
+        {
+            stream.last_failure = cause;
+            self.connect_next(now, index);
+        }
+    }
+
+    fn check_open(&mut self, now: Time, index: u32) {
+        let timeouts = self.shell.services.timeouts;
+        let Some(stream) = self.streams.get_mut(index as usize) else {
+            return;
+        };
+        if !stream.queue.is_empty() && now.millis_since(stream.last_progress) >= timeouts.stall_ms {
+            let detail = format!("the application took nothing for {} s", timeouts.stall_ms / 1000);
+            return self.fail(now, index, CloseCause::new(CloseReason::AppStalled, detail), None);
+        }
+        if now < stream.next_ping {
+            return;
+        }
+        if stream.unanswered_pings >= MAX_UNANSWERED_PINGS {
+            let detail = format!("nothing came from the application since {MAX_UNANSWERED_PINGS} pings");
+            let cause = CloseCause::new(CloseReason::PingTimeout, detail);
+            return self.fail(now, index, cause, Some(close_code::POLICY_VIOLATION));
+        }
+        stream.unanswered_pings += 1;
+        stream.next_ping = now.plus_millis(timeouts.ping_ms);
+        stream.push(now, Kind::Control, OpCode::Ping, self.random.take(), &[]);
+        self.dirty.push(index);
+    }
+
+    // --- ending ----------------------------------------------------------------------------------------------------
+
+    /// Close a stream as control wishes.
+    pub(super) fn close_by_control(&mut self, now: Time, index: u32, code: u16) -> Option<StreamReport> {
+        let stream = self.streams.get(index as usize)?;
+        let code = matches!(stream.phase, Phase::Open).then_some(code);
+        let cause = CloseCause {
+            reason: CloseReason::ClosedByControl,
+            code,
+            detail: None,
+        };
+        let report = self.conclude(now, index, cause)?;
+        self.close_socket(now, index, code);
+        Some(report)
+    }
+
+    /// The stream is over. With a code, and if it was open, the application is told.
+    fn fail(&mut self, now: Time, index: u32, cause: CloseCause, code: Option<u16>) {
+        let is_open = self
+            .streams
+            .get(index as usize)
+            .is_some_and(|stream| matches!(stream.phase, Phase::Open));
+        self.conclude(now, index, cause);
+        self.close_socket(now, index, code.filter(|_| is_open));
+    }
+
+    /// End the stream for the engine and for control: this is the one place that tells `stream.closed`.
+    fn conclude(&mut self, now: Time, index: u32, cause: CloseCause) -> Option<StreamReport> {
+        // What the engine made so far still has its place before the close frame.
+        self.relay(now);
+        let key = self.streams.get(index as usize)?.key;
+        let stats = self.engine.close_stream(now, key).ok()?;
+        self.relay(now);
+        self.stream_of.remove(&key);
+        let stream = self.streams.get(index as usize)?;
+        let report = stream.report(stats);
+        let (session, name) = (stream.session.clone(), stream.name.clone());
+        if let Some(entry) = self.sessions.get_mut(&session) {
+            entry.streams.remove(&name);
+        }
+        tracing::info!(stream = name, reason = cause.reason.as_str(), "stream closed");
+        self.tell(
+            &session,
+            Event::Stream {
+                stream: name,
+                event: StreamEvent::Closed { cause, report },
+            },
+        );
+        Some(report)
+    }
+
+    /// Begin the closing handshake, or drop the connection when there is nobody to tell.
+    fn close_socket(&mut self, now: Time, index: u32, code: Option<u16>) {
+        let Some(stream) = self.streams.get_mut(index as usize) else {
+            return;
+        };
+        let Some(code) = code else {
+            return self.remove_stream(index);
+        };
+        stream.phase = Phase::Closing;
+        stream.deadline = now.plus_millis(CLOSING_MS);
+        let code = (code != close_code::NO_STATUS).then_some(code);
+        stream.push_close(now, self.random.take(), code);
+        self.dirty.push(index);
+    }
+
+    fn remove_stream(&mut self, index: u32) {
+        if let Some(mut stream) = self.streams.try_remove(index as usize)
+            && let Some(transport) = stream.transport.as_mut()
+        {
+            transport.end();
+        }
+    }
+}
+
+/// Take what an open stream received. An end is the application's close, or its violation of the protocol.
+fn take_messages(
+    now: Time,
+    stream: &mut StreamSocket,
+    data: &[u8],
+    engine: &mut Engine,
+    random: &mut RandomPool,
+) -> Result<Step, End> {
+    let mut closed = None;
+    let binary_before = stream.binary_messages;
+    let mut receiver = std::mem::take(&mut stream.receiver);
+    let taken = receiver.receive(data, |incoming| match incoming {
+        Incoming::Text(text) => engine.receive(now, Source::Stream(stream.key), text.as_bytes()),
+        Incoming::Binary => stream.binary_messages += 1,
+        Incoming::Ping(payload) => stream.push(now, Kind::Pong, OpCode::Pong, random.take(), payload),
+        Incoming::Pong => {}
+        Incoming::Close { code, reason } => closed = Some((code, reason.to_string())),
+    });
+    stream.receiver = receiver;
+    taken.map_err(violation)?;
+    match closed {
+        // RFC 6455 §7.1.5: a close frame without a code counts as 1005. §5.5.1: the answer echoes the code.
+        Some((code, reason)) => {
+            let code = code.unwrap_or(close_code::NO_STATUS);
+            let detail = Some(reason).filter(|reason| !reason.is_empty());
+            let cause = CloseCause {
+                reason: CloseReason::ClosedByApp,
+                code: Some(code),
+                detail,
+            };
+            Err((cause, Some(code)))
+        }
+        None => Ok(Step::Messages {
+            has_new_binary: binary_before == 0 && stream.binary_messages > 0,
+        }),
+    }
+}
+
+fn violation(violation: Violation) -> End {
+    let reason = match violation.close_code {
+        close_code::MESSAGE_TOO_BIG => CloseReason::MessageTooBig,
+        _ => CloseReason::ProtocolError,
+    };
+    let code = Some(violation.close_code);
+    (CloseCause::new(reason, violation.detail).with_code(code), code)
+}
+
+fn connect_failure(stream: &StreamSocket, error: &std::io::Error) -> CloseCause {
+    let reason = match error.kind() {
+        ErrorKind::TimedOut => CloseReason::ConnectTimeout,
+        _ => CloseReason::ConnectRefused,
+    };
+    let address = stream
+        .address
+        .map_or_else(String::new, |address| format!("{address}: "));
+    CloseCause::new(reason, format!("{address}{error}"))
+}
+
+fn tls_failure(phase: &Phase, why: String) -> CloseCause {
+    match phase {
+        Phase::Open => CloseCause::new(CloseReason::ConnectionLost, format!("TLS: {why}")),
+        _ => CloseCause::new(CloseReason::TlsFailed, why),
+    }
+}
+
+fn upgrade_failure(error: HandshakeError) -> CloseCause {
+    match error {
+        HandshakeError::Status(line) => CloseCause::new(CloseReason::HttpStatus, line),
+        HandshakeError::BadUpgrade(why) => CloseCause::new(CloseReason::BadUpgrade, why),
+    }
+}
