@@ -2,12 +2,18 @@
 
 pub mod codec;
 pub mod config;
+pub mod dtmf;
 mod engine;
 mod error;
 mod event;
 mod key;
+mod mix;
 mod outbox;
+mod playback;
 pub mod playout;
+mod random;
+pub mod recording;
+pub mod rtp;
 mod stats;
 mod time;
 pub mod wav;

@@ -1,7 +1,51 @@
-//! The playout queue of one stream.
+//! The playout queue of one stream: chunks of samples toward the caller, first in, first out.
+//!
+//! Chunks keep the name the application gave them, so that one can be interrupted; [`Playout::clear`] drops them all.
+//! What was audible at that moment ends in a ramp of [`FADE_SAMPLES`] inside the frame that was due anyway.
+//!
+//! **When it is full** (120 s by default, or [`MAX_CHUNKS`] chunks) the newest samples are dropped and counted. That is
+//! one *episode*, told once, until the queue has fallen below nine tenths.
+//!
+//! **The reserve.** A sender in real time (its last message held less than [`PACED_BELOW_MS`]) can be late. The reserve
+//! starts at zero, so that nothing is delayed that need not be. When the queue of such a sender runs dry and more comes
+//! within [`DRY_MS`], that was an underrun: the reserve rises by [`RESERVE_STEP_MS`], at most to [`MAX_RESERVE_MS`], and
+//! playout waits until so much is queued, or so much time has passed. It falls by a step after [`RELAX_MS`] of playing
+//! without underrun. A talkspurt that starts with a message of [`PACED_BELOW_MS`] or more never waits.
+//!
+//! **A standing delay** is what an underrun leaves behind: the late audio comes after the silence that took its place.
+//! While a sender keeps to real time and more than the reserve and a frame lies here for a whole window
+//! ([`WINDOW_FRAMES`]), one frame of near silence is left out. Senders that run ahead (speech synthesis) lose nothing.
 
-/// The longest chunk id that is kept.
+use std::collections::VecDeque;
+
+use crate::time::{FRAME_MS, FRAME_SAMPLES, SAMPLES_PER_MS, Time};
+
+/// The longest chunk id that is kept. Rule for a longer one: its chunk is played, but cannot be interrupted alone.
 pub const MAX_CHUNK_ID_BYTES: usize = 64;
+/// Most chunks queued, so that the tiniest chunks have a bound too.
+pub const MAX_CHUNKS: usize = 16_384;
+/// The ramp that ends what was audible: 4 ms.
+pub const FADE_SAMPLES: usize = 32;
+/// A message shorter than this comes from a sender in real time.
+pub const PACED_BELOW_MS: u32 = 100;
+/// A queue of such a sender that was dry for so long has drained: the talkspurt is over.
+pub const DRY_MS: u64 = 100;
+/// By how much the reserve moves.
+pub const RESERVE_STEP_MS: u32 = 20;
+/// Upper bound of the reserve.
+pub const MAX_RESERVE_MS: u32 = 100;
+/// Playing without underrun for so long lowers the reserve by a step.
+pub const RELAX_MS: u64 = 10_000;
+/// Frames over which a standing delay is looked for: two seconds.
+pub const WINDOW_FRAMES: u32 = 100;
+/// Mean magnitude below which a frame is near silence.
+pub const SILENCE_LEVEL: u32 = 160;
+/// Memory kept for samples when the queue is empty: ten seconds.
+const KEPT_SAMPLES: usize = 80_000;
+
+const fn samples(millis: u32) -> usize {
+    millis as usize * SAMPLES_PER_MS
+}
 
 /// A chunk's name as the application wrote it: raw JSON (`7`, `"a-7"`), opaque to us.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -11,7 +55,7 @@ pub struct ChunkId {
 }
 
 impl ChunkId {
-    /// Keeps raw JSON text; `None` when it is too long to be kept.
+    /// Keeps raw JSON text; `None` when it is longer than [`MAX_CHUNK_ID_BYTES`].
     pub fn new(json: &str) -> Option<ChunkId> {
         let mut bytes = [0; MAX_CHUNK_ID_BYTES];
         bytes.get_mut(..json.len())?.copy_from_slice(json.as_bytes());
@@ -30,5 +74,375 @@ impl ChunkId {
 impl std::fmt::Debug for ChunkId {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(self.as_json())
+    }
+}
+
+struct Chunk {
+    id: Option<ChunkId>,
+    left: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No talkspurt.
+    Idle,
+    /// A talkspurt has begun or goes on after an underrun, and waits for the reserve.
+    Filling { since: Time },
+    /// Audible.
+    Playing,
+    /// Ran dry within a talkspurt; more may come.
+    Dry { since: Time },
+}
+
+/// What [`Playout::push`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// Samples that did not fit.
+    pub dropped: usize,
+    /// This is the first drop of an episode.
+    pub overflow_began: bool,
+}
+
+/// What [`Playout::pull`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pulled {
+    /// Samples at the start of the frame that are not silence by default.
+    pub count: usize,
+    /// The first sample of a talkspurt is among them.
+    pub started: bool,
+    /// The talkspurt is over: everything was played.
+    pub drained: bool,
+}
+
+/// What [`Playout::clear`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cleared {
+    /// Samples of the talkspurt that were played.
+    pub played: u64,
+    /// Samples that were dropped.
+    pub dropped: u64,
+}
+
+/// Sums over the life of a queue, in samples but for `underruns`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PlayoutTotals {
+    /// Played.
+    pub played: u64,
+    /// Dropped by clear and interrupt.
+    pub cleared: u64,
+    /// Dropped since the queue was full.
+    pub overflow: u64,
+    /// Near silence left out against a standing delay.
+    pub trimmed: u64,
+    /// Times the queue ran dry within a talkspurt.
+    pub underruns: u64,
+}
+
+#[derive(Default)]
+struct Window {
+    frames: u32,
+    received: usize,
+    ahead_of_time: bool,
+    least_queued: usize,
+}
+
+/// The queue of one stream.
+pub struct Playout {
+    queue: VecDeque<i16>,
+    chunks: VecDeque<Chunk>,
+    limit: usize,
+    state: State,
+    /// The first sample of this talkspurt has been played.
+    audible: bool,
+    played_of_talkspurt: u64,
+    /// The last message was short.
+    paced: bool,
+    reserve_ms: u32,
+    stable_since: Time,
+    overflowing: bool,
+    /// A clear of nothing is told once, not at every repetition.
+    clear_told: bool,
+    fade: [i16; FADE_SAMPLES],
+    fading: bool,
+    window: Window,
+    standing: bool,
+    totals: PlayoutTotals,
+}
+
+impl Playout {
+    /// An empty queue for at most `limit_ms` of audio.
+    pub fn new(limit_ms: u32) -> Playout {
+        Playout {
+            queue: VecDeque::with_capacity(samples(1_000)),
+            chunks: VecDeque::with_capacity(64),
+            limit: samples(limit_ms),
+            state: State::Idle,
+            audible: false,
+            played_of_talkspurt: 0,
+            paced: false,
+            reserve_ms: 0,
+            stable_since: Time(0),
+            overflowing: false,
+            clear_told: false,
+            fade: [0; FADE_SAMPLES],
+            fading: false,
+            window: Window::default(),
+            standing: false,
+            totals: PlayoutTotals::default(),
+        }
+    }
+
+    /// The sums so far.
+    pub fn totals(&self) -> &PlayoutTotals {
+        &self.totals
+    }
+
+    /// Samples queued.
+    pub fn queued(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The reserve as it has adapted.
+    pub fn reserve_ms(&self) -> u32 {
+        self.reserve_ms
+    }
+
+    /// Queues one message's samples, given as little-endian bytes (an odd last byte is ignored), as one chunk.
+    pub fn push(&mut self, now: Time, pcm: &[u8], id: Option<ChunkId>) -> Pushed {
+        let offered = pcm.len() / 2;
+        let room = if self.chunks.len() < MAX_CHUNKS {
+            self.limit.saturating_sub(self.queue.len())
+        } else {
+            0
+        };
+        let taken = offered.min(room);
+        if offered > 0 {
+            self.paced = offered < samples(PACED_BELOW_MS);
+            self.window.received += offered;
+            self.window.ahead_of_time |= !self.paced;
+            self.clear_told = false;
+        }
+        if taken > 0 {
+            self.queue.extend(
+                pcm[..2 * taken]
+                    .chunks_exact(2)
+                    .map(|pair| i16::from_le_bytes([pair[0], pair[1]])),
+            );
+            self.chunks.push_back(Chunk { id, left: taken });
+            self.enter_talkspurt(now);
+        }
+        self.note_overflow(offered - taken)
+    }
+
+    fn note_overflow(&mut self, dropped: usize) -> Pushed {
+        self.totals.overflow += dropped as u64;
+        let overflow_began = dropped > 0 && !self.overflowing;
+        self.overflowing |= dropped > 0;
+        Pushed {
+            dropped,
+            overflow_began,
+        }
+    }
+
+    fn enter_talkspurt(&mut self, now: Time) {
+        self.state = match self.state {
+            State::Idle => {
+                self.audible = false;
+                self.played_of_talkspurt = 0;
+                self.stable_since = now;
+                State::Filling { since: now }
+            }
+            State::Dry { .. } => {
+                self.totals.underruns += 1;
+                self.reserve_ms = (self.reserve_ms + RESERVE_STEP_MS).min(MAX_RESERVE_MS);
+                self.stable_since = now;
+                State::Filling { since: now }
+            }
+            other => other,
+        };
+    }
+
+    /// Fills one frame: samples that are queued, then silence.
+    pub fn pull(&mut self, now: Time, frame: &mut [i16; FRAME_SAMPLES]) -> Pulled {
+        frame.fill(0);
+        let mut pulled = Pulled::default();
+        if let State::Filling { since } = self.state
+            && self.may_start(now, since)
+        {
+            self.state = State::Playing;
+        }
+        match self.state {
+            State::Playing => self.play(now, frame, &mut pulled),
+            State::Dry { since } if now.millis_since(since) >= DRY_MS => self.drain(&mut pulled),
+            _ => {}
+        }
+        if std::mem::take(&mut self.fading) {
+            for (sample, fade) in frame.iter_mut().zip(self.fade) {
+                *sample = sample.saturating_add(fade);
+            }
+            pulled.count = pulled.count.max(FADE_SAMPLES);
+        }
+        pulled
+    }
+
+    fn may_start(&self, now: Time, since: Time) -> bool {
+        let first_is_long = self
+            .chunks
+            .front()
+            .is_some_and(|chunk| chunk.left >= samples(PACED_BELOW_MS));
+        first_is_long
+            || self.queue.len() >= samples(self.reserve_ms)
+            || now.millis_since(since) >= u64::from(self.reserve_ms)
+    }
+
+    fn play(&mut self, now: Time, frame: &mut [i16; FRAME_SAMPLES], pulled: &mut Pulled) {
+        if self.standing && self.queue.len() >= 2 * FRAME_SAMPLES && self.next_frame_is_quiet() {
+            self.discard_front(FRAME_SAMPLES);
+            self.totals.trimmed += FRAME_SAMPLES as u64;
+            self.standing = false;
+        }
+        let count = self.queue.len().min(FRAME_SAMPLES);
+        for (sample, queued) in frame.iter_mut().zip(self.queue.iter()) {
+            *sample = *queued;
+        }
+        self.discard_front(count);
+        pulled.count = count;
+        pulled.started = count > 0 && !self.audible;
+        self.audible |= count > 0;
+        self.played_of_talkspurt += count as u64;
+        self.totals.played += count as u64;
+        if self.queue.len() * 10 < self.limit * 9 {
+            self.overflowing = false;
+        }
+        self.look_for_standing_delay();
+        self.relax(now);
+        if count < FRAME_SAMPLES {
+            self.run_dry(now, pulled);
+        }
+    }
+
+    /// A short frame ends the talkspurt, unless the sender is in real time and may only be late.
+    fn run_dry(&mut self, now: Time, pulled: &mut Pulled) {
+        if self.paced && self.audible {
+            self.state = State::Dry { since: now };
+        } else {
+            self.drain(pulled);
+        }
+    }
+
+    fn drain(&mut self, pulled: &mut Pulled) {
+        pulled.drained = self.audible;
+        self.end_talkspurt();
+    }
+
+    fn end_talkspurt(&mut self) {
+        self.state = State::Idle;
+        self.audible = false;
+        self.overflowing = false;
+        self.standing = false;
+        self.window = Window::default();
+        if self.queue.capacity() > KEPT_SAMPLES {
+            self.queue.shrink_to(KEPT_SAMPLES);
+        }
+    }
+
+    fn relax(&mut self, now: Time) {
+        if self.reserve_ms > 0 && now.millis_since(self.stable_since) >= RELAX_MS {
+            self.reserve_ms -= RESERVE_STEP_MS;
+            self.stable_since = now;
+        }
+    }
+
+    fn look_for_standing_delay(&mut self) {
+        let window = &mut self.window;
+        window.least_queued = if window.frames == 0 {
+            self.queue.len()
+        } else {
+            window.least_queued.min(self.queue.len())
+        };
+        window.frames += 1;
+        if window.frames < WINDOW_FRAMES {
+            return;
+        }
+        let real_time = samples(WINDOW_FRAMES * FRAME_MS);
+        let in_real_time = !window.ahead_of_time && window.received.abs_diff(real_time) < real_time / 10;
+        self.standing = in_real_time && window.least_queued >= samples(self.reserve_ms + FRAME_MS);
+        self.window = Window::default();
+    }
+
+    fn next_frame_is_quiet(&self) -> bool {
+        let sum: u64 = self
+            .queue
+            .iter()
+            .take(FRAME_SAMPLES)
+            .map(|sample| u64::from(sample.unsigned_abs()))
+            .sum();
+        sum < u64::from(SILENCE_LEVEL) * FRAME_SAMPLES as u64
+    }
+
+    fn discard_front(&mut self, mut count: usize) {
+        self.queue.drain(..count);
+        while count > 0 {
+            let Some(chunk) = self.chunks.front_mut() else {
+                return;
+            };
+            let part = chunk.left.min(count);
+            chunk.left -= part;
+            count -= part;
+            if chunk.left == 0 {
+                self.chunks.pop_front();
+            }
+        }
+    }
+
+    /// Drops everything queued. `None` when there is nothing to tell: nothing has come since the last clear.
+    pub fn clear(&mut self) -> Option<Cleared> {
+        let cleared = Cleared {
+            played: self.talkspurt_played(),
+            dropped: self.queue.len() as u64,
+        };
+        self.fade_out();
+        self.queue.clear();
+        self.chunks.clear();
+        self.totals.cleared += cleared.dropped;
+        let told = std::mem::replace(&mut self.clear_told, true) && self.state == State::Idle;
+        self.end_talkspurt();
+        (!told).then_some(cleared)
+    }
+
+    fn talkspurt_played(&self) -> u64 {
+        if self.state == State::Idle {
+            0
+        } else {
+            self.played_of_talkspurt
+        }
+    }
+
+    /// What comes next becomes a ramp to nothing, if it would have followed something audible.
+    fn fade_out(&mut self) {
+        if self.state != State::Playing || !self.audible {
+            return;
+        }
+        self.fade = [0; FADE_SAMPLES];
+        for (n, (fade, sample)) in self.fade.iter_mut().zip(self.queue.iter()).enumerate() {
+            *fade = (i32::from(*sample) * (FADE_SAMPLES - n) as i32 / FADE_SAMPLES as i32) as i16;
+        }
+        self.fading = !self.queue.is_empty();
+    }
+
+    /// Drops the chunk of this name, queued or playing. `None` when there is none; else the samples dropped.
+    pub fn interrupt(&mut self, id: &ChunkId) -> Option<usize> {
+        let at = self
+            .chunks
+            .iter()
+            .position(|chunk| chunk.id.as_ref() == Some(id))?;
+        let before: usize = self.chunks.iter().take(at).map(|chunk| chunk.left).sum();
+        if at == 0 {
+            self.fade_out();
+        }
+        let dropped = self.chunks.remove(at)?.left;
+        self.queue.drain(before..before + dropped);
+        self.totals.cleared += dropped as u64;
+        Some(dropped)
     }
 }

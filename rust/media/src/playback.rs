@@ -1,0 +1,69 @@
+//! A playback: samples that are shared, played some times over.
+
+use std::sync::Arc;
+
+use crate::time::FRAME_SAMPLES;
+
+/// One playback of a session.
+pub(crate) struct Playback {
+    samples: Arc<[i16]>,
+    at: usize,
+    /// Times still to be played, this one included.
+    left: u32,
+}
+
+impl Playback {
+    /// Plays `samples` `repeat` times, at least once.
+    pub fn new(samples: Arc<[i16]>, repeat: u32) -> Playback {
+        let left = if samples.is_empty() { 0 } else { repeat.max(1) };
+        Playback { samples, at: 0, left }
+    }
+
+    /// The next samples of the frame; fewer than a frame when it ends, none after it has ended.
+    pub fn pull(&mut self, frame: &mut [i16; FRAME_SAMPLES]) -> usize {
+        let mut done = 0;
+        while done < FRAME_SAMPLES && self.left > 0 {
+            let rest = &self.samples[self.at..];
+            let count = rest.len().min(FRAME_SAMPLES - done);
+            frame[done..done + count].copy_from_slice(&rest[..count]);
+            done += count;
+            self.at += count;
+            if self.at == self.samples.len() {
+                self.at = 0;
+                self.left -= 1;
+            }
+        }
+        done
+    }
+
+    /// All of it has been pulled.
+    pub fn is_finished(&self) -> bool {
+        self.left == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_is_played_as_often_as_asked_without_a_gap() {
+        let mut playback = Playback::new((1..=100).collect::<Vec<i16>>().into(), 3);
+        let (mut frame, mut heard) = ([0; FRAME_SAMPLES], Vec::new());
+        while !playback.is_finished() {
+            let count = playback.pull(&mut frame);
+            heard.extend_from_slice(&frame[..count]);
+        }
+        assert_eq!(heard, (1..=100).cycle().take(300).collect::<Vec<i16>>());
+        assert_eq!(playback.pull(&mut frame), 0);
+    }
+
+    #[test]
+    fn nothing_repeated_for_ever_is_still_nothing() {
+        assert!(Playback::new(Arc::from([]), u32::MAX).is_finished());
+        assert!(
+            !Playback::new(Arc::from([1]), 0).is_finished(),
+            "zero times means once"
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! The recording tap: what the leg said and what it was sent, side by side in the same tick.
+
+use crate::Destination;
+use crate::key::RecordingKey;
+use crate::outbox::Outbox;
+use crate::time::{FRAME_MS, FRAME_SAMPLES};
+
+/// Longest run of skipped frames that is filled with silence at once: a minute. Beyond it the recording is shorter than
+/// the call, rather than that one session fills the arena.
+pub const MAX_FILL_FRAMES: u64 = 3_000;
+
+/// One recording of a session.
+#[derive(Default)]
+pub(crate) struct Recording {
+    frames: u64,
+}
+
+impl Recording {
+    /// Makes one frame of interleaved s16le: left what was heard, right what was sent.
+    pub fn write(
+        &mut self,
+        key: RecordingKey,
+        heard: &[i16; FRAME_SAMPLES],
+        sent: &[i16; FRAME_SAMPLES],
+        outbox: &mut Outbox,
+    ) {
+        let out = outbox.writer();
+        for (left, right) in heard.iter().zip(sent) {
+            let ([a, b], [c, d]) = (left.to_le_bytes(), right.to_le_bytes());
+            out.extend_from_slice(&[a, b, c, d]);
+        }
+        outbox.commit(Destination::Recording(key));
+        self.frames += 1;
+    }
+
+    /// Silence in place of frames that were skipped, so that time in the file is time of the call.
+    pub fn fill(&mut self, key: RecordingKey, frames: u64, outbox: &mut Outbox) {
+        for _ in 0..frames.min(MAX_FILL_FRAMES) {
+            self.write(key, &[0; FRAME_SAMPLES], &[0; FRAME_SAMPLES], outbox);
+        }
+    }
+
+    /// Its length so far.
+    pub fn duration_ms(&self) -> u64 {
+        self.frames * u64::from(FRAME_MS)
+    }
+}
