@@ -1,6 +1,5 @@
 //! The engine: all sessions of one worker, the wheel that says which are due, and the five verbs.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::config::{EngineConfig, LegRemote, StreamParams};
@@ -8,130 +7,278 @@ use crate::error::CommandError;
 use crate::event::Event;
 use crate::key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
 use crate::outbox::Outbox;
+use crate::random::Random;
+use crate::session::{Context, Events, Session};
 use crate::stats::{EngineStats, LegStats, SessionStats, StreamStats};
-use crate::time::Time;
+use crate::time::{FRAME_TICKS, Time};
 use crate::{Source, Transmit};
+
+const PHASES: usize = FRAME_TICKS as usize;
+
+/// A place for a session. The generation rises when it is left, so that old keys do not fit.
+#[derive(Default)]
+struct Place {
+    generation: u32,
+    session: Option<Box<Session>>,
+}
 
 /// All sessions of one worker.
 pub struct Engine {
     config: EngineConfig,
+    random: Random,
+    places: Vec<Place>,
+    free: Vec<u32>,
+    /// The wheel: for each tick of a frame, the sessions whose frames are due at it.
+    phases: [Vec<u32>; PHASES],
+    /// The tick up to which everything due has been run.
+    done_tick: u64,
     outbox: Outbox,
-    events: VecDeque<Event>,
+    events: Events,
+    scratch: Vec<u8>,
+    stats: EngineStats,
+}
+
+/// The session of a key and the context for it to work in, borrowed side by side.
+macro_rules! with_context {
+    ($engine:ident, $key:expr, $unknown:expr) => {{
+        let key: SessionKey = $key;
+        let place = $engine.places.get_mut(key.index as usize);
+        let session = place
+            .filter(|place| place.generation == key.generation)
+            .and_then(|place| place.session.as_deref_mut());
+        let context = Context {
+            outbox: &mut $engine.outbox,
+            events: &mut $engine.events,
+            random: &mut $engine.random,
+            scratch: &mut $engine.scratch,
+            config: &$engine.config,
+        };
+        (session.ok_or($unknown)?, context)
+    }};
 }
 
 impl Engine {
     /// An engine without sessions.
     pub fn new(config: EngineConfig) -> Engine {
         Engine {
+            random: Random::new(config.seed),
             config,
+            places: Vec::new(),
+            free: Vec::new(),
+            phases: Default::default(),
+            done_tick: 0,
             outbox: Outbox::default(),
-            events: VecDeque::new(),
+            events: Events::default(),
+            scratch: Vec::new(),
+            stats: EngineStats::default(),
         }
     }
 
-    /// Opens a session; its frames are due every 20 ms from `now` on.
-    pub fn open_session(&mut self, _now: Time) -> Result<SessionKey, CommandError> {
-        let _ = self.config.limits;
-        Err(CommandError::LimitReached("sessions"))
+    /// Opens a session; its first frame is due in 20 ms, and one every 20 ms from then on.
+    pub fn open_session(&mut self, now: Time) -> Result<SessionKey, CommandError> {
+        if self.stats.sessions >= self.config.limits.sessions {
+            return Err(CommandError::LimitReached("sessions"));
+        }
+        let index = self.free.pop().unwrap_or_else(|| {
+            self.places.push(Place::default());
+            (self.places.len() - 1) as u32
+        });
+        if self.stats.sessions == 0 {
+            self.done_tick = now.tick();
+        }
+        let place = &mut self.places[index as usize];
+        let key = SessionKey {
+            index,
+            generation: place.generation,
+        };
+        let session = Box::new(Session::new(key, now));
+        self.phases[session.phase()].push(index);
+        place.session = Some(session);
+        self.stats.sessions += 1;
+        Ok(key)
     }
 
-    /// Closes a session with all that belongs to it: legs say BYE by RTCP, playbacks stop, recordings give what they have.
-    pub fn close_session(&mut self, _now: Time, _session: SessionKey) -> Result<SessionStats, CommandError> {
-        Err(CommandError::UnknownSession)
+    /// Closes a session with all that belongs to it: legs say BYE by RTCP, playbacks stop, recordings end with the last
+    /// frame that was run.
+    pub fn close_session(&mut self, now: Time, session: SessionKey) -> Result<SessionStats, CommandError> {
+        let (_, mut context) = with_context!(self, session, CommandError::UnknownSession);
+        let place = &mut self.places[session.index as usize];
+        let gone = place.session.take().ok_or(CommandError::UnknownSession)?;
+        place.generation = place.generation.wrapping_add(1);
+        self.phases[gone.phase()].retain(|&index| index != session.index);
+        self.free.push(session.index);
+        self.stats.sessions -= 1;
+        Ok(gone.close(now, &mut context))
     }
 
     /// Opens a leg; it neither sends nor listens until it is connected.
-    pub fn open_leg(&mut self, _now: Time, _session: SessionKey) -> Result<LegKey, CommandError> {
-        Err(CommandError::UnknownSession)
+    pub fn open_leg(&mut self, _now: Time, session: SessionKey) -> Result<LegKey, CommandError> {
+        let (session, mut context) = with_context!(self, session, CommandError::UnknownSession);
+        session.open_leg(&mut context)
     }
 
     /// The SSRC a leg sends with.
-    pub fn leg_ssrc(&self, _leg: LegKey) -> Result<u32, CommandError> {
-        Err(CommandError::UnknownLeg)
+    pub fn leg_ssrc(&self, leg: LegKey) -> Result<u32, CommandError> {
+        Ok(self
+            .session(leg.session)
+            .ok_or(CommandError::UnknownLeg)?
+            .leg(leg)?
+            .ssrc())
     }
 
     /// Tells a leg its far end; again after every re-INVITE.
-    pub fn connect_leg(&mut self, _now: Time, _leg: LegKey, _remote: LegRemote) -> Result<(), CommandError> {
-        Err(CommandError::UnknownLeg)
+    pub fn connect_leg(&mut self, now: Time, leg: LegKey, remote: LegRemote) -> Result<(), CommandError> {
+        let (session, mut context) = with_context!(self, leg.session, CommandError::UnknownLeg);
+        session.connect_leg(now, leg, remote, &mut context)
     }
 
     /// Closes a leg: an RTCP BYE is left in the outbox.
-    pub fn close_leg(&mut self, _now: Time, _leg: LegKey) -> Result<LegStats, CommandError> {
-        Err(CommandError::UnknownLeg)
+    pub fn close_leg(&mut self, now: Time, leg: LegKey) -> Result<LegStats, CommandError> {
+        let (session, mut context) = with_context!(self, leg.session, CommandError::UnknownLeg);
+        session.close_leg(now, leg, &mut context)
     }
 
     /// Opens a stream; nothing is made for it until [`Engine::stream_connected`].
     pub fn open_stream(
         &mut self,
         _now: Time,
-        _session: SessionKey,
-        _params: StreamParams,
+        session: SessionKey,
+        params: StreamParams,
     ) -> Result<StreamKey, CommandError> {
-        Err(CommandError::UnknownSession)
+        let (session, mut context) = with_context!(self, session, CommandError::UnknownSession);
+        session.open_stream(params, &mut context)
     }
 
     /// The stream's socket is there: `start` is made, then a message for every chunk of audio.
-    pub fn stream_connected(&mut self, _now: Time, _stream: StreamKey) -> Result<(), CommandError> {
-        Err(CommandError::UnknownStream)
+    pub fn stream_connected(&mut self, _now: Time, stream: StreamKey) -> Result<(), CommandError> {
+        let (session, context) = with_context!(self, stream.session, CommandError::UnknownStream);
+        session.stream_mut(stream)?.connect(context.outbox);
+        Ok(())
     }
 
     /// Closes a stream, or tells that its socket has gone. What was queued for playout is dropped.
-    pub fn close_stream(&mut self, _now: Time, _stream: StreamKey) -> Result<StreamStats, CommandError> {
-        Err(CommandError::UnknownStream)
+    pub fn close_stream(&mut self, _now: Time, stream: StreamKey) -> Result<StreamStats, CommandError> {
+        let (session, _) = with_context!(self, stream.session, CommandError::UnknownStream);
+        session.close_stream(stream)
     }
 
     /// Plays 8 kHz mono samples to the leg, `repeat` times (at least once).
     pub fn start_playback(
         &mut self,
         _now: Time,
-        _session: SessionKey,
-        _samples: Arc<[i16]>,
-        _repeat: u32,
+        session: SessionKey,
+        samples: Arc<[i16]>,
+        repeat: u32,
     ) -> Result<PlaybackKey, CommandError> {
-        Err(CommandError::UnknownSession)
+        let (session, _) = with_context!(self, session, CommandError::UnknownSession);
+        session.start_playback(samples, repeat)
     }
 
     /// Stops a playback at once.
-    pub fn stop_playback(&mut self, _now: Time, _playback: PlaybackKey) -> Result<(), CommandError> {
-        Err(CommandError::UnknownPlayback)
+    pub fn stop_playback(&mut self, _now: Time, playback: PlaybackKey) -> Result<(), CommandError> {
+        let (session, mut context) = with_context!(self, playback.session, CommandError::UnknownPlayback);
+        session.stop_playback(playback, &mut context)
     }
 
     /// Starts a recording: stereo s16le at 8 kHz, left what the leg said, right what it was sent.
-    pub fn start_recording(
-        &mut self,
-        _now: Time,
-        _session: SessionKey,
-    ) -> Result<RecordingKey, CommandError> {
-        Err(CommandError::UnknownSession)
+    pub fn start_recording(&mut self, _now: Time, session: SessionKey) -> Result<RecordingKey, CommandError> {
+        let (session, _) = with_context!(self, session, CommandError::UnknownSession);
+        session.start_recording()
     }
 
     /// Stops a recording; all of it is in the outbox now. Returns its length in milliseconds.
-    pub fn stop_recording(&mut self, _now: Time, _recording: RecordingKey) -> Result<u64, CommandError> {
-        Err(CommandError::UnknownRecording)
+    pub fn stop_recording(&mut self, _now: Time, recording: RecordingKey) -> Result<u64, CommandError> {
+        let (session, _) = with_context!(self, recording.session, CommandError::UnknownRecording);
+        session.stop_recording(recording)
     }
 
     /// What a session has seen so far.
-    pub fn stats(&self, _session: SessionKey) -> Result<SessionStats, CommandError> {
-        Err(CommandError::UnknownSession)
+    pub fn stats(&self, session: SessionKey) -> Result<SessionStats, CommandError> {
+        Ok(self.session(session).ok_or(CommandError::UnknownSession)?.stats())
     }
 
     /// What the engine has seen so far.
     pub fn engine_stats(&self) -> EngineStats {
-        let _ = self.outbox.dropped;
-        EngineStats::default()
+        EngineStats {
+            events_dropped: self.events.dropped,
+            transmits_dropped: self.outbox.dropped,
+            ..self.stats
+        }
     }
 
-    /// Takes one datagram, or one whole text message of a stream.
-    pub fn receive(&mut self, _now: Time, _source: Source, _data: &[u8]) {
-        let _ = (self.outbox.writer().len(), Outbox::commit);
+    fn session(&self, key: SessionKey) -> Option<&Session> {
+        let place = self.places.get(key.index as usize)?;
+        place
+            .session
+            .as_deref()
+            .filter(|_| place.generation == key.generation)
     }
 
-    /// Runs all frames that are due at `now`.
-    pub fn handle_timeout(&mut self, _now: Time) {}
+    /// Takes one datagram, or one whole text message of a stream. What is for nobody, or means nothing, is counted.
+    pub fn receive(&mut self, now: Time, source: Source, data: &[u8]) {
+        if self.deliver(now, source, data).is_err() {
+            self.stats.stale_inputs += 1;
+        }
+    }
+
+    fn deliver(&mut self, now: Time, source: Source, data: &[u8]) -> Result<(), CommandError> {
+        match source {
+            Source::Rtp { leg, from } => {
+                let (session, mut context) = with_context!(self, leg.session, CommandError::UnknownLeg);
+                session.leg_mut(leg)?.receive_rtp(now, from, data, &mut context);
+            }
+            Source::Rtcp { leg, from } => {
+                let (session, _) = with_context!(self, leg.session, CommandError::UnknownLeg);
+                session.leg_mut(leg)?.receive_rtcp(now, from, data);
+            }
+            Source::Stream(stream) => {
+                let (session, mut context) = with_context!(self, stream.session, CommandError::UnknownStream);
+                session.stream_mut(stream)?.receive(now, data, &mut context);
+            }
+        }
+        Ok(())
+    }
+
+    /// Runs all frames that are due at `now`. Give it what has arrived first, so that late frames find their packets.
+    pub fn handle_timeout(&mut self, now: Time) {
+        let tick = now.tick();
+        if tick <= self.done_tick {
+            return;
+        }
+        let first = (self.done_tick + 1).max(tick.saturating_sub(FRAME_TICKS - 1));
+        for due in first..=tick {
+            let phase = (due % FRAME_TICKS) as usize;
+            for at in 0..self.phases[phase].len() {
+                self.run_session(now, self.phases[phase][at]);
+            }
+        }
+        self.done_tick = tick;
+    }
+
+    fn run_session(&mut self, now: Time, index: u32) {
+        let Some(session) = self.places[index as usize].session.as_deref_mut() else {
+            return;
+        };
+        let ran = session.run(
+            now,
+            &mut Context {
+                outbox: &mut self.outbox,
+                events: &mut self.events,
+                random: &mut self.random,
+                scratch: &mut self.scratch,
+                config: &self.config,
+            },
+        );
+        self.stats.frames += ran.frames;
+        self.stats.late_frames += ran.late;
+        self.stats.skipped_frames += ran.skipped;
+    }
 
     /// When [`Engine::handle_timeout`] is next wanted; `None` when there is no session.
     pub fn next_timeout(&self) -> Option<Time> {
-        None
+        (self.done_tick + 1..=self.done_tick + FRAME_TICKS)
+            .find(|tick| !self.phases[(tick % FRAME_TICKS) as usize].is_empty())
+            .map(Time::from_tick)
     }
 
     /// The next thing to send. Drain it after every other verb and command.
@@ -141,6 +288,6 @@ impl Engine {
 
     /// The next thing that happened. Drain it after every other verb and command.
     pub fn poll_event(&mut self) -> Option<Event> {
-        self.events.pop_front()
+        self.events.pop()
     }
 }

@@ -1,4 +1,78 @@
 //! The media engine without I/O.
+//!
+//! # Name
+//!
+//! `media` — RTP one way, an application's stream the other, and everything between: jitter buffer, G.711, concealment,
+//! playout, mixing, recording, telephone-events, RTCP.
+//!
+//! # Synopsis
+//!
+//! ```
+//! use media::{Engine, EngineConfig, Time};
+//!
+//! let mut engine = Engine::new(EngineConfig::new(42, 0));
+//! let mut now = Time::from_millis(1_000);
+//! let session = engine.open_session(now)?;
+//! let leg = engine.open_leg(now, session)?;
+//! // The shell around it is four verbs: read, drain, write, arm the timer.
+//! while let Some(due) = engine.next_timeout().filter(|due| *due < Time::from_millis(2_000)) {
+//!     now = due;
+//!     engine.handle_timeout(now);
+//!     while let Some(_transmit) = engine.poll_transmit() { /* write it to where it says */ }
+//!     while let Some(_event) = engine.poll_event() { /* tell control */ }
+//! }
+//! assert_eq!(engine.stats(session)?.duration_ms, 980);
+//! # let _ = leg;
+//! # Ok::<(), media::CommandError>(())
+//! ```
+//!
+//! # Description
+//!
+//! An [`Engine`] holds the sessions of one worker. It has no socket, no thread, no lock and no clock: packets and the
+//! time are its inputs, and with the same seed the same inputs give the same outputs, so that an hour of call is a test
+//! of a second.
+//!
+//! **Verbs.** [`Engine::receive`] takes what arrived, [`Engine::handle_timeout`] runs the frames that are due,
+//! [`Engine::poll_transmit`] and [`Engine::poll_event`] give what came of it, [`Engine::next_timeout`] says when to come
+//! again. Drain both polls after every verb *and every command*. Within one wake-up, receive before you handle the
+//! timeout: a frame that is late then finds the packets that were waiting for it.
+//!
+//! **Keys.** Commands answer with keys. A key whose thing is gone is a [`CommandError`], or a counter for
+//! [`Engine::receive`]; it never names something newer.
+//!
+//! **Time.** Frames of a session are due every 20 ms from the tick of its opening. A frame less than 60 ms late is run at
+//! once, an older one is skipped: its RTP numbers are not used, its sound is not sent, recordings hold silence instead.
+//!
+//! **Transmits** borrow from an arena that is reused. What was made for a leg, stream or recording before it was closed
+//! is still in there after the closing command (an RTCP BYE is made by it): drain, then close the socket or file.
+//!
+//! **Order of one frame.** Leg → jitter buffer → decoder or concealment → streams and recordings; streams' playout queues
+//! and playbacks → mixer → encoder → leg. While a leg does not send (not connected, or on hold), queues and playbacks
+//! wait.
+//!
+//! # Errors
+//!
+//! Commands refuse with a [`CommandError`] and change nothing. A bad packet or message is a counter, and an
+//! [`Event::StreamMessageRefused`] the first time a stream sees its kind.
+//!
+//! # Bounds
+//!
+//! | bound | value | when reached |
+//! |---|---|---|
+//! | [`Limits::sessions`] | 4096 | `open_session` refuses |
+//! | [`session::MAX_LEGS`], [`session::MAX_STREAMS`], [`session::MAX_PLAYBACKS`], [`session::MAX_RECORDINGS`] | 1, 8, 8, 4 | the command refuses |
+//! | [`Limits::playout_ms`], [`playout::MAX_CHUNKS`] | 120 s, 16384 | newest audio dropped, `overflow_ms`, one event an episode |
+//! | [`rtp::jitter::SLOTS`], [`rtp::jitter::MAX_SPAN_MS`] | 40, 280 ms | oldest packet dropped, `overflow` |
+//! | [`rtp::jitter::MAX_PAYLOAD_BYTES`] | 480 | packet dropped, `malformed` |
+//! | [`stream::teler::MAX_DEPTH`] | 16 | message refused, `malformed_json` |
+//! | [`playout::MAX_CHUNK_ID_BYTES`] | 64 | chunk plays without a name |
+//! | [`session::MAX_EVENTS`] | 65536 | newest dropped, `events_dropped` |
+//! | [`MAX_OUTBOX_BYTES`] | 64 MiB | newest dropped, `transmits_dropped` |
+//!
+//! # Standards
+//!
+//! RFC 3550 and 3551 (RTP), 4733 (telephone-events), 5761 (multiplexed RTCP), 7983 (demultiplexing), 3389 (comfort noise:
+//! taken as silence), ITU-T G.711 and its Appendix I in part. Left out: SRTP, other codecs, sending telephone-events.
 
 pub mod codec;
 pub mod config;
@@ -7,14 +81,17 @@ mod engine;
 mod error;
 mod event;
 mod key;
+mod leg;
 mod mix;
 mod outbox;
 mod playback;
 pub mod playout;
 mod random;
-pub mod recording;
+mod recording;
 pub mod rtp;
+pub mod session;
 mod stats;
+pub mod stream;
 mod time;
 pub mod wav;
 

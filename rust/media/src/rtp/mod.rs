@@ -3,6 +3,7 @@
 pub mod jitter;
 pub mod packet;
 pub mod receiver;
+pub mod report;
 pub mod rtcp;
 pub mod sequence;
 

@@ -44,6 +44,7 @@ pub struct ReceiverCounters {
 }
 
 /// One source, heard.
+#[derive(Default)]
 pub struct Receiver {
     source: Option<(u32, SequenceTracker)>,
     /// A new SSRC and the number its next packet must have to be believed.
@@ -52,19 +53,6 @@ pub struct Receiver {
     buffer: JitterBuffer,
     concealer: Concealer,
     counters: ReceiverCounters,
-}
-
-impl Default for Receiver {
-    fn default() -> Receiver {
-        Receiver {
-            source: None,
-            candidate: None,
-            lost_before: 0,
-            buffer: JitterBuffer::default(),
-            concealer: Concealer::default(),
-            counters: ReceiverCounters::default(),
-        }
-    }
 }
 
 impl Receiver {
@@ -93,6 +81,19 @@ impl Receiver {
         self.source.as_ref().map_or(0.0, |(_, tracker)| {
             f64::from(tracker.jitter()) / SAMPLES_PER_MS as f64
         })
+    }
+
+    /// Forgets the source: another one is coming. What was counted stays.
+    pub fn forget_source(&mut self) {
+        self.lost_before = self.lost();
+        self.source = None;
+        self.candidate = None;
+        self.buffer.reset();
+    }
+
+    /// Drops what has not been played yet.
+    pub fn forget_audio(&mut self) {
+        self.buffer.reset();
     }
 
     /// Takes a packet from the right address with a payload type that is known. Returns whether it is new: neither a

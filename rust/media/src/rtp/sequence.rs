@@ -157,11 +157,8 @@ impl SequenceTracker {
         let expected = now.0.saturating_sub(self.reported.0);
         let received = now.1.saturating_sub(self.reported.1);
         self.reported = now;
-        if expected == 0 {
-            0
-        } else {
-            (expected.saturating_sub(received) * 256 / expected).min(255) as u8
-        }
+        let missing = expected.saturating_sub(received);
+        (missing * 256).checked_div(expected).unwrap_or(0).min(255) as u8
     }
 }
 

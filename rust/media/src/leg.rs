@@ -1,0 +1,338 @@
+//! A leg: one RTP stream each way with one far end, its RTCP and its telephone-events.
+//!
+//! **Numbers** (invariant 4) are a function of the tick: `frame = (tick - tick0) / 20`, `seq = seq0 + frame`,
+//! `ts = ts0 + 160 * frame`. A frame that is not sent leaves a gap in the numbers, and nothing else.
+//!
+//! **Source**: until the first valid packet only the IP address of the session description is listened to, on any
+//! port; the packet's source is then latched, and sent to. A new address from signalling opens the latch.
+
+use std::net::SocketAddr;
+
+use crate::Destination;
+use crate::codec::g711;
+use crate::config::{LegRemote, Numbering};
+use crate::dtmf::DigitReceiver;
+use crate::event::Event;
+use crate::key::LegKey;
+use crate::outbox::Outbox;
+use crate::random::Random;
+use crate::rtp::packet::Packet;
+use crate::rtp::receiver::{Content, Receiver};
+use crate::rtp::report::{Reporter, Sent};
+use crate::rtp::rtcp::Compound;
+use crate::rtp::{Datagram, classify};
+use crate::session::Context;
+use crate::stats::LegStats;
+use crate::time::{FRAME_SAMPLES, SAMPLES_PER_MS, Time};
+
+/// Comfort noise (RFC 3389), statically assigned: valid wherever 8 kHz audio is.
+const COMFORT_NOISE: u8 = 13;
+
+/// One leg of a session.
+pub(crate) struct Leg {
+    key: LegKey,
+    numbering: Numbering,
+    tick0: u64,
+    remote: Option<LegRemote>,
+    latched: Option<SocketAddr>,
+    receiver: Receiver,
+    digits: DigitReceiver,
+    reporter: Reporter,
+    /// The last frame sent was sound: the next sound begins no talkspurt.
+    talking: bool,
+    /// Counted here; what others count is added when asked.
+    stats: LegStats,
+}
+
+impl Leg {
+    /// A leg that is not connected.
+    pub fn new(
+        key: LegKey,
+        tick0: u64,
+        numbering: Option<Numbering>,
+        ntp_at_zero: u64,
+        random: &mut Random,
+    ) -> Leg {
+        let drawn = Numbering {
+            ssrc: random.next_u64() as u32,
+            sequence: random.next_u64() as u16,
+            timestamp: random.next_u64() as u32,
+        };
+        Leg {
+            key,
+            numbering: numbering.unwrap_or(drawn),
+            tick0,
+            remote: None,
+            latched: None,
+            receiver: Receiver::default(),
+            digits: DigitReceiver::default(),
+            reporter: Reporter::new(ntp_at_zero, random),
+            talking: false,
+            stats: LegStats::default(),
+        }
+    }
+
+    /// Its key.
+    pub fn key(&self) -> LegKey {
+        self.key
+    }
+
+    /// The SSRC it sends with.
+    pub fn ssrc(&self) -> u32 {
+        self.numbering.ssrc
+    }
+
+    /// It sends: what is to be heard may be taken from where it waits.
+    pub fn is_sending(&self) -> bool {
+        self.remote.is_some_and(|remote| remote.send)
+    }
+
+    /// What it has seen.
+    pub fn stats(&self) -> LegStats {
+        let counters = self.receiver.counters();
+        let view = self.reporter.view();
+        let millis = |samples: u64| samples / SAMPLES_PER_MS as u64;
+        LegStats {
+            lost: self.receiver.lost(),
+            late: counters.late,
+            duplicate: counters.duplicate,
+            reordered: counters.reordered,
+            malformed: self.stats.malformed + counters.too_long,
+            ssrc_changes: counters.ssrc_changes,
+            resyncs: counters.resyncs,
+            overflow: self.receiver.buffer().overflow(),
+            concealed_ms: millis(counters.concealed),
+            inserted_ms: millis(counters.inserted),
+            dropped_ms: millis(counters.dropped),
+            jitter_ms: self.receiver.jitter_ms(),
+            buffer_ms: self.receiver.buffer().delay_ms(),
+            buffer_target_ms: self.receiver.buffer().target_ms(),
+            round_trip_ms: view.round_trip_ms,
+            remote_lost: view.lost,
+            remote_jitter_ms: view.jitter_ms,
+            ..self.stats
+        }
+    }
+
+    /// Tells the far end, first or anew.
+    pub fn connect(&mut self, now: Time, remote: LegRemote, random: &mut Random) {
+        if let Some(before) = self.remote {
+            if before.rtp != remote.rtp {
+                self.latched = None;
+                self.receiver.forget_source();
+                self.reporter.forget_remote();
+            }
+            if before.codec != remote.codec || (before.receive && !remote.receive) {
+                self.receiver.forget_audio();
+            }
+        }
+        self.talking &= remote.send;
+        self.remote = Some(remote);
+        self.reporter.start(now, random);
+    }
+
+    /// Takes a datagram from the RTP socket.
+    pub fn receive_rtp(&mut self, now: Time, from: SocketAddr, data: &[u8], context: &mut Context<'_>) {
+        let Some(remote) = self.remote else {
+            self.stats.not_receiving += 1;
+            return;
+        };
+        if !self.is_far_end(from, &remote) {
+            self.stats.wrong_source += 1;
+            return;
+        }
+        match classify(data) {
+            Datagram::Rtp => {}
+            Datagram::Rtcp if remote.rtcp_mux => return self.take_compound(now, data),
+            // Without multiplexing these are payload types 64..=95, which are never negotiated (RFC 5761 §4).
+            Datagram::Rtcp => {
+                self.stats.unknown_payload_type += 1;
+                return;
+            }
+            Datagram::Other => {
+                self.stats.not_rtp += 1;
+                return;
+            }
+            Datagram::Unknown => {
+                self.stats.malformed += 1;
+                return;
+            }
+        }
+        match Packet::parse(data) {
+            Ok(packet) => self.take_packet(now, from, &remote, &packet, context),
+            Err(_) => self.stats.malformed += 1,
+        }
+    }
+
+    fn is_far_end(&self, from: SocketAddr, remote: &LegRemote) -> bool {
+        match self.latched {
+            Some(latched) => latched == from,
+            None => from.ip().to_canonical() == remote.rtp.ip().to_canonical(),
+        }
+    }
+
+    fn take_packet(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        remote: &LegRemote,
+        packet: &Packet<'_>,
+        context: &mut Context<'_>,
+    ) {
+        let is_event = Some(packet.payload_type) == remote.telephone_event;
+        let content = match packet.payload_type {
+            other if other == remote.payload_type => Content::Audio(remote.codec),
+            COMFORT_NOISE => Content::Pause,
+            _ if is_event => Content::Pause,
+            _ => {
+                self.stats.unknown_payload_type += 1;
+                return;
+            }
+        };
+        if !remote.receive {
+            self.stats.not_receiving += 1;
+            return;
+        }
+        if self.latched.is_none() {
+            self.latched = Some(from);
+            context.events.push(Event::LegFirstPacket { leg: self.key, from });
+        }
+        self.stats.packets_received += 1;
+        self.stats.bytes_received += packet.payload.len() as u64;
+        let changes = self.receiver.counters().ssrc_changes;
+        if self.receiver.receive(now, packet, content) && is_event {
+            if self.receiver.counters().ssrc_changes != changes {
+                self.digits = DigitReceiver::default();
+            }
+            let digits = self.digits.receive(now, packet.timestamp, packet.payload);
+            self.tell_digits(digits, context);
+        }
+    }
+
+    fn tell_digits(
+        &self,
+        digits: impl IntoIterator<Item = Option<crate::dtmf::Digit>>,
+        context: &mut Context<'_>,
+    ) {
+        for digit in digits.into_iter().flatten() {
+            let crate::dtmf::Digit { digit, duration_ms } = digit;
+            context.events.push(Event::DigitReceived {
+                leg: self.key,
+                digit,
+                duration_ms,
+            });
+        }
+    }
+
+    /// Takes a datagram from the RTCP socket.
+    pub fn receive_rtcp(&mut self, now: Time, from: SocketAddr, data: &[u8]) {
+        let Some(remote) = self.remote else {
+            self.stats.not_receiving += 1;
+            return;
+        };
+        let expected = [Some(remote.rtp), remote.rtcp, self.latched];
+        let is_far_end = expected
+            .into_iter()
+            .flatten()
+            .any(|address| address.ip().to_canonical() == from.ip().to_canonical());
+        if !is_far_end {
+            self.stats.wrong_source += 1;
+        } else if classify(data) == Datagram::Other {
+            self.stats.not_rtp += 1;
+        } else {
+            self.take_compound(now, data);
+        }
+    }
+
+    fn take_compound(&mut self, now: Time, data: &[u8]) {
+        match Compound::parse(data) {
+            Ok(compound) => {
+                self.stats.rtcp_received += 1;
+                self.reporter.receive(now, self.numbering.ssrc, compound);
+            }
+            Err(_) => self.stats.malformed += 1,
+        }
+    }
+
+    /// The next frame of what the far end says; silence while we do not receive.
+    pub fn hear(&mut self, now: Time, frame: &mut [i16; FRAME_SAMPLES], context: &mut Context<'_>) {
+        if self.remote.is_some_and(|remote| remote.receive) {
+            self.receiver.pop_frame(now, frame);
+            let digit = self.digits.handle_timeout(now);
+            self.tell_digits([digit], context);
+        } else {
+            frame.fill(0);
+        }
+    }
+
+    /// Sends one frame: sound, or silence when there is none.
+    pub fn say(&mut self, frame: u64, sound: Option<&[i16; FRAME_SAMPLES]>, outbox: &mut Outbox) {
+        let Some(remote) = self.remote.filter(|remote| remote.send) else {
+            return;
+        };
+        let header = Packet {
+            // RFC 3551 §4.1: the first packet of a talkspurt, and of the stream.
+            marker: self.stats.packets_sent == 0 || (sound.is_some() && !self.talking),
+            payload_type: remote.payload_type,
+            sequence: self.numbering.sequence.wrapping_add(frame as u16),
+            timestamp: self
+                .numbering
+                .timestamp
+                .wrapping_add((frame as u32).wrapping_mul(FRAME_SAMPLES as u32)),
+            ssrc: self.numbering.ssrc,
+            payload: &[],
+        };
+        self.talking = sound.is_some();
+        let out = outbox.writer();
+        header.write_header(out);
+        match sound {
+            Some(samples) => g711::encode(remote.codec, samples, out),
+            None => out.resize(out.len() + FRAME_SAMPLES, g711::silence(remote.codec)),
+        }
+        outbox.commit(Destination::Rtp {
+            leg: self.key,
+            to: self.latched.unwrap_or(remote.rtp),
+        });
+        self.stats.packets_sent += 1;
+        self.stats.bytes_sent += FRAME_SAMPLES as u64;
+    }
+
+    /// Sends an RTCP report when one is due.
+    pub fn report(&mut self, now: Time, random: &mut Random, outbox: &mut Outbox) {
+        if self.reporter.take_due(now, random) {
+            self.send_compound(now, false, outbox);
+        }
+    }
+
+    /// Says BYE, if it was ever connected.
+    pub fn leave(&mut self, now: Time, outbox: &mut Outbox) {
+        self.send_compound(now, true, outbox);
+    }
+
+    fn send_compound(&mut self, now: Time, leaving: bool, outbox: &mut Outbox) {
+        let Some(remote) = self.remote else { return };
+        let leg = self.key;
+        let to = match (remote.rtcp_mux, remote.rtcp) {
+            (true, _) => Destination::Rtp {
+                leg,
+                to: self.latched.unwrap_or(remote.rtp),
+            },
+            (false, Some(to)) => Destination::Rtcp { leg, to },
+            (false, None) => return,
+        };
+        let elapsed_micros = now.micros_since(Time::from_tick(self.tick0));
+        let sent = Sent {
+            ssrc: self.numbering.ssrc,
+            timestamp: self
+                .numbering
+                .timestamp
+                .wrapping_add((elapsed_micros / 125) as u32),
+            packets: self.stats.packets_sent,
+            octets: self.stats.bytes_sent,
+        };
+        self.reporter
+            .write(now, sent, self.receiver.source(), leaving, outbox.writer());
+        outbox.commit(to);
+        self.stats.rtcp_sent += 1;
+    }
+}

@@ -1,0 +1,375 @@
+//! A session: the legs, streams, playbacks and recordings of one call, and the way of one frame through them.
+//!
+//! Each part is owned by its session and found by a linear search, since there are few. A frame goes
+//! leg → streams and recordings, and streams and playbacks → mixer → leg and recordings.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::config::{EngineConfig, LegRemote, StreamParams};
+use crate::error::CommandError;
+use crate::event::{Event, PlaybackEnd};
+use crate::key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
+use crate::leg::Leg;
+use crate::mix::Mixer;
+use crate::outbox::Outbox;
+use crate::playback::Playback;
+use crate::random::Random;
+use crate::recording::Recording;
+use crate::stats::{LegStats, SessionStats, StreamStats};
+use crate::stream::Stream;
+use crate::time::{FRAME_SAMPLES, FRAME_TICKS, Time};
+
+/// Legs of one session. Rule for all four: more are refused.
+pub const MAX_LEGS: usize = 1;
+/// Streams of one session.
+pub const MAX_STREAMS: usize = 8;
+/// Playbacks of one session.
+pub const MAX_PLAYBACKS: usize = 8;
+/// Recordings of one session.
+pub const MAX_RECORDINGS: usize = 4;
+/// Events waiting to be taken, of all sessions. Rule when full: the newest is dropped and counted.
+pub const MAX_EVENTS: usize = 65_536;
+/// A frame this late is skipped, an earlier one is sent at once.
+pub const MAX_LATENESS_MS: u64 = 60;
+
+/// Events waiting to be taken.
+#[derive(Default)]
+pub(crate) struct Events {
+    queue: VecDeque<Event>,
+    /// Dropped at the bound.
+    pub dropped: u64,
+}
+
+impl Events {
+    pub fn push(&mut self, event: Event) {
+        if self.queue.len() < MAX_EVENTS {
+            self.queue.push_back(event);
+        } else {
+            self.dropped += 1;
+        }
+    }
+
+    pub fn pop(&mut self) -> Option<Event> {
+        self.queue.pop_front()
+    }
+}
+
+/// What a session may use of its engine while it works.
+pub(crate) struct Context<'a> {
+    pub outbox: &'a mut Outbox,
+    pub events: &'a mut Events,
+    pub random: &'a mut Random,
+    /// For audio between base64 and the queue.
+    pub scratch: &'a mut Vec<u8>,
+    pub config: &'a EngineConfig,
+}
+
+/// What became of the frames that were due.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Ran {
+    pub frames: u64,
+    pub late: u64,
+    pub skipped: u64,
+}
+
+/// One session.
+pub(crate) struct Session {
+    key: SessionKey,
+    tick0: u64,
+    /// The next frame to be run.
+    next_frame: u64,
+    next_serial: u32,
+    legs: Vec<Leg>,
+    streams: Vec<Stream>,
+    playbacks: Vec<(PlaybackKey, Playback)>,
+    recordings: Vec<(RecordingKey, Recording)>,
+    late_frames: u64,
+    skipped_frames: u64,
+}
+
+impl Session {
+    pub fn new(key: SessionKey, now: Time) -> Session {
+        Session {
+            key,
+            tick0: now.tick(),
+            next_frame: 1,
+            next_serial: 0,
+            legs: Vec::with_capacity(MAX_LEGS),
+            streams: Vec::new(),
+            playbacks: Vec::new(),
+            recordings: Vec::new(),
+            late_frames: 0,
+            skipped_frames: 0,
+        }
+    }
+
+    /// The tick modulo a frame at which its frames are due.
+    pub fn phase(&self) -> usize {
+        (self.tick0 % FRAME_TICKS) as usize
+    }
+
+    fn take_serial(&mut self) -> u32 {
+        self.next_serial += 1;
+        self.next_serial
+    }
+
+    fn due(&self, frame: u64) -> Time {
+        Time::from_tick(self.tick0 + frame * FRAME_TICKS)
+    }
+
+    // Legs.
+
+    pub fn open_leg(&mut self, context: &mut Context<'_>) -> Result<LegKey, CommandError> {
+        if self.legs.len() >= MAX_LEGS {
+            return Err(CommandError::LimitReached("legs of a session"));
+        }
+        let key = LegKey {
+            session: self.key,
+            serial: self.take_serial(),
+        };
+        let config = context.config;
+        self.legs.push(Leg::new(
+            key,
+            self.tick0,
+            config.numbering,
+            config.ntp_at_zero,
+            context.random,
+        ));
+        Ok(key)
+    }
+
+    pub fn leg(&self, key: LegKey) -> Result<&Leg, CommandError> {
+        self.legs
+            .iter()
+            .find(|leg| leg.key() == key)
+            .ok_or(CommandError::UnknownLeg)
+    }
+
+    pub fn leg_mut(&mut self, key: LegKey) -> Result<&mut Leg, CommandError> {
+        self.legs
+            .iter_mut()
+            .find(|leg| leg.key() == key)
+            .ok_or(CommandError::UnknownLeg)
+    }
+
+    pub fn connect_leg(
+        &mut self,
+        now: Time,
+        key: LegKey,
+        remote: LegRemote,
+        context: &mut Context<'_>,
+    ) -> Result<(), CommandError> {
+        let payload_types = [Some(remote.payload_type), remote.telephone_event];
+        if payload_types
+            .into_iter()
+            .flatten()
+            .any(|payload_type| payload_type > 127)
+        {
+            return Err(CommandError::BadParameter("payload_type must be 0 to 127"));
+        }
+        self.leg_mut(key)?.connect(now, remote, context.random);
+        Ok(())
+    }
+
+    pub fn close_leg(
+        &mut self,
+        now: Time,
+        key: LegKey,
+        context: &mut Context<'_>,
+    ) -> Result<LegStats, CommandError> {
+        let at = self
+            .legs
+            .iter()
+            .position(|leg| leg.key() == key)
+            .ok_or(CommandError::UnknownLeg)?;
+        let mut leg = self.legs.swap_remove(at);
+        leg.leave(now, context.outbox);
+        Ok(leg.stats())
+    }
+
+    // Streams.
+
+    pub fn open_stream(
+        &mut self,
+        params: StreamParams,
+        context: &mut Context<'_>,
+    ) -> Result<StreamKey, CommandError> {
+        if self.streams.len() >= MAX_STREAMS {
+            return Err(CommandError::LimitReached("streams of a session"));
+        }
+        let key = StreamKey {
+            session: self.key,
+            serial: self.take_serial(),
+        };
+        self.streams
+            .push(Stream::new(key, params, context.config.limits.playout_ms)?);
+        Ok(key)
+    }
+
+    pub fn stream_mut(&mut self, key: StreamKey) -> Result<&mut Stream, CommandError> {
+        self.streams
+            .iter_mut()
+            .find(|stream| stream.key() == key)
+            .ok_or(CommandError::UnknownStream)
+    }
+
+    pub fn close_stream(&mut self, key: StreamKey) -> Result<StreamStats, CommandError> {
+        let at = self
+            .streams
+            .iter()
+            .position(|stream| stream.key() == key)
+            .ok_or(CommandError::UnknownStream)?;
+        Ok(self.streams.swap_remove(at).stats())
+    }
+
+    // Playbacks and recordings.
+
+    pub fn start_playback(&mut self, samples: Arc<[i16]>, repeat: u32) -> Result<PlaybackKey, CommandError> {
+        if self.playbacks.len() >= MAX_PLAYBACKS {
+            return Err(CommandError::LimitReached("playbacks of a session"));
+        }
+        let key = PlaybackKey {
+            session: self.key,
+            serial: self.take_serial(),
+        };
+        self.playbacks.push((key, Playback::new(samples, repeat)));
+        Ok(key)
+    }
+
+    pub fn stop_playback(&mut self, key: PlaybackKey, context: &mut Context<'_>) -> Result<(), CommandError> {
+        let at = self
+            .playbacks
+            .iter()
+            .position(|(other, _)| *other == key)
+            .ok_or(CommandError::UnknownPlayback)?;
+        self.playbacks.swap_remove(at);
+        context.events.push(Event::PlaybackFinished {
+            playback: key,
+            reason: PlaybackEnd::Stopped,
+        });
+        Ok(())
+    }
+
+    pub fn start_recording(&mut self) -> Result<RecordingKey, CommandError> {
+        if self.recordings.len() >= MAX_RECORDINGS {
+            return Err(CommandError::LimitReached("recordings of a session"));
+        }
+        let key = RecordingKey {
+            session: self.key,
+            serial: self.take_serial(),
+        };
+        self.recordings.push((key, Recording::default()));
+        Ok(key)
+    }
+
+    pub fn stop_recording(&mut self, key: RecordingKey) -> Result<u64, CommandError> {
+        let at = self
+            .recordings
+            .iter()
+            .position(|(other, _)| *other == key)
+            .ok_or(CommandError::UnknownRecording)?;
+        Ok(self.recordings.swap_remove(at).1.duration_ms())
+    }
+
+    // The whole.
+
+    pub fn stats(&self) -> SessionStats {
+        SessionStats {
+            duration_ms: (self.next_frame - 1) * FRAME_TICKS,
+            late_frames: self.late_frames,
+            skipped_frames: self.skipped_frames,
+            legs: self.legs.iter().map(|leg| (leg.key(), leg.stats())).collect(),
+            streams: self
+                .streams
+                .iter()
+                .map(|stream| (stream.key(), stream.stats()))
+                .collect(),
+        }
+    }
+
+    pub fn close(mut self, now: Time, context: &mut Context<'_>) -> SessionStats {
+        let stats = SessionStats {
+            duration_ms: now.millis_since(self.due(0)),
+            ..self.stats()
+        };
+        self.legs
+            .iter_mut()
+            .for_each(|leg| leg.leave(now, context.outbox));
+        for (playback, _) in self.playbacks {
+            context.events.push(Event::PlaybackFinished {
+                playback,
+                reason: PlaybackEnd::Stopped,
+            });
+        }
+        stats
+    }
+
+    /// Runs all frames that are due at `now`; skips those that are too late.
+    pub fn run(&mut self, now: Time, context: &mut Context<'_>) -> Ran {
+        let mut ran = Ran::default();
+        let newest = now.tick().saturating_sub(self.tick0) / FRAME_TICKS;
+        let oldest = (now.tick() + 1)
+            .saturating_sub(self.tick0 + MAX_LATENESS_MS)
+            .div_ceil(FRAME_TICKS);
+        if oldest > self.next_frame {
+            ran.skipped = oldest.min(newest + 1) - self.next_frame;
+            for (key, recording) in &mut self.recordings {
+                recording.fill(*key, ran.skipped, context.outbox);
+            }
+            self.next_frame += ran.skipped;
+        }
+        while self.next_frame <= newest {
+            ran.late += u64::from(self.next_frame < newest);
+            self.run_frame(now, self.next_frame, context);
+            self.next_frame += 1;
+            ran.frames += 1;
+        }
+        self.late_frames += ran.late;
+        self.skipped_frames += ran.skipped;
+        ran
+    }
+
+    fn run_frame(&mut self, now: Time, frame: u64, context: &mut Context<'_>) {
+        let mut heard = [0; FRAME_SAMPLES];
+        if let Some(leg) = self.legs.first_mut() {
+            leg.hear(now, &mut heard, context);
+        }
+        let said = self.mix(now, context);
+        if let Some(leg) = self.legs.first_mut() {
+            leg.say(frame, said.as_ref(), context.outbox);
+            leg.report(now, context.random, context.outbox);
+        }
+        for stream in &mut self.streams {
+            stream.hear(&heard, context);
+        }
+        for (key, recording) in &mut self.recordings {
+            recording.write(*key, &heard, &said.unwrap_or([0; FRAME_SAMPLES]), context.outbox);
+        }
+    }
+
+    /// What the leg is to be sent. While it does not send, everything waits.
+    fn mix(&mut self, now: Time, context: &mut Context<'_>) -> Option<[i16; FRAME_SAMPLES]> {
+        if !self.legs.first().is_some_and(Leg::is_sending) {
+            return None;
+        }
+        let mut mixer = Mixer::new();
+        let mut frame = [0; FRAME_SAMPLES];
+        for stream in &mut self.streams {
+            let pulled = stream.pull(now, &mut frame, context);
+            mixer.add(&frame[..pulled.count]);
+        }
+        self.playbacks.retain_mut(|(key, playback)| {
+            let count = playback.pull(&mut frame);
+            mixer.add(&frame[..count]);
+            if playback.is_finished() {
+                context.events.push(Event::PlaybackFinished {
+                    playback: *key,
+                    reason: PlaybackEnd::Completed,
+                });
+            }
+            !playback.is_finished()
+        });
+        mixer.finish()
+    }
+}
