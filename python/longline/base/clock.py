@@ -1,4 +1,4 @@
-"""Time as an argument: the protocol `Clock`, the system's clock, and a virtual one that a test moves by hand."""
+"""Time as an argument: the protocol `Clock`, the clock of the host, and a virtual one that a test moves by hand."""
 
 import asyncio
 import heapq
@@ -19,6 +19,11 @@ class Clock(Protocol):
 
     async def sleep(self, seconds: float) -> None:
         """Return after `seconds`."""
+
+
+def rfc3339(at: datetime) -> str:
+    """A time as every wire format of ours shows it: UTC with milliseconds, such as 2026-06-01T12:00:00.000Z."""
+    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 class SystemClock:

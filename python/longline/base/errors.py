@@ -9,6 +9,7 @@
         │   ├── InvalidTarget     400  invalid_target
         │   └── InvalidCursor     400  invalid_cursor
         ├── InvalidApiKey         403
+        ├── InvalidLink           403  invalid_link: a signed URL was altered, or has expired
         ├── NotFound              404  not_found
         │   ├── CallNotFound      404  call_not_found
         │   ├── StreamNotFound    404  stream_not_found
@@ -19,6 +20,7 @@
         │   ├── LegNotFound       409  leg_not_found (the call is there, the leg is not one of its live legs)
         │   ├── NotRedeliverable  409  event_not_redeliverable
         │   └── IdempotencyKeyReused  409  idempotency_key_reused
+        ├── BodyTooLarge          413  body_too_large
         └── Unavailable           503  unavailable: nothing was begun, a retry may succeed
             ├── LimitReached      503  limit_reached
             └── MediaUnavailable  503  media_unavailable
@@ -89,6 +91,11 @@ class InvalidApiKey(RequestError):
     default_message = "Invalid API Key."
 
 
+class InvalidLink(RequestError):
+    status, code, type = 403, "invalid_link", "forbidden"
+    default_message = "The link is not valid, or has expired."
+
+
 class NotFound(RequestError):
     status, code, type = 404, "not_found", "not_found"
     default_message = "Not found."
@@ -137,6 +144,11 @@ class NotRedeliverable(InvalidState):
 class IdempotencyKeyReused(InvalidState):
     code = "idempotency_key_reused"
     default_message = "The Idempotency-Key was used before with another request."
+
+
+class BodyTooLarge(RequestError):
+    status, code, type = 413, "body_too_large", "invalid_request"
+    default_message = "The request body is too large."
 
 
 class Unavailable(RequestError):

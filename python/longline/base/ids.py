@@ -77,12 +77,12 @@ def decode_id(text: str, prefix: str) -> UUID:
     head, separator, tail = text.partition("_")
     if separator:
         if head != prefix or len(tail) != _LENGTH:
-            raise MalformedId(f"not a {prefix}_ id: {text[:64]!r}")
+            raise MalformedId(f"must be {prefix}_ and {_LENGTH} characters")
         return _decode_tail(tail)
     try:
         return UUID(text)
     except ValueError as error:
-        raise MalformedId(f"neither a UUID nor a {prefix}_ id: {text[:64]!r}") from error
+        raise MalformedId(f"must be a UUID, or {prefix}_ and {_LENGTH} characters") from error
 
 
 def _decode_tail(tail: str) -> UUID:
@@ -90,10 +90,10 @@ def _decode_tail(tail: str) -> UUID:
     for char in tail.upper():
         value = _VALUES.get(char)
         if value is None:
-            raise MalformedId(f"{char!r} is not a character of an id")
+            raise MalformedId("has a character that is not of Crockford base 32")
         number = number << 5 | value
     if number >> 128:
-        raise MalformedId("the id is larger than 128 bits")
+        raise MalformedId("is larger than 128 bits")
     return UUID(int=number)
 
 

@@ -34,6 +34,7 @@ R = TypeVar("R")
 
 _CALLS = Order(tables.calls.c.created_at, tables.calls.c.id)
 _LEGS = Order(tables.legs.c.created_at, tables.legs.c.id, newest_first=False)
+_STREAMS = Order(tables.streams.c.created_at, tables.streams.c.id, newest_first=False)
 _EVENTS = Order(tables.events.c.at, tables.events.c.id)
 
 
@@ -118,11 +119,11 @@ class Durable:
     async def get_stream(self, stream_id: UUID) -> StreamRecord | None:
         return _only(await self._read(StreamRecord, select(tables.streams).where(tables.streams.c.id == stream_id)))
 
-    async def list_streams(self, call_id: UUID) -> list[StreamRecord]:
+    async def list_streams(self, call_id: UUID, page: PageRequest | None = None) -> Page[StreamRecord]:
         """The streams of a call, in the order of their creation."""
-        columns = tables.streams.c
-        query = select(tables.streams).where(columns.call_id == call_id).order_by(columns.created_at, columns.id)
-        return await self._read(StreamRecord, query)
+        page = page or PageRequest()
+        query = select(tables.streams).where(tables.streams.c.call_id == call_id)
+        return _STREAMS.page(await self._read(StreamRecord, _STREAMS.apply(query, page)), page)
 
     # events
 

@@ -7,10 +7,10 @@ not in `WEBHOOK_TYPES` are stored and listed, and told to nobody.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any, Final
 from uuid import UUID
 
+from longline.base.clock import rfc3339
 from longline.base.events import Event, EventType
 from longline.base.ids import DEFAULT_VOICE_APP_ID, PREFIXED_IDS_SINCE, Prefix, encode_id, render_id
 
@@ -45,36 +45,31 @@ def render(event: Event, call: CallFacts, version: str) -> dict[str, Any]:
     return _dated_2026(event, call, version) if version >= PREFIXED_IDS_SINCE else _dated_2025(event, call, version)
 
 
-def timestamp(at: datetime) -> str:
-    """ISO 8601 in UTC with milliseconds, such as 2026-06-01T12:00:00.000Z."""
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def _duration_s(event: Event) -> int:
     return int(event.data.get("duration_seconds") or 0)
 
 
 _DATA_2025: Final[dict[str, tuple[str, Callable[[Event], dict[str, Any]]]]] = {
-    "call.initiated": ("call.initiated", lambda event: {"start_time": timestamp(event.at)}),
+    "call.initiated": ("call.initiated", lambda event: {"start_time": rfc3339(event.at)}),
     "call.ringing": ("call.ringing", lambda _: {}),
-    "call.answered": ("call.answered", lambda event: {"answer_time": timestamp(event.at)}),
+    "call.answered": ("call.answered", lambda event: {"answer_time": rfc3339(event.at)}),
     "call.completed": (
         "call.completed",
-        lambda event: {"duration": _duration_s(event), "hangup_time": timestamp(event.at)},
+        lambda event: {"duration": _duration_s(event), "hangup_time": rfc3339(event.at)},
     ),
     "call.failed": (
         "call.completed",
         lambda event: {
             "duration": _duration_s(event),
-            "hangup_time": timestamp(event.at),
+            "hangup_time": rfc3339(event.at),
             "reason": event.data.get("reason"),
         },
     ),
-    "stream.initiated": ("stream.initiated", lambda event: {"start_time": timestamp(event.at)}),
-    "stream.completed": ("stream.completed", lambda event: {"end_time": timestamp(event.at)}),
+    "stream.initiated": ("stream.initiated", lambda event: {"start_time": rfc3339(event.at)}),
+    "stream.completed": ("stream.completed", lambda event: {"end_time": rfc3339(event.at)}),
     "stream.failed": (
         "stream.completed",
-        lambda event: {"end_time": timestamp(event.at), "reason": event.data.get("reason")},
+        lambda event: {"end_time": rfc3339(event.at), "reason": event.data.get("reason")},
     ),
     "recording.completed": (
         "recording.completed",
@@ -120,7 +115,7 @@ def _dated_2026(event: Event, call: CallFacts, version: str) -> dict[str, Any]:
         "id": encode_id(Prefix.EVENT, event.id),
         "type": "stream.completed" if event.type == EventType.STREAM_FAILED else str(event.type),
         "api_version": version,
-        "occurred_at": timestamp(event.at),
+        "occurred_at": rfc3339(event.at),
         "account_id": encode_id(Prefix.ACCOUNT, call.account_id),
         "voice_app_id": call.voice_app_id and encode_id(Prefix.VOICE_APP, call.voice_app_id),
         "sip_trunk_id": None,

@@ -1,0 +1,58 @@
+"""The REST API as an ASGI application, put together from its routes."""
+
+from typing import Final
+
+from fastapi import APIRouter, FastAPI, Security
+from fastapi.routing import APIRoute
+
+from longline import __version__
+from longline.api import auth, problems
+from longline.api.deps import Deps
+from longline.api.docs_page import router as docs_router
+from longline.api.idempotency import IdempotencyTable
+from longline.api.limits import BodyLimitMiddleware
+from longline.api.openapi import true_document
+from longline.api.routes import calls, events, health, recordings, streams
+
+API_PREFIX: Final = "/api/v1"
+
+_DESCRIPTION: Final = """\
+Places phone calls and joins live ones to your application by one WebSocket. Compatible with the Teler API.
+
+Ids are shown as raw UUIDs under webhook version 2025-08-01 and with a prefix under 2026-06-01; both forms are accepted
+everywhere. Lists are pages: pass `next_cursor` as `cursor_after` for the next one. Every refusal is an object with
+`success: false`, a `message` and, except for a missing key, a stable `code`."""
+
+
+def create_app(deps: Deps) -> FastAPI:
+    """The application. It opens and closes nothing: what `deps` holds is the caller's."""
+    app = FastAPI(
+        title="Longline",
+        version=__version__,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        generate_unique_id_function=_operation_id,
+    )
+    app.state.deps = deps
+    app.state.idempotency = IdempotencyTable()
+    problems.install(app)
+    app.add_middleware(BodyLimitMiddleware)
+    app.add_middleware(auth.ApiKeyMiddleware, durable=deps.durable, configured=deps.config.api_key)
+    app.include_router(_protected(), prefix=API_PREFIX, dependencies=[Security(auth.declared)])
+    app.include_router(recordings.signed_router, prefix=API_PREFIX)
+    app.include_router(health.router)
+    app.include_router(docs_router)
+    app.openapi = lambda: true_document(app)  # type: ignore[method-assign]
+    return app
+
+
+def _protected() -> APIRouter:
+    router = APIRouter()
+    for part in (calls, streams, events, recordings):
+        router.include_router(part.router)
+    return router
+
+
+def _operation_id(route: APIRoute) -> str:
+    return route.name

@@ -1,0 +1,67 @@
+"""What the routes need from below, handed in by `node.py`, and how a route gets at it."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Protocol
+from uuid import UUID
+
+from fastapi import Depends, Request
+
+from longline.api.idempotency import IdempotencyTable
+from longline.api.views import Views
+from longline.base.clock import Clock
+from longline.base.config import Config
+from longline.calls.originate import OriginateRequest
+from longline.calls.stream import StreamRequest
+from longline.store.durable import Durable
+from longline.store.records import CallRecord, StreamRecord
+
+
+class Calls(Protocol):
+    """The calls of this node, as `CallManager` has them."""
+
+    async def originate(self, request: OriginateRequest) -> CallRecord: ...
+
+    async def hangup(self, call_id: UUID, *, reason: str | None = None, leg_id: UUID | None = None) -> None: ...
+
+    async def open_stream(self, call_id: UUID, request: StreamRequest) -> StreamRecord: ...
+
+    async def close_stream(self, call_id: UUID, stream_id: UUID) -> StreamRecord: ...
+
+
+class Webhooks(Protocol):
+    """The dispatcher's part that the API can ask for."""
+
+    async def redeliver(self, event_id: UUID) -> datetime: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """`readiness` tells, by name, whether each part that calls need is there; the database is asked beside it."""
+
+    manager: Calls
+    durable: Durable
+    webhooks: Webhooks
+    config: Config
+    clock: Clock
+    readiness: Callable[[], Mapping[str, bool]] = dict
+
+
+def get_deps(request: Request) -> Deps:
+    deps: Deps = request.app.state.deps
+    return deps
+
+
+def get_views(request: Request) -> Views:
+    return Views(get_deps(request).config.webhook_version)
+
+
+def get_idempotency(request: Request) -> IdempotencyTable:
+    table: IdempotencyTable = request.app.state.idempotency
+    return table
+
+
+DepsOf = Annotated[Deps, Depends(get_deps)]
+ViewsOf = Annotated[Views, Depends(get_views)]
+IdempotencyOf = Annotated[IdempotencyTable, Depends(get_idempotency)]

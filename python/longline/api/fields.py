@@ -1,0 +1,81 @@
+"""The field types that requests and answers are made of."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Final
+from uuid import UUID
+
+from fastapi import Path
+from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints, WithJsonSchema
+
+from longline.base.clock import rfc3339
+from longline.base.errors import CallNotFound, EventNotFound, InvalidLink, RequestError, StreamNotFound
+from longline.base.ids import MalformedId, Prefix, decode_id
+from longline.base.urls import URL_MAX_CHARS, http_url, ws_url
+
+E164: Final = r"\+[0-9]{7,15}"
+_ID_MAX_CHARS: Final = 64
+
+
+def _utc(at: datetime) -> datetime:
+    """A time without a zone is UTC."""
+    try:
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("is out of range") from None
+
+
+def _id_field(prefix: Prefix) -> Any:
+    def read(value: Any) -> UUID:
+        if not isinstance(value, str):
+            raise ValueError(f"must be a string: a UUID, or {prefix}_ and 26 characters")
+        return decode_id(value, prefix)
+
+    schema = {"type": "string", "maxLength": _ID_MAX_CHARS, "description": f"`{prefix}_…`, or the same id as a UUID."}
+    return (BeforeValidator(read), WithJsonSchema(schema))
+
+
+_CALL, _LEG, _RECORDING = (_id_field(prefix) for prefix in (Prefix.CALL, Prefix.LEG, Prefix.RECORDING))
+
+CallIdField = Annotated[UUID, *_CALL]
+LegIdField = Annotated[UUID, *_LEG]
+RecordingIdField = Annotated[UUID, *_RECORDING]
+
+_URL_SCHEMA: Final = {"type": "string", "format": "uri", "minLength": 1, "maxLength": URL_MAX_CHARS}
+HttpUrlField = Annotated[str, AfterValidator(http_url), WithJsonSchema(_URL_SCHEMA)]
+WsUrlField = Annotated[str, AfterValidator(ws_url), WithJsonSchema(_URL_SCHEMA)]
+
+_VISIBLE_ASCII: Final = r"[\x21-\x7e]"
+Number = Annotated[str, StringConstraints(max_length=255, pattern=rf"^{_VISIBLE_ASCII}+$")]
+Target = Annotated[str, StringConstraints(max_length=255, pattern=rf"^({E164}|sips?:{_VISIBLE_ASCII}+)$")]
+InstantField = Annotated[datetime, AfterValidator(_utc)]
+
+_TIME_SCHEMA: Final = {"type": "string", "format": "date-time"}
+Timestamp = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema(_TIME_SCHEMA)]
+
+
+def _read_path(text: str, prefix: Prefix, otherwise: type[RequestError]) -> UUID:
+    try:
+        return decode_id(text, prefix)
+    except MalformedId:
+        raise otherwise from None
+
+
+_ANY_ID: Final = Path(description="The id, with its prefix or as a UUID.")
+
+
+def path_call_id(call_id: Annotated[str, _ANY_ID]) -> UUID:
+    """A malformed id in a path is that of nothing: 404."""
+    return _read_path(call_id, Prefix.CALL, CallNotFound)
+
+
+def path_stream_id(stream_id: Annotated[str, _ANY_ID]) -> UUID:
+    return _read_path(stream_id, Prefix.STREAM, StreamNotFound)
+
+
+def path_event_id(event_id: Annotated[str, _ANY_ID]) -> UUID:
+    return _read_path(event_id, Prefix.EVENT, EventNotFound)
+
+
+def path_signed_recording_id(recording_id: Annotated[str, _ANY_ID]) -> UUID:
+    """No link was ever signed for a malformed id."""
+    return _read_path(recording_id, Prefix.RECORDING, InvalidLink)

@@ -1,0 +1,168 @@
+"""The requests, as the wire has them: what may be asked, and within which bounds.
+
+Call initiation ignores keys that it does not know, as the Teler API does; the others refuse them.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
+
+from longline.api.fields import (
+    E164,
+    CallIdField,
+    HttpUrlField,
+    InstantField,
+    LegIdField,
+    Number,
+    RecordingIdField,
+    Target,
+    WsUrlField,
+)
+from longline.base.config import ChunkSize
+from longline.calls.originate import OriginateRequest
+from longline.calls.stream import StreamRequest
+from longline.flows.parse import FlowInvalid, parse_flow
+from longline.store.pages import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, PageRequest
+from longline.store.records import CallFilter, CallState, DeliveryStatus, EventFilter
+
+
+class CallInitiateRequest(BaseModel):
+    """Call a number or SIP URI; when it answers, its flow is asked of `flow_url` or taken from `flow`.
+
+    Beyond the Teler API: `to_number` may be a `sip:` URI, and then `from_number` any SIP user; `flow` may be given in
+    the place of `flow_url`, and then `status_callback_url` may be left out.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"anyOf": [{"required": ["flow_url", "status_callback_url"]}, {"required": ["flow"]}]}
+    )
+
+    to_number: Target = Field(description="E.164, such as +14155550100; or a sip: URI.")
+    from_number: Number = Field(description="E.164; when to_number is a sip: URI, any SIP user.")
+    flow: dict[str, Any] | None = Field(default=None, description="The call's flow itself, such as a stream action.")
+    flow_url: HttpUrlField | None = Field(
+        default=None, validate_default=True, description="Asked for the flow once the call is answered."
+    )
+    status_callback_url: HttpUrlField | None = Field(
+        default=None, validate_default=True, description="Told the status of the call."
+    )
+    record: bool | None = Field(default=None, description="Whether to record; if not given, as the server is set.")
+
+    @field_validator("from_number")
+    @classmethod
+    def _known_caller(cls, value: str, info: ValidationInfo) -> str:
+        is_to_number = str(info.data.get("to_number", "")).startswith("+")
+        if is_to_number and re.fullmatch(E164, value) is None:
+            raise PydanticCustomError("string_pattern_mismatch", "String should match pattern '^\\+[0-9]{7,15}$'")
+        return value
+
+    @field_validator("flow")
+    @classmethod
+    def _valid_flow(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+        if value is not None:
+            try:
+                parse_flow(value)
+            except FlowInvalid as error:
+                raise ValueError(str(error)) from None
+        return value
+
+    @field_validator("flow_url", "status_callback_url")
+    @classmethod
+    def _required_without_flow(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and info.data.get("flow") is None and "flow" in info.data:
+            raise PydanticCustomError("missing", "Field required")
+        if value is not None and info.field_name == "flow_url" and info.data.get("flow") is not None:
+            raise ValueError("flow and flow_url are given; only one can be followed")
+        return value
+
+    def to_originate(self, record: bool) -> OriginateRequest:
+        """`record` is what the server does with a request that does not say."""
+        return OriginateRequest(
+            from_number=self.from_number,
+            to_number=self.to_number,
+            flow_url=self.flow_url,
+            flow=self.flow,
+            status_callback_url=self.status_callback_url,
+            record=record if self.record is None else self.record,
+        )
+
+
+class _StrictRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class HangupRequest(_StrictRequest):
+    """End a whole call, or one leg of it."""
+
+    leg_id: LegIdField | None = None
+    reason: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Z0-9_]+$")] | None = None
+
+
+class StreamOpenRequest(_StrictRequest):
+    """Join a live call to one more WebSocket."""
+
+    ws_url: WsUrlField
+    chunk_size: ChunkSize = Field(default=400, description="Milliseconds of audio per message, a multiple of 20.")
+    sample_rate: Literal["8k", "16k"] = "8k"
+    dialect: Literal["teler"] = "teler"
+
+    def to_stream(self) -> StreamRequest:
+        return StreamRequest(
+            ws_url=self.ws_url, chunk_size=self.chunk_size, sample_rate=self.sample_rate, dialect=self.dialect
+        )
+
+
+class PageQuery(BaseModel):
+    """Which page of a list."""
+
+    limit: int = Field(default=PAGE_LIMIT_DEFAULT, ge=1, le=PAGE_LIMIT_MAX)
+    cursor_after: str | None = Field(default=None, description="A next_cursor; not together with cursor_before.")
+    cursor_before: str | None = Field(default=None, description="A previous_cursor.")
+
+    def page(self) -> PageRequest:
+        """Raises BadRequest for two cursors at once."""
+        return PageRequest(self.limit, self.cursor_after, self.cursor_before)
+
+
+class CallQuery(PageQuery):
+    state: CallState | None = None
+    from_number: Number | None = None
+    to_number: Number | None = None
+    created_after: InstantField | None = None
+    created_before: InstantField | None = None
+
+    def filters(self) -> CallFilter:
+        return CallFilter(
+            state=self.state,
+            from_number=self.from_number,
+            to_number=self.to_number,
+            created_after=self.created_after,
+            created_before=self.created_before,
+        )
+
+
+class EventQuery(PageQuery):
+    call_id: CallIdField | None = None
+    type: Annotated[str, StringConstraints(max_length=64)] | None = None
+    occurred_after: InstantField | None = None
+    delivery_status: DeliveryStatus | None = None
+
+    def filters(self) -> EventFilter:
+        return EventFilter(
+            call_id=self.call_id,
+            type=self.type,
+            occurred_after=self.occurred_after,
+            delivery_status=self.delivery_status,
+        )
+
+
+class RecordingQuery(BaseModel):
+    recording_id: RecordingIdField
+    expires_in: int = Field(default=900, ge=60, le=86_400, description="Seconds until the link expires.")
+
+
+class RecordingLinkQuery(BaseModel):
+    expires: int = Field(ge=0, le=2**53)
+    signature: Annotated[str, StringConstraints(max_length=128)]

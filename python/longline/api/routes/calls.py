@@ -1,0 +1,93 @@
+"""Calls: placing, listing, looking at and hanging up."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Body, Depends, Header, Query
+
+from longline.api.answers import CallControlResponse, CallInitiateResponse, CallLeg, CallSession, EventResource, PageOf
+from longline.api.deps import DepsOf, IdempotencyOf, ViewsOf
+from longline.api.fields import path_call_id
+from longline.api.problems import declare
+from longline.api.requests import CallInitiateRequest, CallQuery, HangupRequest, PageQuery
+from longline.base.errors import CallNotFound
+from longline.base.ids import new_request_id
+from longline.store.records import EventFilter
+
+router = APIRouter(tags=["calls"])
+
+CallId = Annotated[UUID, Depends(path_call_id)]
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
+_INITIATE = declare(400, 403, 413, 422, 503)
+
+
+async def initiate_call(request: CallInitiateRequest, deps: DepsOf, views: ViewsOf) -> CallInitiateResponse:
+    """Place a call. The answer comes before the far end rings, so whether it can be reached is told by the call's
+    events and its `reason`, and never by a 502 or 504 here."""
+    order = request.to_originate(record=deps.config.recording)
+    return views.initiated(await deps.manager.originate(order), order)
+
+
+router.post("/voice/calls/initiate", status_code=202, responses=_INITIATE)(initiate_call)
+router.post("/calls/initiate", name="initiate_call_deprecated", status_code=202, responses=_INITIATE, deprecated=True)(
+    initiate_call
+)
+
+
+@router.get("/voice/calls", responses=declare(400, 403, 422))
+async def list_calls(query: Annotated[CallQuery, Query()], deps: DepsOf, views: ViewsOf) -> PageOf[CallSession]:
+    """Calls, newest first."""
+    return views.page(await deps.durable.list_calls(query.filters(), query.page()), views.call)
+
+
+@router.get("/voice/calls/{call_id}", responses=declare(403, 404))
+async def retrieve_call(call_id: CallId, deps: DepsOf, views: ViewsOf) -> CallSession:
+    call = await deps.durable.get_call(call_id)
+    if call is None:
+        raise CallNotFound
+    return views.call(call)
+
+
+async def existing_call(call_id: CallId, deps: DepsOf) -> UUID:
+    """The id of a call that there is, or was."""
+    if await deps.durable.get_call(call_id) is None:
+        raise CallNotFound
+    return call_id
+
+
+ExistingCallId = Annotated[UUID, Depends(existing_call)]
+
+
+@router.get("/voice/calls/{call_id}/legs", responses=declare(400, 403, 404, 422))
+async def list_call_legs(
+    call_id: ExistingCallId, query: Annotated[PageQuery, Query()], deps: DepsOf, views: ViewsOf
+) -> PageOf[CallLeg]:
+    """The legs of a call, in the order of their creation."""
+    return views.page(await deps.durable.list_legs(call_id, query.page()), views.leg)
+
+
+@router.get("/voice/calls/{call_id}/events", responses=declare(400, 403, 404, 422))
+async def list_call_events(
+    call_id: ExistingCallId, query: Annotated[PageQuery, Query()], deps: DepsOf, views: ViewsOf
+) -> PageOf[EventResource]:
+    """What happened to a call, in order. Beyond the Teler API."""
+    found = await deps.durable.list_events(EventFilter(call_id=call_id), query.page(), newest_first=False)
+    return views.page(found, views.event)
+
+
+@router.post("/voice/calls/{call_id}/hangup", status_code=202, responses=declare(403, 404, 409, 413, 422))
+async def hang_up_call(
+    call_id: CallId,
+    deps: DepsOf,
+    idempotency: IdempotencyOf,
+    request: Annotated[HangupRequest | None, Body()] = None,
+    key: IdempotencyKey = None,
+) -> CallControlResponse:
+    """End a call, or one leg of it. A repeated Idempotency-Key gets the first answer again."""
+    order = request or HangupRequest()
+
+    async def hang_up() -> CallControlResponse:
+        await deps.manager.hangup(call_id, reason=order.reason, leg_id=order.leg_id)
+        return CallControlResponse(request_id=new_request_id())
+
+    return await idempotency.run(f"hangup {call_id}", key, order, hang_up)

@@ -1,0 +1,37 @@
+"""Events, and how their webhooks fared."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from longline.api.answers import EventResource, PageOf, RedeliverResponse
+from longline.api.deps import DepsOf, ViewsOf
+from longline.api.fields import path_event_id
+from longline.api.problems import declare
+from longline.api.requests import EventQuery
+from longline.base.errors import EventNotFound
+
+router = APIRouter(tags=["events"])
+
+EventId = Annotated[UUID, Depends(path_event_id)]
+
+
+@router.get("/events", responses=declare(400, 403, 422))
+async def list_events(query: Annotated[EventQuery, Query()], deps: DepsOf, views: ViewsOf) -> PageOf[EventResource]:
+    """Events, newest first; also those that are told to no webhook."""
+    return views.page(await deps.durable.list_events(query.filters(), query.page()), views.event)
+
+
+@router.get("/events/{event_id}", responses=declare(403, 404))
+async def retrieve_event(event_id: EventId, deps: DepsOf, views: ViewsOf) -> EventResource:
+    event = await deps.durable.get_event(event_id)
+    if event is None:
+        raise EventNotFound
+    return views.event(event)
+
+
+@router.post("/events/{event_id}/redeliver", status_code=202, responses=declare(403, 404, 409))
+async def redeliver_event(event_id: EventId, deps: DepsOf, views: ViewsOf) -> RedeliverResponse:
+    """Send the webhook of an event again, with a new series of attempts."""
+    return views.redelivery(event_id, await deps.webhooks.redeliver(event_id))
