@@ -15,9 +15,11 @@ from longline.base.clock import VirtualClock, settle
 from longline.base.config import Config
 from longline.base.errors import MediaUnavailable
 from longline.base.events import Event
+from longline.calls.call import Call
 from longline.calls.live_call import LiveCall
 from longline.calls.manager import CallManager
-from longline.calls.stream import StreamRequest
+from longline.flows.media_files import MediaFiles
+from longline.flows.runner import FlowRunner
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import Command, MediaEvent, StreamClosed, StreamConnected
 from longline.media.session import MediaSession
@@ -161,7 +163,7 @@ class FakeStore:
 
 
 class ScriptedFlow:
-    """A flow that is whatever function the test gives."""
+    """The real flow, unless the test gives another `script`."""
 
     def __init__(self, script: Callable[[LiveCall], Awaitable[None]]) -> None:
         self.script = script
@@ -175,12 +177,20 @@ class ScriptedFlow:
             raise
 
 
-async def stream_until_it_ends(live: LiveCall) -> None:
-    """The script of a flow that answers and streams."""
-    await live.answer()
-    await live.start_recording()
-    stream = await live.open_stream(StreamRequest("ws://app/"))
-    await stream.ended.wait()
+class ScriptedFetcher:
+    """Answers flow requests by URL; a URL that is not there is never answered."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, Any] = {}
+        self.asked: list[str] = []
+
+    async def fetch(self, url: str, call: Call) -> Any:
+        self.asked.append(url)
+        if url not in self.answers:
+            await asyncio.Event().wait()
+        if isinstance(self.answers[url], Exception):
+            raise self.answers[url]
+        return self.answers[url]
 
 
 class House:
@@ -195,7 +205,8 @@ class House:
         self.user_agent = FakeUserAgent(self.journal)
         self.media = FakeMedia(self.journal)
         self.store = FakeStore(self.journal)
-        self.flow = ScriptedFlow(stream_until_it_ends)
+        self.fetcher = ScriptedFetcher()
+        self.flow = ScriptedFlow(FlowRunner(self.fetcher, MediaFiles(folder / "media", folder / "spool")).run)
         bus = Bus()
         bus.subscribe(self._keep)
         self.manager = CallManager(self.config, self.media, self.store, bus, self.clock)

@@ -32,8 +32,8 @@ class FlowRunner:
         try:
             await self._run(live)
         except FlowFailed as error:
-            data = {"reason": str(error.reason), "detail": error.detail}
-            live.context.publish(EventType.FLOW_FAILED, data)
+            if error.reason is not Reason.STREAM_FAILED:  # the stream has told that itself
+                live.context.publish(EventType.FLOW_FAILED, {"reason": str(error.reason), "detail": error.detail})
             raise
 
     async def _run(self, live: LiveCall) -> None:
