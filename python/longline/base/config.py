@@ -152,6 +152,9 @@ class Config(_Section):
     data_dir: Annotated[Path, AfterValidator(_data_dir)] = Field(
         default_factory=_default_data_dir, description="Database, recordings and the server's own secret."
     )
+    media_dir: Annotated[Path, AfterValidator(_data_dir)] | None = Field(
+        default=None, description="Sound files that a flow may play by path; the folder media in data_dir if not given."
+    )
     database_url: str | None = Field(
         default=None, repr=False, description="SQLAlchemy async URL; a SQLite file in data_dir if not given."
     )
@@ -236,6 +239,11 @@ class Config(_Section):
     def durable_url(self) -> str:
         """The database URL, default applied."""
         return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'longline.db'}"
+
+    @property
+    def sounds_dir(self) -> Path:
+        """Where sound files that a flow names by path are, default applied."""
+        return self.media_dir or self.data_dir / "media"
 
     @property
     def recordings_dir(self) -> Path:

@@ -1,0 +1,189 @@
+"""The composition root: the one place that knows every part of a node, builds them, and starts and stops them in order.
+
+Each part is started after what it needs and stopped before it: what fails to start takes down only what was started.
+A stop lets the live calls say goodbye first (BYE, closed streams, stored ends, webhooks), and only then takes the parts away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import socket
+from collections.abc import Iterator, Mapping
+from typing import Final
+from urllib.parse import urlsplit
+
+import uvicorn
+
+from longline.api.app import create_app
+from longline.api.auth import ensure_api_key
+from longline.api.deps import Deps
+from longline.base.bus import Bus
+from longline.base.clock import Clock, SystemClock
+from longline.base.config import Config
+from longline.base.errors import ConfigError
+from longline.base.keyfile import write_key_file
+from longline.base.log import get_logger
+from longline.calls.manager import CallManager
+from longline.flows.fetch import HttpFlowFetcher
+from longline.flows.media_files import MediaFiles
+from longline.flows.runner import FlowRunner
+from longline.media.engine import MediaEngine
+from longline.media.process import MediaServerSettings
+from longline.media.protocol import format_address
+from longline.sip.user_agent import TrunkCredential, UserAgent, UserAgentSettings
+from longline.store.durable import Durable
+from longline.webhooks.dispatcher import Dispatcher
+
+HTTP_STOP_GRACE_S: Final = 3
+"""How long the API finishes requests that are under way when the node stops."""
+HTTP_BACKLOG: Final = 1024
+
+log = get_logger(__name__)
+
+
+class Node:
+    """`start`, and `stop`. `new_api_key` is the key that the first start of a data directory has made, else None."""
+
+    def __init__(self, config: Config, clock: Clock | None = None) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._bus = Bus()
+        self._stack = contextlib.AsyncExitStack()
+        self.new_api_key: str | None = None
+        self.http_address: tuple[str, int] = config.http_address
+        self.sip_address: tuple[str, int] = config.sip_address
+
+    @property
+    def url(self) -> str:
+        """Where the API is."""
+        return f"http://{format_address(self.http_address)}"
+
+    async def start(self) -> None:
+        """Start every part, or none. Raise ConfigError for an address that cannot be had, MediaUnavailable."""
+        async with contextlib.AsyncExitStack() as stack:
+            await self._start(stack)
+            self._stack = stack.pop_all()
+        log.info("node started", http=self.url, sip=format_address(self.sip_address))
+
+    async def stop(self) -> None:
+        """End live calls with the reason server_shutdown, then every part in the reverse order."""
+        await self._stack.aclose()
+        log.info("node stopped")
+
+    async def _start(self, stack: contextlib.AsyncExitStack) -> None:
+        config = self._config
+        _make_directories(config)
+        http_socket = stack.enter_context(contextlib.closing(_listen("http_listen", config.http_address)))
+        durable = await Durable.open(config.durable_url)
+        stack.push_async_callback(durable.close)
+        self.new_api_key = await ensure_api_key(durable, config.api_key)
+        if self.new_api_key is not None:
+            write_key_file(config.data_dir, self.new_api_key)
+        dispatcher = Dispatcher(self._bus, durable, config, self._clock)
+        await dispatcher.start()
+        stack.push_async_callback(dispatcher.stop)
+        media = MediaEngine(_media_settings(config), self._clock)
+        await media.start()
+        stack.push_async_callback(media.stop)
+        manager = CallManager(config, media, durable, self._bus, self._clock)
+        fetcher = HttpFlowFetcher(config.flow_timeout_s, config.webhook_version, config.ca_files)
+        stack.push_async_callback(fetcher.close)
+        sounds = MediaFiles(config.sounds_dir, config.data_dir / "spool", config.ca_files)
+        sounds.clean()
+        stack.push_async_callback(sounds.close)
+        user_agent = UserAgent(_user_agent_settings(config), manager.on_sip_event)
+        with _address_is_ours("sip_listen", config.sip_address):
+            await user_agent.start()
+        stack.push_async_callback(user_agent.stop)
+        self.sip_address = user_agent.address
+        manager.attach(user_agent, FlowRunner(fetcher, sounds), self.sip_address)
+        stack.push_async_callback(manager.stop)
+        deps = Deps(manager, durable, dispatcher, config, self._clock, lambda: _readiness(media))
+        await self._serve_http(stack, deps, http_socket)
+
+    async def _serve_http(self, stack: contextlib.AsyncExitStack, deps: Deps, listener: socket.socket) -> None:
+        server = _Server(
+            uvicorn.Config(
+                create_app(deps),
+                log_config=None,
+                access_log=False,
+                lifespan="off",
+                ws="none",
+                timeout_graceful_shutdown=HTTP_STOP_GRACE_S,
+            )
+        )
+        self.http_address = listener.getsockname()[:2]
+        serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
+        stack.push_async_callback(_stop_http, server, serving)
+        while not server.started and not serving.done():
+            await asyncio.sleep(0.005)
+
+
+class _Server(uvicorn.Server):
+    """Signals are the node's business, not the HTTP server's."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+async def _stop_http(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:
+    server.should_exit = True
+    await serving
+
+
+def _readiness(media: MediaEngine) -> Mapping[str, bool]:
+    return {"media_server": media.is_available}
+
+
+def _make_directories(config: Config) -> None:
+    for directory in (config.data_dir, config.recordings_dir):
+        try:
+            directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            raise ConfigError(f"data_dir: {directory} cannot be made: {error.strerror}", "data_dir") from error
+
+
+def _listen(setting: str, address: tuple[str, int]) -> socket.socket:
+    """A listening TCP socket. Raise ConfigError when the address is taken or not ours."""
+    host, port = address
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with _address_is_ours(setting, address):
+        return socket.create_server((host, port), family=family, backlog=HTTP_BACKLOG)
+
+
+@contextlib.contextmanager
+def _address_is_ours(setting: str, address: tuple[str, int]) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        shown = format_address(address)
+        raise ConfigError(f"{setting}: cannot listen at {shown}: {why}; choose another address", setting) from error
+
+
+def _media_settings(config: Config) -> MediaServerSettings:
+    return MediaServerSettings(
+        rtp_address=config.media_address,
+        rtp_ports=config.rtp_ports,
+        workers=config.media_workers,
+        ca_files=config.ca_files,
+        recordings_dir=config.recordings_dir,
+    )
+
+
+def _user_agent_settings(config: Config) -> UserAgentSettings:
+    credentials = [
+        TrunkCredential(realm=None, username=trunk.username, password=trunk.password, host=_host(trunk.uri))
+        for trunk in config.trunks.values()
+        if trunk.username is not None and trunk.password is not None
+    ]
+    return UserAgentSettings(listen=config.sip_address, advertise=config.sip_advertise, credentials=credentials)
+
+
+def _host(uri: str) -> str:
+    """The host of a SIP URI."""
+    rest = uri.partition(":")[2].rpartition("@")[2]
+    return urlsplit(f"//{rest.partition(';')[0].partition('?')[0]}").hostname or rest
