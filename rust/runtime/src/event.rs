@@ -57,11 +57,6 @@ pub enum Event {
         /// What became of it.
         report: RecordingReport,
     },
-    /// An internal fault of this session alone: it is gone.
-    SessionFailed {
-        /// What.
-        reason: String,
-    },
 }
 
 /// What happened to a stream.

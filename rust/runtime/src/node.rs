@@ -147,7 +147,7 @@ impl Node {
             metrics,
             placement,
             ports,
-            threads,
+            threads: threads.into(),
             is_shutting_down: AtomicBool::new(false),
         })
     }

@@ -1,2 +1,76 @@
-//! The media server program.
-fn main() {}
+//! The media server program: it carries the audio of calls and does what control tells it, over a Unix socket.
+//!
+//! The protocol is specified in `docs/reference/control-protocol.md`. This crate only speaks it: sessions, sockets and
+//! threads that carry audio are `runtime`'s, and what is done with audio is `media`'s.
+
+mod args;
+mod connection;
+mod control;
+mod framing;
+mod protocol;
+mod report;
+mod stop;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+use clap::Parser;
+use runtime::node::Node;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tracing_subscriber::EnvFilter;
+
+use args::Args;
+use control::{Control, Hub};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let filter = EnvFilter::try_new(&args.log).unwrap_or_else(|_| EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        .init();
+    match run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("longline-media: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Serve until told to stop.
+fn run(args: Args) -> Result<(), String> {
+    raise_descriptor_limit();
+    let (stopper, stops) = channel();
+    stop::on_signals(stopper.clone()).map_err(|error| format!("signals cannot be handled: {error}"))?;
+    let hub = Arc::new(Hub::default());
+    let node = Node::start(&args.node_config(), hub.clone()).map_err(|error| error.to_string())?;
+    let control = Control::new(args, Arc::new(node), hub, stopper.clone());
+    let listener = control.listen()?;
+    if control.args.exit_with_parent {
+        stop::on_end_of_input(stopper)
+            .map_err(|error| format!("standard input cannot be watched: {error}"))?;
+    }
+    tracing::info!(workers = control.node.worker_count(), "media server is ready");
+
+    let reason = stops.recv().map_err(|error| error.to_string())?;
+    tracing::info!(%reason, "media server stops");
+    control.node.shut_down();
+    control.hub.end();
+    listener.remove();
+    Ok(())
+}
+
+/// A leg takes two descriptors and a stream one: the soft limit of 1024 would be 340 calls.
+fn raise_descriptor_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = Rlimit {
+        current: limit.maximum,
+        maximum: limit.maximum,
+    };
+    if let Err(error) = setrlimit(Resource::Nofile, wanted) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
+}

@@ -1,0 +1,375 @@
+//! The control protocol's commands: JSON in, checked values out. Specified in `docs/reference/control-protocol.md`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use media::{Codec, Dialect, LegRemote, StreamParams};
+use runtime::command::{Action, Command, Refusal};
+use runtime::websocket::url::WebSocketUrl;
+use serde::Deserialize;
+use serde_json::Value;
+
+/// The version of the protocol.
+pub const VERSION: u32 = 1;
+/// The longest name that control may choose.
+const MAX_NAME_CHARS: usize = 64;
+/// Payload types have seven bits (RFC 3550 §5.1).
+const MAX_PAYLOAD_TYPE: u8 = 127;
+
+/// A name chosen by control.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Name(String);
+
+impl TryFrom<String> for Name {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        match text.chars().count() {
+            1..=MAX_NAME_CHARS => Ok(Self(text)),
+            _ => Err(format!("an id has 1 to {MAX_NAME_CHARS} characters")),
+        }
+    }
+}
+
+/// Our side of the media, as SDP says it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Direction {
+    /// Both.
+    SendRecv,
+    /// We send only.
+    SendOnly,
+    /// We receive only.
+    RecvOnly,
+    /// Neither: hold.
+    Inactive,
+}
+
+/// A command as it is on the wire, without its number.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "cmd")]
+pub enum Request {
+    #[serde(rename = "hello")]
+    Hello { version: u32 },
+    #[serde(rename = "leg.open")]
+    LegOpen { session: Name, leg: Name },
+    #[serde(rename = "leg.connect")]
+    LegConnect {
+        session: Name,
+        leg: Name,
+        rtp: SocketAddr,
+        rtcp: Option<SocketAddr>,
+        codec: String,
+        payload_type: u8,
+        telephone_event: Option<u8>,
+        direction: Direction,
+        #[serde(default)]
+        rtcp_mux: bool,
+    },
+    #[serde(rename = "session.close")]
+    SessionClose { session: Name },
+    #[serde(rename = "session.stats")]
+    SessionStats { session: Name },
+    #[serde(rename = "stream.open")]
+    StreamOpen {
+        session: Name,
+        stream: Name,
+        url: String,
+        dialect: String,
+        chunk_ms: u32,
+        rate_hz: u32,
+        account_id: String,
+        call_app_id: String,
+        call_id: String,
+        stream_id: String,
+    },
+    #[serde(rename = "stream.close")]
+    StreamClose { session: Name, stream: Name },
+    #[serde(rename = "playback.start")]
+    PlaybackStart {
+        session: Name,
+        playback: Name,
+        path: PathBuf,
+        repeat: u32,
+    },
+    #[serde(rename = "playback.stop")]
+    PlaybackStop { session: Name, playback: Name },
+    #[serde(rename = "recording.start")]
+    RecordingStart {
+        session: Name,
+        recording: Name,
+        path: PathBuf,
+    },
+    #[serde(rename = "recording.stop")]
+    RecordingStop { session: Name, recording: Name },
+    #[serde(rename = "stats")]
+    Stats {},
+    #[serde(rename = "shutdown")]
+    Shutdown {},
+    #[serde(rename = "debug.panic")]
+    DebugPanic { worker: usize },
+}
+
+/// A command and its number.
+#[derive(Debug)]
+pub struct Numbered {
+    /// What its answer refers to; null when it had none that can be read.
+    pub id: Value,
+    /// The command, or what is wrong with it.
+    pub request: Result<Request, Refusal>,
+}
+
+fn bad(why: impl Into<String>) -> Refusal {
+    Refusal::new("bad_request", why)
+}
+
+/// Read the JSON of one frame.
+pub fn parse(body: &[u8]) -> Numbered {
+    let value: Value = match serde_json::from_slice(body) {
+        Ok(value) => value,
+        Err(error) => {
+            return Numbered {
+                id: Value::Null,
+                request: Err(bad(format!("not JSON: {error}"))),
+            };
+        }
+    };
+    let id = match value.get("id") {
+        Some(id) if id.is_u64() => id.clone(),
+        _ => {
+            return Numbered {
+                id: Value::Null,
+                request: Err(bad("a command is an object with an integer id")),
+            };
+        }
+    };
+    let request = serde_json::from_value(value).map_err(|error| bad(error.to_string()));
+    Numbered { id, request }
+}
+
+impl Request {
+    /// What this asks of a session; `None` when it asks something of the server itself.
+    pub fn into_command(self) -> Result<Option<Command>, Refusal> {
+        let (session, action) = match self {
+            Self::Hello { .. } | Self::Stats {} | Self::Shutdown {} | Self::DebugPanic { .. } => {
+                return Ok(None);
+            }
+            Self::LegOpen { session, leg } => (session, Action::OpenLeg { leg: leg.0 }),
+            Self::LegConnect {
+                session,
+                leg,
+                rtp,
+                rtcp,
+                codec,
+                payload_type,
+                telephone_event,
+                direction,
+                rtcp_mux,
+            } => {
+                let (send, receive) = direction.send_and_receive();
+                let remote = LegRemote {
+                    rtp,
+                    rtcp,
+                    codec: parse_codec(&codec)?,
+                    payload_type: check_payload_type(payload_type)?,
+                    telephone_event: telephone_event.map(check_payload_type).transpose()?,
+                    send,
+                    receive,
+                    rtcp_mux,
+                };
+                (session, Action::ConnectLeg { leg: leg.0, remote })
+            }
+            Self::SessionClose { session } => (session, Action::CloseSession),
+            Self::SessionStats { session } => (session, Action::SessionStats),
+            Self::StreamOpen {
+                session,
+                stream,
+                url,
+                dialect,
+                chunk_ms,
+                rate_hz,
+                account_id,
+                call_app_id,
+                call_id,
+                stream_id,
+            } => {
+                let url = WebSocketUrl::parse(&url).map_err(|error| bad(error.0))?;
+                let dialect = parse_dialect(&dialect)?;
+                let params = StreamParams {
+                    dialect,
+                    chunk_ms,
+                    rate_hz,
+                    account_id,
+                    call_app_id,
+                    call_id,
+                    stream_id,
+                };
+                (
+                    session,
+                    Action::OpenStream {
+                        stream: stream.0,
+                        url,
+                        params,
+                    },
+                )
+            }
+            Self::StreamClose { session, stream } => (session, Action::CloseStream { stream: stream.0 }),
+            Self::PlaybackStart {
+                session,
+                playback,
+                path,
+                repeat,
+            } => (
+                session,
+                Action::StartPlayback {
+                    playback: playback.0,
+                    path,
+                    repeat,
+                },
+            ),
+            Self::PlaybackStop { session, playback } => {
+                (session, Action::StopPlayback { playback: playback.0 })
+            }
+            Self::RecordingStart {
+                session,
+                recording,
+                path,
+            } => (
+                session,
+                Action::StartRecording {
+                    recording: recording.0,
+                    path,
+                },
+            ),
+            Self::RecordingStop { session, recording } => (
+                session,
+                Action::StopRecording {
+                    recording: recording.0,
+                },
+            ),
+        };
+        Ok(Some(Command {
+            session: session.0,
+            action,
+        }))
+    }
+}
+
+impl Direction {
+    fn send_and_receive(self) -> (bool, bool) {
+        match self {
+            Self::SendRecv => (true, true),
+            Self::SendOnly => (true, false),
+            Self::RecvOnly => (false, true),
+            Self::Inactive => (false, false),
+        }
+    }
+}
+
+fn parse_codec(name: &str) -> Result<Codec, Refusal> {
+    match name {
+        "PCMU" => Ok(Codec::Pcmu),
+        "PCMA" => Ok(Codec::Pcma),
+        _ => Err(bad("codec is neither PCMU nor PCMA")),
+    }
+}
+
+fn parse_dialect(name: &str) -> Result<Dialect, Refusal> {
+    match name {
+        "teler" => Ok(Dialect::Teler),
+        _ => Err(bad("dialect is not teler")),
+    }
+}
+
+fn check_payload_type(payload_type: u8) -> Result<u8, Refusal> {
+    match payload_type {
+        0..=MAX_PAYLOAD_TYPE => Ok(payload_type),
+        _ => Err(bad("a payload type is at most 127")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn command(value: Value) -> Result<Option<Command>, Refusal> {
+        parse(value.to_string().as_bytes()).request?.into_command()
+    }
+
+    fn connect() -> Value {
+        json!({"id": 1, "cmd": "leg.connect", "session": "s", "leg": "l", "rtp": "192.0.2.1:4000", "rtcp": null,
+               "codec": "PCMA", "payload_type": 8, "telephone_event": 101, "direction": "sendonly", "rtcp_mux": true})
+    }
+
+    #[test]
+    fn a_connect_is_read_field_by_field() {
+        let Ok(Some(Command {
+            session,
+            action: Action::ConnectLeg { leg, remote },
+        })) = command(connect())
+        else {
+            panic!("not a connect")
+        };
+        assert_eq!((&*session, &*leg), ("s", "l"));
+        let expected = LegRemote {
+            rtp: "192.0.2.1:4000".parse().unwrap(),
+            rtcp: None,
+            codec: Codec::Pcma,
+            payload_type: 8,
+            telephone_event: Some(101),
+            send: true,
+            receive: false,
+            rtcp_mux: true,
+        };
+        assert_eq!(remote, expected);
+    }
+
+    #[test]
+    fn a_wrong_field_is_a_bad_request_that_says_which() {
+        for (field, wrong, word) in [
+            ("session", json!(""), "1 to 64"),
+            ("leg", json!("l".repeat(65)), "1 to 64"),
+            ("rtp", json!("nowhere"), "socket address"),
+            ("codec", json!("G729"), "codec"),
+            ("payload_type", json!(128), "payload type"),
+            ("telephone_event", json!(200), "payload type"),
+            ("direction", json!("both"), "both"),
+            ("cmd", json!("leg.fly"), "leg.fly"),
+        ] {
+            let mut value = connect();
+            value[field] = wrong;
+            let refusal = command(value).unwrap_err();
+            assert_eq!(refusal.code, "bad_request");
+            assert!(refusal.message.contains(word), "{field}: {}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn a_command_without_a_number_is_answered_to_null() {
+        for body in [
+            &b"nonsense"[..],
+            b"[]",
+            b"{}",
+            br#"{"id": "one", "cmd": "stats"}"#,
+            b"\xff",
+        ] {
+            let numbered = parse(body);
+            assert_eq!(numbered.id, Value::Null);
+            assert_eq!(numbered.request.unwrap_err().code, "bad_request");
+        }
+    }
+
+    #[test]
+    fn a_url_is_checked_and_not_repeated_in_the_error() {
+        let refusal = command(
+            json!({"id": 1, "cmd": "stream.open", "session": "s", "stream": "t",
+            "url": "http://user:secret@app/", "dialect": "teler", "chunk_ms": 20, "rate_hz": 8000,
+            "account_id": "a", "call_app_id": "b", "call_id": "c", "stream_id": "d"}),
+        )
+        .unwrap_err();
+        assert_eq!(refusal.code, "bad_request");
+        assert!(!refusal.message.contains("secret"));
+    }
+}
