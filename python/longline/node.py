@@ -1,7 +1,7 @@
 """The composition root: the one place that knows every part of a node, builds them, and starts and stops them in order.
 
 Each part is started after what it needs and stopped before it: what fails to start takes down only what was started.
-A stop lets the live calls say goodbye first (BYE, closed streams, stored ends, webhooks), and only then takes the parts away.
+A stop lets the live calls say goodbye first (BYE, closed streams, stored ends), and only then takes the parts away.
 """
 
 from __future__ import annotations
@@ -117,12 +117,19 @@ class Node:
         self.http_address = listener.getsockname()[:2]
         serving = asyncio.create_task(server.serve(sockets=[listener]), name="http")
         stack.push_async_callback(_stop_http, server, serving)
-        while not server.started and not serving.done():
-            await asyncio.sleep(0.005)
+        await server.is_up.wait()
 
 
 class _Server(uvicorn.Server):
-    """Signals are the node's business, not the HTTP server's."""
+    """Tells when it is up. Signals are the node's business, not the HTTP server's."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.is_up = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.is_up.set()
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
