@@ -150,7 +150,7 @@ class Config(_Section):
         description="An API key; if not given, one is generated at first start and printed once.",
     )  # fmt: skip
     data_dir: Annotated[Path, AfterValidator(_data_dir)] = Field(
-        default_factory=_default_data_dir, description="Database, recordings and the server's own secret."
+        default_factory=_default_data_dir, description="Database, recordings and the generated API key."
     )
     media_dir: Annotated[Path, AfterValidator(_data_dir)] | None = Field(
         default=None, description="Sound files that a flow may play by path; the folder media in data_dir if not given."
@@ -180,7 +180,7 @@ class Config(_Section):
         description="Format of webhooks, and of ids: raw UUIDs in 2025-08-01, prefixed in 2026-06-01.",
     )
     webhook_secret: str | None = Field(
-        default=None, min_length=8, repr=False, description="Signs webhooks and, with it, X-Teler-Signature is sent."
+        default=None, min_length=8, repr=False, description="Signs webhooks: X-Teler-Signature is sent."
     )
     default_trunk: str | None = Field(
         default=None, description="Trunk of outbound calls; the only one if there is one."

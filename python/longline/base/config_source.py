@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from longline.base.errors import ConfigError
 
 ENV_PREFIX: Final = "LONGLINE_"
-_NESTING: Final = "__"
+NESTING: Final = "__"
 
 
 def read_environment(environ: Mapping[str, str], model: type[BaseModel]) -> dict[str, Any]:
@@ -24,7 +24,7 @@ def read_environment(environ: Mapping[str, str], model: type[BaseModel]) -> dict
     """
     settings: dict[str, Any] = {}
     for name in sorted(environ):
-        path = name.removeprefix(ENV_PREFIX).lower().split(_NESTING)
+        path = name.removeprefix(ENV_PREFIX).lower().split(NESTING)
         if not name.startswith(ENV_PREFIX) or path[0] not in model.model_fields:
             continue
         target = settings
@@ -39,7 +39,7 @@ def read_environment(environ: Mapping[str, str], model: type[BaseModel]) -> dict
 def _annotation(model: type[BaseModel], path: list[str]) -> Any:
     annotation: Any = model
     for part in path:
-        fields = _model_of(annotation)
+        fields = model_of(annotation)
         if fields is not None:
             if part not in fields.model_fields:
                 return str
@@ -51,20 +51,22 @@ def _annotation(model: type[BaseModel], path: list[str]) -> Any:
     return annotation
 
 
-def _model_of(annotation: Any) -> type[BaseModel] | None:
-    for option in _options(annotation):
+def model_of(annotation: Any) -> type[BaseModel] | None:
+    """The table that an annotation stands for, None when it is no table."""
+    for option in options_of(annotation):
         if isinstance(option, type) and issubclass(option, BaseModel):
             return option
     return None
 
 
-def _options(annotation: Any) -> tuple[Any, ...]:
+def options_of(annotation: Any) -> tuple[Any, ...]:
+    """The members of a union; of anything else, itself."""
     return get_args(annotation) if get_origin(annotation) in (Union, types.UnionType) else (annotation,)
 
 
 def _value(text: str, name: str, annotation: Any) -> Any:
-    is_list = any(get_origin(option) is list for option in _options(annotation))
-    is_table = _model_of(annotation) is not None or get_origin(annotation) is dict
+    is_list = any(get_origin(option) is list for option in options_of(annotation))
+    is_table = model_of(annotation) is not None or get_origin(annotation) is dict
     if is_table or (is_list and text.lstrip().startswith("[")):
         try:
             return json.loads(text)
@@ -103,7 +105,7 @@ def _problems(error: ValidationError, model: type[BaseModel]) -> Iterator[tuple[
 
 
 def _unknown(parts: list[str], model: type[BaseModel]) -> str:
-    section = _model_of(_annotation(model, parts[:-1])) or model
+    section = model_of(_annotation(model, parts[:-1])) or model
     names = list(section.model_fields)
     near = difflib.get_close_matches(parts[-1].lower(), names, n=1, cutoff=0.5)
     return f"unknown setting; did you mean {near[0]}?" if near else f"unknown setting; known: {', '.join(names)}"

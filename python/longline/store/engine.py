@@ -34,10 +34,12 @@ def make_engine(url: str) -> AsyncEngine:
                 )
             Path(str(parsed.database)).parent.mkdir(parents=True, exist_ok=True)
         engine = create_async_engine(parsed, pool_pre_ping=parsed.get_backend_name() != "sqlite")
-    except ArgumentError as error:
-        raise ConfigError(f"database_url: {error}", "database_url") from error
     except (NoSuchModuleError, ModuleNotFoundError) as error:
         raise ConfigError(f"database_url: the driver is not installed: {error}", "database_url") from error
+    except ArgumentError as error:
+        raise ConfigError(f"database_url: {error}", "database_url") from error
+    except OSError as error:
+        raise ConfigError(f"database_url: {error.filename}: {error.strerror}", "database_url") from error
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "connect", _set_pragmas)
     return engine

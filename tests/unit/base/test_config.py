@@ -1,0 +1,166 @@
+"""The configuration: file, then environment, checked as a whole, and explained when it is wrong."""
+
+from pathlib import Path
+
+import pytest
+
+from longline.base.config import Config, host_port
+from longline.base.errors import ConfigError
+
+
+def load(tmp_path: Path, text: str = "", **environ: str) -> Config:
+    path = tmp_path / "longline.toml"
+    path.write_text(text)
+    return Config.load(path, environ)
+
+
+def refusal(tmp_path: Path, text: str = "", **environ: str) -> ConfigError:
+    with pytest.raises(ConfigError) as caught:
+        load(tmp_path, text, **environ)
+    return caught.value
+
+
+def test_without_file_and_environment_the_defaults_hold() -> None:
+    config = Config.load(None, {})
+    assert config == Config()
+    assert config.http_address == ("127.0.0.1", 8080)
+    assert config.media_address == "127.0.0.1"
+    assert config.rtp_port_range == (20000, 29999)
+
+
+def test_the_environment_is_put_over_the_file_table_by_table(tmp_path: Path) -> None:
+    text = """
+    max_calls = 5
+    ring_timeout_s = 30
+    [trunks.carrier]
+    uri = "sip:sip.example.com"
+    username = "file"
+    password = "file-secret"
+    """
+    config = load(
+        tmp_path,
+        text,
+        LONGLINE_MAX_CALLS="7",
+        LONGLINE_TRUNKS__CARRIER__PASSWORD="environment-secret",
+        LONGLINE_TRUNKS__SPARE__URI="sip:10.0.0.9:5080;transport=tcp",
+        LONGLINE_INBOUND__FLOW_URL="http://127.0.0.1:9/flow",
+    )
+    assert (config.max_calls, config.ring_timeout_s) == (7, 30)
+    assert config.trunks["carrier"].username == "file"
+    assert config.trunks["carrier"].password == "environment-secret"
+    assert config.trunks["spare"].uri == "sip:10.0.0.9:5080;transport=tcp"
+    assert config.inbound.flow_url == "http://127.0.0.1:9/flow"
+
+
+def test_constructing_a_config_reads_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LONGLINE_MAX_CALLS", "7")
+    assert Config().max_calls == 1000
+    assert Config.load(None).max_calls == 7
+
+
+@pytest.mark.parametrize("text", ["/a.pem,/b.pem", '["/a.pem", "/b.pem"]', " /a.pem , /b.pem "])
+def test_a_list_in_the_environment_is_json_or_separated_by_commas(tmp_path: Path, text: str) -> None:
+    assert load(tmp_path, LONGLINE_CA_FILES=text).ca_files == [Path("/a.pem"), Path("/b.pem")]
+
+
+def test_a_whole_table_in_the_environment_is_json(tmp_path: Path) -> None:
+    config = load(tmp_path, LONGLINE_INBOUND__STREAM='{"ws_url": "ws://app/media", "chunk_size": 20}')
+    assert config.inbound.stream is not None
+    assert config.inbound.stream.chunk_size == 20
+    assert "must be JSON" in str(refusal(tmp_path, LONGLINE_INBOUND__STREAM="ws://app"))
+
+
+def test_variables_that_name_no_setting_are_left_alone(tmp_path: Path) -> None:
+    assert load(tmp_path, LONGLINE_MEDIA_BINARY="/x", PATH="/bin", LONGLINE_="1") == load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "hint"),
+    [
+        ('sip_listn = "127.0.0.1:5060"', "sip_listn", "did you mean sip_listen?"),
+        ("[inbound]\nflow_ulr = 1", "inbound.flow_ulr", "did you mean flow_url?"),
+        ('[trunks.a]\nuri = "sip:x"\nusrname = "x"', "trunks.a.usrname", "did you mean username?"),
+        ("zzzz = 1", "zzzz", "known: http_listen"),
+    ],
+)
+def test_an_unknown_setting_is_named_with_the_nearest_that_exists(
+    tmp_path: Path, text: str, path: str, hint: str
+) -> None:
+    error = refusal(tmp_path, text)
+    assert error.path == path
+    assert f"{path}: unknown setting" in str(error)
+    assert hint in str(error)
+
+
+def test_an_unknown_setting_inside_a_table_of_the_environment_is_named_too(tmp_path: Path) -> None:
+    assert "did you mean flow_url?" in str(refusal(tmp_path, LONGLINE_INBOUND__FLOW_ULR="http://x"))
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "allowed"),
+    [
+        ("max_calls = 0", "max_calls", "greater than or equal to 1"),
+        ("ring_timeout_s = 601", "ring_timeout_s", "less than or equal to 600"),
+        ('rtp_ports = "1-9"', "rtp_ports", "1024 <= LOW < HIGH <= 65535"),
+        ('rtp_ports = "30000-20000"', "rtp_ports", "1024 <= LOW < HIGH <= 65535"),
+        ('sip_listen = "nonsense"', "sip_listen", "must be host:port"),
+        ('sip_listen = "127.0.0.1:70000"', "sip_listen", "must be host:port"),
+        ('rtp_address = "host.example"', "rtp_address", "must be an IP address"),
+        ('log_level = "loud"', "log_level", "'debug', 'info', 'warning' or 'error'"),
+        ('webhook_version = "2024-01-01"', "webhook_version", "'2025-08-01' or '2026-06-01'"),
+        ('[inbound]\nflow_url = "ftp://x"', "inbound.flow_url", "http:// or https://"),
+        ('[inbound.stream]\nws_url = "ws://x"\nchunk_size = 30', "inbound.stream.chunk_size", "multiple of 20"),
+        ('[inbound.stream]\nws_url = "http://x"', "inbound.stream.ws_url", "ws:// or wss://"),
+        ('[trunks.a]\nuri = "tel:+1"', "trunks.a.uri", "must be a SIP URI"),
+        ('[trunks.a]\nuri = "sip:x"\nusername = "u"', "trunks.a", "together or not at all"),
+        ('default_trunk = "b"\n[trunks.a]\nuri = "sip:x"', None, "trunks: a"),
+        ('[inbound]\nflow_url = "http://x"\n[inbound.stream]\nws_url = "ws://x"', "inbound", "not both"),
+        ('sip_listen = "0.0.0.0:5060"', None, "rtp_address must be given"),
+        ('sip_listen = "localhost:5060"', None, "rtp_address must be given"),
+    ],
+)
+def test_a_bad_value_is_told_with_its_path_and_what_is_allowed(
+    tmp_path: Path, text: str, path: str | None, allowed: str
+) -> None:
+    error = refusal(tmp_path, text)
+    assert error.path == path
+    assert allowed in str(error)
+
+
+def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
+    lines = str(refusal(tmp_path, 'max_calls = 0\nrtp_ports = "x"\nnonsense = 1')).splitlines()
+    assert sorted(line.partition(":")[0] for line in lines) == ["max_calls", "nonsense", "rtp_ports"]
+
+
+def test_a_refusal_never_shows_the_value_of_a_secret(tmp_path: Path) -> None:
+    error = refusal(tmp_path, 'webhook_secret = "hunter2"\napi_key = "hunter2"\n[trunks.a]\npassword = ["hunter2"]')
+    assert "webhook_secret" in str(error)
+    assert "hunter2" not in str(error)
+
+
+def test_secrets_are_not_shown_by_repr() -> None:
+    config = Config(
+        api_key="hunter22", webhook_secret="hunter23", database_url="postgresql+asyncpg://u:hunter24@db/x",
+        trunks={"a": {"uri": "sip:x", "username": "u", "password": "hunter25"}},
+    )  # fmt: skip
+    assert "hunter" not in repr(config)
+
+
+def test_a_missing_or_broken_file_is_told_by_name(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"missing\.toml: No such file"):
+        Config.load(tmp_path / "missing.toml", {})
+    assert "is not valid TOML" in str(refusal(tmp_path, "max_calls ="))
+
+
+def test_the_only_trunk_is_the_outbound_one_and_with_several_it_must_be_named() -> None:
+    one, two = {"a": {"uri": "sip:x"}}, {"a": {"uri": "sip:x"}, "b": {"uri": "sip:y"}}
+    assert Config(trunks=one).outbound_trunk == "a"
+    assert Config(trunks=two).outbound_trunk is None
+    assert Config(trunks=two, default_trunk="b").outbound_trunk == "b"
+    assert Config().outbound_trunk is None
+
+
+@pytest.mark.parametrize("text", ["[::1]:5060", "127.0.0.1:0", "sip.example.com:5060"])
+def test_addresses_are_split_into_host_and_port(text: str) -> None:
+    host, port = host_port(text)
+    assert text in (f"{host}:{port}", f"[{host}]:{port}")

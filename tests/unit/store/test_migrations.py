@@ -1,0 +1,71 @@
+"""The schema is made by the migrations, which travel with the package, and agrees with the tables."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import Connection
+
+from longline.base.errors import ConfigError
+from longline.store.durable import Durable
+from longline.store.engine import make_engine
+from longline.store.migrate import SCRIPTS, migrate
+from longline.store.tables import metadata
+
+
+def file_of(url: str) -> Path:
+    return Path(url.removeprefix("sqlite+aiosqlite:///"))
+
+
+async def test_the_migrated_schema_is_that_of_the_tables(url: str) -> None:
+    engine = make_engine(url)
+    await migrate(engine)
+
+    def differences(connection: Connection) -> list[object]:
+        return list(compare_metadata(MigrationContext.configure(connection), metadata))
+
+    async with engine.connect() as connection:
+        assert await connection.run_sync(differences) == []
+    await engine.dispose()
+
+
+async def test_opening_again_changes_nothing(url: str) -> None:
+    for _ in range(2):
+        await (await Durable.open(url)).close()
+    connection = sqlite3.connect(file_of(url))
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+    connection.close()
+
+
+async def test_two_nodes_may_open_a_new_database_at_once(url: str) -> None:
+    file_of(url).parent.mkdir(parents=True)
+    stores = await asyncio.gather(*(Durable.open(url) for _ in range(3)))
+    for store in stores:
+        await store.check()
+        await store.close()
+
+
+async def test_a_database_of_a_later_version_is_refused_and_left_alone(url: str) -> None:
+    await (await Durable.open(url)).close()
+    connection = sqlite3.connect(file_of(url))
+    connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.commit()
+    with pytest.raises(ConfigError, match="later version"):
+        await Durable.open(url)
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("9999",)]
+    connection.close()
+
+
+async def test_a_file_that_is_no_database_is_refused(url: str) -> None:
+    file_of(url).parent.mkdir(parents=True)
+    file_of(url).write_bytes(b"not a database" * 100)
+    with pytest.raises(ConfigError, match="cannot be opened"):
+        await Durable.open(url)
+
+
+def test_the_scripts_are_inside_the_package() -> None:
+    assert (SCRIPTS / "env.py").is_file()
+    assert list((SCRIPTS / "versions").glob("*.py"))
