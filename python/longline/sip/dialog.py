@@ -125,9 +125,10 @@ class Dialog:
 
 
 _PLAIN = (
-    "call_id local_tag remote_tag local remote remote_target contact role transport remote_host remote_port "
-    "local_cseq remote_cseq confirmed secure trunk open_invite"
-).split()
+    *("call_id", "local_tag", "remote_tag", "local", "remote", "remote_target", "contact", "role"),
+    *("transport", "remote_host", "remote_port", "local_cseq", "remote_cseq", "confirmed", "secure"),
+    *("trunk", "open_invite"),
+)
 
 
 def routes_of(message: Message) -> list[str]:

@@ -106,14 +106,5 @@ class ReofferCanceled:
 
 
 SipEvent = (
-    IncomingCall
-    | Progress
-    | Answered
-    | Acked
-    | Failed
-    | Canceled
-    | Ended
-    | Reoffer
-    | Reanswered
-    | ReofferCanceled
+    IncomingCall | Progress | Answered | Acked | Failed | Canceled | Ended | Reoffer | Reanswered | ReofferCanceled
 )

@@ -92,6 +92,10 @@ class Headers:
     def add(self, name: str, value: str) -> None:
         self._fields.append((canonical_name(name), value))
 
+    def push(self, name: str, value: str) -> None:
+        """Add a line before all others."""
+        self._fields.insert(0, (canonical_name(name), value))
+
     def set(self, name: str, value: str) -> None:
         """Replace every line of a field by one."""
         name = canonical_name(name)

@@ -46,7 +46,10 @@ _SINGLE = frozenset(
 _REQUIRED = ("Via", "From", "To", "Call-ID", "CSeq")
 
 KNOWN_METHODS = frozenset(
-    "INVITE ACK BYE CANCEL OPTIONS REGISTER INFO UPDATE PRACK REFER NOTIFY SUBSCRIBE MESSAGE PUBLISH".split()
+    (
+        *("INVITE", "ACK", "BYE", "CANCEL", "OPTIONS", "REGISTER", "INFO", "UPDATE", "PRACK", "REFER", "NOTIFY"),
+        *("SUBSCRIBE", "MESSAGE", "PUBLISH"),
+    )
 )
 
 

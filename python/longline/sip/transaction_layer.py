@@ -20,18 +20,18 @@ MAGIC_COOKIE = "z9hG4bK"
 _RETRANSMISSIONS = frozenset((Timer.A, Timer.E, Timer.G))
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class ClientTransaction(Transaction):
-    target: Target = Target("UDP", "", 0)
-    data: bytes = b""
+    target: Target
+    data: bytes
     handle: str | None = None
     """The usage it belongs to."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True, eq=False, kw_only=True)
 class ServerTransaction(Transaction):
-    source: Source = Source("UDP", "", 0)
-    target: Target = Target("UDP", "", 0)
+    source: Source
+    target: Target
     last_response: bytes = b""
     handle: str | None = None
     merge_key: str | None = None
@@ -49,9 +49,7 @@ class TransactionUser(Protocol):
 
 
 class TransactionLayer:
-    def __init__(
-        self, durations: Durations, max_transactions: int, counters: Counter[str], timers: TimerQueue
-    ) -> None:
+    def __init__(self, durations: Durations, max_transactions: int, counters: Counter[str], timers: TimerQueue) -> None:
         self.durations = durations
         self.max_transactions = max_transactions
         self.counters = counters
@@ -73,7 +71,14 @@ class TransactionLayer:
         kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.CLIENT
         key = client_key(request.top_via.branch, request.method)
         transaction = ClientTransaction(
-            kind, key, request, target.reliable, INITIAL[kind], self.durations.t1, target, request.encode(), handle
+            kind,
+            key,
+            request,
+            target.reliable,
+            INITIAL[kind],
+            target=target,
+            data=request.encode(),
+            handle=handle,
         )
         self.clients[key] = transaction
         self._set_timers(now, transaction)
@@ -102,10 +107,9 @@ class TransactionLayer:
         if self.is_full:
             user.on_overload(request, source)
             return
-        target = response_target(request, source)
         kind = Kind.INVITE_SERVER if request.method == "INVITE" else Kind.SERVER
         transaction = ServerTransaction(
-            kind, key, request, source.reliable, INITIAL[kind], self.durations.t1, source, target
+            kind, key, request, source.reliable, INITIAL[kind], source=source, target=response_target(request, source)
         )
         self.servers[key] = transaction
         user.on_request(now, transaction, request)
@@ -139,6 +143,11 @@ class TransactionLayer:
 
     def respond_statelessly(self, request: Request, source: Source, response: Response) -> None:
         self.transmits.append(Transmit(response_target(request, source), response.encode()))
+
+    def resend(self, transaction: ServerTransaction) -> None:
+        """Send the last response once more."""
+        if transaction.last_response:
+            self.transmits.append(Transmit(transaction.target, transaction.last_response, transaction.key))
 
     def find_invite(self, cancel: Request) -> ServerTransaction | None:
         """RFC 3261 §9.2: the INVITE transaction that a CANCEL is for."""
@@ -197,8 +206,8 @@ class TransactionLayer:
     ) -> None:
         action = transaction.feed(what)
         self._settle(now, transaction)
-        if action is Action.RESEND_RESPONSE and transaction.last_response:
-            self.transmits.append(Transmit(transaction.target, transaction.last_response, transaction.key))
+        if action is Action.RESEND_RESPONSE:
+            self.resend(transaction)
         elif action is Action.TIMED_OUT:
             user.on_server_failure(now, transaction, "timeout")
         elif action is Action.TRANSPORT_FAILED:

@@ -1,0 +1,283 @@
+"""The whole SIP stack without I/O: five verbs.
+
+    receive(now, source, data)      one datagram, or one message that the stream framer cut out
+    invite, ring, answer, …         the commands
+    poll_transmit()                 what to send, until None
+    poll_event()                    what happened, until None
+    next_timeout(), handle_timeout(now)
+
+After each verb drain `poll_transmit` first, then `poll_event`. A command for a call that is over already does nothing
+and is counted (`sip.stale_commands`): the peer may have ended it a moment ago. A command that the call's stage does
+not allow is a LocalProtocolError. Max-Forwards 0 is no reason to refuse: we are where the request was going
+(RFC 4475 §3.3.11). Leaves out: sockets, names to addresses, clocks.
+"""
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+from longline.base.errors import LocalProtocolError, RemoteProtocolError
+from longline.sip.build import reason_header, response_to
+from longline.sip.core import RETRY_AFTER_S, Core, EndpointSettings
+from longline.sip.dialog import Dialog
+from longline.sip.events import Ended, SipEvent
+from longline.sip.headers import Headers
+from longline.sip.message import MalformedMessage, Request, Response, parse
+from longline.sip.timers import Timer
+from longline.sip.transaction_layer import ClientTransaction, ServerTransaction, stamp_via
+from longline.sip.uac import ClientCore, Invitation
+from longline.sip.uas import ServerCore
+from longline.sip.usage import InviteUsage, Stage
+from longline.sip.wire import Source, Transmit
+
+
+class Endpoint:
+    """One user agent. `token()` makes unguessable words of letters and digits: tags, branches, Call-IDs, cnonces."""
+
+    def __init__(self, settings: EndpointSettings, token: Callable[[], str]) -> None:
+        self._core = Core(settings, token)
+        self._client = ClientCore(self._core)
+        self._server = ServerCore(self._core)
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """What was counted since the start, by name."""
+        return dict(self._core.counters)
+
+    @property
+    def calls(self) -> int:
+        """Calls that take a place in the table."""
+        return len(self._core.usages)
+
+    @property
+    def transactions(self) -> int:
+        return len(self._core.layer.clients) + len(self._core.layer.servers)
+
+    # ---- input
+
+    def receive(self, now: float, source: Source, data: bytes) -> None:
+        """Anything at all may come in; what is no SIP message is counted and forgotten."""
+        if not data.strip(b"\r\n\x00"):
+            self._core.counters["sip.keep_alives_received"] += 1
+            return
+        try:
+            message = parse(data)
+            if isinstance(message, Response):
+                self._core.layer.receive_response(now, message, self)
+            else:
+                if source.reliable and "Content-Length" not in message.headers:
+                    # RFC 3261 §18.3: on a stream nobody could know where the body ends.
+                    raise MalformedMessage("missing Content-Length", request=message)
+                stamp_via(message, source)
+                self._core.layer.receive_request(now, message, source, self)
+        except MalformedMessage as error:
+            self._core.counters["sip.malformed"] += 1
+            self._answer_malformed(error, source)
+        except RemoteProtocolError:
+            self._core.counters["sip.malformed"] += 1
+
+    def _answer_malformed(self, error: MalformedMessage, source: Source) -> None:
+        """Tell the sender of a broken request why, when enough of it is there to route an answer."""
+        request = error.request
+        if request is None or request.method == "ACK" or not request.headers.get("Via"):
+            return
+        # A Via nobody can read goes back as it came; the response then goes to where the request came from.
+        with suppress(RemoteProtocolError):
+            stamp_via(request, source)
+        text = str(error)
+        response = response_to(request, error.status, text[:1].upper() + text[1:])
+        self._core.layer.respond_statelessly(request, source, response)
+
+    def transport_failed(self, now: float, transaction: str) -> None:
+        """A message of this transaction could not be sent."""
+        self._core.counters["sip.transport_errors"] += 1
+        self._core.layer.transport_failed(now, transaction, self)
+
+    def connection_lost(self, now: float, connection: int) -> None:
+        """A TCP connection has gone. Dialogs survive it: their next request opens a new one."""
+        for usage in self._core.usages.values():
+            if usage.dialog.connection == connection:
+                usage.dialog.connection = None
+        self._core.layer.connection_lost(now, connection, self)
+
+    # ---- output
+
+    def poll_transmit(self) -> Transmit | None:
+        return self._core.poll_transmit()
+
+    def poll_event(self) -> SipEvent | None:
+        return self._core.events.popleft() if self._core.events else None
+
+    def next_timeout(self) -> float | None:
+        return self._core.timers.next()
+
+    def handle_timeout(self, now: float) -> None:
+        """Let every timer that is due run out."""
+        while (due := self._core.timers.pop_due(now)) is not None:
+            owner, timer = due
+            usage = self._core.usages.get(owner)
+            if usage is not None:
+                self._on_usage_timer(now, usage, timer)
+            else:
+                self._core.layer.on_timer(now, owner, timer, self)
+
+    def _on_usage_timer(self, now: float, usage: InviteUsage, timer: Timer) -> None:
+        if timer is Timer.RETRANSMIT_2XX:
+            self._server.retransmit_ok(now, usage)
+        elif timer is Timer.RING_REFRESH:
+            self._server.refresh_ringing(now, usage)
+        elif timer is Timer.CANCELED:
+            self._client.on_cancel_timeout(now, usage)
+        elif timer is Timer.M:
+            self._core.remove(usage)
+        elif timer is Timer.AWAIT_ACK:
+            self._on_ack_missing(now, usage)
+
+    def _on_ack_missing(self, now: float, usage: InviteUsage) -> None:
+        usage.ok = None
+        self._core.counters["sip.acks_missing"] += 1
+        if usage.bye_waits:
+            self._client.send_bye(now, usage)
+        elif usage.stage is Stage.ANSWERING:
+            self._client.bye(now, usage, None, "no_answer")
+        else:
+            # RFC 3261 §13.3.1.4: no ACK for 64*T1: the dialog is there, the session should end.
+            self._client.bye(now, usage, "no ACK", "no_ack")
+
+    # ---- commands
+
+    def invite(self, now: float, invitation: Invitation) -> str:
+        """Call somebody; returns the handle. Failed or Ended will be the last event about it."""
+        return self._client.invite(now, invitation)
+
+    def ring(self, now: float, handle: str, sdp: bytes | None = None) -> None:
+        """180 Ringing, or 183 Session Progress with early media."""
+        usage = self._core.usage_of(handle)
+        if usage is None:
+            return
+        if usage.stage is not Stage.OFFERED:
+            raise LocalProtocolError("only an incoming call that is not answered can ring")
+        if sdp and usage.late_offer:
+            # RFC 3261 §13.2.1: without 100rel our offer can only be in the 2xx.
+            raise LocalProtocolError("an INVITE without an offer cannot be given early media")
+        self._server.ring(now, usage, sdp)
+
+    def answer(self, now: float, handle: str, sdp: bytes) -> None:
+        """Incoming: 200 with our answer, or our offer. Outgoing: the answer to an offer that came with the 200."""
+        usage = self._core.usage_of(handle)
+        if usage is None:
+            return
+        if usage.stage is Stage.ANSWERING:
+            self._core.timers.disarm(handle, Timer.AWAIT_ACK)
+            self._client.answer(now, usage, sdp)
+        else:
+            self._server.answer(now, usage, sdp)
+
+    def reject(
+        self,
+        now: float,
+        handle: str,
+        status: int,
+        reason: str | None = None,
+        headers: list[tuple[str, str]] | None = None,
+    ) -> None:
+        """Refuse an incoming call with a status from 300 to 699."""
+        if not 300 <= status <= 699:
+            raise LocalProtocolError(f"{status} is no refusal")
+        usage = self._core.usage_of(handle)
+        if usage is None:
+            return
+        if usage.stage is not Stage.OFFERED:
+            raise LocalProtocolError("only an incoming call that is not answered can be refused")
+        self._server.reject(now, usage, status, reason, headers)
+
+    def cancel(self, now: float, handle: str, reason: str | None = None) -> None:
+        """Give up an outgoing call; when it has just been answered, end it with BYE."""
+        usage = self._core.usage_of(handle)
+        if usage is None:
+            return
+        if usage.stage in (Stage.CONFIRMED, Stage.ANSWERING):
+            self._client.bye(now, usage, reason)
+        elif usage.dialog.role == "caller":
+            self._client.cancel(now, usage, reason)
+        else:
+            raise LocalProtocolError("an incoming call is refused, not cancelled")
+
+    def bye(self, now: float, handle: str, reason: str | None = None) -> None:
+        """End an answered call; an outgoing one without an answer is cancelled. Ended follows at once."""
+        usage = self._core.usage_of(handle)
+        if usage is None:
+            return
+        if usage.stage in (Stage.CALLING, Stage.CANCELING):
+            self._client.cancel(now, usage, reason)
+        elif usage.stage is Stage.OFFERED:
+            raise LocalProtocolError("an incoming call that is not answered is refused, not ended with BYE")
+        elif usage.stage is Stage.ACCEPTED:
+            # RFC 3261 §15: the callee's BYE waits for the ACK of its 200.
+            usage.bye_waits = True
+            usage.reason = reason_header(reason)
+            usage.stage = Stage.ENDED
+            self._core.events.append(Ended(handle, "local", reason or "bye"))
+        else:
+            self._client.bye(now, usage, reason)
+
+    def reanswer(self, now: float, handle: str, sdp: bytes) -> None:
+        """Accept a re-INVITE: our answer, or our offer when it had none."""
+        usage = self._core.usage_of(handle)
+        if usage is not None:
+            self._server.reanswer(now, usage, sdp)
+
+    def reject_reoffer(self, now: float, handle: str, status: int = 488, reason: str | None = None) -> None:
+        """Refuse a re-INVITE; the session stays as it was."""
+        if not 300 <= status <= 699:
+            raise LocalProtocolError(f"{status} is no refusal")
+        usage = self._core.usage_of(handle)
+        if usage is not None:
+            self._server.reject_reoffer(now, usage, status, reason)
+
+    # ---- snapshots
+
+    def dialog(self, handle: str) -> Dialog:
+        """The dialog of a live call; KeyError when there is none."""
+        return self._core.usages[handle].dialog
+
+    def snapshot(self, handle: str) -> dict[str, Any]:
+        """An answered call as JSON types, for another node to go on with. KeyError, LocalProtocolError."""
+        usage = self._core.usages[handle]
+        if usage.stage is not Stage.CONFIRMED:
+            raise LocalProtocolError("only an answered and acknowledged call can move")
+        return {"handle": handle, "dialog": usage.dialog.to_dict()}
+
+    def restore(self, snapshot: dict[str, Any], *, cseq_skip: int = 100) -> str:
+        """Go on with a call. The CSeq jumps ahead: gaps are legal (RFC 3261 §12.2.2), reuse is not."""
+        dialog = Dialog.from_dict(snapshot["dialog"])
+        dialog.local_cseq += cseq_skip
+        usage = InviteUsage(snapshot["handle"], Stage.CONFIRMED, dialog, Request("INVITE", "", Headers()))
+        self._core.add(usage)
+        self._core.index(usage)
+        return usage.handle
+
+    # ---- the transaction user (called by the transaction layer)
+
+    def on_request(self, now: float, transaction: ServerTransaction, request: Request) -> None:
+        self._server.on_request(now, transaction, request)
+
+    def on_ack(self, now: float, request: Request) -> None:
+        usage = self._server.on_ack(now, request)
+        if usage is not None and usage.bye_waits:
+            self._client.send_bye(now, usage)
+
+    def on_response(self, now: float, transaction: ClientTransaction, response: Response) -> None:
+        self._client.on_response(now, transaction, response)
+
+    def on_client_failure(self, now: float, transaction: ClientTransaction, cause: str) -> None:
+        self._client.on_failure(now, transaction, cause)
+
+    def on_server_failure(self, now: float, transaction: ServerTransaction, cause: str) -> None:
+        self._server.on_failure(now, transaction, cause)
+
+    def on_overload(self, request: Request, source: Source) -> None:
+        """The transaction table is full: 503 without a transaction, so that it cannot grow."""
+        self._core.counters["sip.overload"] += 1
+        response = response_to(request, 503, headers=[("Retry-After", str(RETRY_AFTER_S))])
+        self._core.layer.respond_statelessly(request, source, response)

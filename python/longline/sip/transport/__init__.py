@@ -1,0 +1,1 @@
+"""The only sockets of SIP: one file per transport."""

@@ -1,0 +1,406 @@
+"""The user agent server core (RFC 3261 §8.2, §9.2, §12.2.2, §13.3, §14.2, §15.1.2): requests that come in.
+
+Leaves out: what an incoming call is for. REGISTER, INFO, UPDATE and the like get 405, methods nobody knows 501.
+"""
+
+from longline.base.errors import RemoteProtocolError
+from longline.sip.body import SDP, media_type, sdp_of
+from longline.sip.build import ALLOW, response_to
+from longline.sip.core import RETRY_AFTER_S, Core
+from longline.sip.dialog import Dialog, contact_of, routes_of
+from longline.sip.events import Acked, Answered, Canceled, IncomingCall, Reanswered, Reoffer, ReofferCanceled
+from longline.sip.headers import parse_name_addr
+from longline.sip.message import KNOWN_METHODS, Request
+from longline.sip.timers import Timer
+from longline.sip.transaction_layer import ServerTransaction, merge_key
+from longline.sip.uri import parse_uri, scheme_of, user_of
+from longline.sip.usage import InviteUsage, Reinvite, Stage, Step
+from longline.sip.wire import Source
+
+_DIALOG_METHODS = frozenset(("INVITE", "BYE", "OPTIONS"))
+_ACCEPTABLE = frozenset((SDP, "application/*", "*/*"))
+_Headers = list[tuple[str, str]]
+
+
+class Refused(Exception):
+    """A request gets this answer instead of being carried out."""
+
+    def __init__(self, status: int, reason: str | None = None, headers: _Headers | None = None) -> None:
+        super().__init__(reason)
+        self.status = status
+        self.reason = reason
+        self.headers = headers or []
+
+
+class ServerCore:
+    def __init__(self, core: Core) -> None:
+        self.core = core
+
+    # ---- what the transactions tell
+
+    def on_request(self, now: float, transaction: ServerTransaction, request: Request) -> None:
+        try:
+            self._inspect(transaction, request)
+            if request.method == "CANCEL":
+                self._cancel(now, transaction, request)
+            elif request.to.tag is not None:
+                self._in_dialog(now, transaction, request)
+            elif request.method == "INVITE":
+                self._invite(now, transaction, request)
+            elif request.method == "OPTIONS":
+                self._options(now, transaction)
+            else:
+                raise Refused(481)
+        except Refused as refusal:
+            self._respond(now, transaction, refusal.status, refusal.reason, refusal.headers)
+            self.core.counters[f"sip.refused_{refusal.status}"] += 1
+        except RemoteProtocolError as error:
+            self._respond(now, transaction, error.status, _phrase(error))
+            self.core.counters["sip.malformed"] += 1
+
+    def on_ack(self, now: float, request: Request) -> InviteUsage | None:
+        """The ACK of a 2xx of ours; returns the call it was for."""
+        usage = self._find(request)
+        if usage is None or usage.ok is None or request.cseq[0] != usage.ok_cseq:
+            self.core.counters["sip.acks_unmatched"] += 1
+            return None
+        usage.ok = None
+        self.core.timers.disarm(usage.handle, Timer.RETRANSMIT_2XX, Timer.AWAIT_ACK)
+        sdp = sdp_of(request)
+        if usage.stage is Stage.ACCEPTED:
+            self._confirmed(usage, sdp)
+        elif usage.reinvite is not None and usage.stage is Stage.CONFIRMED:
+            if usage.reinvite.late_offer and sdp is not None:
+                usage.dialog.remote_sdp = sdp
+                self.core.events.append(Reanswered(usage.handle, sdp))
+            usage.reinvite = None
+        return usage
+
+    def _confirmed(self, usage: InviteUsage, sdp: bytes | None) -> None:
+        usage.step(Step.ACKED)
+        usage.dialog.confirmed = True
+        if usage.late_offer:
+            usage.dialog.remote_sdp = sdp
+            self.core.events.append(Answered(usage.handle, sdp))
+        self.core.events.append(Acked(usage.handle))
+
+    def on_failure(self, now: float, transaction: ServerTransaction, cause: str) -> None:
+        """A response could not be delivered, or the ACK of a refusal never came."""
+        usage = self.core.usages.get(transaction.handle or "")
+        if usage is None:
+            return
+        unconfirmed = usage.stage in (Stage.OFFERED, Stage.ACCEPTED)
+        if cause == "transport" and unconfirmed and transaction is usage.server:
+            self.core.end(usage, "remote", "transport")
+            self.core.remove(usage)
+        elif usage.reinvite is not None and usage.reinvite.transaction is transaction:
+            usage.reinvite = None
+
+    # ---- commands
+
+    def ring(self, now: float, usage: InviteUsage, sdp: bytes | None) -> None:
+        """180, or 183 with early media; repeated every minute (RFC 3261 §13.3.1.1)."""
+        transaction = usage.server
+        if transaction is None:
+            return
+        status = 183 if sdp else 180
+        response = response_to(
+            usage.invite, status, to_tag=usage.dialog.local_tag, headers=self._dialog_headers(usage), body=sdp or b""
+        )
+        self.core.layer.respond(now, transaction, response)
+        self.core.timers.arm(usage.handle, Timer.RING_REFRESH, now + self.core.settings.durations.ring_refresh)
+
+    def refresh_ringing(self, now: float, usage: InviteUsage) -> None:
+        if usage.stage is Stage.OFFERED and usage.server is not None:
+            self.core.layer.resend(usage.server)
+            self.core.timers.arm(usage.handle, Timer.RING_REFRESH, now + self.core.settings.durations.ring_refresh)
+
+    def answer(self, now: float, usage: InviteUsage, sdp: bytes) -> None:
+        usage.step(Step.ACCEPT)
+        self.core.timers.disarm(usage.handle, Timer.RING_REFRESH)
+        usage.dialog.local_sdp = sdp
+        if usage.server is not None:
+            self._send_ok(now, usage, usage.server, sdp)
+
+    def reject(
+        self, now: float, usage: InviteUsage, status: int, reason: str | None, headers: _Headers | None = None
+    ) -> None:
+        """A final refusal of an incoming call. No event follows."""
+        usage.step(Step.END)
+        if usage.server is not None:
+            self._respond(now, usage.server, status, reason, headers, usage.dialog.local_tag)
+        self.core.remove(usage)
+
+    def reanswer(self, now: float, usage: InviteUsage, sdp: bytes) -> None:
+        """200 for the peer's re-INVITE; nothing when it has been taken back meanwhile."""
+        reinvite = usage.reinvite
+        if reinvite is None or reinvite.answered:
+            self.core.counters["sip.stale_commands"] += 1
+            return
+        reinvite.answered = True
+        usage.dialog.local_sdp = sdp
+        usage.dialog.refresh_target(reinvite.transaction.request)
+        if not reinvite.late_offer:
+            usage.dialog.remote_sdp = sdp_of(reinvite.transaction.request)
+        self._send_ok(now, usage, reinvite.transaction, sdp)
+
+    def reject_reoffer(self, now: float, usage: InviteUsage, status: int, reason: str | None) -> None:
+        """Refuse the peer's re-INVITE; the session stays as it was (RFC 3261 §14.2)."""
+        reinvite = usage.reinvite
+        if reinvite is None or reinvite.answered:
+            self.core.counters["sip.stale_commands"] += 1
+            return
+        usage.reinvite = None
+        self._respond(now, reinvite.transaction, status, reason)
+
+    # ---- the 200 and its ACK
+
+    def _send_ok(self, now: float, usage: InviteUsage, transaction: ServerTransaction, sdp: bytes) -> None:
+        response = response_to(
+            transaction.request,
+            200,
+            to_tag=usage.dialog.local_tag,
+            headers=[*self._dialog_headers(usage, transaction.request), ("Allow", ALLOW)],
+            body=sdp,
+        )
+        self.core.add_product(response)
+        self.core.layer.respond(now, transaction, response)
+        # RFC 3261 §13.3.1.4: the core repeats the 200, on TCP too, until the ACK comes.
+        usage.ok = (transaction.last_response, transaction.target)
+        usage.ok_cseq = transaction.request.cseq[0]
+        usage.ok_interval = self.core.settings.durations.t1
+        self.core.timers.arm(usage.handle, Timer.RETRANSMIT_2XX, now + usage.ok_interval)
+        self.core.timers.arm(usage.handle, Timer.AWAIT_ACK, now + self.core.settings.durations.timeout)
+
+    def retransmit_ok(self, now: float, usage: InviteUsage) -> None:
+        if usage.ok is None:
+            return
+        usage.ok_interval = min(usage.ok_interval * 2, self.core.settings.durations.t2)
+        self.core.timers.arm(usage.handle, Timer.RETRANSMIT_2XX, now + usage.ok_interval)
+        self.core.layer.send(*usage.ok)
+        self.core.counters["sip.retransmissions_sent"] += 1
+
+    # ---- checks (RFC 3261 §8.2)
+
+    def _inspect(self, transaction: ServerTransaction, request: Request) -> None:
+        method = request.method
+        if method not in KNOWN_METHODS:
+            raise Refused(501, headers=[("Allow", ALLOW)])
+        if method not in _DIALOG_METHODS and method != "CANCEL":
+            raise Refused(405, headers=[("Allow", ALLOW)])
+        if scheme_of(request.uri) != "sip":
+            raise Refused(416)
+        if request.to.tag is None and method != "CANCEL":
+            self._refuse_merged(transaction, request)
+        if method == "CANCEL":
+            return
+        required = request.headers.get_list("Require")
+        if required:
+            # RFC 3261 §8.2.2.3: we support no extension; Proxy-Require is none of our business.
+            raise Refused(420, headers=[("Unsupported", ", ".join(required))])
+        self._inspect_content(request)
+
+    def _refuse_merged(self, transaction: ServerTransaction, request: Request) -> None:
+        """RFC 3261 §8.2.2.2: the same request along another path."""
+        key = merge_key(request)
+        if key in self.core.layer.merging:
+            raise Refused(482, "Merged Request")
+        self.core.layer.merging[key] = transaction.key
+        transaction.merge_key = key
+
+    def _inspect_content(self, request: Request) -> None:
+        encoding = request.headers.get("Content-Encoding")
+        if encoding and encoding.strip().lower() != "identity":
+            raise Refused(415, headers=[("Accept-Encoding", "identity")])
+        if request.method != "INVITE":
+            return
+        if request.body and sdp_of(request) is None:
+            kind = media_type(request.headers.get("Content-Type") or "")
+            why = "No Session Description" if kind.startswith("multipart/") else None
+            raise Refused(415, why, [("Accept", SDP)])
+        accepts = request.headers.get_list("Accept") if request.headers.get("Accept") else []
+        if accepts and not any(media_type(value) in _ACCEPTABLE for value in accepts):
+            raise Refused(406)
+
+    # ---- outside a dialog
+
+    def _options(self, now: float, transaction: ServerTransaction) -> None:
+        """RFC 3261 §11.2: the status an INVITE would get, and what we can do."""
+        if self.core.is_full:
+            raise Refused(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
+        headers = [("Allow", ALLOW), ("Accept", SDP), ("Accept-Encoding", "identity")]
+        self._respond(now, transaction, 200, None, headers)
+
+    def _invite(self, now: float, transaction: ServerTransaction, request: Request) -> None:
+        core = self.core
+        if core.is_full:
+            core.counters["sip.overload"] += 1
+            raise Refused(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
+        dialog = self._new_dialog(transaction.source, request)
+        offer = sdp_of(request)
+        dialog.remote_sdp = offer
+        usage = InviteUsage(
+            "i" + core.token(), Stage.OFFERED, dialog, request, server=transaction, late_offer=offer is None
+        )
+        from_user, to_user = _user(request.from_.uri), _user(request.uri)
+        core.add(usage)
+        core.index(usage)
+        transaction.handle = usage.handle
+        self._respond(now, transaction, 100)
+        core.events.append(
+            IncomingCall(
+                handle=usage.handle,
+                call_id=request.call_id,
+                from_uri=request.from_.uri,
+                from_user=from_user,
+                to_uri=request.uri,
+                to_user=to_user,
+                offer=offer,
+                source=str(transaction.source),
+                headers=tuple(request.headers),
+                transport=transaction.source.transport,
+            )
+        )
+
+    def _new_dialog(self, source: Source, request: Request) -> Dialog:
+        """RFC 3261 §12.1.1. An RFC 2543 caller may have no Contact: then From is all there is to reach it by."""
+        core = self.core
+        dialog = Dialog(
+            call_id=request.call_id,
+            local_tag=core.token(),
+            remote_tag=request.from_.tag,
+            local=request.headers.get("To") or "",
+            remote=_without_tag(request.headers.get("From") or ""),
+            remote_target=contact_of(request) or request.from_.uri,
+            contact=core.contact(_raw_user(request.uri), source.transport),
+            role="callee",
+            transport=source.transport,
+            remote_host=source.host,
+            remote_port=source.port,
+            connection=source.connection,
+            route_set=routes_of(request),
+            remote_cseq=request.cseq[0],
+        )
+        core.target_of(dialog)  # a caller we could never reach is refused now, not at our BYE
+        dialog.trunk = core.trunk_of(str(dialog.next_hop()))
+        return dialog
+
+    def _cancel(self, now: float, transaction: ServerTransaction, request: Request) -> None:
+        invite = self.core.layer.find_invite(request)
+        usage = self.core.usages.get(invite.handle or "") if invite is not None else None
+        if invite is None:
+            raise Refused(481)
+        self._respond(now, transaction, 200, to_tag=usage.dialog.local_tag if usage else None)
+        if usage is None:
+            return
+        if usage.server is invite and usage.stage is Stage.OFFERED:
+            self._terminate_invite(now, usage, request.headers.get("Reason"))
+        elif usage.reinvite is not None and usage.reinvite.transaction is invite and not usage.reinvite.answered:
+            usage.reinvite = None
+            self._respond(now, invite, 487)
+            self.core.events.append(ReofferCanceled(usage.handle))
+
+    def _terminate_invite(self, now: float, usage: InviteUsage, reason: str | None) -> None:
+        """487 for an INVITE that its sender gave up."""
+        usage.step(Step.END)
+        if usage.server is not None:
+            self._respond(now, usage.server, 487, to_tag=usage.dialog.local_tag)
+        self.core.events.append(Canceled(usage.handle, reason))
+        self.core.remove(usage)
+
+    # ---- within a dialog
+
+    def _find(self, request: Request) -> InviteUsage | None:
+        """RFC 3261 §12.2.2: Call-ID and both tags."""
+        return self.core.dialogs.get((request.call_id, request.to.tag or "", request.from_.tag))
+
+    def _in_dialog(self, now: float, transaction: ServerTransaction, request: Request) -> None:
+        usage = self._find(request)
+        if usage is None:
+            raise Refused(481)
+        dialog = usage.dialog
+        if dialog.remote_cseq is not None and request.cseq[0] < dialog.remote_cseq:
+            raise Refused(500, "CSeq Out Of Order")
+        dialog.remote_cseq = request.cseq[0]
+        if transaction.source.transport == "TCP" and dialog.transport == "TCP":
+            dialog.connection = transaction.source.connection
+        transaction.handle = usage.handle
+        if request.method == "BYE":
+            self._bye(now, usage, transaction, request)
+        elif request.method == "OPTIONS":
+            self._options(now, transaction)
+        elif usage.stage is Stage.ENDED:
+            raise Refused(481)
+        else:
+            self._reinvite(now, usage, transaction, request)
+
+    def _bye(self, now: float, usage: InviteUsage, transaction: ServerTransaction, request: Request) -> None:
+        self._respond(now, transaction, 200)
+        if usage.stage is Stage.ENDED:
+            return  # our BYE crossed theirs
+        if usage.stage is Stage.OFFERED:
+            self._terminate_invite(now, usage, request.headers.get("Reason"))
+            return
+        if usage.reinvite is not None and not usage.reinvite.answered:
+            # RFC 3261 §15.1.2: requests still pending in the dialog get 487.
+            self._respond(now, usage.reinvite.transaction, 487)
+        self.core.end(usage, "remote", request.headers.get("Reason") or "bye")
+        self.core.remove(usage)
+
+    def _reinvite(self, now: float, usage: InviteUsage, transaction: ServerTransaction, request: Request) -> None:
+        dialog = usage.dialog
+        if dialog.open_invite is not None or usage.stage is Stage.ANSWERING:
+            # RFC 3261 §14.2: an offer of one of us is open already.
+            raise Refused(491)
+        if usage.reinvite is not None or usage.stage in (Stage.OFFERED, Stage.ACCEPTED):
+            raise Refused(500, "Earlier INVITE Pending", [("Retry-After", str(self.core.retry_delay()))])
+        contact_of(request)
+        offer = sdp_of(request)
+        usage.reinvite = Reinvite(transaction, late_offer=offer is None)
+        self._respond(now, transaction, 100)
+        self.core.events.append(Reoffer(usage.handle, offer))
+
+    # ---- responses
+
+    def _respond(
+        self,
+        now: float,
+        transaction: ServerTransaction,
+        status: int,
+        reason: str | None = None,
+        headers: _Headers | None = None,
+        to_tag: str | None = None,
+    ) -> None:
+        if to_tag is None and status > 100:
+            to_tag = self.core.token()
+        response = response_to(transaction.request, status, reason, to_tag=to_tag, headers=headers or ())
+        self.core.add_product(response)
+        self.core.layer.respond(now, transaction, response)
+
+    def _dialog_headers(self, usage: InviteUsage, request: Request | None = None) -> _Headers:
+        """RFC 3261 §12.1.1: what a response that makes a dialog carries."""
+        routes = (request or usage.invite).headers.get_all("Record-Route")
+        return [*(("Record-Route", route) for route in routes), ("Contact", f"<{usage.dialog.contact}>")]
+
+
+def _without_tag(value: str) -> str:
+    """A From value as it will stand in our To: the tag is added anew."""
+    address = parse_name_addr(value)
+    address.params.pop("tag", None)
+    return str(address)
+
+
+def _user(uri: str) -> str:
+    try:
+        return user_of(uri)
+    except RemoteProtocolError:
+        return ""
+
+
+def _raw_user(uri: str) -> str | None:
+    return parse_uri(uri).user
+
+
+def _phrase(error: RemoteProtocolError) -> str:
+    text = str(error)
+    return text[:1].upper() + text[1:]

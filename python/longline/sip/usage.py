@@ -1,0 +1,104 @@
+"""An INVITE usage (RFC 5057): one call as the user agent core sees it, around one dialog.
+
+`STEPS` is the table {(stage, step): next stage}; a step that is not in it is not allowed in that stage.
+Leaves out: what is sent when; that is `uac` and `uas`.
+"""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from longline.base.errors import LocalProtocolError
+from longline.sip.dialog import Dialog
+from longline.sip.message import Request
+from longline.sip.transaction_layer import ClientTransaction, ServerTransaction
+from longline.sip.wire import Target
+
+MAX_FORKS = 16
+"""2xx from further branches of one INVITE that we acknowledge and end; more are dropped and counted."""
+
+
+class Stage(Enum):
+    CALLING = "our INVITE has no final response"
+    CANCELING = "we gave up; CANCEL is sent as soon as it may be"
+    ANSWERING = "200 came with an offer; our answer goes into the ACK"
+    OFFERED = "their INVITE has no final response"
+    ACCEPTED = "200 sent, no ACK yet"
+    CONFIRMED = "answered and acknowledged"
+    ENDED = "over for the user; only transactions are left"
+
+
+class Step(Enum):
+    CANCEL = "we gave up"
+    ANSWERED = "200 came"
+    ANSWERED_WITH_OFFER = "200 came with an offer"
+    ACKNOWLEDGE = "we sent the answer in the ACK"
+    ACCEPT = "we sent 200"
+    ACKED = "the ACK came"
+    END = "BYE, refusal, CANCEL or failure"
+
+
+STEPS: dict[tuple[Stage, Step], Stage] = {
+    (Stage.CALLING, Step.CANCEL): Stage.CANCELING,
+    (Stage.CALLING, Step.ANSWERED): Stage.CONFIRMED,
+    (Stage.CALLING, Step.ANSWERED_WITH_OFFER): Stage.ANSWERING,
+    (Stage.CALLING, Step.END): Stage.ENDED,
+    (Stage.CANCELING, Step.END): Stage.ENDED,
+    (Stage.ANSWERING, Step.ACKNOWLEDGE): Stage.CONFIRMED,
+    (Stage.ANSWERING, Step.END): Stage.ENDED,
+    (Stage.OFFERED, Step.ACCEPT): Stage.ACCEPTED,
+    (Stage.OFFERED, Step.END): Stage.ENDED,
+    (Stage.ACCEPTED, Step.ACKED): Stage.CONFIRMED,
+    (Stage.ACCEPTED, Step.END): Stage.ENDED,
+    (Stage.CONFIRMED, Step.END): Stage.ENDED,
+}
+
+
+@dataclass(slots=True, eq=False)
+class Reinvite:
+    """A re-INVITE of the peer, from its arrival to its ACK."""
+
+    transaction: ServerTransaction
+    late_offer: bool
+    answered: bool = False
+
+
+@dataclass(slots=True, eq=False)
+class InviteUsage:
+    handle: str
+    stage: Stage
+    dialog: Dialog
+    invite: Request
+    """The (last) INVITE of the call."""
+    client: ClientTransaction | None = None
+    server: ServerTransaction | None = None
+    tries: int = 0
+    """How often an INVITE or BYE was sent again with credentials."""
+    proceeding: bool = False
+    """Outgoing: a provisional response came, so CANCEL may be sent."""
+    cancel_sent: bool = False
+    reason: str | None = None
+    """The Reason header of our CANCEL or of a BYE that has to wait."""
+    bye_waits: bool = False
+    """Incoming: BYE was asked for before the ACK; RFC 3261 §15 has it wait."""
+    acks: dict[str, tuple[bytes, Target]] = field(default_factory=dict)
+    """Outgoing: the ACK of each 2xx by To tag, to be sent again with every retransmission."""
+    answer_cseq: int = 0
+    """The CSeq of the INVITE that was answered, for its ACK."""
+    late_offer: bool = False
+    """The INVITE had no offer."""
+    ok: tuple[bytes, Target] | None = None
+    """Incoming: the 200 that is sent again until the ACK comes."""
+    ok_interval: float = 0.0
+    ok_cseq: int = 0
+    """Incoming: the CSeq of the INVITE whose ACK is awaited."""
+    reinvite: Reinvite | None = None
+
+    def step(self, step: Step) -> None:
+        """Move on, or LocalProtocolError when the stage does not allow it."""
+        after = STEPS.get((self.stage, step))
+        if after is None:
+            raise LocalProtocolError(f"call {self.handle}: not allowed now ({step.value}; {self.stage.value})")
+        self.stage = after
+
+    def allows(self, step: Step) -> bool:
+        return (self.stage, step) in STEPS
