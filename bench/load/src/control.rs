@@ -101,7 +101,8 @@ impl MediaServer {
 
     /// What the media server counted of one call.
     pub fn stats(&mut self, call: usize) -> Result<Value> {
-        self.command("session.stats", json!({ "session": format!("call-{call}") }))
+        let mut ok = self.command("session.stats", json!({ "session": format!("call-{call}") }))?;
+        Ok(ok["stats"].take())
     }
 
     /// CPU time of all threads of the media server so far.
