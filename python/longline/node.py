@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 
 import uvicorn
 
+from longline import __version__
 from longline.api.app import create_app
 from longline.api.auth import ensure_api_key
 from longline.api.deps import Deps
@@ -25,6 +26,7 @@ from longline.base.config import Config
 from longline.base.errors import ConfigError
 from longline.base.keyfile import write_key_file
 from longline.base.log import get_logger
+from longline.calls.leftovers import end_leftovers
 from longline.calls.manager import CallManager
 from longline.flows.fetch import HttpFlowFetcher
 from longline.flows.media_files import MediaFiles
@@ -32,13 +34,15 @@ from longline.flows.runner import FlowRunner
 from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
 from longline.media.protocol import format_address
-from longline.sip.user_agent import TrunkCredential, UserAgent, UserAgentSettings
+from longline.sip.user_agent import TrunkCredential, UserAgent, UserAgentSettings, told_address
 from longline.store.durable import Durable
 from longline.webhooks.dispatcher import Dispatcher
 
 HTTP_STOP_GRACE_S: Final = 3
 """How long the API finishes requests that are under way when the node stops."""
 HTTP_BACKLOG: Final = 1024
+CALLS_TO_REFUSE: Final = 1000
+"""Calls that the SIP stack may hold beyond max_calls: those which are just being refused or ended."""
 
 log = get_logger(__name__)
 
@@ -84,6 +88,9 @@ class Node:
         dispatcher = Dispatcher(self._bus, durable, config, self._clock)
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop)
+        leftovers = await end_leftovers(durable, self._bus, self._clock)
+        if leftovers:
+            log.warning("calls of a node that was killed are ended", calls=leftovers)
         media = MediaEngine(_media_settings(config), self._clock)
         await media.start()
         stack.push_async_callback(media.stop)
@@ -98,7 +105,8 @@ class Node:
             await user_agent.start()
         stack.push_async_callback(user_agent.stop)
         self.sip_address = user_agent.address
-        manager.attach(user_agent, FlowRunner(fetcher, sounds), self.sip_address)
+        own_address = told_address(config.sip_advertise, self.sip_address)
+        manager.attach(user_agent, FlowRunner(fetcher, sounds), own_address)
         stack.push_async_callback(manager.stop)
         deps = Deps(manager, durable, dispatcher, config, self._clock, lambda: _readiness(media))
         await self._serve_http(stack, deps, http_socket)
@@ -187,7 +195,13 @@ def _user_agent_settings(config: Config) -> UserAgentSettings:
         for trunk in config.trunks.values()
         if trunk.username is not None and trunk.password is not None
     ]
-    return UserAgentSettings(listen=config.sip_address, advertise=config.sip_advertise, credentials=credentials)
+    return UserAgentSettings(
+        listen=config.sip_address,
+        advertise=config.sip_advertise,
+        credentials=credentials,
+        max_calls=config.max_calls + CALLS_TO_REFUSE,
+        product=f"longline/{__version__}",
+    )
 
 
 def _host(uri: str) -> str:

@@ -175,10 +175,8 @@ class LiveCall:
             self._offer = self._media.answer(self._offer)
         except (MediaUnavailable, MediaCommandRefused) as error:
             return 503, str(error)
-        except OfferRefused as error:
-            return 488, str(error)
-        except SdpError as error:
-            return 400, str(error)
+        except (OfferRefused, SdpError) as error:
+            return error.status, str(error)
         return None
 
     async def _refuse(self, status: int, why: str) -> None:

@@ -44,7 +44,7 @@ class CallManager:
         self._clock = clock
         self._signalling: Signalling | None = None
         self._flow: CallFlow | None = None
-        self._own_host = config.sip_advertise or format_address(config.sip_address)
+        self._own_host = format_address(config.sip_address)
         self._calls: dict[UUID, LiveCall] = {}
         self._by_handle: dict[str, LiveCall] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
@@ -52,9 +52,9 @@ class CallManager:
         self.counters: Counter[str] = Counter()
 
     def attach(self, signalling: Signalling, flow: CallFlow, own_address: tuple[str, int] | None = None) -> None:
-        """Hand in what is built after the manager. `own_address` is where SIP really listens."""
+        """Hand in what is built after the manager. `own_address` is the one that SIP peers are told."""
         self._signalling, self._flow = signalling, flow
-        if own_address is not None and self._config.sip_advertise is None:
+        if own_address is not None:
             self._own_host = format_address(own_address)
 
     # --- for the API -----------------------------------------------------------------------------------------------

@@ -1,0 +1,77 @@
+"""The calls that a node which was killed has left in the store as if they lived: ended, and told of, at the next start.
+
+Their end is the moment at which that is noticed: nobody knows the real one. Leaves out nodes that share a store.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+from uuid import UUID
+
+from longline.base.bus import Bus
+from longline.base.clock import Clock
+from longline.base.events import Event, EventType
+from longline.calls.reason import Reason
+from longline.store.pages import PAGE_LIMIT_MAX, Page, PageRequest
+from longline.store.records import CallFilter, CallRecord, CallState, StreamRecord
+
+LIVE_STATES: tuple[CallState, ...] = ("initiated", "ringing", "answered")
+
+
+class LeftoverStore(Protocol):
+    """The part of the store that is needed here."""
+
+    async def list_calls(
+        self, filters: CallFilter | None = None, page: PageRequest | None = None
+    ) -> Page[CallRecord]: ...
+    async def list_streams(self, call_id: UUID, page: PageRequest | None = None) -> Page[StreamRecord]: ...
+    async def save_call(self, call: CallRecord) -> Any: ...
+    async def save_stream(self, stream: StreamRecord) -> Any: ...
+
+
+async def end_leftovers(store: LeftoverStore, bus: Bus, clock: Clock) -> int:
+    """End every call that the store has as live; how many there were. Call it before the first call of this run."""
+    ended = 0
+    for state in LIVE_STATES:
+        while found := (await store.list_calls(CallFilter(state=state), PageRequest(limit=PAGE_LIMIT_MAX))).items:
+            for call in found:
+                await _end_streams(store, bus, clock, call)
+                await _end_call(store, bus, clock, call)
+            ended += len(found)
+    return ended
+
+
+async def _end_streams(store: LeftoverStore, bus: Bus, clock: Clock, call: CallRecord) -> None:
+    for stream in (await store.list_streams(call.id, PageRequest(limit=PAGE_LIMIT_MAX))).items:
+        if stream.ended_at is None:
+            stream.state, stream.reason, stream.ended_at = "failed", str(Reason.SERVER_SHUTDOWN), clock.now()
+            await store.save_stream(stream)
+            data = {"ws_url": stream.ws_url, "reason": stream.reason}
+            _tell(bus, EventType.STREAM_FAILED, call, clock, data, stream.id)
+
+
+async def _end_call(store: LeftoverStore, bus: Bus, clock: Clock, call: CallRecord) -> None:
+    was_answered = call.answered_at is not None
+    call.state = "completed" if was_answered else "failed"
+    call.ended_at, call.reason = clock.now(), str(Reason.SERVER_SHUTDOWN)
+    for leg in call.legs:
+        if leg.ended_at is None:
+            leg.state = "completed" if leg.answered_at is not None else "failed"
+            leg.ended_at, leg.reason = call.ended_at, call.reason
+    await store.save_call(call)
+    data = {
+        "from_number": call.from_number,
+        "to_number": call.to_number,
+        "direction": call.direction,
+        "state": call.state,
+        "reason": call.reason,
+        "ended_by": None,
+        "duration_seconds": int((call.ended_at - call.answered_at).total_seconds()) if call.answered_at else 0,
+    }
+    _tell(bus, EventType.CALL_COMPLETED if was_answered else EventType.CALL_FAILED, call, clock, data)
+
+
+def _tell(
+    bus: Bus, event_type: EventType, call: CallRecord, clock: Clock, data: dict[str, Any], stream_id: UUID | None = None
+) -> None:
+    bus.publish(Event(type=str(event_type), call_id=call.id, at=clock.now(), stream_id=stream_id, data=data))
