@@ -103,31 +103,24 @@ impl Concealer {
         self.period_length = length;
     }
 
-    /// The lag at which the newest 20 ms look most like what came before: every second one, then its neighbours.
+    /// The lag at which the newest 20 ms look most like what came before.
     fn find_period(&self) -> usize {
-        let best = |lags: &mut dyn Iterator<Item = usize>, step: usize| {
-            let mut best = (*PERIODS.start(), f32::MIN);
-            for lag in lags {
-                let likeness = self.likeness(lag, step);
-                if likeness > best.1 {
-                    best = (lag, likeness);
-                }
+        let mut best = (*PERIODS.start(), f32::MIN);
+        for lag in PERIODS {
+            let likeness = self.likeness(lag);
+            if likeness > best.1 {
+                best = (lag, likeness);
             }
-            best.0
-        };
-        let coarse = best(&mut PERIODS.step_by(2), 2);
-        best(
-            &mut (coarse - 1..=coarse + 1).filter(|lag| PERIODS.contains(lag)),
-            1,
-        )
+        }
+        best.0
     }
 
-    /// Normalised cross-correlation, keeping its sign.
-    fn likeness(&self, lag: usize, step: usize) -> f32 {
+    /// Normalised cross-correlation of every second sample, keeping its sign.
+    fn likeness(&self, lag: usize) -> f32 {
         let newest = &self.history[HISTORY - WINDOW..];
         let earlier = &self.history[HISTORY - WINDOW - lag..HISTORY - lag];
         let (mut product, mut energy) = (0.0f32, 1.0f32);
-        for (&a, &b) in newest.iter().zip(earlier).step_by(step) {
+        for (&a, &b) in newest.iter().zip(earlier).step_by(2) {
             product += f32::from(a) * f32::from(b);
             energy += f32::from(b) * f32::from(b);
         }

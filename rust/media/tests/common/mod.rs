@@ -10,6 +10,8 @@ use media::{
     SessionKey, Source, StreamKey, StreamParams, StreamStats, Time,
 };
 
+pub mod wire;
+
 pub const EVENT_TYPE: u8 = 101;
 
 pub fn address(text: &str) -> SocketAddr {
@@ -75,6 +77,30 @@ impl SentPacket {
         let mut samples = vec![0; self.payload.len()];
         g711::decode(codec, &self.payload, &mut samples);
         samples
+    }
+
+    /// The packet as it was on the wire.
+    pub fn bytes(&self) -> Vec<u8> {
+        let SentPacket {
+            marker,
+            payload_type,
+            sequence,
+            timestamp,
+            ssrc,
+            ..
+        } = *self;
+        let mut out = Vec::new();
+        Packet {
+            marker,
+            payload_type,
+            sequence,
+            timestamp,
+            ssrc,
+            payload: &[],
+        }
+        .write_header(&mut out);
+        out.extend_from_slice(&self.payload);
+        out
     }
 
     pub fn is_silent(&self) -> bool {

@@ -1,0 +1,122 @@
+//! After a while nothing is allocated any more: counted by the allocator itself, for this thread.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use common::*;
+use media::Source;
+
+thread_local! {
+    static ALLOCATIONS: Cell<Option<u64>> = const { Cell::new(None) };
+}
+
+struct Counting;
+
+fn count() {
+    let _ = ALLOCATIONS.try_with(|count| count.set(count.get().map(|count| count + 1)));
+}
+
+// SAFETY: every call goes on to the system's allocator unchanged.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        count();
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+
+    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        count();
+        unsafe { System.realloc(pointer, layout, size) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// Takes everything that came out, looking at all of it and keeping none.
+fn discard(node: &mut Node) -> usize {
+    let mut bytes = 0;
+    while let Some(transmit) = node.engine.poll_transmit() {
+        bytes += transmit.payload.len();
+    }
+    while node.engine.poll_event().is_some() {}
+    bytes
+}
+
+#[test]
+fn a_call_in_steady_state_allocates_nothing() {
+    for (chunk_ms, rate_hz) in [(20, 8_000), (400, 8_000), (800, 16_000)] {
+        let mut node = Node::connected();
+        let (leg, from) = (node.leg, phone_rtp());
+        let stream = node.open_stream(stream_params(chunk_ms, rate_hz));
+        node.engine.start_recording(node.now, node.session).unwrap();
+        // A second of packets with loss, disorder, duplicates and digits; used again and again with new numbers.
+        let mut phone = Phone::new();
+        let mut packets: Vec<Vec<u8>> = (0..50).map(|_| phone.tone()).collect();
+        let text = audio(&tone(0, 4_000), 7);
+        let nested = format!(
+            r#"{{"type":"audio","data":{{"audio_b64":"{}","chunk_id":"a"}}}}"#,
+            base64(&[9; 320])
+        );
+        let mut bytes = 0;
+        for second in 0..40u32 {
+            if second == 20 {
+                ALLOCATIONS.set(Some(0));
+            }
+            for n in 0..50usize {
+                let number = second * 50 + n as u32;
+                let packet = &mut packets[n];
+                packet[2..4].copy_from_slice(&(number as u16).to_be_bytes());
+                packet[4..8].copy_from_slice(&(number * 160).to_be_bytes());
+                if n != 17 {
+                    node.engine
+                        .receive(node.now, Source::Rtp { leg, from }, &packets[n]);
+                }
+                if n == 23 {
+                    node.engine
+                        .receive(node.now, Source::Rtp { leg, from }, &packets[20]);
+                    node.engine
+                        .receive(node.now, Source::Rtp { leg, from }, b"\x16\xfe\xfd");
+                }
+                match n {
+                    0 => node
+                        .engine
+                        .receive(node.now, Source::Stream(stream), text.as_bytes()),
+                    30..36 => node
+                        .engine
+                        .receive(node.now, Source::Stream(stream), nested.as_bytes()),
+                    40 => node.engine.receive(
+                        node.now,
+                        Source::Stream(stream),
+                        br#"{"type":"interrupt","chunk_id":7}"#,
+                    ),
+                    41 => node
+                        .engine
+                        .receive(node.now, Source::Stream(stream), br#"{"type":"clear"}"#),
+                    42 => {
+                        node.engine
+                            .receive(node.now, Source::Stream(stream), br#"{"type":"what","x":[1]}"#)
+                    }
+                    _ => {}
+                }
+                node.now = node.now.plus_millis(20);
+                node.engine.handle_timeout(node.now);
+                bytes += discard(&mut node);
+            }
+        }
+        let allocations = ALLOCATIONS.take();
+        assert!(bytes > 40 * 50 * (172 + 640 + 200), "it did work: {bytes}");
+        let stats = node.leg_stats();
+        assert!(
+            stats.lost >= 39 && stats.duplicate >= 39 && stats.rtcp_sent > 3,
+            "{stats:?}"
+        );
+        assert_eq!(allocations, Some(0), "{chunk_ms} ms at {rate_hz} Hz");
+    }
+}
