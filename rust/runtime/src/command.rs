@@ -154,7 +154,7 @@ impl Drop for Reply {
         if let Some(then) = self.0.take() {
             then(Err(Refusal::new(
                 "internal",
-                "the worker died before it could answer",
+                "the worker ended before it could answer",
             )));
         }
     }

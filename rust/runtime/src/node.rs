@@ -168,7 +168,9 @@ impl Node {
                 None => return reply.send(Err(media::CommandError::UnknownSession.into())),
             },
         };
-        if let Err(Task::Execute(_, reply)) = self.mailboxes[worker].try_post(Task::Execute(command, reply)) {
+        if let Err(Task::Execute(_, reply)) =
+            self.mailboxes[worker].try_post(Task::Execute(Box::new(command), reply))
+        {
             reply.send(Err(Refusal::new(
                 "limit_reached",
                 "too many commands wait for the worker",

@@ -203,7 +203,7 @@ mod tests {
 
     #[test]
     fn a_leg_gets_neighbouring_ports_and_returns_them() {
-        let pool = Arc::new(PortPool::new(HOST, 42_000..=42_099));
+        let pool = Arc::new(PortPool::new(HOST, 18_000..=18_099));
         let before = pool.available();
         let leg = pool.open(clock::now(), || 5).unwrap();
         assert_eq!(leg.rtp_address.port() % 2, 0);
@@ -215,10 +215,10 @@ mod tests {
 
     #[test]
     fn a_port_of_another_program_is_passed_over() {
-        let pool = Arc::new(PortPool::new(HOST, 42_100..=42_103));
-        let _other = UdpSocket::bind((HOST, 42_101)).unwrap();
+        let pool = Arc::new(PortPool::new(HOST, 18_100..=18_103));
+        let _other = UdpSocket::bind((HOST, 18_101)).unwrap();
         let leg = pool.open(clock::now(), || 0).unwrap();
-        assert_eq!(leg.rtp_address.port(), 42_102);
+        assert_eq!(leg.rtp_address.port(), 18_102);
         assert!(pool.open(clock::now(), || 0).is_none());
     }
 }

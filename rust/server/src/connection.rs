@@ -5,7 +5,7 @@
 use std::io::{self, BufWriter, Write};
 use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
-use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, sync_channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -23,12 +23,12 @@ const LAST_WRITE: Duration = Duration::from_millis(500);
 
 /// A frame to be; made into JSON on the connection's own thread.
 pub enum Outgoing {
-    /// The answer of a session.
-    Answer(Value, Outcome),
+    /// The answer of a session, to a number.
+    Answer(Box<(Value, Outcome)>),
     /// An answer or event that is ready.
     Ready(Value),
     /// An event of a session.
-    Notice(Notice),
+    Notice(Box<Notice>),
     /// The last of all.
     End,
 }
@@ -94,16 +94,13 @@ fn write_all(socket: &UnixStream, waiting: &Receiver<Outgoing>) -> io::Result<()
         let mut next = Some(first);
         while let Some(message) = next {
             let value = match message {
-                Outgoing::Answer(id, outcome) => report::answer(&id, &outcome),
+                Outgoing::Answer(answer) => report::answer(&answer.0, &answer.1),
                 Outgoing::Ready(value) => value,
                 Outgoing::Notice(notice) => report::notice(&notice),
                 Outgoing::End => return writer.flush(),
             };
             framing::write(&mut writer, &value)?;
-            next = match waiting.try_recv() {
-                Ok(message) => Some(message),
-                Err(TryRecvError::Empty | TryRecvError::Disconnected) => None,
-            };
+            next = waiting.try_recv().ok();
         }
         writer.flush()?;
     }

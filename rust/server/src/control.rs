@@ -89,7 +89,7 @@ impl Hub {
 
 impl Observer for Hub {
     fn notice(&self, notice: Notice) {
-        self.tell(Outgoing::Notice(notice));
+        self.tell(Outgoing::Notice(Box::new(notice)));
     }
 
     fn worker_died(&self, worker: usize, sessions: Vec<String>, reason: String) {
@@ -260,14 +260,14 @@ impl Control {
         }
         let connection = connection.clone();
         let reply = Reply::new(move |outcome| {
-            connection.send(Outgoing::Answer(id, outcome));
+            connection.send(Outgoing::Answer(Box::new((id, outcome))));
         });
         self.node.execute(command, reply);
     }
 }
 
 fn refuse(connection: &Connection, id: Value, refusal: Refusal) {
-    connection.send(Outgoing::Answer(id, Err(refusal)));
+    connection.send(Outgoing::Answer(Box::new((id, Err(refusal)))));
 }
 
 /// Bind the socket for its owner alone. A file left by a server that is no more is removed; one in use is not.

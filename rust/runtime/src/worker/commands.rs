@@ -13,7 +13,7 @@ use crate::websocket::close_code;
 impl Worker<'_> {
     pub(super) fn execute(&mut self, now: Time, command: Command, reply: Reply) {
         let Command { session, action } = command;
-        if self.is_shutting_down {
+        if self.shell.is_shutting_down {
             return reply.send(Err(Refusal::new(
                 "shutting_down",
                 "the media server is shutting down",
@@ -164,10 +164,10 @@ impl Worker<'_> {
 
     /// Close all sessions with 1001; the worker ends when the last socket has.
     pub(super) fn shut_down(&mut self, now: Time) {
+        self.shell.is_shutting_down = true;
         let sessions: Vec<String> = self.sessions.keys().cloned().collect();
         for session in sessions {
             self.close_session(now, &session, close_code::GOING_AWAY, Reply::new(drop));
         }
-        self.is_shutting_down = true;
     }
 }

@@ -14,7 +14,7 @@ pub const MAX_WAITING: usize = 4096;
 /// Something for a worker to do at its next tick.
 pub enum Task {
     /// A command of control.
-    Execute(Command, Reply),
+    Execute(Box<Command>, Reply),
     /// The resolver's answer for a stream's socket.
     Resolved {
         /// Which socket.

@@ -117,6 +117,7 @@ struct Shell {
     mailbox: Mailbox,
     metrics: Arc<Metrics>,
     services: Services,
+    is_shutting_down: bool,
 }
 
 /// What a panic ends.
@@ -138,7 +139,6 @@ struct Worker<'a> {
     datagram: Box<[u8; MAX_DATAGRAM_BYTES]>,
     next_serial: u64,
     next_sweep: Time,
-    is_shutting_down: bool,
 }
 
 /// Start a worker's thread.
@@ -156,6 +156,7 @@ pub fn spawn(
         mailbox: mailbox.clone(),
         metrics,
         services,
+        is_shutting_down: false,
     };
     let thread = thread::Builder::new()
         .name(format!("worker-{number}"))
@@ -173,13 +174,18 @@ fn supervise(shell: &mut Shell) {
             Err(panic) => panic_message(&*panic),
         };
         bury(shell, reason);
+        if shell.is_shutting_down {
+            return;
+        }
     }
 }
 
 /// Tell that the worker died: of its sessions and recordings, and of every command that still waited.
 fn bury(shell: &mut Shell, reason: String) {
     tracing::error!(worker = shell.number, reason, "worker died and is replaced");
-    while shell.tasks.try_recv().is_ok() {}
+    while let Ok(task) = shell.tasks.try_recv() {
+        shell.is_shutting_down |= matches!(task, Task::Shutdown);
+    }
     count(&shell.metrics.deaths);
     shell.metrics.sessions.store(0, Ordering::Relaxed);
     shell.metrics.streams.store(0, Ordering::Relaxed);
@@ -217,7 +223,6 @@ impl<'a> Worker<'a> {
             datagram: Box::new([0; MAX_DATAGRAM_BYTES]),
             next_serial: 0,
             next_sweep: Time(0),
-            is_shutting_down: false,
         }
     }
 
@@ -225,7 +230,7 @@ impl<'a> Worker<'a> {
     fn run(&mut self) -> std::io::Result<()> {
         // A predecessor may have died with a wake-up taken but its tasks not done.
         self.shell.mailbox.wake();
-        while !(self.is_shutting_down && self.streams.is_empty()) {
+        while !(self.shell.is_shutting_down && self.streams.is_empty()) {
             self.wait()?;
             self.turn();
         }
@@ -313,7 +318,7 @@ impl<'a> Worker<'a> {
                 return;
             };
             match task {
-                Task::Execute(command, reply) => self.execute(now, command, reply),
+                Task::Execute(command, reply) => self.execute(now, *command, reply),
                 Task::Resolved { socket, resolved } => self.resolved(now, socket, resolved),
                 Task::Loaded {
                     session,

@@ -1,0 +1,119 @@
+//! wss: with an authority made here, and with everything that can be wrong about a certificate.
+
+use std::net::TcpStream;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::ServerConfig;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use serde_json::Value;
+
+use crate::support::{App, Phone, Server};
+
+struct Authority(CertifiedIssuer<'static, KeyPair>);
+
+impl Authority {
+    fn new() -> Self {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+    }
+
+    /// Its certificate as a file.
+    fn file(&self, name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("longline-ca-{}-{name}.pem", std::process::id()));
+        std::fs::write(&path, self.0.pem()).unwrap();
+        path
+    }
+
+    /// The configuration of a server that is called so.
+    fn server(&self, name: &str) -> ServerConfig {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_string()]).unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der()));
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth()
+            .with_single_cert(vec![certificate.der().clone()], key)
+            .unwrap()
+    }
+}
+
+fn end_of(server: &mut Server, app: App, host: &str) -> Value {
+    let _phone = Phone::call(&mut server.control, "call");
+    server
+        .control
+        .open_stream("call", "stream", &format!("wss://{host}:{}/", app.port()));
+    let app = app.run(|app| app.try_accept().is_ok());
+    let closed = server.control.closed("stream");
+    assert!(!app.join().unwrap());
+    closed
+}
+
+#[test]
+fn audio_is_echoed_over_tls_with_an_authority_of_our_own() {
+    let authority = Authority::new();
+    let file = authority.file("echo");
+    let mut server = Server::start(&["--ca-file", file.to_str().unwrap()]);
+    let app = App::listen_tls(authority.server("localhost"));
+    let mut phone = Phone::call(&mut server.control, "call");
+    server
+        .control
+        .open_stream("call", "stream", &format!("wss://localhost:{}/talk", app.port()));
+    app.echo();
+    let packets = phone.speak(Duration::from_secs(2), 0x10);
+    let audible = packets.iter().filter(|packet| !packet.is_silent()).count();
+    assert!(audible > 60, "{audible} of {} are audible", packets.len());
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_certificate_of_an_unknown_authority_is_not_trusted() {
+    let app = App::listen_tls(Authority::new().server("localhost"));
+    let closed = end_of(&mut Server::start(&[]), app, "localhost");
+    assert_eq!(closed["reason"], "tls_failed");
+    assert!(
+        closed["detail"].as_str().unwrap().contains("not trusted"),
+        "{closed}"
+    );
+}
+
+#[test]
+fn a_certificate_for_another_name_is_not_trusted() {
+    let authority = Authority::new();
+    let file = authority.file("name");
+    let mut server = Server::start(&["--ca-file", file.to_str().unwrap()]);
+    let closed = end_of(
+        &mut server,
+        App::listen_tls(authority.server("elsewhere.example")),
+        "localhost",
+    );
+    assert_eq!(closed["reason"], "tls_failed");
+    assert!(
+        closed["detail"].as_str().unwrap().contains("not trusted"),
+        "{closed}"
+    );
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn a_server_without_tls_is_told_as_such() {
+    let app = App::listen();
+    let mut server = Server::start(&[]);
+    let _phone = Phone::call(&mut server.control, "call");
+    server
+        .control
+        .open_stream("call", "stream", &format!("wss://127.0.0.1:{}/", app.port()));
+    let mut tcp: TcpStream = app.accept_tcp();
+    std::io::Write::write_all(&mut tcp, b"HTTP/1.1 400 Bad Request\r\n\r\n").unwrap();
+    let closed = server.control.closed("stream");
+    assert_eq!(closed["reason"], "tls_failed");
+    assert!(
+        closed["detail"].as_str().unwrap().contains("does not speak TLS"),
+        "{closed}"
+    );
+}
