@@ -65,7 +65,9 @@ class Dispatcher:
         self._lanes: dict[UUID, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeping: asyncio.Task[None] | None = None
+        self._resting: set[asyncio.Task[None]] = set()
         self._has_refused = False
+        self._is_stopping = False
         self._unsubscribe: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
@@ -78,6 +80,9 @@ class Dispatcher:
         """Store what has been told; give deliveries under way a moment; leave the rest pending."""
         self._unsubscribe()
         await self._recorder.stop()
+        self._is_stopping = True
+        for task in self._resting:
+            task.cancel()
         tasks = {*self._tasks, *([self._sweeping] if self._sweeping else [])}
         if tasks:
             _, left = await asyncio.wait(tasks, timeout=STOP_GRACE_S)
@@ -167,8 +172,19 @@ class Dispatcher:
             event = await self._attempt(event)
             if event.delivery_status != "pending":
                 return
-            delay_s = self._policy.delay_s(event.attempt_count, self._chance)
-            await self._clock.sleep(delay_s or 0.0)
+            await self._rest(self._policy.delay_s(event.attempt_count, self._chance) or 0.0)
+
+    async def _rest(self, delay_s: float) -> None:
+        """Wait for the next attempt. A lane that rests when the server stops ends at once: its event stays pending."""
+        task = asyncio.current_task()
+        assert task is not None
+        if self._is_stopping:
+            raise asyncio.CancelledError
+        self._resting.add(task)
+        try:
+            await self._clock.sleep(delay_s)
+        finally:
+            self._resting.discard(task)
 
     async def _attempt(self, event: EventRecord) -> EventRecord:
         self.counters["webhook_attempts"] += 1

@@ -8,7 +8,6 @@ import subprocess
 import sys
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -216,20 +215,21 @@ asyncio.run(main())
 """
 
 
-async def test_what_was_acknowledged_before_a_kill_is_there_after_it(url: str, tmp_path: Path) -> None:
-    process = subprocess.Popen(
-        [sys.executable, "-c", _WRITER, url],
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": "python"},
-    )
-    assert process.stdout is not None
-    acknowledged = [process.stdout.readline().strip() for _ in range(50)]
-    process.send_signal(signal.SIGKILL)
-    acknowledged += process.stdout.read().split()
-    process.wait()
+def acknowledged_before_a_kill(url: str) -> list[UUID]:
+    """The calls that a process was told to be saved, before it was killed without warning."""
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    process = subprocess.Popen([sys.executable, "-c", _WRITER, url], stdout=subprocess.PIPE, text=True, env=environ)
+    with process:
+        assert process.stdout is not None
+        lines = [process.stdout.readline().strip() for _ in range(50)]
+        process.send_signal(signal.SIGKILL)
+        lines += process.stdout.read().split()
+    return [UUID(line) for line in lines if len(line) == 36]
+
+
+async def test_what_was_acknowledged_before_a_kill_is_there_after_it(url: str) -> None:
+    acknowledged = await asyncio.to_thread(acknowledged_before_a_kill, url)
+    assert len(acknowledged) >= 50
     durable = await Durable.open(url)
-    found = [await durable.get_call(UUID(text)) for text in acknowledged]
-    assert None not in found
-    assert len(found) >= 50
+    assert None not in [await durable.get_call(call_id) for call_id in acknowledged]
     await durable.close()
