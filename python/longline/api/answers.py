@@ -91,7 +91,8 @@ class StreamResource(BaseModel):
 
 
 class EventResource(BaseModel):
-    """`payload` is the webhook as it was sent; of an event that is told to nobody, its data."""
+    """`payload` is the webhook as it was sent; of an event that is told to nobody, its data. `data` is always the
+    event's own facts, also those that no webhook carries."""
 
     id: str
     account_id: str
@@ -103,6 +104,7 @@ class EventResource(BaseModel):
     api_version: str | None
     occurred_at: Timestamp
     payload: dict[str, Any]
+    data: dict[str, Any] = Field(description="Beyond the Teler API.")
     delivery_status: DeliveryStatus = Field(description="backfill_skipped: told to nobody.")
     attempt_count: int
     last_attempt_at: Timestamp | None

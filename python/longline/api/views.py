@@ -118,6 +118,7 @@ class Views:
             api_version=event.api_version,
             occurred_at=event.at,
             payload=event.data if event.payload is None else event.payload,
+            data=event.data,
             delivery_status=event.delivery_status,
             attempt_count=event.attempt_count,
             last_attempt_at=event.last_attempt_at,

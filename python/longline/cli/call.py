@@ -75,6 +75,6 @@ def _watch(client: Client, call_id: str, console: Console) -> None:
 
 
 def _detail(event: dict[str, Any]) -> str:
-    data = event.get("data") or {}
+    data = event["data"]
     known = [f"{key} {data[key]}" for key in ("reason", "detail", "digit", "action") if data.get(key)]
     return f"  [dim]{', '.join(known)}[/dim]" if known else ""

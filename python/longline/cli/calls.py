@@ -17,6 +17,8 @@ from longline.cli.client import Client, ConfigOption, KeyOption, UrlOption
 from longline.cli.failure import told
 
 REFRESH_S = 1.0
+PIPE_COLUMNS = 160
+"""Nobody's window bounds what goes into a pipe."""
 _STYLES = {"answered": "green", "ringing": "yellow", "initiated": "yellow", "failed": "red", "completed": "dim"}
 
 
@@ -30,6 +32,8 @@ def calls(
 ) -> None:
     """Show the latest calls, live."""
     console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPE_COLUMNS)
     with told(), Client.find(url, api_key, config) as client:
         if as_json:
             print(json.dumps(_latest(client, limit)))
@@ -54,7 +58,7 @@ def _latest(client: Client, limit: int) -> list[dict[str, Any]]:
 def _table(found: list[dict[str, Any]]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="dim")
     for title in ("id", "", "from", "to", "state", "talked", "reason"):
-        table.add_column(title, no_wrap=title == "id")
+        table.add_column(title, no_wrap=title in ("id", "state", "talked"))
     for call in found:
         state = call["state"]
         style = _STYLES.get(state, "")
