@@ -8,6 +8,9 @@ use crate::{Destination, Transmit};
 /// Most bytes that may wait to be taken. Rule when full: the message is dropped and counted.
 pub const MAX_OUTBOX_BYTES: usize = 64 << 20;
 
+/// Memory kept for the next tick when the arena is empty.
+const KEPT_BYTES: usize = 4 << 20;
+
 #[derive(Clone, Copy)]
 struct Entry {
     to: Destination,
@@ -52,6 +55,7 @@ impl Outbox {
     pub fn take(&mut self) -> Option<Transmit<'_>> {
         let Some(entry) = self.entries.get(self.taken).copied() else {
             self.bytes.clear();
+            self.bytes.shrink_to(KEPT_BYTES);
             self.entries.clear();
             self.taken = 0;
             self.start = 0;

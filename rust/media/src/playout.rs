@@ -173,7 +173,7 @@ impl Playout {
     /// An empty queue for at most `limit_ms` of audio.
     pub fn new(limit_ms: u32) -> Playout {
         Playout {
-            queue: VecDeque::with_capacity(samples(1_000)),
+            queue: VecDeque::with_capacity(samples(400)),
             chunks: VecDeque::with_capacity(64),
             limit: samples(limit_ms),
             state: State::Idle,
@@ -223,15 +223,22 @@ impl Playout {
             self.clear_told = false;
         }
         if taken > 0 {
-            self.queue.extend(
-                pcm[..2 * taken]
-                    .chunks_exact(2)
-                    .map(|pair| i16::from_le_bytes([pair[0], pair[1]])),
-            );
+            self.queue_samples(&pcm[..2 * taken]);
             self.chunks.push_back(Chunk { id, left: taken });
             self.enter_talkspurt(now);
         }
         self.note_overflow(offered - taken)
+    }
+
+    /// A frame at a time through an array, since whole slices are copied and single samples are not.
+    fn queue_samples(&mut self, pcm: &[u8]) {
+        let mut block = [0; FRAME_SAMPLES];
+        for part in pcm.chunks(2 * FRAME_SAMPLES) {
+            for (sample, pair) in block.iter_mut().zip(part.chunks_exact(2)) {
+                *sample = i16::from_le_bytes([pair[0], pair[1]]);
+            }
+            self.queue.extend(&block[..part.len() / 2]);
+        }
     }
 
     fn note_overflow(&mut self, dropped: usize) -> Pushed {
@@ -302,9 +309,10 @@ impl Playout {
             self.standing = false;
         }
         let count = self.queue.len().min(FRAME_SAMPLES);
-        for (sample, queued) in frame.iter_mut().zip(self.queue.iter()) {
-            *sample = *queued;
-        }
+        let (older, newer) = self.queue.as_slices();
+        let from_older = older.len().min(count);
+        frame[..from_older].copy_from_slice(&older[..from_older]);
+        frame[from_older..count].copy_from_slice(&newer[..count - from_older]);
         self.discard_front(count);
         pulled.count = count;
         pulled.started = count > 0 && !self.audible;

@@ -25,9 +25,11 @@ impl Recording {
         outbox: &mut Outbox,
     ) {
         let out = outbox.writer();
-        for (left, right) in heard.iter().zip(sent) {
-            let ([a, b], [c, d]) = (left.to_le_bytes(), right.to_le_bytes());
-            out.extend_from_slice(&[a, b, c, d]);
+        let start = out.len();
+        out.resize(start + 4 * FRAME_SAMPLES, 0);
+        for (pair, (left, right)) in out[start..].chunks_exact_mut(4).zip(heard.iter().zip(sent)) {
+            pair[..2].copy_from_slice(&left.to_le_bytes());
+            pair[2..].copy_from_slice(&right.to_le_bytes());
         }
         outbox.commit(Destination::Recording(key));
         self.frames += 1;

@@ -72,26 +72,48 @@ fn the_delay_is_the_target_and_the_wait_for_the_frame() {
 #[test]
 fn packets_out_of_order_are_heard_in_order() {
     let (mut node, mut phone) = listening();
-    for n in 0..50 {
+    let start = node.now;
+    for pair in 0..50u64 {
         let (first, second) = (phone.tone(), phone.tone());
-        // Every other pair is swapped; the one that overtakes comes no earlier than its own time allows.
-        let pair = if n % 2 == 1 {
-            [second, first]
-        } else {
-            [first, second]
-        };
-        for packet in pair {
+        // In every other pair the first is 16 ms late and the second 6 ms early: overtaken, but still in time.
+        let swapped = pair % 2 == 1;
+        let (at_first, at_second) = if swapped { (16, 14) } else { (0, 20) };
+        let mut arrivals = [(at_first, first), (at_second, second)];
+        arrivals.sort_by_key(|(at, _)| *at);
+        for (at, packet) in arrivals {
+            node.run_to(start.plus_millis(pair * 40 + at));
             node.rtp(&packet);
-            node.run_ms(if n == 0 { 20 } else { 19 });
         }
-        node.run_ms(if n == 0 { 0 } else { 2 });
+    }
+    node.run_ms(100);
+    let stats = node.leg_stats();
+    assert_eq!(
+        (stats.reordered, stats.lost, stats.duplicate, stats.late),
+        (25, 0, 0, 0)
+    );
+    assert_eq!(heard(&node)[..15_000], ideal(15_000));
+}
+
+#[test]
+fn a_packet_that_comes_after_its_frame_is_late_and_not_heard_twice() {
+    let (mut node, mut phone) = listening();
+    for n in 0..100 {
+        let packet = phone.tone();
+        if n == 50 {
+            // Held back by three frames, while those after it come as usual.
+            for _ in 0..3 {
+                node.run_ms(20);
+                let next = phone.tone();
+                node.rtp(&next);
+            }
+        }
+        node.rtp(&packet);
+        node.run_ms(20);
     }
     let stats = node.leg_stats();
-    assert_eq!((stats.reordered, stats.lost, stats.duplicate), (25, 0, 0));
-    assert_eq!(
-        stats.concealed_ms,
-        if stats.late == 0 { 0 } else { stats.late * 20 }
-    );
+    assert_eq!((stats.late, stats.lost, stats.reordered), (1, 0, 1));
+    assert!((20..=40).contains(&stats.concealed_ms), "{}", stats.concealed_ms);
+    assert_eq!(stats.buffer_target_ms, 40);
 }
 
 #[test]

@@ -221,7 +221,11 @@ impl Stream {
 }
 
 fn append(samples: &[i16], out: &mut Vec<u8>) {
-    out.extend(samples.iter().flat_map(|sample| sample.to_le_bytes()));
+    let start = out.len();
+    out.resize(start + 2 * samples.len(), 0);
+    for (pair, sample) in out[start..].chunks_exact_mut(2).zip(samples) {
+        pair.copy_from_slice(&sample.to_le_bytes());
+    }
 }
 
 fn check(params: &StreamParams) -> Result<(), CommandError> {
