@@ -44,6 +44,6 @@ async def test_a_hundred_calls_at_twenty_a_second_complete_with_media_echoed(tmp
         assert not app.errors
         assert len(heard) == CALLS
         assert min(heard.values()) > 0.9, sorted(heard.items(), key=lambda item: item[1])[:5]
-        calls = await node.calls()
+        calls = await node.until_over(CALLS)
         assert {(call["state"], call["reason"]) for call in calls} == {("completed", "normal_clearing")}
         assert len(calls) == CALLS

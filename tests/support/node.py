@@ -92,6 +92,18 @@ class Node:
         events: list[dict[str, Any]] = (await self.api.get(path, params=params)).raise_for_status().json()["data"]
         return sorted(events, key=lambda event: str(event["occurred_at"]))
 
+    async def until_over(self, count: int, timeout_s: float = 20) -> list[dict[str, Any]]:
+        """Wait until there have been so many calls and all have ended. A BYE is answered before its call is settled."""
+        calls: list[dict[str, Any]] = []
+        try:
+            async with asyncio.timeout(timeout_s):
+                while len(calls) < count or any(call["ended_at"] is None for call in calls):
+                    await asyncio.sleep(0.05)
+                    calls = await self.calls()
+        except TimeoutError:
+            raise AssertionError(f"not {count} ended calls within {timeout_s} s among {calls}") from None
+        return calls
+
     async def until_call(
         self, is_it: Callable[[dict[str, Any]], bool] = lambda call: call["ended_at"] is not None, timeout_s: float = 20
     ) -> dict[str, Any]:

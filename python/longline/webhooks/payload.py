@@ -1,8 +1,9 @@
 """What a webhook says: an event, in the words of a webhook version. Pure.
 
 2025-08-01 shows raw UUIDs and knows neither call.failed nor stream.failed: they are told as call.completed and
-stream.completed with an extra `reason`. 2026-06-01 shows prefixed ids and has an envelope of its own. Events that are
-not in `WEBHOOK_TYPES` are stored and listed, and told to nobody.
+stream.completed with an extra `reason`, and so is an answered call whose end was out of the ordinary. 2026-06-01 shows
+prefixed ids and has an envelope of its own. Events that are not in `WEBHOOK_TYPES` are stored and listed, and told to
+nobody.
 """
 
 from collections.abc import Callable
@@ -48,6 +49,14 @@ def render(event: Event, call: CallFacts, version: str) -> dict[str, Any]:
 def _duration_s(event: Event) -> int:
     return int(event.data.get("duration_seconds") or 0)
 
+
+def _why(event: Event) -> dict[str, Any]:
+    """The reason of an answered call whose end nobody wished for; an ordinary end has none in this version."""
+    reason = event.data.get("reason")
+    return {} if reason in _ORDINARY_ENDS else {"reason": reason}
+
+
+_ORDINARY_ENDS: Final = (None, "normal_clearing", "completed")
 
 _DATA_2025: Final[dict[str, tuple[str, Callable[[Event], dict[str, Any]]]]] = {
     "call.initiated": ("call.initiated", lambda event: {"start_time": rfc3339(event.at)}),

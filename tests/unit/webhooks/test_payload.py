@@ -32,6 +32,11 @@ def event(kind: str, stream: UUID | None = None, **data: object) -> Event:
             {**NUMBERS, "duration": 42, "hangup_time": STAMP},
         ),
         (
+            event("call.completed", duration_seconds=3, reason="stream_failed"),
+            "call.completed",
+            {**NUMBERS, "duration": 3, "hangup_time": STAMP, "reason": "stream_failed"},
+        ),
+        (
             event("call.failed", duration_seconds=0, reason="busy"),
             "call.completed",
             {**NUMBERS, "duration": 0, "hangup_time": STAMP, "reason": "busy"},
