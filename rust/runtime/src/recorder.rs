@@ -350,3 +350,133 @@ fn create_file(path: &Path) -> io::Result<File> {
         .mode(0o600)
         .open(path)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::sync_channel;
+
+    /// Hands on the reports of finished recordings.
+    struct Reports(Mutex<Sender<(String, RecordingReport)>>);
+
+    impl Observer for Reports {
+        fn notice(&self, notice: Notice) {
+            if let Event::RecordingFinished { recording, report } = notice.event {
+                self.0.lock().unwrap().send((recording, report)).unwrap();
+            }
+        }
+
+        fn worker_died(&self, _worker: usize, _sessions: Vec<String>, _reason: String) {}
+    }
+
+    fn owner(worker: usize, recording: &str) -> Owner {
+        Owner {
+            worker,
+            session: "session".into(),
+            recording: recording.into(),
+        }
+    }
+
+    fn path(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("longline-recorder-{}-{name}.wav", std::process::id()))
+    }
+
+    fn start() -> (Recorder, Receiver<(String, RecordingReport)>) {
+        let (reports, finished) = channel();
+        (
+            Recorder::start(Arc::new(Reports(Mutex::new(reports)))).unwrap().0,
+            finished,
+        )
+    }
+
+    const NOTHING: Finish = Finish {
+        reply: None,
+        after: None,
+    };
+
+    #[test]
+    fn what_a_slow_disk_cannot_take_is_dropped_counted_and_silent() {
+        let (recorder, finished) = start();
+        let (release, held) = sync_channel::<()>(0);
+        let path = path("slow");
+        // The recorder is held up while it tells that the file is there, as by a disk that does not answer.
+        let id = recorder.open(owner(0, "slow"), path.clone(), move |_, opened| {
+            opened.unwrap();
+            held.recv().unwrap();
+        });
+        let block = vec![1; BLOCK_BYTES];
+        let mut taken = 0;
+        while recorder.write(id, 0, block.clone()) {
+            taken += 1;
+        }
+        assert_eq!(taken, MAX_WAITING_BYTES / BLOCK_BYTES);
+        release.send(()).unwrap();
+        recorder.finish(id, BLOCK_BYTES as u64, NOTHING);
+
+        let (_, report) = finished.recv().unwrap();
+        assert_eq!(report.duration_ms as usize, (taken + 1) * 500);
+        assert!(report.error.unwrap().contains("500 ms"));
+        let bytes = std::fs::read(&path).unwrap();
+        assert_eq!(bytes.len() as u64, report.bytes);
+        assert!(bytes[bytes.len() - BLOCK_BYTES..].iter().all(|byte| *byte == 0));
+        assert_eq!(
+            bytes[..wav::HEADER_BYTES],
+            wav::header(2, 8000, (bytes.len() - wav::HEADER_BYTES) as u32)
+        );
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_is_told_at_once_or_in_the_end() {
+        let (recorder, finished) = start();
+        let (opened, told) = channel();
+        recorder.open(owner(0, "full"), "/dev/full".into(), move |_, result| {
+            opened.send(result).unwrap()
+        });
+        assert!(told.recv().unwrap().is_err());
+
+        let path = path("full");
+        let mut recording = Recording::create(owner(0, "full"), path.clone()).unwrap();
+        recording.append(0, &[1; 64]);
+        recording.file = File::options().write(true).open("/dev/full").unwrap();
+        recording.append(0, &[2; 64]);
+        recording.append(0, &[3; 64]);
+        let report = recording.report();
+        assert!(report.error.unwrap().contains("space"));
+        assert_eq!(report.bytes, 64 + wav::HEADER_BYTES as u64);
+        assert!(finished.try_recv().is_err());
+        std::fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn the_recordings_of_a_dead_worker_are_completed_and_no_others() {
+        let (recorder, finished) = start();
+        let paths = [path("dead"), path("alive")];
+        for (worker, path) in paths.iter().enumerate() {
+            let id = recorder.open(owner(worker, &worker.to_string()), path.clone(), |_, opened| {
+                opened.unwrap()
+            });
+            assert!(recorder.write(id, 0, vec![0; BLOCK_BYTES]));
+        }
+        recorder.abandon(0);
+        let (recording, report) = finished.recv().unwrap();
+        assert_eq!((&*recording, report.duration_ms), ("0", 500));
+        assert!(report.error.unwrap().contains("worker"));
+        // The last handle goes: the other is completed as well.
+        drop(recorder);
+        let (recording, report) = finished.recv().unwrap();
+        assert_eq!((&*recording, report.error), ("1", None));
+        paths.iter().for_each(|path| std::fs::remove_file(path).unwrap());
+    }
+
+    #[test]
+    fn a_discarded_file_is_removed() {
+        let (recorder, finished) = start();
+        let path = path("discarded");
+        let id = recorder.open(owner(0, "r"), path.clone(), |_, opened| opened.unwrap());
+        recorder.discard(id);
+        drop(recorder);
+        assert!(finished.recv().is_err(), "the recorder ends and tells nothing");
+        assert!(!path.exists());
+    }
+}

@@ -5,6 +5,7 @@
 //! the thread goes on with a new engine and empty tables.
 
 mod commands;
+mod dialling;
 mod files;
 mod legs;
 mod mailbox;

@@ -1,26 +1,19 @@
-//! Streams: from the dialling of the application to the last byte of the closing handshake.
+//! Streams that have a connection: reading, writing, deadlines, and the end. How they come to it is in `dialling`.
 
-use std::io::ErrorKind;
+use media::{Engine, Source, Time};
 
-use media::{Engine, Source, StreamParams, Time};
-
-use super::files::exists;
-use super::legs::no_session;
-use super::mailbox::SocketId;
+use super::Worker;
 use super::stream::{Phase, StreamSocket};
-use super::{Task, Worker};
-use crate::command::{Answer, Outcome, StreamReport};
+use crate::command::StreamReport;
 use crate::event::{CloseCause, CloseReason, Event, StreamEvent};
 use crate::poller::{Ready, Token};
-use crate::transport::{Received, Transport, TransportError};
+use crate::transport::{Received, TransportError};
 use crate::websocket::frame::OpCode;
-use crate::websocket::handshake::{Handshake, HandshakeError};
+use crate::websocket::handshake::HandshakeError;
 use crate::websocket::mask::RandomPool;
-use crate::websocket::receiver::{Incoming, Receiver};
-use crate::websocket::send_queue::{Kind, SendQueue};
-use crate::websocket::url::WebSocketUrl;
+use crate::websocket::receiver::Incoming;
+use crate::websocket::send_queue::Kind;
 use crate::websocket::{Violation, close_code};
-use crate::{resolver, tcp};
 
 /// Unanswered pings after which the peer is dead.
 const MAX_UNANSWERED_PINGS: u32 = 2;
@@ -28,10 +21,10 @@ const MAX_UNANSWERED_PINGS: u32 = 2;
 const CLOSING_MS: u64 = 1000;
 
 /// Why a stream ends, and the close code that the application is told, if it still can be.
-type End = (CloseCause, Option<u16>);
+pub(super) type End = (CloseCause, Option<u16>);
 
 /// What a read led to.
-enum Step {
+pub(super) enum Step {
     /// Nothing but perhaps something to write.
     Flush,
     /// TLS is ready.
@@ -45,180 +38,6 @@ enum Step {
 }
 
 impl Worker<'_> {
-    pub(super) fn open_stream(
-        &mut self,
-        now: Time,
-        session: &str,
-        name: String,
-        url: WebSocketUrl,
-        params: StreamParams,
-    ) -> Outcome {
-        let entry = self.sessions.get(session).ok_or_else(no_session)?;
-        if entry.streams.contains_key(&name) {
-            return Err(exists("stream", &name));
-        }
-        let chunk_ms = params.chunk_ms;
-        let key = self.engine.open_stream(now, entry.key, params)?;
-        let id = SocketId {
-            index: self.streams.vacant_key() as u32,
-            serial: self.new_serial(),
-        };
-        let deadline = now.plus_millis(self.shell.services.timeouts.connect_ms);
-        self.streams.insert(StreamSocket {
-            id,
-            key,
-            session: session.to_string(),
-            name: name.clone(),
-            url,
-            phase: Phase::Resolving,
-            opened_at: now,
-            deadline,
-            attempt_deadline: deadline,
-            addresses: Vec::new(),
-            address: None,
-            last_failure: CloseCause::new(CloseReason::DnsFailed, "the name has no address"),
-            transport: None,
-            is_watched_for_write: false,
-            queue: SendQueue::new(chunk_ms),
-            receiver: Receiver::default(),
-            has_started: false,
-            binary_messages: 0,
-            last_progress: now,
-            next_ping: deadline,
-            unanswered_pings: 0,
-        });
-        self.stream_of.insert(key, id.index);
-        if let Some(entry) = self.sessions.get_mut(session) {
-            entry.streams.insert(name, id.index);
-        }
-        self.resolve(now, id);
-        Ok(Answer::Done)
-    }
-
-    // --- connecting ------------------------------------------------------------------------------------------------
-
-    fn resolve(&mut self, now: Time, id: SocketId) {
-        let url = &self.streams[id.index as usize].url;
-        let resolved = match resolver::literal(&url.host, url.port) {
-            Some(address) => Ok(vec![address]),
-            None => {
-                let mailbox = self.shell.mailbox.clone();
-                let then = move |resolved| mailbox.post(Task::Resolved { socket: id, resolved });
-                match self.shell.services.resolver.resolve(&url.host, url.port, then) {
-                    Ok(()) => return,
-                    Err(why) => Err(why),
-                }
-            }
-        };
-        self.resolved(now, id, resolved);
-    }
-
-    pub(super) fn resolved(&mut self, now: Time, id: SocketId, resolved: resolver::Resolved) {
-        let stream = self.streams.get_mut(id.index as usize);
-        let is_waiting =
-            |stream: &&mut StreamSocket| stream.id == id && matches!(stream.phase, Phase::Resolving);
-        let Some(stream) = stream.filter(is_waiting) else {
-            return;
-        }; // given up meanwhile
-        match resolved {
-            Ok(mut addresses) => {
-                addresses.reverse();
-                stream.addresses = addresses;
-                self.connect_next(now, id.index);
-            }
-            Err(why) => self.fail(now, id.index, CloseCause::new(CloseReason::DnsFailed, why), None),
-        }
-    }
-
-    /// Try the next address; with none left the last failure is the stream's.
-    fn connect_next(&mut self, now: Time, index: u32) {
-        let Some(stream) = self.streams.get_mut(index as usize) else {
-            return;
-        };
-        stream.transport = None;
-        while let Some(address) = stream.addresses.pop() {
-            // What time is left is shared by the addresses that are: a silent one leaves some for the others.
-            let share = stream.deadline.micros_since(now) / (stream.addresses.len() as u64 + 1);
-            stream.attempt_deadline = now.plus_micros(share);
-            stream.address = Some(address);
-            let begun = tcp::connect(address).and_then(|socket| {
-                self.shell.poller.add(&socket, Token::Stream(index), true)?;
-                Ok(socket)
-            });
-            match begun {
-                Ok(socket) => {
-                    stream.phase = Phase::Connecting;
-                    stream.is_watched_for_write = true;
-                    stream.transport = Some(Transport::new(socket));
-                    return;
-                }
-                Err(error) => stream.last_failure = connect_failure(stream, &error),
-            }
-        }
-        let cause = stream.last_failure.clone();
-        self.fail(now, index, cause, None);
-    }
-
-    fn connected(&mut self, now: Time, index: u32) {
-        let Some(stream) = self.streams.get_mut(index as usize) else {
-            return;
-        };
-        let Some(transport) = stream.transport.as_mut() else {
-            return;
-        };
-        if let Err(error) = tcp::outcome(&transport.socket) {
-            stream.last_failure = connect_failure(stream, &error);
-            return self.connect_next(now, index);
-        }
-        if !stream.url.is_secure {
-            return self.request_upgrade(now, index);
-        }
-        match transport.secure(&self.shell.services.tls, &stream.url.host) {
-            Ok(()) => {
-                stream.phase = Phase::Securing;
-                self.flush(now, index);
-            }
-            Err(why) => self.fail(now, index, CloseCause::new(CloseReason::TlsFailed, why), None),
-        }
-    }
-
-    fn request_upgrade(&mut self, now: Time, index: u32) {
-        let Some(stream) = self.streams.get_mut(index as usize) else {
-            return;
-        };
-        let handshake = Handshake::new(self.random.take());
-        stream.queue.push_raw(&handshake.request(&stream.url));
-        stream.phase = Phase::Upgrading(handshake);
-        self.flush(now, index);
-    }
-
-    fn upgraded(&mut self, now: Time, index: u32, rest: &[u8]) {
-        let Some(stream) = self.streams.get_mut(index as usize) else {
-            return;
-        };
-        stream.phase = Phase::Open;
-        stream.last_progress = now;
-        stream.next_ping = now.plus_millis(self.shell.services.timeouts.ping_ms);
-        let connect_ms = now.micros_since(stream.opened_at) as f64 / 1000.0;
-        let (key, session, name) = (stream.key, stream.session.clone(), stream.name.clone());
-        self.tell(
-            &session,
-            Event::Stream {
-                stream: name,
-                event: StreamEvent::Connected { connect_ms },
-            },
-        );
-        if let Err(error) = self.engine.stream_connected(now, key) {
-            tracing::error!(%error, "the engine does not know a stream of its own");
-        }
-        self.relay(now);
-        let Some(stream) = self.streams.get_mut(index as usize) else {
-            return;
-        };
-        let outcome = take_messages(now, stream, rest, &mut self.engine, &mut self.random);
-        self.step(now, index, outcome);
-    }
-
     // --- serving ---------------------------------------------------------------------------------------------------
 
     /// The socket is ready: go on with whatever it waits for.
@@ -274,7 +93,7 @@ impl Worker<'_> {
         self.step(now, index, outcome);
     }
 
-    fn step(&mut self, now: Time, index: u32, outcome: Result<Step, End>) {
+    pub(super) fn step(&mut self, now: Time, index: u32, outcome: Result<Step, End>) {
         match outcome {
             Err((cause, code)) => self.fail(now, index, cause, code),
             Ok(Step::Secured) => self.request_upgrade(now, index),
@@ -308,7 +127,7 @@ impl Worker<'_> {
         }
     }
 
-    fn flush(&mut self, now: Time, index: u32) {
+    pub(super) fn flush(&mut self, now: Time, index: u32) {
         let Some(stream) = self.streams.get_mut(index as usize) else {
             return;
         };
@@ -371,15 +190,6 @@ impl Worker<'_> {
         }
     }
 
-    fn give_up_address(&mut self, now: Time, index: u32) {
-        if let Some(stream) = self.streams.get_mut(index as usize)
-            && let Some(cause) = stream.phase.timeout()
-        {
-            stream.last_failure = cause;
-            self.connect_next(now, index);
-        }
-    }
-
     fn check_open(&mut self, now: Time, index: u32) {
         let timeouts = self.shell.services.timeouts;
         let Some(stream) = self.streams.get_mut(index as usize) else {
@@ -420,7 +230,7 @@ impl Worker<'_> {
     }
 
     /// The stream is over. With a code, and if it was open, the application is told.
-    fn fail(&mut self, now: Time, index: u32, cause: CloseCause, code: Option<u16>) {
+    pub(super) fn fail(&mut self, now: Time, index: u32, cause: CloseCause, code: Option<u16>) {
         let is_open = self
             .streams
             .get(index as usize)
@@ -479,7 +289,7 @@ impl Worker<'_> {
 }
 
 /// Take what an open stream received. An end is the application's close, or its violation of the protocol.
-fn take_messages(
+pub(super) fn take_messages(
     now: Time,
     stream: &mut StreamSocket,
     data: &[u8],
@@ -523,17 +333,6 @@ fn violation(violation: Violation) -> End {
     };
     let code = Some(violation.close_code);
     (CloseCause::new(reason, violation.detail).with_code(code), code)
-}
-
-fn connect_failure(stream: &StreamSocket, error: &std::io::Error) -> CloseCause {
-    let reason = match error.kind() {
-        ErrorKind::TimedOut => CloseReason::ConnectTimeout,
-        _ => CloseReason::ConnectRefused,
-    };
-    let address = stream
-        .address
-        .map_or_else(String::new, |address| format!("{address}: "));
-    CloseCause::new(reason, format!("{address}{error}"))
 }
 
 fn tls_failure(phase: &Phase, why: String) -> CloseCause {

@@ -213,6 +213,7 @@ fn wrong_arguments_are_refused_in_words() {
             "/no/such.pem",
         ),
         (&["--socket", "/no/such/dir/socket"], "/no/such/dir/socket"),
+        (&["--socket", "/tmp/unused", "--log", "a=b=c"], "--log"),
         (&["--workers", "none"], "1 to 256"),
         (&[], "--socket"),
     ] {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use crate::support::{App, Phone, Server};
+use crate::support::{App, Phone, Server, Socket};
 
 #[test]
 fn worker_panic_ends_only_its_sessions() {
@@ -70,4 +70,84 @@ fn breaking_things_needs_permission() {
         server.control.refused("debug.panic", json!({"worker": 1})),
         "bad_request"
     );
+}
+
+#[test]
+fn calls_that_come_and_go_leave_nothing_behind() {
+    const CALLS: usize = 60;
+    let mut server = Server::start(&["--workers", "2"]);
+    let tone = server.dir.join("tone.wav");
+    std::fs::write(
+        &tone,
+        [&media::wav::header(1, 8000, 16_000)[..], &[7; 16_000]].concat(),
+    )
+    .unwrap();
+    let before = server.control.ok("stats", json!({}))["rtp_ports_free"].clone();
+    let app = App::listen();
+    let url = app.url();
+    let app = app.run(|app| {
+        let serve = |number: usize, mut socket: Socket| match number % 4 {
+            0 => socket.echo(),
+            1 => drop(socket.close(b"\x03\xe8")),
+            2 => drop(socket.message()),
+            _ => drop(socket.send_raw(b"\xff\xff")),
+        };
+        let threads = (0..CALLS).map(|number| {
+            // A session may be closed before its stream was upgraded.
+            let socket = app.try_accept();
+            std::thread::spawn(move || socket.map_or((), |socket| serve(number, socket)))
+        });
+        threads
+            .collect::<Vec<_>>()
+            .into_iter()
+            .for_each(|thread| thread.join().unwrap());
+    });
+
+    let control = &mut server.control;
+    for number in 0..CALLS {
+        let session = format!("call-{number}");
+        let _phone = Phone::call(control, &session);
+        control.open_stream(&session, "stream", &url);
+        let path = server.dir.join(format!("{number}.wav"));
+        control.ok(
+            "recording.start",
+            json!({"session": session, "recording": "r", "path": path}),
+        );
+        control.ok(
+            "playback.start",
+            json!({"session": session, "playback": "p", "path": tone, "repeat": 1}),
+        );
+        if number % 3 == 0 {
+            control.event("stream.connected");
+        }
+        if number >= 20 {
+            control.ok(
+                "session.close",
+                json!({"session": format!("call-{}", number - 20)}),
+            );
+        }
+    }
+    for number in CALLS - 20..CALLS {
+        control.ok("session.close", json!({"session": format!("call-{number}")}));
+    }
+
+    let mut closed = Vec::new();
+    while let Some(event) = control.event_within("stream.closed", Duration::from_millis(300)) {
+        closed.push(event["session"].as_str().unwrap().to_string());
+    }
+    assert_eq!(closed.len(), CALLS, "every stream is told to be over, once");
+    closed.sort_unstable();
+    closed.dedup();
+    assert_eq!(closed.len(), CALLS, "and each of them");
+    assert_eq!(control.event_within("worker.died", Duration::ZERO), None);
+    let stats = control.ok("stats", json!({}));
+    assert_eq!(
+        (&stats["sessions"], &stats["rtp_ports_free"]),
+        (&json!([]), &before)
+    );
+    for worker in stats["workers"].as_array().unwrap() {
+        assert_eq!((&worker["sessions"], &worker["streams"]), (&json!(0), &json!(0)));
+    }
+    drop(server);
+    app.join().unwrap();
 }
