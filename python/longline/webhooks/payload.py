@@ -64,7 +64,7 @@ _DATA_2025: Final[dict[str, tuple[str, Callable[[Event], dict[str, Any]]]]] = {
     "call.answered": ("call.answered", lambda event: {"answer_time": rfc3339(event.at)}),
     "call.completed": (
         "call.completed",
-        lambda event: {"duration": _duration_s(event), "hangup_time": rfc3339(event.at)},
+        lambda event: {"duration": _duration_s(event), "hangup_time": rfc3339(event.at)} | _why(event),
     ),
     "call.failed": (
         "call.completed",
