@@ -35,21 +35,23 @@ async def test_a_minute_of_tone_crosses_both_ways_without_a_gap_over_udp_and_ove
 
     udp_port, tcp_port = free_ports(2)
     say = tone(CALLER_HZ, TALK_S + 10)
-    async with App(speak_and_listen) as app, Node(tmp_path / "node", "--stream", app.url, "--chunk-size", "20") as node:
-        phones = {
-            ";transport=udp": Baresip(tmp_path / "udp", udp_port, say, rtp_ports="42000-42098"),
-            ";transport=tcp": Baresip(tmp_path / "tcp", tcp_port, say, rtp_ports="42100-42198"),
-        }
-        for transport, phone in phones.items():
-            await phone.start(dial=node.uri + transport)
-        for phone in phones.values():
+    async with (
+        App(speak_and_listen) as app,
+        Node(tmp_path / "node", "--stream", app.url, "--chunk-size", "20") as node,
+        Baresip(tmp_path / "udp", udp_port, say, rtp_ports="42000-42098") as over_udp,
+        Baresip(tmp_path / "tcp", tcp_port, say, rtp_ports="42100-42198") as over_tcp,
+    ):
+        phones = (over_udp, over_tcp)
+        await over_udp.start(dial=node.uri + ";transport=udp")
+        await over_tcp.start(dial=node.uri + ";transport=tcp")
+        for phone in phones:
             await phone.until("Call established", 10)
         await node.until_call(timeout_s=TALK_S + 20)
-        for phone in phones.values():
+        for phone in phones:
             await phone.until("terminated", 20)
             await phone.stop()
         assert not app.errors
-        for phone in phones.values():
+        for phone in phones:
             check_tone(phone.heard(), APP_HZ, TALK_S - 1)
         assert len(heard_by_app) == 2
         for samples in heard_by_app.values():
@@ -61,7 +63,7 @@ async def test_a_minute_of_tone_crosses_both_ways_without_a_gap_over_udp_and_ove
 async def test_longline_call_rings_a_baresip_that_answers(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     phone = Baresip(tmp_path / "phone", port, tone(CALLER_HZ, 20))
-    async with App(echo) as app, Node(tmp_path / "node") as node:
+    async with App(echo) as app, Node(tmp_path / "node") as node, phone:
         await phone.start()
         command = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "longline", "call", phone.uri, "--stream", app.url,

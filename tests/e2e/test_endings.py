@@ -55,44 +55,41 @@ async def test_a_caller_who_cancels_before_the_answer_gets_487(tmp_path: Path) -
 async def test_a_busy_callee_fails_the_call_as_busy(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     async with Backend({"action": "hangup"}) as backend, Node(tmp_path / "node") as node:
-        sipp = Sipp(tmp_path, "callee_is_busy", "-m", "1", port=port)
-        await sipp.start()
-        call_id = await originate(node, backend, sipp.uri)
-        assert await outcome(node, call_id) == ("failed", "busy")
-        (await sipp.finish()).check()
-        hook = await backend.until_told("call.completed")
-        assert hook["data"]["reason"] == "busy"
-        assert backend.flow_requests == []
+        async with Sipp(tmp_path, "callee_is_busy", "-m", "1", port=port) as sipp:
+            call_id = await originate(node, backend, sipp.uri)
+            assert await outcome(node, call_id) == ("failed", "busy")
+            (await sipp.finish()).check()
+            hook = await backend.until_told("call.completed")
+            assert hook["data"]["reason"] == "busy"
+            assert backend.flow_requests == []
 
 
 async def test_a_callee_who_never_answers_is_cancelled_after_the_ring_timeout(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     async with Backend({"action": "hangup"}) as backend, Node(tmp_path / "node", LONGLINE_RING_TIMEOUT_S="2") as node:
-        sipp = Sipp(tmp_path, "callee_never_answers", "-m", "1", port=port)
-        await sipp.start()
-        call_id = await originate(node, backend, sipp.uri)
-        assert await outcome(node, call_id) == ("failed", "no_answer")
-        (await sipp.finish()).check()
-        hook = await backend.until_told("call.completed")
-        assert hook["data"]["reason"] == "no_answer"
-        assert backend.told() == NOT_ANSWERED
+        async with Sipp(tmp_path, "callee_never_answers", "-m", "1", port=port) as sipp:
+            call_id = await originate(node, backend, sipp.uri)
+            assert await outcome(node, call_id) == ("failed", "no_answer")
+            (await sipp.finish()).check()
+            hook = await backend.until_told("call.completed")
+            assert hook["data"]["reason"] == "no_answer"
+            assert backend.told() == NOT_ANSWERED
 
 
 async def test_a_call_hung_up_by_the_api_while_it_rings_is_cancelled(tmp_path: Path) -> None:
     (port,) = free_ports(1)
     async with Backend({"action": "hangup"}) as backend, Node(tmp_path / "node") as node:
-        sipp = Sipp(tmp_path, "callee_never_answers", "-m", "1", port=port)
-        await sipp.start()
-        call_id = await originate(node, backend, sipp.uri)
-        await node.until_call(lambda call: call["state"] == "ringing")
-        answer = await node.api.post(f"/api/v1/voice/calls/{call_id}/hangup", json={})
-        assert answer.status_code == 202
-        assert await outcome(node, call_id) == ("failed", "canceled")
-        (await sipp.finish()).check()
-        await backend.until_told("call.completed")
-        assert backend.told() == NOT_ANSWERED
-        again = await node.api.post(f"/api/v1/voice/calls/{call_id}/hangup", json={})
-        assert (again.status_code, again.json()["code"]) == (409, "call_not_live")
+        async with Sipp(tmp_path, "callee_never_answers", "-m", "1", port=port) as sipp:
+            call_id = await originate(node, backend, sipp.uri)
+            await node.until_call(lambda call: call["state"] == "ringing")
+            answer = await node.api.post(f"/api/v1/voice/calls/{call_id}/hangup", json={})
+            assert answer.status_code == 202
+            assert await outcome(node, call_id) == ("failed", "canceled")
+            (await sipp.finish()).check()
+            await backend.until_told("call.completed")
+            assert backend.told() == NOT_ANSWERED
+            again = await node.api.post(f"/api/v1/voice/calls/{call_id}/hangup", json={})
+            assert (again.status_code, again.json()["code"]) == (409, "call_not_live")
 
 
 async def test_a_callee_that_is_not_there_is_a_carrier_error(tmp_path: Path) -> None:
@@ -134,18 +131,16 @@ async def test_an_inbound_flow_that_cannot_run_refuses_the_call_truthfully(
 async def test_an_outbound_call_whose_flow_url_is_dead_is_answered_and_hung_up(tmp_path: Path) -> None:
     port, dead_port = free_ports(2)
     async with Backend() as backend, Node(tmp_path / "node") as node:
-        sipp = Sipp(tmp_path, "uas", "-m", "1", port=port)
-        await sipp.start()
-        call_id = await originate(node, backend, sipp.uri, flow_url=f"http://127.0.0.1:{dead_port}/flow")
-        call = await node.until_call(lambda call: call["id"] == call_id and call["ended_at"] is not None)
-        assert call["reason"] == "flow_unreachable"
-        assert call["answered_at"] is not None
-        events = await node.events(call_id)
-        (failure,) = [event for event in events if event["type"] == "flow.failed"]
-        assert "refused" in str(failure["data"]).lower() or "connect" in str(failure["data"]).lower()
-        hook = await backend.until_told("call.completed")
-        assert hook["data"]["reason"] == "flow_unreachable"
-        await sipp.stop()
+        async with Sipp(tmp_path, "uas", "-m", "1", port=port) as sipp:
+            call_id = await originate(node, backend, sipp.uri, flow_url=f"http://127.0.0.1:{dead_port}/flow")
+            call = await node.until_call(lambda call: call["id"] == call_id and call["ended_at"] is not None)
+            assert call["reason"] == "flow_unreachable"
+            assert call["answered_at"] is not None
+            events = await node.events(call_id)
+            (failure,) = [event for event in events if event["type"] == "flow.failed"]
+            assert "connect" in str(failure["payload"]).lower()
+            hook = await backend.until_told("call.completed")
+            assert hook["data"]["reason"] == "flow_unreachable"
 
 
 async def test_a_node_without_an_inbound_flow_answers_404(tmp_path: Path) -> None:
@@ -179,16 +174,15 @@ async def test_a_media_server_that_is_killed_ends_its_calls_and_new_calls_go_on(
     async with App(listen) as app, Node(tmp_path / "node", "--stream", app.url) as node:
         assert node.process is not None
         remote = f"127.0.0.1:{node.sip_port}"
-        sipp = Sipp(tmp_path / "first", "caller_waits_for_bye", "-m", "1", port=port, remote=remote)
-        await sipp.start()
-        await node.until_call(lambda call: call["state"] == "answered")
-        await kill_media_server(node.process.pid)
-        (await sipp.finish()).check()
-        call = await node.until_call()
-        assert call["reason"] == "media_server_died"
-        await asyncio.sleep(1)
-        again = Sipp(tmp_path / "second", "caller_talks", "-m", "1", "-d", "500", port=second_port, remote=remote)
-        (await again.run()).check()
+        async with Sipp(tmp_path / "first", "caller_waits_for_bye", "-m", "1", port=port, remote=remote) as sipp:
+            await node.until_call(lambda call: call["state"] == "answered")
+            await kill_media_server(node.process.pid)
+            (await sipp.finish()).check()
+            call = await node.until_call()
+            assert call["reason"] == "media_server_died"
+            await asyncio.sleep(1)
+            again = Sipp(tmp_path / "second", "caller_talks", "-m", "1", "-d", "500", port=second_port, remote=remote)
+            (await again.run()).check()
 
 
 async def kill_media_server(node_pid: int) -> None:

@@ -22,10 +22,8 @@ from tests.support.sipp import Sipp
 async def carrier(tmp_path: Path) -> AsyncIterator[Sipp]:
     """A trunk that answers every call."""
     (port,) = free_ports(1)
-    sipp = Sipp(tmp_path / "carrier", "uas", "-rtp_echo", port=port)
-    await sipp.start()
-    yield sipp
-    await sipp.stop()
+    async with Sipp(tmp_path / "carrier", "uas", "-rtp_echo", port=port) as sipp:
+        yield sipp
 
 
 async def test_the_sdk_creates_lists_retrieves_and_hangs_up_a_call(tmp_path: Path, carrier: Sipp) -> None:

@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from tests.support.tone import Samples, read_wav, write_wav
 
@@ -35,7 +37,10 @@ module_app menu.so
 
 
 class Baresip:
-    """One phone at 127.0.0.1:`port`, which says `say` and answers by itself unless told otherwise."""
+    """One phone at 127.0.0.1:`port`, which says `say` and answers by itself unless told otherwise.
+
+    `async with` it: it never outlives the block.
+    """
 
     def __init__(
         self, folder: Path, port: int, say: Samples, *, rtp_ports: str = "42000-42998", answer: bool = True
@@ -51,6 +56,15 @@ class Baresip:
         (folder / "accounts").write_text(f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode={mode}\n")
         (folder / "contacts").write_text("")
         (folder / "config").write_text(CONFIG.format(port=port, folder=folder, rtp_ports=rtp_ports, modules=MODULES))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if self._process is not None:
+            await self.stop()
 
     @property
     def uri(self) -> str:

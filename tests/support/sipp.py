@@ -4,6 +4,8 @@ import asyncio
 import contextlib
 from dataclasses import dataclass
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 SCENARIOS = Path(__file__).parent.parent / "e2e" / "scenarios"
 
@@ -21,7 +23,7 @@ class Outcome:
 
 
 class Sipp:
-    """One run of SIPp.
+    """One run of SIPp: `run()`, or `async with` and `finish()`; it never outlives the block.
 
     `scenario` is a file in tests/e2e/scenarios, without its ending, or a name of SIPp's own (uac, uas). `status` is
     what `caller_is_refused` expects.
@@ -51,7 +53,7 @@ class Sipp:
     def uri(self) -> str:
         return f"sip:sipp@127.0.0.1:{self.port}"
 
-    async def start(self) -> None:
+    async def __aenter__(self) -> Self:
         self._process = await asyncio.create_subprocess_exec(
             *self._command, cwd=self._folder, stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
@@ -59,6 +61,16 @@ class Sipp:
         assert self._process.stdout is not None
         self._screen = asyncio.create_task(self._process.stdout.read())
         await asyncio.sleep(0.3)  # SIPp prints nothing of its own when its socket is open
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        assert self._process is not None and self._screen is not None
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+        await self._process.wait()
+        await self._screen
 
     async def finish(self, timeout_s: float = 30) -> Outcome:
         """Wait for its end."""
@@ -66,18 +78,13 @@ class Sipp:
         try:
             status = await asyncio.wait_for(self._process.wait(), timeout_s)
         except TimeoutError:
-            await self.stop()
+            self._process.kill()
+            await self._process.wait()
             status = -1
         errors = self._errors.read_text() if self._errors.exists() else ""
         return Outcome(status, (await self._screen).decode(errors="replace"), errors)
 
     async def run(self, timeout_s: float = 30) -> Outcome:
         """Start, and wait for its end."""
-        await self.start()
-        return await self.finish(timeout_s)
-
-    async def stop(self) -> None:
-        assert self._process is not None
-        with contextlib.suppress(ProcessLookupError):
-            self._process.kill()
-        await self._process.wait()
+        async with self:
+            return await self.finish(timeout_s)
