@@ -123,6 +123,9 @@ def _accept(offer: SessionDescription, offered: Media, local: LocalMedia) -> tup
     direction = _intersect(local.direction, _mirror(offer.direction_of(offered)))
     mux = offered.attribute("rtcp-mux") is not None
     negotiated = _negotiated(offer, offered, choice, direction, mux)
+    family = "IP6" if ":" in local.address else "IP4"
+    if (":" in negotiated.remote_rtp[0]) != (family == "IP6"):
+        raise OfferRefused(f"the media address is not of our family ({family})")
     if negotiated.remote_rtp == (local.address, local.rtp_port):
         raise OfferRefused("the offer's media address is our own")
     maps = [(choice.payload_type, RtpMap(choice.codec, 8000))]

@@ -105,7 +105,7 @@ def test_cancel_that_crosses_the_200_ends_with_bye() -> None:
 
 
 def test_cancelled_invite_without_a_final_response_is_given_up_after_64_t1() -> None:
-    wire, alice, bob = pair()
+    wire, alice, _ = pair()
     wire.drop = lambda sent: sent.word == "487 INVITE"
     handle = alice.invite("192.0.2.2")
     wire.run(0.1)
@@ -222,7 +222,7 @@ def test_ringing_is_repeated_every_minute() -> None:
 
 
 def test_second_branch_of_a_forked_call_is_acknowledged_and_ended() -> None:
-    wire, alice, bob, _, _ = established()
+    wire, alice, _, _, _ = established()
     first = wire.responses(200)[0]
     fork = Response(200, "OK", type(first.headers)(first.headers), first.body)
     tag = first.to.tag or ""

@@ -1,4 +1,4 @@
-"""Requests from strangers, from confused peers and from attackers: the status each gets, and that nothing else changes."""
+"""Requests of strangers, confused peers and attackers: the status each gets, and that nothing else changes."""
 
 import pytest
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Sent, Wire, answers_at_once, established, pair
