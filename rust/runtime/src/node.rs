@@ -161,16 +161,18 @@ impl Node {
                 "the media server is shutting down",
             )));
         }
-        let worker = match command.action {
+        let (worker, is_new) = match command.action {
             Action::OpenLeg { .. } => self.placement.find_or_place(&command.session),
             _ => match self.placement.find(&command.session) {
-                Some(worker) => worker,
+                Some(worker) => (worker, false),
                 None => return reply.send(Err(media::CommandError::UnknownSession.into())),
             },
         };
-        if let Err(Task::Execute(_, reply)) =
-            self.mailboxes[worker].try_post(Task::Execute(Box::new(command), reply))
-        {
+        let task = Task::Execute(Box::new(command), reply);
+        if let Err(Task::Execute(command, reply)) = self.mailboxes[worker].try_post(task) {
+            if is_new {
+                self.placement.remove(&command.session);
+            }
             reply.send(Err(Refusal::new(
                 "limit_reached",
                 "too many commands wait for the worker",

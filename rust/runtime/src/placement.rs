@@ -30,16 +30,16 @@ impl Placement {
         self.lock().workers.get(session).copied()
     }
 
-    /// The worker of a session; a new one goes to the worker with the fewest.
-    pub fn find_or_place(&self, session: &str) -> usize {
+    /// The worker of a session, and whether the session is new: then it goes to the worker with the fewest.
+    pub fn find_or_place(&self, session: &str) -> (usize, bool) {
         let mut table = self.lock();
         if let Some(worker) = table.workers.get(session) {
-            return *worker;
+            return (*worker, false);
         }
         let least = table.loads.iter().enumerate().min_by_key(|(_, load)| **load);
         let worker = least.map_or(0, |(worker, _)| worker);
         table.add(session, worker);
-        worker
+        (worker, true)
     }
 
     /// A session was made on a worker.
@@ -95,12 +95,13 @@ mod tests {
     #[test]
     fn a_session_stays_where_it_is_and_a_new_one_goes_to_the_least_loaded() {
         let placement = Placement::new(2);
-        let first = placement.find_or_place("a");
-        assert_eq!(placement.find_or_place("a"), first);
-        assert_ne!(placement.find_or_place("b"), first);
+        let (first, is_new) = placement.find_or_place("a");
+        assert!(is_new);
+        assert_eq!(placement.find_or_place("a"), (first, false));
+        assert_ne!(placement.find_or_place("b").0, first);
         placement.remove("a");
         assert_eq!(placement.find("a"), None);
-        assert_eq!(placement.find_or_place("c"), first);
+        assert_eq!(placement.find_or_place("c"), (first, true));
     }
 
     #[test]
@@ -114,6 +115,6 @@ mod tests {
         assert!(on_zero.iter().all(|name| placement.find(name).is_none()));
         assert_eq!(placement.sessions().len(), 2);
         placement.confirm("e", 0);
-        assert_eq!(placement.find_or_place("f"), 0);
+        assert_eq!(placement.find_or_place("f"), (0, true));
     }
 }
