@@ -91,8 +91,10 @@ class StreamResource(BaseModel):
 
 
 class EventResource(BaseModel):
-    """`payload` is the webhook as it was sent; of an event that is told to nobody, its data. `data` is always the
-    event's own facts, also those that no webhook carries."""
+    """`payload` is the webhook as it was sent; of an event that is told to nobody, its own facts.
+
+    It must have no key `data`: the Teler client would take a single object with one for an envelope, and unwrap it.
+    """
 
     id: str
     account_id: str
@@ -104,7 +106,6 @@ class EventResource(BaseModel):
     api_version: str | None
     occurred_at: Timestamp
     payload: dict[str, Any]
-    data: dict[str, Any] = Field(description="Beyond the Teler API.")
     delivery_status: DeliveryStatus = Field(description="backfill_skipped: told to nobody.")
     attempt_count: int
     last_attempt_at: Timestamp | None
@@ -112,6 +113,12 @@ class EventResource(BaseModel):
     last_error: str | None
     delivered_at: Timestamp | None
     created_at: Timestamp
+
+
+class ListedEvent(EventResource):
+    """An event of a list also shows its own facts, those too that no webhook carries."""
+
+    data: dict[str, Any] = Field(description="Beyond the Teler API.")
 
 
 class RedeliverResponse(BaseModel):

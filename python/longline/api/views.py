@@ -11,6 +11,7 @@ from longline.api.answers import (
     CallSession,
     EventResource,
     InitiatedCall,
+    ListedEvent,
     PageOf,
     RedeliverResponse,
     StreamResource,
@@ -118,7 +119,6 @@ class Views:
             api_version=event.api_version,
             occurred_at=event.at,
             payload=event.data if event.payload is None else event.payload,
-            data=event.data,
             delivery_status=event.delivery_status,
             attempt_count=event.attempt_count,
             last_attempt_at=event.last_attempt_at,
@@ -127,6 +127,9 @@ class Views:
             delivered_at=event.delivered_at,
             created_at=event.at,
         )
+
+    def listed_event(self, event: EventRecord) -> ListedEvent:
+        return ListedEvent(**dict(self.event(event)), data=event.data)
 
     def redelivery(self, event_id: UUID, at: datetime) -> RedeliverResponse:
         return RedeliverResponse(event_id=self.id(Prefix.EVENT, event_id), redelivered_at=at)

@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Body, Depends, Header, Query
 
-from longline.api.answers import CallControlResponse, CallInitiateResponse, CallLeg, CallSession, EventResource, PageOf
+from longline.api.answers import CallControlResponse, CallInitiateResponse, CallLeg, CallSession, ListedEvent, PageOf
 from longline.api.deps import DepsOf, IdempotencyOf, ViewsOf
 from longline.api.fields import path_call_id
 from longline.api.problems import declare
@@ -69,10 +69,10 @@ async def list_call_legs(
 @router.get("/voice/calls/{call_id}/events", responses=declare(400, 403, 404, 422))
 async def list_call_events(
     call_id: ExistingCallId, query: Annotated[PageQuery, Query()], deps: DepsOf, views: ViewsOf
-) -> PageOf[EventResource]:
+) -> PageOf[ListedEvent]:
     """What happened to a call, in order. Beyond the Teler API."""
     found = await deps.durable.list_events(EventFilter(call_id=call_id), query.page(), newest_first=False)
-    return views.page(found, views.event)
+    return views.page(found, views.listed_event)
 
 
 @router.post("/voice/calls/{call_id}/hangup", status_code=202, responses=declare(403, 404, 409, 413, 422))

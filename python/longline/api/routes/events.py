@@ -5,7 +5,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query
 
-from longline.api.answers import EventResource, PageOf, RedeliverResponse
+from longline.api.answers import EventResource, ListedEvent, PageOf, RedeliverResponse
 from longline.api.deps import DepsOf, ViewsOf
 from longline.api.fields import path_event_id
 from longline.api.problems import declare
@@ -18,9 +18,9 @@ EventId = Annotated[UUID, Depends(path_event_id)]
 
 
 @router.get("/events", responses=declare(400, 403, 422))
-async def list_events(query: Annotated[EventQuery, Query()], deps: DepsOf, views: ViewsOf) -> PageOf[EventResource]:
+async def list_events(query: Annotated[EventQuery, Query()], deps: DepsOf, views: ViewsOf) -> PageOf[ListedEvent]:
     """Events, newest first; also those that are told to no webhook."""
-    return views.page(await deps.durable.list_events(query.filters(), query.page()), views.event)
+    return views.page(await deps.durable.list_events(query.filters(), query.page()), views.listed_event)
 
 
 @router.get("/events/{event_id}", responses=declare(403, 404))
