@@ -10,8 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from longline.base.errors import ConfigError
 
-# The file itself is put into WAL mode once, by migrate.py. synchronous=NORMAL under WAL: a commit survives the death of this process, which is what "persist before you send"
-# asks for; a power cut may lose the last commits, but it ends the calls they tell of as well.
+# The file itself is put into WAL mode once, by migrate.py. synchronous=NORMAL under WAL: a commit survives the death of
+# this process, which is what "persist before you send" asks for; a power cut may lose the last commits, but it ends the
+# calls they tell of as well.
 _PRAGMAS: Final = (
     "PRAGMA synchronous=NORMAL",
     "PRAGMA busy_timeout=5000",

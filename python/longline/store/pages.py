@@ -77,7 +77,7 @@ class Order:
 
     def apply(self, query: Select[Any], request: PageRequest) -> Select[Any]:
         """Restrict and order the query, asking for one row more than the page holds."""
-        cursor = request.after or request.before
+        cursor = request.before if request.after is None else request.after
         descending = self.newest_first == (request.before is None)
         if cursor is not None:
             at, row_id = decode_cursor(cursor)
