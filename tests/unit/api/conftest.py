@@ -1,0 +1,177 @@
+"""The application over a fake call manager and a real store, reached without a socket."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+from fastapi import FastAPI
+
+from longline.api.app import create_app
+from longline.api.auth import hash_key
+from longline.api.deps import Deps
+from longline.base.clock import VirtualClock
+from longline.base.config import Config
+from longline.base.errors import CallNotFound, CallNotLive, EventNotFound, LegNotFound, NotRedeliverable, StreamNotFound
+from longline.base.ids import DEFAULT_VOICE_APP_ID, encode_id, new_id
+from longline.calls.originate import OriginateRequest
+from longline.calls.stream import StreamRequest
+from longline.store.durable import Durable
+from longline.store.records import CallRecord, EventRecord, LegRecord, RecordingRecord, StreamRecord
+
+KEY = "test-key-1"
+GENERATED_KEY = "ll_generated-key"
+
+
+@dataclass
+class FakeManager:
+    """Keeps what it was asked for; `refusal`, when set, is raised instead."""
+
+    durable: Durable
+    clock: VirtualClock
+    asked: list[Any] = field(default_factory=list)
+    refusal: Exception | None = None
+
+    async def originate(self, request: OriginateRequest) -> CallRecord:
+        self._ask(request)
+        call = a_call(self.clock.now(), from_number=request.from_number, to_number=request.to_number)
+        call.status_callback_url = request.status_callback_url
+        await self.durable.save_call(call)
+        return call
+
+    async def hangup(self, call_id: UUID, *, reason: str | None = None, leg_id: UUID | None = None) -> None:
+        self._ask((call_id, reason, leg_id))
+        call = await self._live(call_id)
+        if leg_id is not None and leg_id not in {leg.id for leg in call.legs}:
+            raise LegNotFound
+        call.state, call.ended_at, call.reason = "completed", self.clock.now(), "completed"
+        await self.durable.save_call(call)
+
+    async def open_stream(self, call_id: UUID, request: StreamRequest) -> StreamRecord:
+        self._ask(request)
+        await self._live(call_id)
+        stream = StreamRecord(
+            id=new_id(), call_id=call_id, ws_url=request.ws_url, created_at=self.clock.now(),
+            chunk_size=request.chunk_size, sample_rate=request.sample_rate, dialect=request.dialect,
+        )  # fmt: skip
+        await self.durable.save_stream(stream)
+        return stream
+
+    async def close_stream(self, call_id: UUID, stream_id: UUID) -> StreamRecord:
+        self._ask(stream_id)
+        await self._live(call_id)
+        stream = await self.durable.get_stream(stream_id)
+        if stream is None or stream.call_id != call_id:
+            raise StreamNotFound
+        stream = replace(stream, state="closed", reason="closed_by_control", ended_at=self.clock.now())
+        await self.durable.save_stream(stream)
+        return stream
+
+    def _ask(self, asked: Any) -> None:
+        self.asked.append(asked)
+        if self.refusal is not None:
+            raise self.refusal
+
+    async def _live(self, call_id: UUID) -> CallRecord:
+        call = await self.durable.get_call(call_id)
+        if call is None:
+            raise CallNotFound
+        if call.ended_at is not None:
+            raise CallNotLive
+        return call
+
+
+@dataclass
+class FakeWebhooks:
+    durable: Durable
+    clock: VirtualClock
+
+    async def redeliver(self, event_id: UUID) -> datetime:
+        event = await self.durable.get_event(event_id)
+        if event is None:
+            raise EventNotFound
+        if event.target_url is None:
+            raise NotRedeliverable
+        return self.clock.now()
+
+
+def a_call(at: datetime, **changes: Any) -> CallRecord:
+    call_id = new_id()
+    leg = LegRecord(id=new_id(), call_session_id=call_id, direction="outbound", created_at=at, state="answered")
+    call = CallRecord(
+        id=call_id, direction="outbound", created_at=at, voice_app_id=DEFAULT_VOICE_APP_ID, state="answered",
+        from_number="+14155550100", to_number="+14155550101", answered_at=at, legs=[leg],
+    )  # fmt: skip
+    return replace(call, **changes)
+
+
+@dataclass
+class House:
+    """The application and what is around it. `http` sends requests with a valid key."""
+
+    app: FastAPI
+    deps: Deps
+    manager: FakeManager
+    clock: VirtualClock
+    durable: Durable
+    http: httpx.AsyncClient
+    directory: Path
+    ready: dict[str, bool]
+
+    async def call(self, **changes: Any) -> CallRecord:
+        """A stored call, one second after the one before."""
+        await self.clock.advance(1)
+        call = a_call(self.clock.now(), **changes)
+        await self.durable.save_call(call)
+        return call
+
+    async def event(self, call_id: UUID, **changes: Any) -> EventRecord:
+        event = replace(EventRecord(type="call.answered", call_id=call_id, at=self.clock.now()), **changes)
+        await self.durable.save_event(event)
+        return event
+
+    async def recording(self, content: bytes | None = b"RIFF0123456789") -> RecordingRecord:
+        recording_id = new_id()
+        path = self.directory / f"{encode_id('rec', recording_id)}.wav"
+        if content is not None:
+            path.write_bytes(content)
+        recording = RecordingRecord(id=recording_id, call_id=new_id(), path=str(path), created_at=self.clock.now())
+        await self.durable.save_recording(recording)
+        return recording
+
+    def initiate(self, **changes: Any) -> dict[str, Any]:
+        body = {
+            "from_number": "+14155550100",
+            "to_number": "+14155550101",
+            "flow_url": "https://app.example/flow",
+            "status_callback_url": "https://app.example/status",
+        }
+        return {key: value for key, value in {**body, **changes}.items() if value is not ...}
+
+
+@pytest.fixture
+def version() -> str:
+    """Overridden by tests of the other version."""
+    return "2026-06-01"
+
+
+@pytest.fixture
+async def house(tmp_path: Path, version: str) -> AsyncIterator[House]:
+    durable = await Durable.open(f"sqlite+aiosqlite:///{tmp_path / 'store.db'}")
+    await durable.add_api_key(hash_key(GENERATED_KEY))
+    clock = VirtualClock()
+    manager = FakeManager(durable, clock)
+    ready = {"media_server": True}
+    config = Config(api_key=KEY, webhook_version=version)  # type: ignore[arg-type]
+    deps = Deps(manager, durable, FakeWebhooks(durable, clock), config, clock, lambda: ready)
+    app = create_app(deps)
+    transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+    async with httpx.AsyncClient(
+        transport=transport, base_url="http://longline.test", headers={"x-api-key": KEY}
+    ) as http:
+        yield House(app, deps, manager, clock, durable, http, tmp_path, ready)
+    await durable.close()

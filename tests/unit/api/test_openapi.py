@@ -1,0 +1,292 @@
+"""The OpenAPI document is true: every declared answer can be had, has the declared shape, and no other comes."""
+
+import re
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from longline.base.errors import CallNotLive, InvalidTarget, LimitReached, StreamNotFound
+from longline.base.ids import encode_id, new_id
+
+Make = Callable[[Any], Awaitable[dict[str, Any]]]
+KEY = "test-key-1"
+BIG = b" " * (256 * 1024 + 1)
+CALL = "/api/v1/voice/calls/{call_id}"
+
+
+def matches(schema: dict[str, Any], value: Any, document: dict[str, Any], at: str = "$") -> list[str]:
+    """What of `value` is not as `schema` says: the part of JSON Schema that our document uses."""
+    if "$ref" in schema:
+        return matches(lookup(schema["$ref"], document), value, document, at)
+    if "anyOf" in schema and not any(not matches(option, value, document, at) for option in schema["anyOf"]):
+        return [f"{at}: {value!r} is none of the alternatives"]
+    if "enum" in schema and value not in schema["enum"]:
+        return [f"{at}: {value!r} is not in {schema['enum']}"]
+    if "const" in schema and value != schema["const"]:
+        return [f"{at}: {value!r} is not {schema['const']!r}"]
+    if "type" in schema and not is_type(schema, value):
+        return [f"{at}: {value!r} is not {schema['type']} {schema.get('format', '')}"]
+    if isinstance(value, dict):
+        return matches_object(schema, value, document, at)
+    if isinstance(value, list):
+        return [why for i, item in enumerate(value) for why in matches(schema["items"], item, document, f"{at}[{i}]")]
+    return []
+
+
+def matches_object(schema: dict[str, Any], value: dict[str, Any], document: dict[str, Any], at: str) -> list[str]:
+    properties, extra = schema.get("properties", {}), schema.get("additionalProperties", False)
+    wrong = [f"{at}.{name} is missing" for name in schema.get("required", []) if name not in value]
+    for name, item in value.items():
+        if name in properties:
+            wrong += matches(properties[name], item, document, f"{at}.{name}")
+        elif isinstance(extra, dict):
+            wrong += matches(extra, item, document, f"{at}.{name}")
+        elif not extra:
+            wrong.append(f"{at}.{name} is not declared")
+    return wrong
+
+
+def is_type(schema: dict[str, Any], value: Any) -> bool:
+    kinds: dict[str, Any] = {
+        "object": dict, "array": list, "string": str, "boolean": bool, "integer": int, "null": type(None),
+    }  # fmt: skip
+    if not isinstance(value, kinds[schema["type"]]) or (schema["type"] == "integer" and isinstance(value, bool)):
+        return False
+    if schema.get("format") == "date-time":
+        return datetime.fromisoformat(value).tzinfo is not None
+    return schema.get("format") != "uri" or bool(urlsplit(value).scheme)
+
+
+def lookup(reference: str, document: dict[str, Any]) -> dict[str, Any]:
+    found: Any = document
+    for key in reference.removeprefix("#/").split("/"):
+        found = found[key]
+    return dict(found)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A request that gets this answer. `make` prepares the house and gives path parameters and request arguments."""
+
+    method: str
+    path: str
+    status: int
+    make: Make
+
+
+def case(method: str, path: str, status: int, **request: Any) -> Case:
+    """A request that needs nothing prepared but a live call, and perhaps a refusal of the manager."""
+
+    async def make(house: Any) -> dict[str, Any]:
+        arguments = dict(request)
+        house.manager.refusal = arguments.pop("refusal", None)
+        call_id = (await house.call()).id if arguments.pop("exists", True) else new_id()
+        given = {"call_id": encode_id("cs", call_id), "stream_id": str(new_id()), "event_id": str(new_id())}
+        return {"path": given | arguments.pop("ids", {}), **arguments}
+
+    return Case(method, path, status, make)
+
+
+def no_key(method: str, path: str, **request: Any) -> Case:
+    return case(method, path, 403, headers={"x-api-key": "wrong"}, **request)
+
+
+INITIATE = {
+    "from_number": "+14155550100", "to_number": "+14155550101", "flow_url": "http://a/f",
+    "status_callback_url": "http://a/s",
+}  # fmt: skip
+JSON = {"content-type": "application/json"}
+
+
+def initiate_cases(path: str) -> list[Case]:
+    return [
+        case("POST", path, 202, json=INITIATE),
+        case("POST", path, 400, json=INITIATE, refusal=InvalidTarget()),
+        no_key("POST", path, json=INITIATE),
+        case("POST", path, 413, content=BIG, headers=JSON),
+        case("POST", path, 422, json={}),
+        case("POST", path, 503, json=INITIATE, refusal=LimitReached()),
+    ]
+
+
+def list_cases(path: str, *, of_call: bool) -> list[Case]:
+    cases = [
+        case("GET", path, 200),
+        case("GET", path, 400, params={"cursor_after": "x"}),
+        no_key("GET", path),
+        case("GET", path, 422, params={"limit": 0}),
+    ]
+    return [*cases, case("GET", path, 404, exists=False)] if of_call else cases
+
+
+async def with_stream(house: Any) -> dict[str, Any]:
+    call = await house.call()
+    url = f"/api/v1/voice/calls/{call.id}/streams"
+    stream = (await house.http.post(url, json={"ws_url": "ws://a/m"})).json()
+    return {"path": {"call_id": str(call.id), "stream_id": stream["id"]}}
+
+
+def with_event(target: str | None) -> Make:
+    async def make(house: Any) -> dict[str, Any]:
+        call = await house.call()
+        event = await house.event(call.id, target_url=target, payload={}, leg_id=new_id(), stream_id=new_id())
+        return {"path": {"event_id": str(event.id), "call_id": str(call.id)}}
+
+    return make
+
+
+async def with_recording(house: Any) -> dict[str, Any]:
+    return {"params": {"recording_id": str((await house.recording()).id)}}
+
+
+def with_link(*, gone: bool = False, forged: bool = False, **headers: str) -> Make:
+    async def make(house: Any) -> dict[str, Any]:
+        recording = await house.recording()
+        answer = await house.http.get("/api/v1/recordings", params={"recording_id": str(recording.id)})
+        params = dict(httpx.URL(answer.headers["location"]).params)
+        if gone:
+            (house.directory / f"{encode_id('rec', recording.id)}.wav").unlink()
+        if forged:
+            params["signature"] = "0" * 64
+        return {"path": {"recording_id": str(recording.id)}, "params": params, "headers": headers}
+
+    return make
+
+
+async def not_ready(house: Any) -> dict[str, Any]:
+    house.ready["media_server"] = False
+    return {}
+
+
+async def nothing(_house: Any) -> dict[str, Any]:
+    return {}
+
+
+HANGUP, STREAMS, STREAM = f"{CALL}/hangup", f"{CALL}/streams", f"{CALL}/streams/{{stream_id}}"
+EVENT, REDELIVER = "/api/v1/events/{event_id}", "/api/v1/events/{event_id}/redeliver"
+RECORDINGS, AUDIO = "/api/v1/recordings", "/api/v1/recordings/{recording_id}/audio"
+WS = {"ws_url": "ws://a/m"}
+
+CASES = [
+    *initiate_cases("/api/v1/voice/calls/initiate"),
+    *initiate_cases("/api/v1/calls/initiate"),
+    *list_cases("/api/v1/voice/calls", of_call=False),
+    case("GET", CALL, 200),
+    no_key("GET", CALL),
+    case("GET", CALL, 404, exists=False),
+    *list_cases(f"{CALL}/legs", of_call=True),
+    *list_cases(f"{CALL}/events", of_call=True),
+    Case("GET", f"{CALL}/events", 200, with_event("http://x")),
+    case("POST", HANGUP, 202, json={}),
+    no_key("POST", HANGUP, json={}),
+    case("POST", HANGUP, 404, json={}, exists=False),
+    case("POST", HANGUP, 409, json={}, refusal=CallNotLive()),
+    case("POST", HANGUP, 413, content=BIG, headers=JSON),
+    case("POST", HANGUP, 422, json={"reason": "lower"}),
+    case("POST", STREAMS, 201, json=WS),
+    no_key("POST", STREAMS, json=WS),
+    case("POST", STREAMS, 404, json=WS, exists=False),
+    case("POST", STREAMS, 409, json=WS, refusal=CallNotLive()),
+    case("POST", STREAMS, 413, content=BIG, headers=JSON),
+    case("POST", STREAMS, 422, json={}),
+    case("POST", STREAMS, 503, json=WS, refusal=LimitReached()),
+    *list_cases(STREAMS, of_call=True),
+    Case("GET", STREAMS, 200, with_stream),
+    Case("DELETE", STREAM, 200, with_stream),
+    no_key("DELETE", STREAM),
+    case("DELETE", STREAM, 404, refusal=StreamNotFound()),
+    case("DELETE", STREAM, 409, refusal=CallNotLive()),
+    *list_cases("/api/v1/events", of_call=False),
+    Case("GET", "/api/v1/events", 200, with_event(None)),
+    Case("GET", EVENT, 200, with_event("http://x")),
+    no_key("GET", EVENT),
+    case("GET", EVENT, 404),
+    Case("POST", REDELIVER, 202, with_event("http://x")),
+    no_key("POST", REDELIVER),
+    case("POST", REDELIVER, 404),
+    Case("POST", REDELIVER, 409, with_event(None)),
+    Case("GET", RECORDINGS, 307, with_recording),
+    no_key("GET", RECORDINGS),
+    case("GET", RECORDINGS, 404, params={"recording_id": str(new_id())}),
+    case("GET", RECORDINGS, 422),
+    Case("GET", AUDIO, 200, with_link()),
+    Case("GET", AUDIO, 206, with_link(range="bytes=0-3")),
+    Case("GET", AUDIO, 400, with_link(range="bytes=nonsense")),
+    Case("GET", AUDIO, 403, with_link(forged=True)),
+    Case("GET", AUDIO, 404, with_link(gone=True)),
+    Case("GET", AUDIO, 416, with_link(range="bytes=900-")),
+    case("GET", AUDIO, 422, ids={"recording_id": str(new_id())}),
+    Case("GET", "/healthz", 200, nothing),
+    Case("GET", "/readyz", 200, nothing),
+    Case("GET", "/readyz", 503, not_ready),
+]
+
+
+@pytest.mark.parametrize("each", CASES, ids=lambda each: f"{each.method} {each.path} {each.status}")
+async def test_the_answer_is_as_it_is_declared(house: Any, each: Case) -> None:
+    document = (await house.http.get("/openapi.json")).json()
+    request = await each.make(house)
+    path = each.path.format(**request.pop("path", {}))
+    answer = await house.http.request(each.method, path, **request)
+    assert answer.status_code == each.status, answer.text
+    declared = document["paths"][each.path][each.method.lower()]["responses"][str(each.status)]
+    content = declared.get("content", {})
+    media_type = answer.headers.get("content-type", "").partition(";")[0]
+    if not content:
+        assert answer.content == b""
+    elif media_type == "application/json":
+        assert matches(content[media_type]["schema"], answer.json(), document) == []
+    else:
+        assert media_type in content
+    for header in declared.get("headers", {}):
+        assert answer.headers[header]
+
+
+async def test_every_declared_answer_has_a_case_above_and_no_other(house: Any) -> None:
+    document = (await house.http.get("/openapi.json")).json()
+    declared = {
+        (method.upper(), path, int(status))
+        for path, methods in document["paths"].items()
+        for method, operation in methods.items()
+        for status in operation["responses"]
+    }
+    assert {(each.method, each.path, each.status) for each in CASES} == declared
+
+
+async def test_every_route_of_the_application_is_in_the_document(house: Any) -> None:
+    document = (await house.http.get("/openapi.json")).json()
+    text = str(document)
+    for reference in set(re.findall(r"#/components/schemas/[A-Za-z0-9_]+", text)):
+        assert lookup(reference, document)
+    operation_ids = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
+    assert len(set(operation_ids)) == len(operation_ids) == 17
+
+
+async def test_what_needs_a_key_says_so_and_what_does_not_does_not(house: Any) -> None:
+    document = (await house.http.get("/openapi.json")).json()
+    assert document["components"]["securitySchemes"] == {
+        "ApiKey": {"type": "apiKey", "in": "header", "name": "x-api-key"}
+    }
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(house.app), base_url="http://x") as stranger:
+        for path, methods in document["paths"].items():
+            for method, operation in methods.items():
+                answer = await stranger.request(method, re.sub(r"\{\w+\}", "x", path))
+                is_shut = answer.status_code == 403 and "Invalid API Key." in answer.text
+                assert is_shut == (operation.get("security") == [{"ApiKey": []}])
+
+
+async def test_a_document_that_lies_is_noticed(house: Any) -> None:
+    """The checker above is not one that accepts anything."""
+    document = (await house.http.get("/openapi.json")).json()
+    schema = document["components"]["schemas"]["CallSession"]
+    call = await house.call()
+    good = (await house.http.get(f"/api/v1/voice/calls/{call.id}")).json()
+    assert matches(schema, good, document) == []
+    for lie in ({"extra": 1}, {"state": "lost"}, {"created_at": "2026-01-01T00:00:00"}, {"legs": [{}]}, {"id": 7}):
+        assert matches(schema, good | lie, document)
+    assert matches(schema, {key: value for key, value in good.items() if key != "legs"}, document)

@@ -1,0 +1,170 @@
+"""Who is let in, how much they may send, and that every refusal is in the envelope."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from longline.api.auth import ensure_api_key, hash_key
+from longline.api.idempotency import IdempotencyTable
+from longline.api.limits import BODY_MAX_BYTES
+from longline.base.errors import CallNotLive, IdempotencyKeyReused
+from longline.base.ids import new_id
+from longline.store.durable import Durable
+
+CALLS = "/api/v1/voice/calls"
+INITIATE = f"{CALLS}/initiate"
+FORBIDDEN = {"success": False, "message": "Invalid API Key."}
+JSON = {"content-type": "application/json"}
+
+
+@pytest.mark.parametrize("key", [None, "", "wrong", "test-key-", "test-key-11", "k" * 300, "clé".encode()])
+@pytest.mark.parametrize("path", [CALLS, "/api/v1/no/such/route", f"{CALLS}/nonsense", "/api/v2"])
+async def test_without_a_valid_key_everything_is_403(house: Any, key: Any, path: str) -> None:
+    headers = {} if key is None else {"x-api-key": key}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(house.app), base_url="http://x") as http:
+        answer = await http.get(path, headers=headers)
+    assert (answer.status_code, answer.json()) == (403, FORBIDDEN)
+
+
+async def test_the_key_is_checked_before_the_body(house: Any) -> None:
+    answer = await house.http.post(INITIATE, content=b"{", headers={**JSON, "x-api-key": "wrong"})
+    assert answer.status_code == 403
+
+
+async def test_a_configured_key_and_a_generated_one_are_valid(house: Any) -> None:
+    for key in ("test-key-1", "ll_generated-key"):
+        assert (await house.http.get(CALLS, headers={"x-api-key": key})).status_code == 200
+    assert (await house.http.get(CALLS, headers={"x-api-key": hash_key("ll_generated-key")})).status_code == 403
+
+
+async def test_a_key_is_generated_once_and_only_its_hash_is_kept(tmp_path: Path) -> None:
+    durable = await Durable.open(f"sqlite+aiosqlite:///{tmp_path / 'store.db'}")
+    assert await ensure_api_key(durable, "configured-key") is None
+    key = await ensure_api_key(durable, None)
+    assert key is not None
+    assert await ensure_api_key(durable, None) is None
+    assert await durable.check_api_key(hash_key(key))
+    await durable.close()
+    assert key.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("body", [b"{", b"\xff\xfe", b'{"a":}', b"[" * 100_000, b""])
+async def test_a_body_that_is_not_json_is_422(house: Any, body: bytes) -> None:
+    answer = await house.http.post(INITIATE, content=body, headers=JSON)
+    assert answer.status_code == 422
+    assert answer.json()["message"] == "Validation Error"
+    assert answer.json()["errors"]
+
+
+async def test_unknown_routes_and_methods_are_told_in_the_envelope(house: Any) -> None:
+    for method, path, status in (("GET", "/nowhere", 404), ("GET", "/api/v1/nowhere", 404), ("PUT", CALLS, 405)):
+        answer = await house.http.request(method, path)
+        assert answer.status_code == status
+        assert answer.json()["success"] is False
+        assert answer.json()["message"]
+
+
+async def test_a_body_above_the_limit_is_413_whether_its_length_is_told_or_not(house: Any) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(BODY_MAX_BYTES // 1024 + 1):
+            yield b" " * 1024
+
+    for content in (b" " * (BODY_MAX_BYTES + 1), pieces()):
+        answer = await house.http.post(INITIATE, content=content, headers=JSON)
+        assert (answer.status_code, answer.json()["code"]) == (413, "body_too_large")
+
+
+async def test_a_body_of_exactly_the_limit_is_read(house: Any) -> None:
+    body = b'{"x":"' + b" " * (BODY_MAX_BYTES - 8) + b'"}'
+    assert len(body) == BODY_MAX_BYTES
+    assert (await house.http.post(INITIATE, content=body, headers=JSON)).status_code == 422
+
+
+async def test_a_fault_of_ours_is_500_in_the_envelope_and_says_nothing_of_its_cause(house: Any) -> None:
+    house.manager.refusal = RuntimeError("secret detail")
+    answer = await house.http.post(INITIATE, json=house.initiate())
+    assert answer.status_code == 500
+    assert answer.json() == {
+        "success": False, "message": "Internal Server Error.", "code": "internal_error", "type": "internal_error",
+    }  # fmt: skip
+
+
+async def test_the_input_is_not_repeated_in_a_validation_error(house: Any) -> None:
+    secret = "sip:user:hunter2 @host"
+    answer = await house.http.post(INITIATE, json=house.initiate(to_number=secret, flow_url=secret))
+    assert answer.status_code == 422
+    assert "hunter2" not in answer.text
+
+
+async def test_the_idempotency_table_forgets_the_oldest_answer_beyond_its_bound() -> None:
+    table = IdempotencyTable(answers_max=2)
+    done: list[str] = []
+
+    async def act(key: str) -> str:
+        async def action() -> str:
+            done.append(key)
+            return f"{key}{len(done)}"
+
+        return await table.run("scope", key, None, action)
+
+    assert [await act(key) for key in "ABABC"] == ["A1", "B2", "A1", "B2", "C3"]
+    assert (await act("A"), table.forgotten, table.replayed) == ("A4", 2, 2)
+
+
+async def test_a_refusal_is_not_stored_and_the_next_try_acts() -> None:
+    table = IdempotencyTable()
+    outcomes: list[Any] = [CallNotLive(), "done"]
+
+    async def action() -> Any:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    with pytest.raises(CallNotLive):
+        await table.run("s", "k", 1, action)
+    assert await table.run("s", "k", 1, action) == "done"
+    assert await table.run("s", "k", 1, action) == "done"
+    with pytest.raises(IdempotencyKeyReused):
+        await table.run("s", "k", 2, action)
+
+
+async def test_who_waits_for_a_first_request_that_is_abandoned_acts_itself() -> None:
+    table = IdempotencyTable()
+    started = asyncio.Event()
+
+    async def stuck() -> str:
+        started.set()
+        await asyncio.Event().wait()
+        return "never"
+
+    async def act() -> str:
+        return "done"
+
+    first = asyncio.create_task(table.run("s", "k", 1, stuck))
+    await started.wait()
+    second = asyncio.create_task(table.run("s", "k", 1, act))
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == "done"
+
+
+@pytest.mark.parametrize("path", ["/docs", "/redoc"])
+async def test_the_documentation_loads_nothing_from_another_host(house: Any, path: str) -> None:
+    answer = await house.http.get(path)
+    assert answer.status_code == 200
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    assert "http://" not in answer.text
+    assert "https://" not in answer.text
+    assert "openapi.json" in answer.text
+
+
+async def test_an_unknown_call_and_a_bad_key_are_not_told_apart_by_a_stranger(house: Any) -> None:
+    call = await house.call()
+    wrong = {"x-api-key": "wrong"}
+    answers = [await house.http.get(f"{CALLS}/{each}", headers=wrong) for each in (call.id, new_id())]
+    assert answers[0].content == answers[1].content
