@@ -83,7 +83,12 @@ ANSWERS: dict[str, int | None] = {
     **dict.fromkeys(("badinv01", "clerr", "ncl", "scalar02", "quotbal", "ltgtruri", "lwsruri", "lwsstart"), 400),
     **dict.fromkeys(("trws", "escruri", "regbadct", "badaspec", "baddn", "mismatch01", "insuf", "multi01"), 400),
     # wsinv has a To tag, and there is no dialog here.
-    "wsinv": 481, "mcl01": 400, "badvers": 505, "bext01": 420, "invut": 415, "sdp01": 406,
+    "wsinv": 481,
+    "mcl01": 400,
+    "badvers": 505,
+    "bext01": 420,
+    "invut": 415,
+    "sdp01": 406,
 }
 
 KNOWN_FAILURES: dict[str, str] = {}

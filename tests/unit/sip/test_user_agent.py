@@ -1,0 +1,201 @@
+"""The shell with real sockets on the loopback address. What needs time to pass is tested on the endpoint."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from tests.unit.sip.sip_pair import ANSWER, OFFER
+
+from longline.sip.events import Acked, Answered, Ended, Failed, IncomingCall, SipEvent
+from longline.sip.timers import Durations
+from longline.sip.transport import tcp
+from longline.sip.user_agent import UserAgent, UserAgentSettings, told_address
+
+
+class Phone:
+    def __init__(self, **settings: object) -> None:
+        self.events: asyncio.Queue[SipEvent] = asyncio.Queue()
+        self.react: Callable[[SipEvent], None] = lambda event: None
+        self.agent = UserAgent(UserAgentSettings(listen=("127.0.0.1", 0), **settings), self._on_event)  # type: ignore[arg-type]
+
+    def _on_event(self, event: SipEvent) -> None:
+        self.events.put_nowait(event)
+        self.react(event)
+
+    async def next(self, kind: type[SipEvent]) -> SipEvent:
+        async with asyncio.timeout(5):
+            while not isinstance(event := await self.events.get(), kind):
+                pass
+            return event
+
+    def uri(self, transport: str) -> str:
+        return f"sip:x@127.0.0.1:{self.agent.address[1]};transport={transport}"
+
+    def answers_at_once(self) -> None:
+        def react(event: SipEvent) -> None:
+            if isinstance(event, IncomingCall):
+                self.agent.ring(event.handle)
+                self.agent.answer(event.handle, ANSWER)
+
+        self.react = react
+
+
+@pytest.fixture
+async def phones() -> AsyncIterator[tuple[Phone, Phone]]:
+    pair = (Phone(), Phone())
+    for phone in pair:
+        await phone.agent.start()
+    yield pair
+    for phone in pair:
+        await phone.agent.stop()
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_call_over_real_sockets(phones: tuple[Phone, Phone], transport: str) -> None:
+    alice, bob = phones
+    bob.answers_at_once()
+    handle = alice.agent.invite(bob.uri(transport), from_uri="sip:a@127.0.0.1", sdp=OFFER)
+    assert (await alice.next(Answered)).sdp == ANSWER
+    theirs = (await bob.next(Acked)).handle
+    bob.agent.bye(theirs)
+    assert (await alice.next(Ended)).by == "remote"
+    assert handle.startswith("o")
+    assert alice.agent.calls == 0
+
+
+async def test_unreachable_tcp_peer_fails_the_call_at_once(phones: tuple[Phone, Phone]) -> None:
+    alice, bob = phones
+    target = bob.uri("tcp")
+    await bob.agent.stop()
+    alice.agent.invite(target, from_uri="sip:a@127.0.0.1", sdp=OFFER)
+    failed = await alice.next(Failed)
+    assert (failed.status, failed.cause) == (503, "transport")
+
+
+async def test_name_without_an_address_fails_the_call(phones: tuple[Phone, Phone]) -> None:
+    alice, _ = phones
+    alice.agent.invite("sip:x@no-such-host.invalid", from_uri="sip:a@127.0.0.1", sdp=OFFER)
+    assert (await alice.next(Failed)).cause == "transport"
+
+
+async def test_handler_that_fails_costs_nobody_the_call(phones: tuple[Phone, Phone]) -> None:
+    alice, bob = phones
+    bob.answers_at_once()
+    answering = bob.react
+
+    def react(event: SipEvent) -> None:
+        answering(event)
+        raise ZeroDivisionError
+
+    bob.react = react
+    alice.agent.invite(bob.uri("udp"), from_uri="sip:a@127.0.0.1", sdp=OFFER)
+    await alice.next(Answered)
+    await bob.next(Acked)
+    assert bob.agent.counters["sip.handler_errors"] >= 1
+
+
+async def connect(phone: Phone) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", phone.agent.address[1])
+
+
+OPTIONS = (
+    b"OPTIONS sip:x@127.0.0.1 SIP/2.0\r\nVia: SIP/2.0/TCP 127.0.0.1:9;branch=z9hG4bKa\r\nFrom: <sip:e@x>;tag=1\r\n"
+    b"To: <sip:x@127.0.0.1>\r\nCall-ID: tcp1\r\nCSeq: 1 OPTIONS\r\nContent-Length: 0\r\n\r\n"
+)
+
+
+async def test_request_in_pieces_is_answered_on_its_connection(phones: tuple[Phone, Phone]) -> None:
+    reader, writer = await connect(phones[0])
+    for start in range(0, len(OPTIONS), 40):
+        writer.write(OPTIONS[start : start + 40])
+        await writer.drain()
+    async with asyncio.timeout(5):
+        assert (await reader.readline()).startswith(b"SIP/2.0 200")
+    writer.close()
+
+
+async def test_stream_without_content_length_is_told_400_and_closed(phones: tuple[Phone, Phone]) -> None:
+    reader, writer = await connect(phones[0])
+    writer.write(OPTIONS.replace(b"Content-Length: 0\r\n", b""))
+    async with asyncio.timeout(5):
+        assert (await reader.read()).startswith(b"SIP/2.0 400 Missing Content-Length")
+    assert phones[0].agent.counters["sip.streams_broken"] == 1
+    writer.close()
+
+
+async def test_message_that_never_ends_closes_the_connection(
+    phones: tuple[Phone, Phone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "MESSAGE_TIMEOUT_S", 0.05)
+    reader, writer = await connect(phones[0])
+    writer.write(OPTIONS[:50])
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    assert phones[0].agent.counters["sip.tcp_slow"] == 1
+    writer.close()
+
+
+async def test_idle_connection_is_closed(phones: tuple[Phone, Phone], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tcp, "IDLE_TIMEOUT_S", 0.05)
+    reader, writer = await connect(phones[0])
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    assert phones[0].agent.counters["sip.tcp_idle"] == 1
+    writer.close()
+
+
+async def test_connections_are_bounded(phones: tuple[Phone, Phone], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tcp, "MAX_CONNECTIONS", 1)
+    _, first = await connect(phones[0])
+    first.write(OPTIONS)
+    reader, second = await connect(phones[0])
+    async with asyncio.timeout(5):
+        assert await reader.read() == b""
+    assert phones[0].agent.counters["sip.tcp_refused"] == 1
+    first.close()
+    second.close()
+
+
+async def test_call_outlives_its_tcp_connection(phones: tuple[Phone, Phone]) -> None:
+    alice, bob = phones
+    bob.answers_at_once()
+    handle = alice.agent.invite(bob.uri("tcp"), from_uri="sip:a@127.0.0.1", sdp=OFFER)
+    await alice.next(Answered)
+    await bob.next(Acked)
+    assert alice.agent._tcp is not None
+    for connection in list(alice.agent._tcp._connections.values()):
+        connection.abort()
+    while alice.agent._tcp._connections:
+        await asyncio.sleep(0)
+    alice.agent.bye(handle)
+    assert (await bob.next(Ended)).by == "remote"
+
+
+async def test_lost_datagrams_are_sent_again_by_the_shells_timer() -> None:
+    phone = Phone(durations=Durations(t1=0.005, t2=0.02))
+    await phone.agent.start()
+    phone.agent.invite("sip:x@127.0.0.1:9", from_uri="sip:a@127.0.0.1", sdp=OFFER)
+    assert (await phone.next(Failed)).cause == "timeout"
+    assert phone.agent.counters["sip.retransmissions_sent"] == 6
+    await phone.agent.stop()
+
+
+@pytest.mark.parametrize(
+    ("advertise", "bound", "told"),
+    [
+        (None, ("192.0.2.1", 5060), ("192.0.2.1", 5060)),
+        ("sip.example.com", ("0.0.0.0", 5061), ("sip.example.com", 5061)),
+        ("198.51.100.7:5070", ("0.0.0.0", 5061), ("198.51.100.7", 5070)),
+        ("[2001:db8::1]:5070", ("::", 5061), ("2001:db8::1", 5070)),
+        ("2001:db8::1", ("::", 5061), ("2001:db8::1", 5061)),
+        (("198.51.100.7", None), ("0.0.0.0", 5061), ("198.51.100.7", 5061)),
+    ],
+)
+def test_peers_are_told_what_is_advertised(
+    advertise: str | tuple[str, int | None] | None, bound: tuple[str, int], told: tuple[str, int]
+) -> None:
+    assert told_address(advertise, bound) == told
+
+
+def test_wildcard_is_never_told_to_peers() -> None:
+    assert told_address(None, ("0.0.0.0", 5060))[0] not in ("0.0.0.0", "")
