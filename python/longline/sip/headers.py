@@ -38,7 +38,7 @@ _COMPACT = {
     "b": "Referred-By",
     "x": "Session-Expires",
 }
-_CANONICAL = {name.lower(): name for name in _NAMES.split()} | _COMPACT
+CANONICAL_NAMES = {name.lower(): name for name in _NAMES.split()} | _COMPACT
 
 TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+\Z")
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
@@ -57,7 +57,7 @@ Params = dict[str, str | None]
 
 def canonical_name(name: str) -> str:
     """`v`, `via` and `VIA` are `Via`; a name nobody knows stays as it is."""
-    return _CANONICAL.get(name.lower(), name)
+    return CANONICAL_NAMES.get(name.lower(), name)
 
 
 class Headers:

@@ -11,7 +11,7 @@ from functools import cached_property
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
 from longline.sip.headers import (
-    _CANONICAL,
+    CANONICAL_NAMES,
     TOKEN,
     Headers,
     NameAddr,
@@ -178,7 +178,7 @@ def _parse_fields(text: str, defects: list[RemoteProtocolError]) -> list[tuple[s
         defects.append(RemoteProtocolError("NUL in a header"))
     for line in lines:
         name, colon, value = line.partition(":")
-        known = _CANONICAL.get(name) or _CANONICAL.get(name.rstrip(" \t").lower())
+        known = CANONICAL_NAMES.get(name) or CANONICAL_NAMES.get(name.rstrip(" \t").lower())
         if known is None:
             known = name.rstrip(" \t")
             if not TOKEN.match(known):

@@ -135,9 +135,10 @@ class TransactionLayer:
 
     def respond(self, now: float, transaction: ServerTransaction, response: Response) -> None:
         """Send a response through its transaction; one that comes after the final response is not sent."""
+        data = response.encode()  # before anything moves: a response of ours may turn out not to be one
         action = transaction.feed(input_of(response.status))
         if action is Action.SEND:
-            transaction.last_response = response.encode()
+            transaction.last_response = data
             self.transmits.append(Transmit(transaction.target, transaction.last_response, transaction.key))
         self._settle(now, transaction)
 

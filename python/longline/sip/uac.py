@@ -66,9 +66,9 @@ class ClientCore:
             core.counters["sip.overload"] += 1
             core.events.append(Failed(usage.handle, 503, "Service Unavailable", "overload"))
             return usage.handle
-        core.add(usage)
         core.add_via(request, target)
         usage.client = core.layer.send_request(now, request, target, usage.handle)
+        core.add(usage)
         dialog.open_invite = request.top_via.branch
         return usage.handle
 

@@ -126,9 +126,9 @@ class ServerCore:
         self, now: float, usage: InviteUsage, status: int, reason: str | None, headers: _Headers | None = None
     ) -> None:
         """A final refusal of an incoming call. No event follows."""
-        usage.step(Step.END)
         if usage.server is not None:
             self._respond(now, usage.server, status, reason, headers, usage.dialog.local_tag)
+        usage.step(Step.END)
         self.core.remove(usage)
 
     def reanswer(self, now: float, usage: InviteUsage, sdp: bytes) -> None:

@@ -146,6 +146,20 @@ def test_target_that_cannot_be_called_is_our_own_error(target: str) -> None:
     assert alice.endpoint.calls == 0
 
 
+def test_header_that_would_forge_another_is_our_own_error_and_leaves_nothing_behind() -> None:
+    wire, alice, bob = pair()
+    with pytest.raises(LocalProtocolError):
+        alice.invite("192.0.2.2", headers=[("Subject", "x\r\nX-Forged: 1")])
+    assert (alice.endpoint.calls, alice.endpoint.transactions) == (0, 0)
+    alice.invite("192.0.2.2")
+    wire.run(0.1)
+    with pytest.raises(LocalProtocolError):
+        bob.do("reject", bob.events[0].handle, 486, None, [("Subject", "x\r\nX-Forged: 1")])
+    bob.do("reject", bob.events[0].handle, 486)
+    wire.run(0.1)
+    assert alice.names() == ["Failed"]
+
+
 def test_commands_for_a_call_that_is_over_do_nothing() -> None:
     wire, alice, bob, ours, theirs = established()
     alice.do("bye", ours)

@@ -78,6 +78,12 @@ async def test_name_without_an_address_fails_the_call(phones: tuple[Phone, Phone
     assert (await alice.next(Failed)).cause == "transport"
 
 
+async def test_peer_of_another_address_family_fails_the_call_at_once(phones: tuple[Phone, Phone]) -> None:
+    alice, _ = phones
+    alice.agent.invite("sip:x@[2001:db8::1]", from_uri="sip:a@127.0.0.1", sdp=OFFER)
+    assert (await alice.next(Failed)).cause == "transport"
+
+
 async def test_handler_that_fails_costs_nobody_the_call(phones: tuple[Phone, Phone]) -> None:
     alice, bob = phones
     bob.answers_at_once()

@@ -27,6 +27,7 @@ class UdpTransport(asyncio.DatagramProtocol):
         self._on_message = on_message
         self._on_failed = on_failed
         self._counters = counters
+        self._is_v6 = False
         self._socket: asyncio.DatagramTransport | None = None
         self._resolved: dict[str, tuple[str, float]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -36,6 +37,7 @@ class UdpTransport(asyncio.DatagramProtocol):
         loop = asyncio.get_running_loop()
         self._socket, _ = await loop.create_datagram_endpoint(lambda: self, local_addr=(host, port))
         name = self._socket.get_extra_info("sockname")
+        self._is_v6 = ":" in name[0]
         return name[0], name[1]
 
     def close(self) -> None:
@@ -57,6 +59,9 @@ class UdpTransport(asyncio.DatagramProtocol):
     def _send_to(self, address: str, transmit: Transmit) -> None:
         if self._socket is None or self._socket.is_closing():
             return
+        if (":" in address) != self._is_v6:
+            self._on_failed(transmit.transaction)
+            return
         try:
             self._socket.sendto(transmit.data, (address, transmit.target.port))
         except OSError:
@@ -74,8 +79,7 @@ class UdpTransport(asyncio.DatagramProtocol):
         except (OSError, TimeoutError, UnicodeError):
             self._on_failed(transmit.transaction)
             return
-        ours_is_v6 = self._socket is not None and ":" in self._socket.get_extra_info("sockname")[0]
-        addresses = [str(entry[4][0]) for entry in found if (":" in str(entry[4][0])) == ours_is_v6]
+        addresses = [str(entry[4][0]) for entry in found if (":" in str(entry[4][0])) == self._is_v6]
         if not addresses:
             self._on_failed(transmit.transaction)
             return
