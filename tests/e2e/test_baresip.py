@@ -48,7 +48,7 @@ async def test_a_minute_of_tone_crosses_both_ways_without_a_gap_over_udp_and_ove
             await phone.until("Call established", 10)
         await node.until_call(timeout_s=TALK_S + 20)
         for phone in phones:
-            await phone.until("terminated", 20)
+            await phone.until("session closed", 20)
             await phone.stop()
         assert not app.errors
         for phone in phones:
@@ -80,7 +80,7 @@ async def test_longline_call_rings_a_baresip_that_answers(tmp_path: Path) -> Non
         )  # fmt: skip
         output, _ = await asyncio.wait_for(hangup.communicate(), 20)
         assert hangup.returncode == 0, output.decode()
-        await phone.until("terminated", 10)
+        await phone.until("session closed", 10)
         await phone.stop()
         call = await node.until_call()
         assert (call["direction"], call["state"], call["reason"]) == ("outbound", "completed", "completed")

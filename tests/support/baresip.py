@@ -13,7 +13,7 @@ MODULES = "/usr/lib/baresip/modules"
 
 CONFIG = """\
 poll_method epoll
-net_interface lo
+net_interface 127.0.0.1
 sip_listen 127.0.0.1:{port}
 call_local_timeout 120
 audio_source aufile,{folder}/say.wav

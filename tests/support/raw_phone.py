@@ -1,13 +1,18 @@
 """A phone of a few literal messages: no stack of ours is in it, so that what it sends and sees are plain packets."""
 
 import asyncio
+import contextlib
 import random
 import re
+import socket
 import struct
 import time
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
+
+SO_TIMESTAMPNS = 35
+"""Linux: each datagram comes with the time of its arrival (socket(7)); the constant is not in Python's module."""
 
 SILENCE = b"\xff" * 160
 """20 ms of µ-law silence (the code of zero)."""
@@ -15,7 +20,7 @@ SILENCE = b"\xff" * 160
 
 @dataclass(frozen=True)
 class RtpPacket:
-    """A packet as it arrived; `at` is the monotonic time in seconds."""
+    """A packet as it arrived; `at` is the kernel's time of it, in Unix seconds: this process may be busy elsewhere."""
 
     at: float
     sequence: int
@@ -39,6 +44,34 @@ class _Collector(asyncio.DatagramProtocol):
         self.arrived.set()
 
 
+class _RtpSocket:
+    """A UDP socket that keeps every datagram with the kernel's time of its arrival."""
+
+    def __init__(self) -> None:
+        self.received: list[tuple[float, bytes]] = []
+        self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self._socket.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
+        self._socket.bind(("127.0.0.1", 0))
+        self._socket.setblocking(False)
+        self.port = int(self._socket.getsockname()[1])
+        asyncio.get_running_loop().add_reader(self._socket, self._read)
+
+    def send(self, datagram: bytes, to: tuple[str, int]) -> None:
+        self._socket.sendto(datagram, to)
+
+    def close(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._socket)
+        self._socket.close()
+
+    def _read(self) -> None:
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                data, ancillary, _, _ = self._socket.recvmsg(65_536, 64)
+                seconds, nanoseconds = struct.unpack("qq", ancillary[0][2][:16])
+                self.received.append((seconds + nanoseconds / 1e9, data))
+
+
 class RawPhone:
     """`async with RawPhone(sip_port) as phone: await phone.call()`. Loopback, UDP, PCMU."""
 
@@ -53,9 +86,9 @@ class RawPhone:
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
         self.sip_transport, self.sip = await loop.create_datagram_endpoint(_Collector, ("127.0.0.1", 0))
-        self.rtp_transport, self.rtp = await loop.create_datagram_endpoint(_Collector, ("127.0.0.1", 0))
+        self.rtp = _RtpSocket()
         self._sip_port = self.sip_transport.get_extra_info("sockname")[1]
-        self._rtp_port = self.rtp_transport.get_extra_info("sockname")[1]
+        self._rtp_port = self.rtp.port
         return self
 
     async def __aexit__(
@@ -65,7 +98,7 @@ class RawPhone:
             self.send_sip(self._request("BYE", 2))
             await asyncio.sleep(0.05)
         self.sip_transport.close()
-        self.rtp_transport.close()
+        self.rtp.close()
 
     async def call(self) -> int:
         """Send the INVITE; the final status. ACKs a 200 and reads where to send audio."""
@@ -102,10 +135,10 @@ class RawPhone:
         header = struct.pack(
             "!BBHII", 0x80, payload_type, self._sequence & 0xFFFF, self._sequence * 160 & 0xFFFFFFFF, self._ssrc
         )
-        self.rtp_transport.sendto(header + payload, self.remote_rtp)
+        self.rtp.send(header + payload, self.remote_rtp)
 
     def send_raw(self, datagram: bytes) -> None:
-        self.rtp_transport.sendto(datagram, self.remote_rtp)
+        self.rtp.send(datagram, self.remote_rtp)
 
     async def speak(self, seconds: float, payload: bytes = SILENCE) -> None:
         """Send the same frame over and over, paced."""
