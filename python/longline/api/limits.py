@@ -1,5 +1,7 @@
 """How large a request may be. The body is read here, as far as it may go, and handed on whole."""
 
+import asyncio
+import contextlib
 from typing import Final
 
 from starlette.datastructures import Headers
@@ -9,7 +11,11 @@ from longline.api.problems import problem
 from longline.base.errors import BodyTooLarge
 
 BODY_MAX_BYTES: Final = 256 * 1024
-"""A larger body is answered 413, without being read to its end."""
+"""A larger body is answered 413, and none of it is kept."""
+
+DISCARD_MAX_BYTES: Final = 8 * 1024 * 1024
+DISCARD_TIMEOUT_S: Final = 2.0
+"""How much of too large a body is read all the same: a client that is still sending would not see the answer."""
 
 
 class BodyLimitMiddleware:
@@ -21,25 +27,46 @@ class BodyLimitMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        body = await self._read(scope, receive)
-        if body is None:
-            await problem(BodyTooLarge(), {"connection": "close"})(scope, receive, send)
+        try:
+            body = await self._read(scope, receive)
+        except BodyTooLarge as error:
+            await problem(error, {"connection": "close"})(scope, receive, send)
             return
-        await self._app(scope, _replay(body, receive), send)
+        if body is not None:
+            await self._app(scope, _replay(body, receive), send)
 
     async def _read(self, scope: Scope, receive: Receive) -> bytes | None:
-        """The body; None when it is too large."""
+        """The whole body; None when the client left before its end, since half a request must not be acted on. Raises
+        BodyTooLarge."""
         length = Headers(scope=scope).get("content-length", "")
         if length.isdecimal() and int(length) > self._max:
-            return None
+            await _discard(receive)
+            raise BodyTooLarge
         body = bytearray()
         while True:
             message = await receive()
-            body += message.get("body", b"")
-            if len(body) > self._max:
+            if message["type"] == "http.disconnect":
                 return None
-            if message["type"] != "http.request" or not message.get("more_body", False):
+            body += message.get("body", b"")
+            more = message.get("more_body", False)
+            if len(body) > self._max:
+                if more:
+                    await _discard(receive)
+                raise BodyTooLarge
+            if not more:
                 return bytes(body)
+
+
+async def _discard(receive: Receive) -> None:
+    """Read what follows, until its end or a bound."""
+    discarded = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(DISCARD_TIMEOUT_S):
+            while discarded < DISCARD_MAX_BYTES:
+                message = await receive()
+                if message["type"] != "http.request" or not message.get("more_body", False):
+                    return
+                discarded += len(message.get("body", b""))
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:

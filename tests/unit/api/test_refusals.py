@@ -84,6 +84,33 @@ async def test_a_body_of_exactly_the_limit_is_read(house: Any) -> None:
     assert (await house.http.post(INITIATE, content=body, headers=JSON)).status_code == 422
 
 
+@pytest.mark.parametrize("sent", [b"", b'{"leg_id":'])
+async def test_half_a_request_is_not_acted_on(house: Any, sent: bytes) -> None:
+    call = await house.call()
+    messages = [
+        {"type": "http.request", "body": sent, "more_body": True},
+        {"type": "http.disconnect"},
+    ]
+    answers: list[Any] = []
+
+    async def receive() -> dict[str, Any]:
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    async def send(message: Any) -> None:
+        answers.append(message)
+
+    path = f"{CALLS}/{call.id}/hangup"
+    headers = [(b"x-api-key", b"test-key-1"), (b"content-type", b"application/json"), (b"content-length", b"80")]
+    scope = {
+        "type": "http", "method": "POST", "path": path, "raw_path": path.encode(), "query_string": b"",
+        "headers": headers, "http_version": "1.1", "scheme": "http", "root_path": "", "client": ("x", 1),
+        "server": ("x", 80),
+    }  # fmt: skip
+    await house.app(scope, receive, send)
+    assert answers == []
+    assert house.manager.asked == []
+
+
 async def test_a_fault_of_ours_is_500_in_the_envelope_and_says_nothing_of_its_cause(house: Any) -> None:
     house.manager.refusal = RuntimeError("secret detail")
     answer = await house.http.post(INITIATE, json=house.initiate())
