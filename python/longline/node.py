@@ -116,6 +116,7 @@ class Node:
             uvicorn.Config(
                 create_app(deps),
                 log_config=None,
+                log_level="warning",
                 access_log=False,
                 lifespan="off",
                 ws="none",
