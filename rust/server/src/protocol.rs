@@ -1,6 +1,6 @@
 //! The control protocol's commands: JSON in, checked values out. Specified in `docs/reference/control-protocol.md`.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
 use media::{Codec, Dialect, LegRemote, StreamParams};
@@ -66,6 +66,8 @@ pub enum Request {
         direction: Direction,
         #[serde(default)]
         rtcp_mux: bool,
+        #[serde(default)]
+        also_from: Option<IpAddr>,
     },
     #[serde(rename = "session.close")]
     SessionClose { session: Name },
@@ -166,6 +168,7 @@ impl Request {
                 telephone_event,
                 direction,
                 rtcp_mux,
+                also_from,
             } => {
                 let (send, receive) = direction.send_and_receive();
                 let remote = LegRemote {
@@ -177,6 +180,7 @@ impl Request {
                     send,
                     receive,
                     rtcp_mux,
+                    also_from,
                 };
                 (session, Action::ConnectLeg { leg: leg.0, remote })
             }
@@ -322,6 +326,7 @@ mod tests {
             send: true,
             receive: false,
             rtcp_mux: true,
+            also_from: None,
         };
         assert_eq!(remote, expected);
     }

@@ -241,17 +241,19 @@ impl<'a> Worker<'a> {
     /// Return when something is due, or at the tick after something became ready; all that is ready by then is served
     /// together.
     fn wait(&mut self) -> std::io::Result<()> {
-        let deadline = self.deadline();
-        let mut until = clock::next_tick(clock::now());
-        if deadline.is_none_or(|deadline| deadline > until) {
-            let is_ready = self.shell.poller.block(deadline)?;
-            until = if is_ready {
-                clock::next_tick(clock::now())
-            } else {
-                Time(u64::MAX)
-            };
+        loop {
+            let deadline = self.deadline();
+            if let Some(near) = deadline.filter(|deadline| deadline.0 < clock::now().0 + clock::TICK_US) {
+                clock::sleep_until(near);
+                break;
+            }
+            // Without anything ready the deadline has come near, or a signal came in between.
+            if self.shell.poller.block(deadline)? {
+                let tick = clock::next_tick(clock::now());
+                clock::sleep_until(deadline.map_or(tick, |deadline| deadline.min(tick)));
+                break;
+            }
         }
-        clock::sleep_until(deadline.map_or(until, |deadline| deadline.min(until)));
         self.shell.poller.collect()?;
         Ok(())
     }
@@ -269,7 +271,7 @@ impl<'a> Worker<'a> {
         self.engine.handle_timeout(now);
         self.relay(now);
         if now >= self.next_sweep {
-            self.next_sweep = now.plus_millis(SWEEP_MS);
+            self.next_sweep = Time::from_tick(now.tick() + SWEEP_MS);
             self.sweep_streams(now);
         }
         self.flush_dirty(now);

@@ -58,3 +58,16 @@ fn a_signal_stops_it_in_order() {
 fn a_command_stops_it_in_order() {
     stop(|server| drop(server.control.ok("shutdown", json!({}))));
 }
+
+#[test]
+fn a_server_that_was_suspended_while_idle_serves_again() {
+    use rustix::process::{Pid, Signal, kill_process};
+    let mut server = Server::start(&["--workers", "1"]);
+    let pid = Pid::from_child(&server.child);
+    // signal(7): this interrupts epoll_wait, for which an idle worker has no deadline.
+    kill_process(pid, Signal::STOP).unwrap();
+    std::thread::sleep(Duration::from_millis(200));
+    kill_process(pid, Signal::CONT).unwrap();
+    let mut phone = Phone::call(&mut server.control, "call");
+    assert!(phone.listen(Duration::from_millis(500)).len() > 15);
+}
