@@ -1,6 +1,6 @@
 //! What an engine, a leg and a stream are told when they are made.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 pub use crate::codec::Codec;
 
@@ -87,6 +87,9 @@ pub struct LegRemote {
     pub receive: bool,
     /// RTP and RTCP share one port (RFC 5761).
     pub rtcp_mux: bool,
+    /// Beside the address of `rtp`, media may come from here before the first packet has fixed its source: the far end's
+    /// signalling came from this address, which behind a NAT, or on a host with several, is not the one it announces.
+    pub also_from: Option<IpAddr>,
 }
 
 /// The dialects an application may speak on a stream.

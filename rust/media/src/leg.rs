@@ -167,7 +167,10 @@ impl Leg {
     fn is_far_end(&self, from: SocketAddr, remote: &LegRemote) -> bool {
         match self.latched {
             Some(latched) => latched == from,
-            None => from.ip().to_canonical() == remote.rtp.ip().to_canonical(),
+            None => [Some(remote.rtp.ip()), remote.also_from]
+                .into_iter()
+                .flatten()
+                .any(|address| address.to_canonical() == from.ip().to_canonical()),
         }
     }
 
@@ -230,11 +233,17 @@ impl Leg {
             self.stats.not_receiving += 1;
             return;
         };
-        let expected = [Some(remote.rtp), remote.rtcp, self.latched];
+        let ip = |address: SocketAddr| address.ip();
+        let expected = [
+            Some(ip(remote.rtp)),
+            remote.rtcp.map(ip),
+            self.latched.map(ip),
+            remote.also_from,
+        ];
         let is_far_end = expected
             .into_iter()
             .flatten()
-            .any(|address| address.ip().to_canonical() == from.ip().to_canonical());
+            .any(|address| address.to_canonical() == from.ip().to_canonical());
         if !is_far_end {
             self.stats.wrong_source += 1;
         } else if classify(data) == Datagram::Other {

@@ -3,7 +3,8 @@
 mod common;
 
 use common::*;
-use media::FRAME_SAMPLES;
+use media::rtp::jitter::{Arrival, JitterBuffer, Piece};
+use media::{Codec, FRAME_SAMPLES, Time};
 
 fn listening() -> (Node, Phone) {
     let mut node = Node::connected();
@@ -408,4 +409,31 @@ fn frames_run_late_find_the_packets_that_waited_with_them() {
     let stats = node.leg_stats();
     assert_eq!((stats.concealed_ms, stats.lost, stats.late), (0, 0, 0));
     assert_eq!(stats.buffer_target_ms, 20, "no fault of the network's");
+}
+
+#[test]
+fn a_hole_is_a_pause_or_a_loss_by_its_sequence_numbers() {
+    for (sequence, is_pause) in [(3, true), (4, false)] {
+        let mut buffer = JitterBuffer::default();
+        let arrival = |sequence, timestamp| {
+            let codec = Codec::Pcmu;
+            Arrival {
+                sequence,
+                newest: true,
+                timestamp,
+                codec,
+                payload: &[7; 160],
+            }
+        };
+        buffer.insert(Time::from_millis(0), arrival(1, 0));
+        buffer.pause(2);
+        buffer.insert(Time::from_millis(10), arrival(sequence, 480));
+        let now = Time::from_millis(20);
+        buffer.begin_frame(now);
+        assert_eq!(buffer.next_piece(now, 160), Piece::Sound(Codec::Pcmu, &[7; 160]));
+        let hole = if is_pause { Piece::Silence } else { Piece::Missing };
+        assert_eq!(buffer.next_piece(now, 200), hole(200));
+        assert_eq!(buffer.next_piece(now, 200), hole(120));
+        assert_eq!(buffer.next_piece(now, 100), Piece::Sound(Codec::Pcmu, &[7; 100]));
+    }
 }

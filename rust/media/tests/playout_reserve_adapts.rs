@@ -99,6 +99,30 @@ fn a_late_sender_earns_a_reserve_and_then_is_heard_without_gaps() {
 }
 
 #[test]
+fn the_reserve_is_kept_for_the_next_talkspurts_and_given_back_in_time() {
+    let (mut node, stream) = with_stream();
+    let talkspurt = |node: &mut Node| {
+        let before = node.stream_stats().underruns;
+        paced(node, stream, 20, |n| if n == 4 { 30 } else { 0 });
+        node.run_ms(500);
+        node.stream_stats().underruns - before
+    };
+    let underruns: Vec<u64> = (0..8).map(|_| talkspurt(&mut node)).collect();
+    assert!(
+        (1..=2).contains(&underruns.iter().sum::<u64>()),
+        "only until it is long enough: {underruns:?}"
+    );
+    assert_eq!(underruns[0], 1);
+    // A minute of steady speech: nothing is late, so nothing is kept back any more.
+    paced(&mut node, stream, 3_000, |_| 0);
+    node.run_ms(500);
+    let before = node.packets.len();
+    node.message(stream, &audio(&tone(0, 160), 1));
+    node.run_ms(20);
+    assert!(!node.packets[before].is_silent(), "heard in the next frame");
+}
+
+#[test]
 fn speech_that_comes_ahead_of_time_never_waits() {
     let (mut node, stream) = with_stream();
     paced(&mut node, stream, 100, |n| if n % 4 == 3 { 60 } else { 0 });

@@ -142,6 +142,7 @@ fn on_one_port_rtcp_is_told_from_rtp() {
     let mut node = Node::new();
     node.connect(LegRemote {
         rtcp_mux: true,
+        also_from: None,
         rtcp: None,
         ..remote(phone_rtp())
     });

@@ -39,6 +39,7 @@ pub fn remote(rtp: SocketAddr) -> LegRemote {
         send: true,
         receive: true,
         rtcp_mux: false,
+        also_from: None,
     }
 }
 
