@@ -207,7 +207,12 @@ fn ten_minutes_of_audio_in_a_second_is_an_overflow() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(512) })]
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        // The same cases every time.
+        rng_seed: proptest::test_runner::RngSeed::Fixed(4_475),
+        ..ProptestConfig::with_cases(512)
+    })]
 
     #[test]
     fn rtp_is_what_was_written(
