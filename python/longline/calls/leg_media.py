@@ -22,6 +22,8 @@ class LegMedia:
         self._offer: SessionDescription | None = None
         self._session_id = secrets.randbits(62)
         self._version = 0
+        self.signalling_ip: str | None = None
+        """Where the far end's SIP came from, when it is known."""
         self.negotiated: Negotiated | None = None
 
     async def open(self) -> None:
@@ -64,6 +66,7 @@ class LegMedia:
             telephone_event=settled.telephone_event,
             direction=settled.direction,
             rtcp_mux=settled.rtcp_mux,
+            also_from=self.signalling_ip,
         )
         await self._session.connect_leg(self._leg_id, remote)
 

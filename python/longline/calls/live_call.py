@@ -143,6 +143,7 @@ class LiveCall:
         """An INVITE has come."""
         self.call.leg.handle = event.handle
         self._offer = event.offer
+        self._media.signalling_ip = event.source.rpartition(":")[0].strip("[]")
         self._on_dialog(event.handle, self)
         self._mailbox.post(self._ring_inbound)
 

@@ -147,7 +147,7 @@ async def _moments(api: httpx2.AsyncClient, report: CallReport) -> list[Moment]:
 def _told(events: list[dict[str, Any]], started_at: float) -> Iterator[Moment]:
     for event in events:
         key, what, detail = _EVENTS.get(event["type"], ("", "", str))
-        data = event["data"]
+        data = event["payload"]
         if key and not (key == "barge_in" and data["dropped_ms"] == 0):
             at = datetime.fromisoformat(event["occurred_at"]).timestamp()
             yield Moment(round((at - started_at) * 1000, 1), key, what, detail(data))

@@ -124,6 +124,7 @@ class LegConnect(Command):
     telephone_event: int | None
     direction: Direction
     rtcp_mux: bool
+    also_from: str | None
 
 
 @dataclass(frozen=True, slots=True)

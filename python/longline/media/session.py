@@ -63,6 +63,8 @@ class LegRemote:
     telephone_event: int | None
     direction: Direction
     rtcp_mux: bool
+    also_from: str | None = None
+    """Media may also come from this IP address, whence the far end's signalling came (docs/decisions/0004)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +120,7 @@ class MediaSession:
             telephone_event=remote.telephone_event,
             direction=remote.direction,
             rtcp_mux=remote.rtcp_mux,
+            also_from=remote.also_from,
         )
         await self._request(command)
 
