@@ -12,7 +12,9 @@ from longline.cli.client import Client, ClientError, ConfigOption, KeyOption, Ur
 from longline.cli.failure import EXIT_USAGE, fail, told
 
 POLL_S = 0.25
+POLLS_AFTER_END = 8
 _PAGE = 100
+_LAST = ("call.completed", "call.failed")
 
 
 def call(
@@ -58,23 +60,25 @@ def call(
 
 
 def _watch(client: Client, call_id: str, console: Console) -> None:
-    """Print the call's events as they come; fail when the call did."""
+    """Print the call's events as they come; fail when the call did. Its last event may be stored just after its end."""
     shown: set[str] = set()
-    while True:
-        ended = client.get(f"/voice/calls/{call_id}")
+    polls_left = POLLS_AFTER_END
+    while polls_left:
         events = client.get(f"/voice/calls/{call_id}/events", limit=_PAGE)["data"]
-        for event in sorted(events, key=lambda event: str(event["occurred_at"])):
+        for event in events:
             if event["id"] not in shown:
                 shown.add(event["id"])
                 console.print(f"  {event['occurred_at'][11:23]}  {event['type']}{_detail(event)}")
-        if ended["ended_at"] is not None:
+        found = client.get(f"/voice/calls/{call_id}")
+        if any(event["type"] in _LAST for event in events):
             break
+        polls_left -= found["ended_at"] is not None
         time.sleep(POLL_S)
-    if ended["state"] == "failed":
-        raise ClientError(f"the call failed: {ended['reason']}")
+    if found["state"] == "failed":
+        raise ClientError(f"the call failed: {found['reason']}")
 
 
 def _detail(event: dict[str, Any]) -> str:
-    data = event["data"]
+    data = event["details"]
     known = [f"{key} {data[key]}" for key in ("reason", "detail", "digit", "action") if data.get(key)]
     return f"  [dim]{', '.join(known)}[/dim]" if known else ""

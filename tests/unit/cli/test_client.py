@@ -166,7 +166,7 @@ def test_call_sends_the_flow_and_says_how_to_go_on(node: FakeNode) -> None:
 
 def test_call_that_waits_shows_what_happens_and_fails_with_the_call(node: FakeNode) -> None:
     failed = CALL | {"state": "failed", "reason": "busy"}
-    event = {"id": "1", "type": "call.failed", "occurred_at": "2026-01-01T00:00:01.500Z", "data": {"reason": "busy"}}
+    event = {"id": "1", "type": "call.failed", "occurred_at": "2026-01-01T00:00:01.500Z", "details": {"reason": "busy"}}
     node.answers |= {
         "POST /voice/calls/initiate": (202, {"data": {"id": "cs_1"}}),
         "GET /voice/calls/cs_1": (200, failed),
