@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -35,7 +36,7 @@ class CallStreams:
         stream = Stream(self._context.call.id, request, self._context.now())
         self._streams[stream.id] = stream
         await self._context.save_stream(stream)
-        self._tell(EventType.STREAM_INITIATED, stream)
+        self._tell(EventType.STREAM_INITIATED, stream, stream.created_at)
         try:
             await self._context.session.open_stream(str(stream.id), self._target(stream))
         except (MediaCommandRefused, MediaUnavailable) as error:
@@ -57,10 +58,11 @@ class CallStreams:
 
     async def connected(self, event: StreamConnected) -> None:
         stream = self._find(event.stream)
-        told_by = stream and stream.connect(self._context.now())
+        at = datetime.fromtimestamp(event.at, UTC)
+        told_by = stream and stream.connect(at)
         if stream and told_by:
             await self._context.save_stream(stream)
-            self._tell(told_by, stream, {"connect_ms": event.connect_ms})
+            self._tell(told_by, stream, at, {"connect_ms": event.connect_ms})
 
     async def closed(self, event: StreamClosed) -> None:
         stream = self._find(event.stream)
@@ -76,15 +78,16 @@ class CallStreams:
                 await self._end(stream, reason)
 
     async def _end(self, stream: Stream, reason: str, code: int | None = None, detail: str | None = None) -> None:
-        told_by = stream.end(reason, self._context.now(), code, detail)
+        at = self._context.now()
+        told_by = stream.end(reason, at, code, detail)
         if told_by is None:
             return
         await self._context.save_stream(stream)
-        self._tell(told_by, stream)
+        self._tell(told_by, stream, at)
         stream.ended.set()
 
-    def _tell(self, event_type: EventType, stream: Stream, data: dict[str, Any] | None = None) -> None:
-        self._context.publish(event_type, stream.event_data() | (data or {}), stream_id=stream.id)
+    def _tell(self, event_type: EventType, stream: Stream, at: datetime, data: dict[str, Any] | None = None) -> None:
+        self._context.publish(event_type, stream.event_data() | (data or {}), at=at, stream_id=stream.id)
 
     def _find(self, stream_id: str) -> Stream | None:
         return next((stream for key, stream in self._streams.items() if str(key) == stream_id), None)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from longline.cli.client import Client, ClientError, ConfigOption, KeyOption, UrlOption
 from longline.cli.failure import EXIT_USAGE, fail, told
@@ -45,7 +46,7 @@ def call(
         body["flow_url"] = flow_url
     if status_callback_url is not None:
         body["status_callback_url"] = status_callback_url
-    console = Console(highlight=False)
+    console = Console(highlight=False, soft_wrap=True)
     with told(), Client.find(url, api_key, config) as client:
         call_id = client.post("/voice/calls/initiate", body)["data"]["id"]
         console.print(f"call {call_id}")
@@ -81,4 +82,4 @@ def _watch(client: Client, call_id: str, console: Console) -> None:
 def _detail(event: dict[str, Any]) -> str:
     data = event["details"]
     known = [f"{key} {data[key]}" for key in ("reason", "detail", "digit", "action") if data.get(key)]
-    return f"  [dim]{', '.join(known)}[/dim]" if known else ""
+    return f"  [dim]{escape(', '.join(known))}[/dim]" if known else ""

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.live import Live
+from rich.markup import escape
 from rich.table import Table
 
 from longline.cli.client import Client, ConfigOption, KeyOption, UrlOption
@@ -63,7 +64,7 @@ def _table(found: list[dict[str, Any]]) -> Table:
         state = call["state"]
         style = _STYLES.get(state, "")
         arrow = "in" if call["direction"] == "inbound" else "out"
-        parties = (call["from_number"] or "", call["to_number"] or "")
+        parties = [escape(call[key] or "") for key in ("from_number", "to_number")]
         shown_state = f"[{style}]{state}[/{style}]" if style else state
         table.add_row(call["id"], arrow, *parties, shown_state, _talked(call), call["reason"] or "")
     if not found:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 
 from longline.base.errors import ConfigError, LonglineError
 
@@ -27,5 +28,5 @@ def told() -> Iterator[None]:
 
 def fail(message: str, status: int = EXIT_FAILED) -> None:
     """End the command."""
-    Console(stderr=True).print(f"[red]error:[/red] {message}", highlight=False, soft_wrap=True)
+    Console(stderr=True).print(f"[red]error:[/red] {escape(message)}", highlight=False, soft_wrap=True)
     raise typer.Exit(status)

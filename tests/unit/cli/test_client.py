@@ -189,6 +189,13 @@ def test_mistakes_are_told_by_their_place(node: FakeNode) -> None:
     assert status == 1 and "to_number: String should match pattern" in output
 
 
+def test_brackets_in_a_message_are_no_markup(node: FakeNode) -> None:
+    node.answers["POST /voice/calls/initiate"] = (400, {"message": "configure one, [trunks.NAME]"})
+    assert "[trunks.NAME]" in run(node, "call", "+15550101", "--stream", "ws://app/")[1]
+    node.answers["GET /voice/calls"] = (200, {"data": [CALL | {"from_number": "[red]7[/blue]"}]})
+    assert "[red]7[/blue]" in run(node, "calls")[1]
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
