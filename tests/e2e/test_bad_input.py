@@ -49,7 +49,7 @@ async def one_call(node: Node, seconds: float = 1.0) -> dict[str, Any]:
         await phone.speak(seconds)
     call = await node.until_call(lambda call: call["id"] not in before and call["ended_at"] is not None)
     events = await node.events(call["id"])
-    return {"call": call, **{event["type"]: event["payload"] for event in events}}
+    return {"call": call, **{event["type"]: event["details"] for event in events}}
 
 
 async def test_malformed_sip_is_answered_or_dropped_and_costs_nobody(tmp_path: Path) -> None:
@@ -204,7 +204,7 @@ async def test_an_application_that_cannot_be_connected_ends_the_call_with_the_re
             call = await node.until_call()
             assert (call["state"], call["reason"]) in (("failed", "stream_failed"), ("completed", "stream_failed"))
             (failure,) = [event for event in await node.events(call["id"]) if event["type"] == "stream.failed"]
-            assert failure["payload"]["reason"] == reason
+            assert failure["details"]["reason"] == reason
     if server is not None:
         server.close()
 
@@ -227,7 +227,7 @@ async def test_an_application_that_stops_reading_is_let_go_as_stalled(tmp_path: 
             call = await node.until_call(timeout_s=45)
             assert call["reason"] == "stream_failed"
             (failure,) = [event for event in await node.events(call["id"]) if event["type"] == "stream.failed"]
-            assert failure["payload"]["reason"] in ("app_stalled", "ping_timeout")
+            assert failure["details"]["reason"] in ("app_stalled", "ping_timeout")
 
 
 async def test_an_application_that_floods_is_told_so_and_the_call_goes_on(tmp_path: Path) -> None:
@@ -269,7 +269,7 @@ async def test_an_application_that_closes_in_the_middle_of_a_frame_is_a_lost_con
             call = await node.until_call()
             assert call["reason"] == "stream_failed"
             (failure,) = [event for event in await node.events(call["id"]) if event["type"] == "stream.failed"]
-            assert failure["payload"]["reason"] == "connection_lost"
+            assert failure["details"]["reason"] == "connection_lost"
 
 
 async def test_bad_requests_to_the_api_are_refused_with_the_field_at_fault(tmp_path: Path) -> None:

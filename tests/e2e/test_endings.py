@@ -138,7 +138,7 @@ async def test_an_outbound_call_whose_flow_url_is_dead_is_answered_and_hung_up(t
             assert call["answered_at"] is not None
             events = await node.events(call_id)
             (failure,) = [event for event in events if event["type"] == "flow.failed"]
-            assert "connect" in str(failure["payload"]).lower()
+            assert "connect" in str(failure["details"]).lower()
             hook = await backend.until_told("call.completed")
             assert hook["data"]["reason"] == "flow_unreachable"
 

@@ -118,7 +118,7 @@ class EventResource(BaseModel):
 class ListedEvent(EventResource):
     """An event of a list also shows its own facts, those too that no webhook carries."""
 
-    data: dict[str, Any] = Field(description="Beyond the Teler API.")
+    details: dict[str, Any] = Field(description="Beyond the Teler API: the event's own facts, webhook or not.")
 
 
 class RedeliverResponse(BaseModel):

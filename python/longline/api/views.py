@@ -129,7 +129,7 @@ class Views:
         )
 
     def listed_event(self, event: EventRecord) -> ListedEvent:
-        return ListedEvent(**dict(self.event(event)), data=event.data)
+        return ListedEvent(**dict(self.event(event)), details=event.data)
 
     def redelivery(self, event_id: UUID, at: datetime) -> RedeliverResponse:
         return RedeliverResponse(event_id=self.id(Prefix.EVENT, event_id), redelivered_at=at)

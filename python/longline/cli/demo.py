@@ -79,7 +79,7 @@ def demo(
     output: Annotated[Path, typer.Option(help="where the recording and the logs are left")] = Path("demo-output"),
 ) -> None:
     """Place a call to an example application on this machine, and tell what happened."""
-    console = Console(stderr=as_json)
+    console = Console(stderr=as_json, soft_wrap=True)
     set_up_logging("error")
     try:
         report, moments, silence_ms = asyncio.run(_run(output, console))
@@ -147,7 +147,7 @@ async def _moments(api: httpx2.AsyncClient, report: CallReport) -> list[Moment]:
 def _told(events: list[dict[str, Any]], started_at: float) -> Iterator[Moment]:
     for event in events:
         key, what, detail = _EVENTS.get(event["type"], ("", "", str))
-        data = event["payload"]
+        data = event["details"]
         if key and not (key == "barge_in" and data["dropped_ms"] == 0):
             at = datetime.fromisoformat(event["occurred_at"]).timestamp()
             yield Moment(round((at - started_at) * 1000, 1), key, what, detail(data))
@@ -174,8 +174,8 @@ def _smoothed(samples: np.ndarray[Any, np.dtype[np.int16]]) -> np.ndarray[Any, n
 def _tell(console: Console, report: CallReport, moments: list[Moment], silence_ms: float | None, output: Path) -> None:
     table = Table(title="What happened", title_justify="left", box=None, pad_edge=False, header_style="dim")
     table.add_column("ms", justify="right")
-    table.add_column("")
-    table.add_column("", style="dim")
+    table.add_column("", no_wrap=True)
+    table.add_column("", style="dim", no_wrap=True, overflow="ignore")
     for moment in moments:
         table.add_row(f"{moment.at_ms:,.0f}", moment.what, moment.detail)
     console.print(table)

@@ -82,7 +82,11 @@ class Phone:
         self._on_step = on_step
         self._address = local_address_toward(self._uri.host, self._uri.port or 5060)
         self._events: asyncio.Queue[SipEvent | MediaEvent] = asyncio.Queue()
-        self._engine = MediaEngine(MediaServerSettings(rtp_address=self._address, rtp_ports="30000-39999", workers=1))
+        self._engine = MediaEngine(
+            MediaServerSettings(
+                rtp_address=self._address, rtp_ports="30000-39999", workers=1, extra_arguments=("--log", "error")
+            )
+        )
         self._user_agent = UserAgent(UserAgentSettings(listen=(self._address, 0)), self._events.put_nowait)
         self._report = CallReport(target)
 

@@ -7,7 +7,6 @@ fails with MediaUnavailable, and `closed` is set: deciding what then happens is 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import itertools
 from collections.abc import Callable
 from pathlib import Path
@@ -70,9 +69,9 @@ class MediaConnection:
         return _read_answer(command, message)
 
     async def close(self) -> None:
+        """End the connection. Being cancelled meanwhile is not mistaken for the end of the reading task."""
         self._read_task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._read_task
+        await asyncio.wait([self._read_task])
 
     async def _read(self) -> None:
         frames = FrameReader()

@@ -65,8 +65,7 @@ class MediaEngine:
         """End the server; sessions that still live on it are lost."""
         if self._supervisor is not None:
             self._supervisor.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._supervisor
+            await asyncio.wait([self._supervisor])
             self._supervisor = None
         if self.is_available:
             with contextlib.suppress(MediaUnavailable, MediaCommandRefused):
@@ -95,18 +94,17 @@ class MediaEngine:
 
     async def _launch(self) -> None:
         process = await MediaProcess.spawn(self._settings)
+        connection: MediaConnection | None = None
         try:
             async with asyncio.timeout(START_TIMEOUT_S):
                 connection = await self._connect(process)
                 hello = await connection.request(Hello())
-        except TimeoutError as error:
-            await process.stop()
-            raise MediaUnavailable(f"the media server did not start within {START_TIMEOUT_S:g} s") from error
-        except MediaCommandRefused as error:
-            await process.stop()
-            raise MediaUnavailable(f"the media server speaks another version: {error}") from error
-        except BaseException:
-            await process.stop()
+        except BaseException as error:
+            await self._take_down(connection, process)
+            if isinstance(error, TimeoutError):
+                raise MediaUnavailable(f"the media server did not start within {START_TIMEOUT_S:g} s") from error
+            if isinstance(error, MediaCommandRefused):
+                raise MediaUnavailable(f"the media server speaks another version: {error}") from error
             raise
         self._process, self._connection = process, connection
         log.info("media server started", pid=process.pid, server=hello.get("server"), workers=hello.get("workers"))
@@ -155,13 +153,20 @@ class MediaEngine:
         connection, process = self._connection, self._process
         self._connection = self._process = None
         self._lose(list(self._sessions), reason)
-        if connection is not None:
-            await connection.close()
-        if process is not None:
-            if reason == "media_server_died":
-                log.error("media server died", pid=process.pid, exit_status=process.exit_status)
-                process.kill()
-            await process.stop()
+        if process is not None and reason == "media_server_died":
+            log.error("media server died", pid=process.pid, exit_status=process.exit_status)
+            process.kill()
+        await self._take_down(connection, process)
+
+    @staticmethod
+    async def _take_down(connection: MediaConnection | None, process: MediaProcess | None) -> None:
+        """Leave nothing of a run, also when this is cancelled in the middle."""
+        try:
+            if connection is not None:
+                await connection.close()
+        finally:
+            if process is not None:
+                await process.stop()
 
     async def _relaunch(self) -> None:
         pause_s = RESTART_MIN_S

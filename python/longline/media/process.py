@@ -95,9 +95,11 @@ class MediaProcess:
                 stdin=asyncio.subprocess.PIPE,
                 start_new_session=True,
             )
-        except OSError as error:
+        except BaseException as error:
             shutil.rmtree(directory, ignore_errors=True)
-            raise MediaUnavailable(f"{binary} could not be started: {error}") from error
+            if isinstance(error, OSError):
+                raise MediaUnavailable(f"{binary} could not be started: {error}") from error
+            raise
         return cls(process, directory)
 
     @property
@@ -125,5 +127,8 @@ class MediaProcess:
         except TimeoutError:
             self.kill()
             await self._process.wait()
+        except asyncio.CancelledError:
+            self.kill()
+            raise
         finally:
             shutil.rmtree(self._directory, ignore_errors=True)

@@ -80,6 +80,24 @@ async def test_a_command_that_waits_when_the_server_dies_fails_at_once(tmp_path:
         await asyncio.wait_for(lost, 10)
 
 
+@pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 10, 100])
+async def test_stopping_while_a_dead_server_is_buried_or_restarted_comes_to_an_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns: int
+) -> None:
+    monkeypatch.setattr(process.tempfile, "tempdir", str(tmp_path))
+    engine = MediaEngine(MediaServerSettings(binary=write_program(tmp_path)))
+    await engine.start()
+    _, lost = watched(engine)
+    assert engine.pid is not None
+    os.kill(engine.pid, signal.SIGKILL)
+    await asyncio.wait_for(lost, 10)
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    await asyncio.wait_for(engine.stop(), 10)
+    assert not engine.is_available
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith("longline-media-")]
+
+
 async def test_a_command_without_an_answer_times_out(tmp_path: Path) -> None:
     async with running(tmp_path, silent=["session.close"]) as engine:
         with pytest.raises(MediaUnavailable, match=r"did not answer session\.close"):
