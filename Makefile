@@ -48,9 +48,9 @@ format:  ## format both languages
 	$(VENV)/ruff format .
 	$(VENV)/ruff check --fix-only .
 
-bench: setup  ## round trip and CPU per call at 1 and at 100 calls; figures in bench/results
-	@cargo build --quiet --release --locked -p longline-media -p longline-bench
-	@target/release/longline-bench
+bench: setup  ## round trip and CPU per call at 1 and at 100 calls, beside the floor; figures in bench/results
+	@cargo build --quiet --release --locked -p longline-media -p longline-bench -p longline-floor
+	@target/release/longline-bench $(if $(CALLS),--calls $(CALLS))
 
 docs: setup  ## the reference pages that are made from the code
 	$(VENV)/python -m scripts.docs

@@ -1,18 +1,21 @@
-//! The control side of a run: starts the media server, opens calls, reads statistics and CPU time.
+//! The control side of a run: starts the media server, opens calls, reads statistics.
 //! The protocol is `docs/reference/control-protocol.md`.
 
 use std::io::{Error, ErrorKind, Read, Result, Write};
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::process::Process;
+
 /// A media server of our own, ended with this value.
 pub struct MediaServer {
-    child: Child,
+    /// The program itself.
+    pub process: Process,
     socket: UnixStream,
     next_id: u64,
     /// Streams that have connected so far: their events arrive between the answers.
@@ -21,24 +24,20 @@ pub struct MediaServer {
 }
 
 impl MediaServer {
-    /// Starts the program and shakes hands with it.
-    pub fn start(program: &Path) -> Result<MediaServer> {
+    /// Starts the program, with so many workers or as many as it thinks fit, and shakes hands with it.
+    pub fn start(program: &Path, workers: Option<usize>) -> Result<MediaServer> {
         let folder = std::env::temp_dir().join(format!("longline-bench-{}", std::process::id()));
         std::fs::create_dir_all(&folder)?;
         let path = folder.join("media.sock");
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        command
             .arg("--socket")
             .arg(&path)
-            .args([
-                "--rtp-address",
-                "127.0.0.1",
-                "--rtp-ports",
-                "20000-29999",
-                "--exit-with-parent",
-            ])
-            .stdin(Stdio::piped())
-            .spawn()
-            .map_err(|error| Error::new(error.kind(), format!("{}: {error}", program.display())))?;
+            .args(["--rtp-address", "127.0.0.1", "--rtp-ports", "20000-29999"])
+            .args(["--exit-with-parent", "--log", "warn"])
+            .args(workers.map(|workers| format!("--workers={workers}")))
+            .stdin(Stdio::piped());
+        let process = Process::start(program, &mut command)?;
         let deadline = Instant::now() + Duration::from_secs(5);
         let socket = loop {
             match UnixStream::connect(&path) {
@@ -49,7 +48,7 @@ impl MediaServer {
         };
         socket.set_read_timeout(Some(Duration::from_secs(10)))?;
         let mut server = MediaServer {
-            child,
+            process,
             socket,
             next_id: 0,
             connected: 0,
@@ -105,14 +104,14 @@ impl MediaServer {
         Ok(ok["stats"].take())
     }
 
-    /// CPU time of all threads of the media server so far.
-    pub fn cpu_time(&self) -> Duration {
-        let tasks = std::fs::read_dir(format!("/proc/{}/task", self.child.id()));
-        let nanoseconds = tasks.into_iter().flatten().flatten().filter_map(|task| {
-            let line = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
-            line.split(' ').next()?.parse::<u64>().ok()
-        });
-        Duration::from_nanos(nanoseconds.sum())
+    /// How many of its workers carry calls, and how many there are.
+    pub fn workers(&mut self) -> Result<(usize, usize)> {
+        let stats = self.command("stats", json!({}))?;
+        let workers = stats["workers"].as_array().map_or(&[][..], Vec::as_slice);
+        let busy = workers
+            .iter()
+            .filter(|worker| worker["sessions"].as_u64() > Some(0));
+        Ok((busy.count(), workers.len()))
     }
 
     fn command(&mut self, name: &str, mut fields: Value) -> Result<Value> {
@@ -155,9 +154,6 @@ impl MediaServer {
 
 impl Drop for MediaServer {
     fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }
