@@ -123,7 +123,8 @@ class MediaProcess:
         if self._process.stdin is not None:
             self._process.stdin.close()
         try:
-            await asyncio.wait_for(self._process.wait(), _EXIT_GRACE_S)
+            async with asyncio.timeout(_EXIT_GRACE_S):  # wait_for of Python 3.11 may swallow a cancellation
+                await self._process.wait()
         except TimeoutError:
             self.kill()
             await self._process.wait()
