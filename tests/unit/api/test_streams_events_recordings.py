@@ -76,7 +76,7 @@ async def test_an_event_has_the_teler_shape_and_shows_the_webhook_as_it_was_sent
     }  # fmt: skip
     assert (body["call_id"], body["payload"]) == (encode_id("cs", call.id), {"id": "evt_x"})
     (listed,) = (await house.http.get("/api/v1/events")).json()["data"]
-    assert listed == body | {"data": {"a": 1}}
+    assert listed == body | {"details": {"a": 1}}
     assert (body["delivery_status"], body["attempt_count"], body["last_error"]) == (
         "failed_permanent", 9, "answered 500",
     )  # fmt: skip

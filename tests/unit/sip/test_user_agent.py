@@ -178,11 +178,12 @@ async def test_call_outlives_its_tcp_connection(phones: tuple[Phone, Phone]) -> 
 
 
 async def test_lost_datagrams_are_sent_again_by_the_shells_timer() -> None:
-    phone = Phone(durations=Durations(t1=0.005, t2=0.02))
+    phone = Phone(durations=Durations(t1=0.02, t2=0.08))
     await phone.agent.start()
     phone.agent.invite("sip:x@127.0.0.1:9", from_uri="sip:a@127.0.0.1", sdp=OFFER)
     assert (await phone.next(Failed)).cause == "timeout"
-    assert phone.agent.counters["sip.retransmissions_sent"] == 6
+    # At 1, 3, 7, 15, 31 and 63 T1; the last is only one T1 before the timeout, and a busy machine may miss it.
+    assert phone.agent.counters["sip.retransmissions_sent"] in (5, 6)
     await phone.agent.stop()
 
 
