@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 const FRAME: Duration = Duration::from_millis(20);
+/// A frame that is not back after this is lost.
+const COME_BACK: Duration = Duration::from_millis(500);
 const HEADER: usize = 12;
 const SAMPLES: usize = 160;
 /// µ-law codes 0x10 to 0x1F carry one hexadecimal digit each: loud, far from silence, and exact through linear samples.
@@ -74,7 +76,8 @@ impl Phones {
         let first = frames_in(warm_up);
         let sent = self.send(calls, first, measured, Some(&ledger))?;
         let (cpu, elapsed) = (cpu_time() - cpu_before, started.elapsed());
-        std::thread::sleep(Duration::from_millis(500));
+        // They go on talking while the last measured frames come back: a phone that falls silent is a loss to conceal.
+        self.send(calls, first + frames_in(measured), COME_BACK, None)?;
         stop.store(true, Ordering::Relaxed);
         listener.join().expect("the listener does not panic");
         let mut ledger = ledger.lock().expect("not poisoned");

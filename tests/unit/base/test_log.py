@@ -20,8 +20,12 @@ KEY = "ll_secret-key"
 def _logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    access = logging.getLogger("uvicorn.access")
+    access_level = access.level
+    access.setLevel(logging.NOTSET)  # a server that another test has started may have left it higher
     yield
     root.handlers[:], root.level = handlers, level
+    access.setLevel(access_level)
     structlog.reset_defaults()
 
 
