@@ -3,6 +3,7 @@
 import asyncio
 import base64
 import json
+import socket
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
@@ -45,10 +46,14 @@ class AppCall:
 
 
 class App:
-    """`async with App(handler)`: `handler(call)` runs for every stream, after its `start`. Errors in it are kept."""
+    """`async with App(handler)`: `handler(call)` runs for every stream, after its `start`. Errors in it are kept.
 
-    def __init__(self, handler: Callable[[AppCall], Awaitable[None]]) -> None:
+    `receive_buffer` (bytes) makes the kernel hold little of what the application does not read.
+    """
+
+    def __init__(self, handler: Callable[[AppCall], Awaitable[None]], receive_buffer: int | None = None) -> None:
         self._handler = handler
+        self._receive_buffer = receive_buffer
         self._server: Server | None = None
         self.errors: list[BaseException] = []
         self.calls: list[AppCall] = []
@@ -59,7 +64,10 @@ class App:
         return f"ws://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}/stream?tenant=7"
 
     async def __aenter__(self) -> Self:
-        self._server = await serve(self._run, "127.0.0.1", 0, max_size=None, compression=None)
+        listener = socket.create_server(("127.0.0.1", 0))
+        if self._receive_buffer is not None:
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, self._receive_buffer)
+        self._server = await serve(self._run, sock=listener, max_size=None, compression=None)
         return self
 
     async def __aexit__(
@@ -69,11 +77,11 @@ class App:
         self._server.close()
         await self._server.wait_closed()
 
-    async def _run(self, socket: ServerConnection) -> None:
-        call = AppCall(socket)
+    async def _run(self, connection: ServerConnection) -> None:
+        call = AppCall(connection)
         self.calls.append(call)
         try:
-            call.start = json.loads(await socket.recv())
+            call.start = json.loads(await connection.recv())
             await self._handler(call)
         except Exception as error:
             self.errors.append(error)
