@@ -25,7 +25,6 @@ import httpx2
 import numpy as np
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from longline.base.errors import LonglineError
 from longline.base.log import set_up_logging
@@ -172,13 +171,9 @@ def _smoothed(samples: np.ndarray[Any, np.dtype[np.int16]]) -> np.ndarray[Any, n
 
 
 def _tell(console: Console, report: CallReport, moments: list[Moment], silence_ms: float | None, output: Path) -> None:
-    table = Table(title="What happened", title_justify="left", box=None, pad_edge=False, header_style="dim")
-    table.add_column("ms", justify="right")
-    table.add_column("", no_wrap=True)
-    table.add_column("", style="dim", no_wrap=True, overflow="ignore")
+    console.print("[bold]What happened[/bold]  [dim](milliseconds since the phone's INVITE)[/dim]\n")
     for moment in moments:
-        table.add_row(f"{moment.at_ms:,.0f}", moment.what, moment.detail)
-    console.print(table)
+        console.print(f"{moment.at_ms:>8,.0f}  {moment.what:<42}[dim]{moment.detail}[/dim]", highlight=False)
     if silence_ms is not None:
         console.print(
             f"\nThe line was silent {silence_ms:.0f} ms after the caller began to interrupt.", highlight=False

@@ -13,6 +13,7 @@ use crate::clock;
 
 /// Sockets told as ready in one turn; the rest is told at the next.
 const MAX_READY: usize = 1024;
+const HALF_A_MILLISECOND_US: u64 = 500;
 
 /// Whom a readiness is for. The index is that of the worker's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,28 +129,18 @@ impl Poller {
         )?)
     }
 
-    /// Block until something is ready or `deadline` is less than a tick away. `None` waits for ever.
-    pub fn block(&mut self, deadline: Option<Time>) -> std::io::Result<bool> {
-        let whole_ticks = |deadline: Time| deadline.0.saturating_sub(clock::now().0) / clock::TICK_US;
-        self.wait(deadline.map(whole_ticks))
-    }
-
-    /// Collect all that is ready, without waiting.
-    pub fn collect(&mut self) -> std::io::Result<bool> {
-        self.wait(Some(0))
-    }
-
-    /// What the last `block` or `collect` found, by position.
-    pub fn ready(&self, position: usize) -> Option<Ready> {
-        self.ready.get(position).copied()
-    }
-
-    fn wait(&mut self, timeout_ms: Option<u64>) -> std::io::Result<bool> {
-        self.ready.clear();
-        let timeout = timeout_ms.map(|ms| Timespec {
-            tv_sec: (ms / 1000).min(3600) as i64,
-            tv_nsec: (ms % 1000 * 1_000_000) as i64,
+    /// Collect all that is ready; when that is nothing, wait for it until `deadline`. `None` waits for ever. The kernel
+    /// counts in milliseconds: it may end half of one early, and then false is returned.
+    pub fn wait(&mut self, deadline: Option<Time>) -> std::io::Result<bool> {
+        let timeout = deadline.map(|deadline| {
+            let left_us = deadline.0.saturating_sub(clock::now().0);
+            let ms = (left_us + HALF_A_MILLISECOND_US) / 1000;
+            Timespec {
+                tv_sec: (ms / 1000).min(3600) as i64,
+                tv_nsec: (ms % 1000 * 1_000_000) as i64,
+            }
         });
+        self.ready.clear();
         let mut events = [const { MaybeUninit::<Event>::uninit() }; MAX_READY];
         match epoll::wait(&self.epoll, &mut events, timeout.as_ref()) {
             Ok((events, _)) => self.ready.extend(events.iter().map(Ready::new)),
@@ -157,6 +148,11 @@ impl Poller {
             Err(error) => return Err(error.into()),
         }
         Ok(!self.ready.is_empty())
+    }
+
+    /// What the last `wait` found, by position.
+    pub fn ready(&self, position: usize) -> Option<Ready> {
+        self.ready.get(position).copied()
     }
 }
 
@@ -199,13 +195,13 @@ mod tests {
     #[test]
     fn a_wake_up_is_told_until_it_is_cleared() {
         let mut poller = Poller::new().unwrap();
-        assert!(!poller.collect().unwrap());
+        assert!(!poller.wait(Some(Time(0))).unwrap());
         poller.waker().wake();
         poller.waker().wake();
-        assert!(poller.block(None).unwrap());
+        assert!(poller.wait(None).unwrap());
         assert_eq!(poller.ready(0).unwrap().token, Token::Wake);
         poller.clear_wake();
-        assert!(!poller.collect().unwrap());
+        assert!(!poller.wait(Some(Time(0))).unwrap());
         assert!(poller.ready(0).is_none());
     }
 }

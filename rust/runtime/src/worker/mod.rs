@@ -238,30 +238,23 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    /// Return when something is due, or at the tick after something became ready; all that is ready by then is served
-    /// together.
+    /// Sleep to the next tick, so that all that is ready by then is served together; then, if nothing is due or ready,
+    /// wait until something is. Two system calls a tick under load.
     fn wait(&mut self) -> std::io::Result<()> {
+        clock::sleep_until(clock::next_tick(clock::now()));
         loop {
             let deadline = self.deadline();
-            if let Some(near) = deadline.filter(|deadline| deadline.0 < clock::now().0 + clock::TICK_US) {
-                clock::sleep_until(near);
-                break;
-            }
-            // Without anything ready the deadline has come near, or a signal came in between.
-            if self.shell.poller.block(deadline)? {
-                let tick = clock::next_tick(clock::now());
-                clock::sleep_until(deadline.map_or(tick, |deadline| deadline.min(tick)));
-                break;
+            if self.shell.poller.wait(deadline)? || deadline.is_some_and(|deadline| deadline <= clock::now()) {
+                return Ok(());
             }
         }
-        self.shell.poller.collect()?;
-        Ok(())
     }
 
-    /// When the engine or a stream next wants a turn, whatever comes.
+    /// When the next turn must be taken, whatever comes. Sessions have frames all the time; streams that outlive theirs
+    /// have only the sweep.
     fn deadline(&self) -> Option<Time> {
         let sweep = (!self.streams.is_empty()).then_some(self.next_sweep);
-        [self.engine.next_timeout(), sweep].into_iter().flatten().min()
+        self.engine.next_timeout().or(sweep)
     }
 
     fn turn(&mut self) {
