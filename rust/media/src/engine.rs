@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use crate::config::{EngineConfig, LegRemote, StreamParams};
+use crate::context::{Context, Events};
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
 use crate::outbox::Outbox;
 use crate::random::Random;
-use crate::session::{Context, Events, Session};
+use crate::session::Session;
 use crate::stats::{EngineStats, LegStats, SessionStats, StreamStats};
 use crate::time::{FRAME_TICKS, Time};
 use crate::{Source, Transmit};

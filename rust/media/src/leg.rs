@@ -11,6 +11,7 @@ use std::net::SocketAddr;
 use crate::Destination;
 use crate::codec::g711;
 use crate::config::{LegRemote, Numbering};
+use crate::context::Context;
 use crate::dtmf::DigitReceiver;
 use crate::event::Event;
 use crate::key::LegKey;
@@ -21,7 +22,6 @@ use crate::rtp::receiver::{Content, Receiver};
 use crate::rtp::report::{Reporter, Sent};
 use crate::rtp::rtcp::Compound;
 use crate::rtp::{Datagram, classify};
-use crate::session::Context;
 use crate::stats::LegStats;
 use crate::time::{FRAME_SAMPLES, SAMPLES_PER_MS, Time};
 

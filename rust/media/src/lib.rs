@@ -76,6 +76,7 @@
 
 pub mod codec;
 pub mod config;
+mod context;
 pub mod dtmf;
 mod engine;
 mod error;

@@ -3,18 +3,16 @@
 //! Each part is owned by its session and found by a linear search, since there are few. A frame goes
 //! leg → streams and recordings, and streams and playbacks → mixer → leg and recordings.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::config::{EngineConfig, LegRemote, StreamParams};
+use crate::config::{LegRemote, StreamParams};
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::event::{Event, PlaybackEnd};
 use crate::key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
 use crate::leg::Leg;
 use crate::mix::Mixer;
-use crate::outbox::Outbox;
 use crate::playback::Playback;
-use crate::random::Random;
 use crate::recording::Recording;
 use crate::stats::{LegStats, SessionStats, StreamStats};
 use crate::stream::Stream;
@@ -28,42 +26,8 @@ pub const MAX_STREAMS: usize = 8;
 pub const MAX_PLAYBACKS: usize = 8;
 /// Recordings of one session.
 pub const MAX_RECORDINGS: usize = 4;
-/// Events waiting to be taken, of all sessions. Rule when full: the newest is dropped and counted.
-pub const MAX_EVENTS: usize = 65_536;
 /// A frame this late is skipped, an earlier one is sent at once.
 pub const MAX_LATENESS_MS: u64 = 60;
-
-/// Events waiting to be taken.
-#[derive(Default)]
-pub(crate) struct Events {
-    queue: VecDeque<Event>,
-    /// Dropped at the bound.
-    pub dropped: u64,
-}
-
-impl Events {
-    pub fn push(&mut self, event: Event) {
-        if self.queue.len() < MAX_EVENTS {
-            self.queue.push_back(event);
-        } else {
-            self.dropped += 1;
-        }
-    }
-
-    pub fn pop(&mut self) -> Option<Event> {
-        self.queue.pop_front()
-    }
-}
-
-/// What a session may use of its engine while it works.
-pub(crate) struct Context<'a> {
-    pub outbox: &'a mut Outbox,
-    pub events: &'a mut Events,
-    pub random: &'a mut Random,
-    /// For audio between base64 and the queue.
-    pub scratch: &'a mut Vec<u8>,
-    pub config: &'a EngineConfig,
-}
 
 /// What became of the frames that were due.
 #[derive(Clone, Copy, Default)]

@@ -8,12 +8,12 @@ pub mod teler;
 
 use crate::codec::resample::Resampler;
 use crate::config::{MAX_CHUNK_MS, MAX_ID_BYTES, StreamParams};
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::event::{Event, RefusedMessage};
 use crate::key::StreamKey;
 use crate::outbox::Outbox;
 use crate::playout::{Cleared, Playout, Pulled};
-use crate::session::Context;
 use crate::stats::StreamStats;
 use crate::time::{FRAME_MS, FRAME_SAMPLES, RATE_HZ, SAMPLES_PER_MS, Time};
 use crate::{Destination, Dialect};
