@@ -41,7 +41,6 @@ check: setup  ## formatting, lints, types and import contracts, in both language
 	$(VENV)/ruff format --check .
 	$(VENV)/mypy
 	$(VENV)/lint-imports --no-cache
-	$(VENV)/python -m scripts.docs --check
 
 format:  ## format both languages
 	cargo fmt --all
@@ -52,8 +51,8 @@ bench: setup  ## round trip and CPU per call at 1 and at 100 calls, beside the f
 	@cargo build --quiet --release --locked -p longline-media -p longline-bench -p longline-floor
 	@target/release/longline-bench $(if $(CALLS),--calls $(CALLS))
 
-docs: setup  ## the reference pages that are made from the code
-	$(VENV)/python -m scripts.docs
+docs: setup  ## the reference page that is made from the code
+	$(VENV)/python -m longline.base.config_table > docs/reference/configuration.md
 
 clean:  ## remove everything that was built
 	rm -rf target .venv .setup dist demo-output

@@ -58,16 +58,7 @@ class LegMedia:
         settled = self.negotiated
         if settled is None:
             return
-        remote = LegRemote(
-            rtp=settled.remote_rtp,
-            rtcp=settled.remote_rtcp,
-            codec=settled.codec,
-            payload_type=settled.payload_type,
-            telephone_event=settled.telephone_event,
-            direction=settled.direction,
-            rtcp_mux=settled.rtcp_mux,
-            also_from=self.signalling_ip,
-        )
+        remote = leg_remote(settled, self.signalling_ip)
         await self._session.connect_leg(self._leg_id, remote)
 
     def _local(self) -> LocalMedia:
@@ -81,3 +72,17 @@ class LegMedia:
             session_id=self._session_id,
             version=self._version,
         )
+
+
+def leg_remote(settled: Negotiated, signalling_ip: str | None = None) -> LegRemote:
+    """What SDP has settled, as the media server wants it."""
+    return LegRemote(
+        rtp=settled.remote_rtp,
+        rtcp=settled.remote_rtcp,
+        codec=settled.codec,
+        payload_type=settled.payload_type,
+        telephone_event=settled.telephone_event,
+        direction=settled.direction,
+        rtcp_mux=settled.rtcp_mux,
+        also_from=signalling_ip,
+    )

@@ -22,11 +22,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from longline.base.errors import LonglineError
+from longline.calls.leg_media import leg_remote
 from longline.cli.correlation import find_echo
 from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
 from longline.media.protocol import LegMediaStarted, MediaEvent, PlaybackFinished, RecordingFinished
-from longline.media.session import LegRemote, MediaSession
+from longline.media.session import MediaSession
 from longline.sip.events import Answered, Ended, Failed, Progress, SipEvent
 from longline.sip.offer_answer import LocalMedia, Negotiated, OfferRefused, make_offer, read_answer
 from longline.sip.sdp import SdpError, SessionDescription
@@ -219,19 +220,6 @@ class Phone:
         if echo is not None:
             self._report.round_trip_ms = round(echo.delay_ms, 1)
             self._report.echo_correlation = round(echo.correlation, 3)
-
-
-def leg_remote(negotiated: Negotiated) -> LegRemote:
-    """What SDP has settled, as the media server wants it."""
-    return LegRemote(
-        rtp=negotiated.remote_rtp,
-        rtcp=negotiated.remote_rtcp,
-        codec=negotiated.codec,
-        payload_type=negotiated.payload_type,
-        telephone_event=negotiated.telephone_event,
-        direction=negotiated.direction,
-        rtcp_mux=negotiated.rtcp_mux,
-    )
 
 
 def read_stereo(recording: Path) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
