@@ -21,11 +21,12 @@ def _logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     access = logging.getLogger("uvicorn.access")
-    access_level = access.level
-    access.setLevel(logging.NOTSET)  # a server that another test has started may have left it higher
+    before = access.level, access.propagate
+    access.setLevel(logging.NOTSET)  # a server that another test has started may have changed both
+    access.propagate = True
     yield
     root.handlers[:], root.level = handlers, level
-    access.setLevel(access_level)
+    access.level, access.propagate = before
     structlog.reset_defaults()
 
 
