@@ -4,16 +4,12 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use media::Time;
 use rustix::event::epoll::{self, CreateFlags, Event, EventData, EventFlags};
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::time::Timespec;
 
-use crate::clock;
-
 /// Sockets told as ready in one turn; the rest is told at the next.
 const MAX_READY: usize = 1024;
-const HALF_A_MILLISECOND_US: u64 = 500;
 
 /// Whom a readiness is for. The index is that of the worker's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,16 +125,12 @@ impl Poller {
         )?)
     }
 
-    /// Collect all that is ready; when that is nothing, wait for it until `deadline`. `None` waits for ever. The kernel
-    /// counts in milliseconds: it may end half of one early, and then false is returned.
-    pub fn wait(&mut self, deadline: Option<Time>) -> std::io::Result<bool> {
-        let timeout = deadline.map(|deadline| {
-            let left_us = deadline.0.saturating_sub(clock::now().0);
-            let ms = (left_us + HALF_A_MILLISECOND_US) / 1000;
-            Timespec {
-                tv_sec: (ms / 1000).min(3600) as i64,
-                tv_nsec: (ms % 1000 * 1_000_000) as i64,
-            }
+    /// Collect all that is ready; when that is nothing, wait so many milliseconds for something. `None` waits for ever.
+    /// False: there is nothing. A signal may end the wait early.
+    pub fn wait(&mut self, timeout_ms: Option<u64>) -> std::io::Result<bool> {
+        let timeout = timeout_ms.map(|ms| Timespec {
+            tv_sec: (ms / 1000).min(3600) as i64,
+            tv_nsec: (ms % 1000 * 1_000_000) as i64,
         });
         self.ready.clear();
         let mut events = [const { MaybeUninit::<Event>::uninit() }; MAX_READY];
@@ -195,13 +187,13 @@ mod tests {
     #[test]
     fn a_wake_up_is_told_until_it_is_cleared() {
         let mut poller = Poller::new().unwrap();
-        assert!(!poller.wait(Some(Time(0))).unwrap());
+        assert!(!poller.wait(Some(0)).unwrap());
         poller.waker().wake();
         poller.waker().wake();
         assert!(poller.wait(None).unwrap());
         assert_eq!(poller.ready(0).unwrap().token, Token::Wake);
         poller.clear_wake();
-        assert!(!poller.wait(Some(Time(0))).unwrap());
+        assert!(!poller.wait(Some(0)).unwrap());
         assert!(poller.ready(0).is_none());
     }
 }

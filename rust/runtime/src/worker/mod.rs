@@ -47,6 +47,8 @@ use stream::StreamSocket;
 const MAX_TASKS: usize = 64;
 /// How often the deadlines of streams are looked at, in milliseconds. They are seconds long.
 const SWEEP_MS: u64 = 50;
+/// A deadline nearer than half a tick is slept to; epoll waits in whole milliseconds.
+const NEAR_US: u64 = clock::TICK_US / 2;
 /// A turn that begins this long after its frames were due counts as late, in microseconds.
 const LATE_US: u64 = 5_000;
 /// The largest datagram a leg receives; what is longer is no RTP of a telephone and is cut off.
@@ -243,8 +245,18 @@ impl<'a> Worker<'a> {
     fn wait(&mut self) -> std::io::Result<()> {
         clock::sleep_until(clock::next_tick(clock::now()));
         loop {
+            let now = clock::now();
             let deadline = self.deadline();
-            if self.shell.poller.wait(deadline)? || deadline.is_some_and(|deadline| deadline <= clock::now()) {
+            if let Some(near) = deadline.filter(|deadline| deadline.micros_since(now) < NEAR_US) {
+                if near > now {
+                    clock::sleep_until(near);
+                }
+                self.shell.poller.wait(Some(0))?;
+                return Ok(());
+            }
+            // Rounded to the nearest millisecond: what is left of an early end is less than `NEAR_US`.
+            let left_ms = deadline.map(|deadline| (deadline.micros_since(now) + NEAR_US) / clock::TICK_US);
+            if self.shell.poller.wait(left_ms)? {
                 return Ok(());
             }
         }
