@@ -101,6 +101,8 @@ class Core:
 
     def target_of(self, dialog: Dialog) -> Target:
         """Where the next request of a dialog goes. A TCP dialog keeps its connection for as long as that lives."""
+        if dialog.behind_nat and not dialog.route_set:
+            return Target(dialog.transport, dialog.remote_host, dialog.remote_port)
         hop = dialog.next_hop()
         if hop.scheme != "sip":
             raise RemoteProtocolError("sips is not supported", 416)

@@ -36,6 +36,8 @@ class Dialog:
     remote_host: str = ""
     remote_port: int = 0
     connection: int | None = None
+    behind_nat: bool = False
+    """The caller's address was translated on the way: its Contact leads nowhere, the address it sent from does."""
     route_set: list[str] = field(default_factory=list)
     local_cseq: int = 0
     remote_cseq: int | None = None
@@ -127,6 +129,7 @@ class Dialog:
 _PLAIN = (
     *("call_id", "local_tag", "remote_tag", "local", "remote", "remote_target", "contact", "role"),
     *("transport", "remote_host", "remote_port", "local_cseq", "remote_cseq", "confirmed", "secure"),
+    "behind_nat",
     *("trunk", "open_invite"),
 )
 

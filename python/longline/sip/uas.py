@@ -3,6 +3,8 @@
 Leaves out: what an incoming call is for. REGISTER, INFO, UPDATE and the like get 405, methods nobody knows 501.
 """
 
+import ipaddress
+
 from longline.base.errors import RemoteProtocolError
 from longline.sip.body import SDP, media_type, sdp_of
 from longline.sip.build import ALLOW, response_to
@@ -278,6 +280,7 @@ class ServerCore:
             remote_host=source.host,
             remote_port=source.port,
             connection=source.connection,
+            behind_nat=_is_translated(source, request),
             route_set=routes_of(request),
             remote_cseq=request.cseq[0],
         )
@@ -381,6 +384,15 @@ class ServerCore:
         """RFC 3261 §12.1.1: what a response that makes a dialog carries."""
         routes = (request or usage.invite).headers.get_all("Record-Route")
         return [*(("Record-Route", route) for route in routes), ("Contact", f"<{usage.dialog.contact}>")]
+
+
+def _is_translated(source: Source, request: Request) -> bool:
+    """A UDP request whose sender names itself by another address than the one it came from (RFC 3581 §1)."""
+    sent_by = request.top_via.host.strip("[]")
+    try:
+        return source.transport == "UDP" and ipaddress.ip_address(sent_by) != ipaddress.ip_address(source.host)
+    except ValueError:
+        return False  # a name: it may well be the sender's
 
 
 def _without_tag(value: str) -> str:

@@ -5,7 +5,7 @@ from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Sent, Wire, answers_at
 
 from longline.sip.events import IncomingCall
 from longline.sip.headers import Headers
-from longline.sip.message import Response, parse
+from longline.sip.message import Request, Response, parse
 from longline.sip.wire import Source
 
 
@@ -432,3 +432,27 @@ def test_response_to_a_response_storm_is_silence() -> None:
         assert wire.inject(party, response) == []
     assert parse(response)
     assert party.endpoint.counters == {"sip.responses_dropped": 100}
+
+
+@pytest.mark.parametrize(
+    ("sent_by", "goes_to"),
+    [
+        ("10.0.0.7:5062", ("192.0.2.99", 5060)),  # its own address, which a NAT has replaced on the way
+        ("192.0.2.99:5060", ("10.0.0.7", 5062)),  # nothing on the way: the Contact is where it wants to be reached
+        ("phone.example:5062", ("10.0.0.7", 5062)),  # a name tells nothing
+    ],
+)
+def test_a_caller_behind_a_nat_is_reached_at_the_address_it_sent_from(sent_by: str, goes_to: tuple[str, int]) -> None:
+    wire, party = bob()
+    via = f"SIP/2.0/UDP {sent_by};branch=z9hG4bKnat;rport"
+    message = request(via=via, contact="<sip:eve@10.0.0.7:5062>", body=OFFER)
+    wire.inject(party, message)
+    handle = party.events[0].handle
+    party.do("answer", handle, ANSWER)
+    ack = request("ACK", via=via, contact="", to=f"<sip:bob@192.0.2.2>;tag={party.endpoint.dialog(handle).local_tag}")
+    wire.inject(party, ack)
+    party.do("bye", handle)
+    (bye,) = [sent for sent in wire.sent if sent.word == "BYE"]
+    assert (bye.transmit.target.host, bye.transmit.target.port) == goes_to
+    assert isinstance(bye.message, Request)
+    assert bye.message.uri == "sip:eve@10.0.0.7:5062"
