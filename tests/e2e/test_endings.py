@@ -1,6 +1,8 @@
 """Calls that end early or badly: each with the right SIP status, state, reason and webhook."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -176,7 +178,7 @@ async def test_a_media_server_that_is_killed_ends_its_calls_and_new_calls_go_on(
         remote = f"127.0.0.1:{node.sip_port}"
         async with Sipp(tmp_path / "first", "caller_waits_for_bye", "-m", "1", port=port, remote=remote) as sipp:
             await node.until_call(lambda call: call["state"] == "answered")
-            await kill_media_server(node.process.pid)
+            kill_media_server(node.process.pid)
             (await sipp.finish()).check()
             call = await node.until_call()
             assert call["reason"] == "media_server_died"
@@ -185,7 +187,8 @@ async def test_a_media_server_that_is_killed_ends_its_calls_and_new_calls_go_on(
             (await again.run()).check()
 
 
-async def kill_media_server(node_pid: int) -> None:
+def kill_media_server(node_pid: int) -> None:
     """kill -9 of the node's child."""
-    kill = await asyncio.create_subprocess_exec("pkill", "-KILL", "-P", str(node_pid), "longline-media")
-    assert await kill.wait() == 0
+    children = Path(f"/proc/{node_pid}/task/{node_pid}/children").read_text().split()
+    (media_server,) = [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text() == "longline-media\n"]
+    os.kill(media_server, signal.SIGKILL)
