@@ -1,14 +1,7 @@
 //! Which worker a session lives on. Touched when a session comes or goes and for every command, never for a packet.
-//!
-//! A worker wakes for every tick that has work, whatever the work is: two half-empty workers cost more than a full one.
-//! So one is filled to [`FILL_SESSIONS`] before the next is used; when all are, the one with the fewest gets the next.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-
-/// Sessions that a worker gets before the next worker gets its first: about a quarter of a core, and half of a tick at
-/// the worst phase, so that a session waits for its neighbours no longer than for the tick.
-pub const FILL_SESSIONS: usize = 250;
 
 /// The sessions of the node by name.
 pub struct Placement {
@@ -37,13 +30,14 @@ impl Placement {
         self.lock().workers.get(session).copied()
     }
 
-    /// The worker of a session, and whether the session is new: then it is placed.
+    /// The worker of a session, and whether the session is new: then it goes to the worker with the fewest.
     pub fn find_or_place(&self, session: &str) -> (usize, bool) {
         let mut table = self.lock();
         if let Some(worker) = table.workers.get(session) {
             return (*worker, false);
         }
-        let worker = table.place();
+        let least = table.loads.iter().enumerate().min_by_key(|(_, load)| **load);
+        let worker = least.map_or(0, |(worker, _)| worker);
         table.add(session, worker);
         (worker, true)
     }
@@ -88,14 +82,6 @@ impl Placement {
 }
 
 impl Table {
-    /// The first worker that is not full, or else the one with the fewest.
-    fn place(&self) -> usize {
-        let mut loads = self.loads.iter().enumerate();
-        let open = loads.find(|(_, load)| **load < FILL_SESSIONS);
-        let least = || self.loads.iter().enumerate().min_by_key(|(_, load)| **load);
-        open.or_else(least).map_or(0, |(worker, _)| worker)
-    }
-
     fn add(&mut self, session: &str, worker: usize) {
         self.workers.insert(session.to_string(), worker);
         self.loads[worker] += 1;
@@ -106,47 +92,26 @@ impl Table {
 mod tests {
     use super::*;
 
-    fn filled(workers: usize, sessions: usize) -> Placement {
-        let placement = Placement::new(workers);
-        for number in 0..sessions {
-            placement.find_or_place(&number.to_string());
-        }
-        placement
-    }
-
     #[test]
-    fn a_session_stays_where_it_is_until_it_is_gone() {
+    fn a_session_stays_where_it_is_and_a_new_one_goes_to_the_least_loaded() {
         let placement = Placement::new(2);
-        assert_eq!(placement.find_or_place("a"), (0, true));
-        assert_eq!(placement.find_or_place("a"), (0, false));
-        assert_eq!(placement.find("a"), Some(0));
+        let (first, is_new) = placement.find_or_place("a");
+        assert!(is_new);
+        assert_eq!(placement.find_or_place("a"), (first, false));
+        assert_ne!(placement.find_or_place("b").0, first);
         placement.remove("a");
         assert_eq!(placement.find("a"), None);
-    }
-
-    #[test]
-    fn a_worker_is_filled_before_the_next_is_used() {
-        let placement = filled(2, FILL_SESSIONS);
-        assert_eq!(placement.find_or_place("next"), (1, true));
-        placement.remove("0");
-        assert_eq!(placement.find_or_place("in its place"), (0, true));
-        assert_eq!(placement.find_or_place("after that"), (1, true));
-    }
-
-    #[test]
-    fn full_workers_share_what_is_over() {
-        let placement = filled(2, 2 * FILL_SESSIONS);
-        assert_eq!(placement.find_or_place("a"), (0, true));
-        assert_eq!(placement.find_or_place("b"), (1, true));
-        placement.remove("b");
-        assert_eq!(placement.find_or_place("c"), (1, true));
+        assert_eq!(placement.find_or_place("c"), (first, true));
     }
 
     #[test]
     fn a_dead_worker_gives_up_its_sessions_only() {
-        let placement = filled(2, FILL_SESSIONS + 2);
+        let placement = Placement::new(2);
+        for name in ["a", "b", "c", "d"] {
+            placement.find_or_place(name);
+        }
         let on_zero = placement.remove_worker(0);
-        assert_eq!(on_zero.len(), FILL_SESSIONS);
+        assert_eq!(on_zero.len(), 2);
         assert!(on_zero.iter().all(|name| placement.find(name).is_none()));
         assert_eq!(placement.sessions().len(), 2);
         placement.confirm("e", 0);
