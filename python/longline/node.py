@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import socket
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -79,6 +81,7 @@ class Node:
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         config = self._config
         _make_directories(config)
+        stack.enter_context(_only_node_of(config.data_dir))
         http_socket = stack.enter_context(contextlib.closing(_listen("http_listen", config.http_address)))
         durable = await Durable.open(config.durable_url)
         stack.push_async_callback(durable.close)
@@ -160,6 +163,22 @@ def _make_directories(config: Config) -> None:
             directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         except OSError as error:
             raise ConfigError(f"data_dir: {directory} cannot be made: {error.strerror}", "data_dir") from error
+
+
+@contextlib.contextmanager
+def _only_node_of(data_dir: Path) -> Iterator[None]:
+    """A lock on the data directory; it ends with the process, however that ends.
+
+    A second node would end the live calls of the first as leftovers of a node that was killed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context((data_dir / "node.lock").open("w"))
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ConfigError(f"data_dir: {data_dir} belongs to a node that is running", "data_dir") from None
+        except OSError as error:
+            raise ConfigError(f"data_dir: {data_dir} cannot be locked: {error.strerror}", "data_dir") from error
+        yield
 
 
 def _listen(setting: str, address: tuple[str, int]) -> socket.socket:

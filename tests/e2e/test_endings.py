@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from tests.support.app import App, Backend, listen
 from tests.support.node import Node
 from tests.support.ports import free_ports
+from tests.support.raw_phone import RawPhone
 from tests.support.sipp import Sipp
 
 ANSWERED = ["call.initiated", "call.ringing", "call.answered"]
@@ -192,3 +194,27 @@ def kill_media_server(node_pid: int) -> None:
     children = Path(f"/proc/{node_pid}/task/{node_pid}/children").read_text().split()
     (media_server,) = [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text() == "longline-media\n"]
     os.kill(media_server, signal.SIGKILL)
+
+
+async def test_a_second_node_on_the_same_data_does_not_start_and_leaves_live_calls_alone(tmp_path: Path) -> None:
+    async with App(listen) as app, Node(tmp_path / "node", "--stream", app.url) as node:
+        async with RawPhone(node.sip_port) as phone:
+            assert await phone.call() == 200
+            http_port, sip_port = free_ports(2)
+            second = await asyncio.create_subprocess_exec(
+                sys.executable, "-m", "longline", "serve", "--stream", app.url,
+                env=dict(node.environment)
+                | {"LONGLINE_HTTP_LISTEN": f"127.0.0.1:{http_port}", "LONGLINE_SIP_LISTEN": f"127.0.0.1:{sip_port}"},
+                stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
+            )  # fmt: skip
+            try:
+                said, _ = await asyncio.wait_for(second.communicate(), 20)
+            finally:
+                if second.returncode is None:
+                    second.kill()
+            assert second.returncode == 2
+            assert b"belongs to a node that is running" in said
+            (call,) = await node.calls()
+            assert (call["state"], call["ended_at"]) == ("answered", None)
+        call = await node.until_call()
+        assert call["reason"] == "normal_clearing"
