@@ -24,6 +24,8 @@ from longline.calls.reason import Reason
 
 MAX_FLOW_BYTES = 64 * 1024
 _MAX_CONNECTIONS = 200
+_KEEP_IDLE_S = 1.0
+"""Well below the 5 s after which common servers close an idle connection: a request that crosses that close is lost."""
 
 
 class FlowFetcher(Protocol):
@@ -54,7 +56,7 @@ class HttpFlowFetcher:
             verify=client_context(ca_files),
             follow_redirects=False,
             timeout=timeout_s,
-            limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS),
+            limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=_KEEP_IDLE_S),
             headers={"user-agent": f"longline/{__version__}", "accept": "application/json"},
         )
 

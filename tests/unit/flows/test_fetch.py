@@ -111,3 +111,18 @@ async def test_a_cancelled_fetch_lets_go_of_the_connection(fetcher: HttpFlowFetc
             fetch.cancel()
             await server.gone.wait()
         assert fetch.cancelled()
+
+
+async def test_an_idle_connection_is_left_before_the_server_may_close_it(fetcher: HttpFlowFetcher) -> None:
+    async def answer_once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"}")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+        await reader.read(1)  # a second request here crosses the close
+        writer.close()
+
+    server = await asyncio.start_server(answer_once, "127.0.0.1", 0)
+    async with server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/flow"
+        assert await fetcher.fetch(url, a_call()) == {}
+        await asyncio.sleep(1.2)
+        assert await fetcher.fetch(url, a_call()) == {}
