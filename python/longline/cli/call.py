@@ -29,7 +29,9 @@ def call(
     from_number: Annotated[str, typer.Option("--from", metavar="NUMBER", help="who calls")] = "+15550100",
     chunk_size: Annotated[int, typer.Option(help="milliseconds of audio per message, a multiple of 20")] = 400,
     sample_rate: Annotated[str, typer.Option(help="sample rate of the audio to the application: 8k or 16k")] = "8k",
-    status_callback_url: Annotated[str | None, typer.Option(metavar="URL", help="where webhooks go")] = None,
+    status_callback_url: Annotated[
+        str | None, typer.Option(metavar="URL", help="where webhooks go; needed with --flow-url")
+    ] = None,
     record: Annotated[bool, typer.Option(help="record the call")] = True,
     wait: Annotated[bool, typer.Option("--wait", help="show what happens, until the call is over")] = False,
     url: UrlOption = None,
@@ -39,6 +41,8 @@ def call(
     """Place a call."""
     if (stream is None) == (flow_url is None):
         fail("say what to do when it is answered: either --stream ws://… or --flow-url http://…", EXIT_USAGE)
+    if flow_url is not None and status_callback_url is None:
+        fail("--flow-url needs --status-callback-url http://… beside it", EXIT_USAGE)
     body: dict[str, Any] = {"from_number": from_number, "to_number": to, "record": record}
     if stream is not None:
         body["flow"] = {"action": "stream", "ws_url": stream, "chunk_size": chunk_size, "sample_rate": sample_rate}
@@ -63,15 +67,22 @@ def call(
 def _watch(client: Client, call_id: str, console: Console) -> None:
     """Print the call's events as they come; fail when the call did. Its last event may be stored just after its end."""
     shown: set[str] = set()
+    place: dict[str, str] = {}
+    is_over = False
     polls_left = POLLS_AFTER_END
     while polls_left:
-        events = client.get(f"/voice/calls/{call_id}/events", limit=_PAGE)["data"]
+        page = client.get(f"/voice/calls/{call_id}/events", limit=_PAGE, **place)
+        events = page["data"]
         for event in events:
             if event["id"] not in shown:
                 shown.add(event["id"])
                 console.print(f"  {event['occurred_at'][11:23]}  {event['type']}{_detail(event)}")
+        is_over = is_over or any(event["type"] in _LAST for event in events)
+        if next_cursor := page.get("next_cursor"):
+            place = {"cursor_after": next_cursor}
+            continue
         found = client.get(f"/voice/calls/{call_id}")
-        if any(event["type"] in _LAST for event in events):
+        if is_over:
             break
         polls_left -= found["ended_at"] is not None
         time.sleep(POLL_S)
