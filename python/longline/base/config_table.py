@@ -28,6 +28,7 @@ default: a node also starts without a file.
 
 In the environment a setting is `{ENV_PREFIX}` and its name in upper case; a setting inside a table is joined by two
 underscores. A list is separated by commas, or JSON; a whole table is JSON. The environment wins, setting by setting.
+A variable that begins with `{ENV_PREFIX}` and then names neither a setting nor a table is ignored.
 
 ```toml
 sip_listen = "192.0.2.10:5060"
