@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use crate::phones::Heard;
 
+/// With fewer of the frames returned than this, the machine was overloaded: server and floor did not do the same work.
+const ENOUGH_RETURNED: f64 = 0.99;
+
 /// One turn of the media server.
 pub struct ServerTurn {
     pub heard: Heard,
@@ -47,6 +50,10 @@ impl Run {
         };
         let total = |field: &str| legs.iter().filter_map(|leg| leg[field].as_u64()).sum::<u64>();
         let sum = |field: fn(&Heard) -> u64| heard.iter().map(|heard| field(heard)).sum::<u64>();
+        let overloaded = heard
+            .iter()
+            .chain(&floor)
+            .any(|heard| (heard.returned as f64) < ENOUGH_RETURNED * heard.sent as f64);
         let cost = self.cost(&heard);
         let floor_cost = (!floor.is_empty()).then(|| self.cost(&floor));
         let pairs = heard.iter().zip(&floor);
@@ -69,7 +76,8 @@ impl Run {
             "concealed_ms": total("concealed_ms"),
             "us_per_call_s": cost,
             "floor_us_per_call_s": floor_cost,
-            "ratio": floor_cost.map(|floor| cost / floor),
+            "overloaded": overloaded,
+            "ratio": floor_cost.filter(|_| !overloaded).map(|floor| cost / floor),
             "ratio_of_turns": ratios,
             "workers_used": workers.0,
             "workers": workers.1,
@@ -151,6 +159,11 @@ pub fn print(run: &Value) {
         ratio(&run["ratio"]),
         ratios.join(", ")
     );
+    if run["overloaded"] == json!(true) {
+        println!(
+            "  overloaded      frames did not return, of the server or the floor: these costs cannot be compared"
+        );
+    }
     println!(
         "  memory          {} kB per call · workers that carry calls: {} of {}",
         number(&run["rss_per_call_kb"]),
