@@ -33,6 +33,7 @@ def create_app(deps: Deps) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         generate_unique_id_function=_operation_id,
+        strict_content_type=False,  # a JSON body is one also when its client does not say so
     )
     app.state.deps = deps
     app.state.idempotency = IdempotencyTable()

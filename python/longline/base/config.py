@@ -146,7 +146,7 @@ class Config(_Section):
     rtp_ports: Annotated[str, AfterValidator(_port_range)] = Field(
         default="20000-29999", description="UDP ports of RTP."
     )
-    api_key: str | None = Field(default=None, min_length=8, max_length=255, repr=False,
+    api_key: str | None = Field(default=None, min_length=8, max_length=255, pattern=r"^[!-~]+$", repr=False,
         description="An API key; if not given, one is generated at first start and printed once.",
     )  # fmt: skip
     data_dir: Annotated[Path, AfterValidator(_data_dir)] = Field(

@@ -20,6 +20,22 @@ from longline.media.session import MediaSession
 
 log = get_logger(__name__)
 
+MAX_OBSERVATIONS = 2_000
+"""Events of one call that only observe its audio. Rule when full: further ones are counted (`observations_dropped`)
+and not told; what begins or ends the call, its streams and recordings is always told."""
+
+_OBSERVATIONS = frozenset(
+    {
+        EventType.PLAYOUT_STARTED,
+        EventType.PLAYOUT_DRAINED,
+        EventType.PLAYOUT_CLEARED,
+        EventType.PLAYOUT_INTERRUPTED,
+        EventType.PLAYOUT_OVERFLOW,
+        EventType.STREAM_REFUSED_MESSAGE,
+        EventType.DTMF_RECEIVED,
+    }
+)
+
 
 @dataclass(slots=True)
 class CallContext:
@@ -31,6 +47,7 @@ class CallContext:
     bus: Bus
     clock: Clock
     counters: Counter[str] = field(default_factory=Counter)
+    observations: int = 0
 
     def now(self) -> datetime:
         return self.clock.now()
@@ -59,6 +76,11 @@ class CallContext:
         stream_id: UUID | None = None,
     ) -> None:
         """Tell the bus. `at` is now, unless given."""
+        if event_type in _OBSERVATIONS:
+            self.observations += 1
+            if self.observations > MAX_OBSERVATIONS:
+                self.counters["observations_dropped"] += 1
+                return
         event = Event(
             type=str(event_type),
             call_id=self.call.id,

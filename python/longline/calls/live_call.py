@@ -37,6 +37,9 @@ from longline.sip.sdp import SdpError
 RECORDING_GRACE_S = 5.0
 """How long an ended call waits to be told that its recording is whole."""
 
+_UNSENT = {"transport": "the next hop could not be reached", "timeout": "no response came"}
+"""Causes whose SIP status nobody sent: it is ours (RFC 3261 §8.1.3.1), and is not told as the far end's."""
+
 T = TypeVar("T")
 log = get_logger(__name__)
 
@@ -227,7 +230,7 @@ class LiveCall:
         elif isinstance(event, Answered | Reanswered):
             await self._answered(event.sdp)
         elif isinstance(event, Failed):
-            detail = f"{event.status} {event.reason}"
+            detail = _UNSENT.get(event.cause) or f"{event.status} {event.reason}"
             reason = reason_of_status(event.status, event.cause)
             await self._end(reason, ended_by=self.call.remote_party(), detail=detail, leg_is_gone=True)
         elif isinstance(event, Canceled):

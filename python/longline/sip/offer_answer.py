@@ -15,6 +15,8 @@ from longline.sip.sdp import Attributes, Connection, Media, Origin, RtpMap, Sess
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 PTIME_MS = 20
+MAX_PTIME_MS = 60
+"""The longest packet that the jitter buffer takes."""
 """The packet time we ask for and send."""
 TELEPHONE_EVENT_PAYLOAD_TYPE = 101
 """What we offer; an answer uses the offerer's number."""
@@ -235,7 +237,7 @@ def _audio(local: LocalMedia, maps: list[tuple[int, RtpMap]], direction: Directi
         attributes.append(("rtpmap", f"{number} {encoding}/{found.rate_hz}"))
         if found == _TELEPHONE_EVENT:
             attributes.append(("fmtp", f"{number} 0-15"))
-    attributes += [("ptime", str(PTIME_MS)), (direction, None)]
+    attributes += [("ptime", str(PTIME_MS)), ("maxptime", str(MAX_PTIME_MS)), (direction, None)]
     if mux:
         attributes.append(("rtcp-mux", None))
     elif local.rtcp_port != local.rtp_port + 1:

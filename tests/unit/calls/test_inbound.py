@@ -8,6 +8,7 @@ from tests.support.calls import ANSWER, G729_OFFER, HOLD_OFFER, House
 
 from longline.base.clock import settle
 from longline.base.errors import CallNotLive
+from longline.calls import context
 from longline.calls.live_call import LiveCall
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
@@ -379,3 +380,17 @@ async def test_a_hung_up_call_takes_no_stream(house: House) -> None:
     await house.manager.hangup(house.record.id)
     with pytest.raises(CallNotLive):
         await lives[0].answer()
+
+
+async def test_what_only_observes_a_call_is_told_up_to_a_bound(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(context, "MAX_OBSERVATIONS", 3)
+    handle = await answered(house)
+    session = house.session
+    for _ in range(5):
+        session.deliver(LegDigit(at=0.0, session=session.id, leg="l", digit="5", duration_ms=100))
+    await settle()
+    await house.sip(Ended(handle, "remote", "bye"))
+    told = [event.type for event in house.events]
+    assert told.count("dtmf.received") == 3
+    assert house.manager.counters["observations_dropped"] == 2
+    assert "call.completed" in told

@@ -129,7 +129,8 @@ async def test_a_refusal_has_its_reason(house: House, status: int, cause: str, r
     handle = await placed(house)
     await house.sip(Failed(handle, status, "No", cause))
     assert (house.record.state, house.record.reason) == ("failed", reason)
-    assert house.event("call.failed").data["detail"] == f"{status} No"
+    unsent = {"transport": "the next hop could not be reached", "timeout": "no response came"}
+    assert house.event("call.failed").data["detail"] == unsent.get(cause, f"{status} No")
     assert house.user_agent.verbs() == ["invite"]
     assert house.media.names()[-1] == "session.close"
 
