@@ -16,6 +16,8 @@ POLL_S = 0.25
 POLLS_AFTER_END = 8
 _PAGE = 100
 _LAST = ("call.completed", "call.failed")
+_GOOD_ENDS = ("completed", "normal_clearing")
+"""Reasons of a call that went as it should; any other makes `--wait` fail."""
 
 
 def call(
@@ -86,7 +88,7 @@ def _watch(client: Client, call_id: str, console: Console) -> None:
             break
         polls_left -= found["ended_at"] is not None
         time.sleep(POLL_S)
-    if found["state"] == "failed":
+    if found["reason"] not in _GOOD_ENDS:
         raise ClientError(f"the call failed: {found['reason']}")
 
 
