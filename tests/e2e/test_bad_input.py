@@ -44,6 +44,16 @@ async def undisturbed(node: Node) -> AsyncIterator[None]:
     assert max(b.at - a.at for a, b in itertools.pairwise(packets)) < MOST_SPACING_S
 
 
+def after_a_good_call(misbehave: Callable[[AppCall], Awaitable[None]]) -> Callable[[AppCall], Awaitable[None]]:
+    """A handler: the first stream, which is the call beside, is served well; the others get this."""
+    streams = itertools.count()
+
+    async def handle(call: AppCall) -> None:
+        await (misbehave if next(streams) else listen)(call)
+
+    return handle
+
+
 async def one_call(node: Node, seconds: float = 1.0) -> dict[str, Any]:
     """Call, speak, hang up if need be; the call's events, by type."""
     before = {call["id"] for call in await node.calls()}
@@ -131,14 +141,7 @@ async def _app_says(message: str | bytes, tmp_path: Path) -> dict[str, Any]:
         await call.say(tone(600, 0.3))
         await listen(call)
 
-    calls = 0
-
-    async def first_is_good(call: AppCall) -> None:
-        nonlocal calls
-        calls += 1
-        await (listen(call) if calls == 1 else say_it(call))
-
-    async with App(first_is_good) as app, Node(tmp_path, "--stream", app.url) as node, undisturbed(node):
+    async with App(after_a_good_call(say_it)) as app, Node(tmp_path, "--stream", app.url) as node, undisturbed(node):
         return await one_call(node)
 
 
@@ -213,18 +216,14 @@ async def test_an_application_that_cannot_be_connected_ends_the_call_with_the_re
 
 
 async def test_an_application_that_stops_reading_is_let_go_as_stalled(tmp_path: Path) -> None:
-    calls, is_over = 0, asyncio.Event()
+    is_over = asyncio.Event()
 
-    async def second_stops_reading(call: AppCall) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            await listen(call)
+    async def stop_reading(call: AppCall) -> None:
         call.socket.transport.pause_reading()
         await is_over.wait()
 
     async with (
-        App(second_stops_reading, receive_buffer=4096) as app,
+        App(after_a_good_call(stop_reading), receive_buffer=4096) as app,
         Node(tmp_path, "--stream", app.url, "--chunk-size", "20") as node,
     ):
         async with undisturbed(node), RawPhone(node.sip_port) as phone:
@@ -238,13 +237,7 @@ async def test_an_application_that_stops_reading_is_let_go_as_stalled(tmp_path: 
 
 
 async def test_an_application_that_floods_is_told_so_and_the_call_goes_on(tmp_path: Path) -> None:
-    calls = 0
-
-    async def second_floods(call: AppCall) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            await listen(call)
+    async def flood(call: AppCall) -> None:
         minute = base64.b64encode(bytes(2 * 8000 * 20)).decode()
         for chunk_id in range(40):  # more than thirteen minutes of speech
             await call.send({"type": "audio", "audio_b64": minute, "chunk_id": chunk_id})
@@ -252,25 +245,19 @@ async def test_an_application_that_floods_is_told_so_and_the_call_goes_on(tmp_pa
             await call.send({"type": "unknown"})
         await listen(call)
 
-    async with App(second_floods) as app, Node(tmp_path, "--stream", app.url) as node, undisturbed(node):
+    async with App(after_a_good_call(flood)) as app, Node(tmp_path, "--stream", app.url) as node, undisturbed(node):
         events = await one_call(node, 2.0)
         assert events["playout.overflow"]["dropped_ms"] > 0
         assert events["call"]["reason"] == "normal_clearing"
 
 
 async def test_an_application_that_closes_in_the_middle_of_a_frame_is_a_lost_connection(tmp_path: Path) -> None:
-    calls = 0
-
-    async def second_breaks_off(call: AppCall) -> None:
-        nonlocal calls
-        calls += 1
-        if calls == 1:
-            await listen(call)
+    async def break_off(call: AppCall) -> None:
         call.socket.transport.write(b"\x81\x7e\x10\x00{")  # a text frame of 4,096 bytes, of which one comes
         await asyncio.sleep(0.2)
         call.socket.transport.abort()
 
-    async with App(second_breaks_off) as app, Node(tmp_path, "--stream", app.url) as node, undisturbed(node):
+    async with App(after_a_good_call(break_off)) as app, Node(tmp_path, "--stream", app.url) as node, undisturbed(node):
         async with RawPhone(node.sip_port) as phone:
             assert await phone.call() == 200
             call = await node.until_call()

@@ -120,15 +120,6 @@ class Node:
         except TimeoutError:
             raise AssertionError(f"no such call within {timeout_s} s among {calls}") from None
 
-    async def until_calls(self, count: int, timeout_s: float = 10) -> None:
-        """Wait until so many calls have ended."""
-        try:
-            async with asyncio.timeout(timeout_s):
-                while sum(call["ended_at"] is not None for call in await self.calls()) < count:
-                    await asyncio.sleep(0.1)
-        except TimeoutError:
-            raise AssertionError(f"not {count} calls have ended within {timeout_s} s") from None
-
     async def _until_ready(self) -> None:
         assert self.process is not None
         try:

@@ -36,11 +36,11 @@ class RtpPacket:
 
 class _Collector(asyncio.DatagramProtocol):
     def __init__(self) -> None:
-        self.received: list[tuple[float, bytes]] = []
+        self.received: list[bytes] = []
         self.arrived = asyncio.Event()
 
     def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
-        self.received.append((time.monotonic(), data))
+        self.received.append(data)
         self.arrived.set()
 
 
@@ -119,7 +119,7 @@ class RawPhone:
         """The first response with this status or a higher one."""
         async with asyncio.timeout(timeout_s):
             while True:
-                for _, data in self.sip.received:
+                for data in self.sip.received:
                     match = re.match(rb"SIP/2.0 (\d{3})", data)
                     if match and int(match[1]) >= at_least:
                         return data

@@ -99,6 +99,3 @@ class InviteUsage:
         if after is None:
             raise LocalProtocolError(f"call {self.handle}: not allowed now ({step.value}; {self.stage.value})")
         self.stage = after
-
-    def allows(self, step: Step) -> bool:
-        return (self.stage, step) in STEPS
