@@ -84,6 +84,7 @@ mod event;
 mod key;
 mod leg;
 mod mix;
+pub mod ogg;
 mod outbox;
 mod playback;
 pub mod playout;
