@@ -71,8 +71,8 @@ impl MediaServer {
         self.command(
             "leg.connect",
             json!({
-                "session": session, "leg": "phone", "rtp": phone.to_string(), "rtcp": null, "codec": "PCMU",
-                "payload_type": 0, "telephone_event": null, "direction": "sendrecv", "rtcp_mux": false,
+                "session": session, "leg": "phone", "rtp": phone.to_string(), "rtcp": null, 
+                "payload_types": [{"payload_type": 0, "codec": "PCMU"}], "telephone_event": null, "direction": "sendrecv", "rtcp_mux": false,
             }),
         )?;
         self.command(

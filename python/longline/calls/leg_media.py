@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import secrets
 
+from longline.media.protocol import PayloadType, TelephoneEvent
 from longline.media.session import LegAddress, LegRemote, MediaSession
 from longline.sip.offer_answer import LocalMedia, Negotiated, make_answer, make_offer, read_answer
 from longline.sip.sdp import SessionDescription
@@ -76,12 +77,12 @@ class LegMedia:
 
 def leg_remote(settled: Negotiated, signalling_ip: str | None = None) -> LegRemote:
     """What SDP has settled, as the media server wants it."""
+    event = None if settled.telephone_event is None else TelephoneEvent(settled.telephone_event)
     return LegRemote(
         rtp=settled.remote_rtp,
         rtcp=settled.remote_rtcp,
-        codec=settled.codec,
-        payload_type=settled.payload_type,
-        telephone_event=settled.telephone_event,
+        payload_types=(PayloadType(settled.payload_type, settled.codec),),
+        telephone_event=event,
         direction=settled.direction,
         rtcp_mux=settled.rtcp_mux,
         also_from=signalling_ip,

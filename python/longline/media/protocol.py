@@ -111,17 +111,37 @@ class LegOpen(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class PayloadType:
+    """What one RTP payload type means; `rate_hz` is for L16 only."""
+
+    payload_type: int
+    codec: str
+    rate_hz: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TelephoneEvent:
+    """Telephone-events (RFC 4733) as they were negotiated."""
+
+    payload_type: int
+    clock_hz: int = 8000
+
+
+@dataclass(frozen=True, slots=True)
 class LegConnect(Command):
-    """Where the far end's RTP is and what it speaks; repeated after a re-INVITE. `direction` is ours."""
+    """Where the far end's RTP is and what it speaks; repeated after a re-INVITE. `direction` is ours.
+
+    Of `payload_types` the first is what we send with, all are received.
+    """
 
     name: ClassVar[str] = "leg.connect"
     session: str
     leg: str
     rtp: str
     rtcp: str | None
-    codec: str
-    payload_type: int
-    telephone_event: int | None
+    payload_types: tuple[PayloadType, ...]
+    telephone_event: TelephoneEvent | None
+    ptime_ms: int
     direction: Direction
     rtcp_mux: bool
     also_from: str | None

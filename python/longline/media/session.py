@@ -20,6 +20,7 @@ from longline.media.protocol import (
     LegConnect,
     LegOpen,
     MediaEvent,
+    PayloadType,
     PlaybackStart,
     PlaybackStop,
     ProtocolError,
@@ -30,6 +31,7 @@ from longline.media.protocol import (
     Stats,
     StreamClose,
     StreamOpen,
+    TelephoneEvent,
     format_address,
     parse_address,
 )
@@ -58,11 +60,11 @@ class LegRemote:
 
     rtp: tuple[str, int]
     rtcp: tuple[str, int] | None
-    codec: str
-    payload_type: int
-    telephone_event: int | None
+    payload_types: tuple[PayloadType, ...]
+    telephone_event: TelephoneEvent | None
     direction: Direction
     rtcp_mux: bool
+    ptime_ms: int = 20
     also_from: str | None = None
     """Media may also come from this IP address, whence the far end's signalling came (docs/decisions/0004)."""
 
@@ -115,9 +117,9 @@ class MediaSession:
             leg=leg,
             rtp=format_address(remote.rtp),
             rtcp=rtcp,
-            codec=remote.codec,
-            payload_type=remote.payload_type,
+            payload_types=remote.payload_types,
             telephone_event=remote.telephone_event,
+            ptime_ms=remote.ptime_ms,
             direction=remote.direction,
             rtcp_mux=remote.rtcp_mux,
             also_from=remote.also_from,

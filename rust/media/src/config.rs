@@ -68,6 +68,57 @@ pub struct Numbering {
     pub timestamp: u32,
 }
 
+/// Payload types of audio on one leg. Rule for more: they are not negotiated.
+pub const MAX_PAYLOAD_TYPES: usize = 8;
+
+/// What the payload types of a leg mean: at least one, each at most 127.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PayloadTypes {
+    entries: [(u8, Codec); MAX_PAYLOAD_TYPES],
+    used: usize,
+}
+
+impl PayloadTypes {
+    /// Of a list whose first entry is what we send; `None` when it is empty, too long, or names a type above 127.
+    pub fn new(entries: &[(u8, Codec)]) -> Option<PayloadTypes> {
+        let first = *entries.first()?;
+        let valid = entries.len() <= MAX_PAYLOAD_TYPES && entries.iter().all(|(number, _)| *number <= 127);
+        let mut types = PayloadTypes {
+            entries: [first; MAX_PAYLOAD_TYPES],
+            used: entries.len(),
+        };
+        valid.then(|| {
+            types.entries[..entries.len()].copy_from_slice(entries);
+            types
+        })
+    }
+
+    /// All of them.
+    pub fn entries(&self) -> &[(u8, Codec)] {
+        &self.entries[..self.used]
+    }
+
+    /// What we send with.
+    pub fn send(&self) -> (u8, Codec) {
+        self.entries[0]
+    }
+
+    /// The codec of a payload type.
+    pub fn codec(&self, payload_type: u8) -> Option<Codec> {
+        let found = self.entries().iter().find(|(number, _)| *number == payload_type);
+        found.map(|(_, codec)| *codec)
+    }
+}
+
+/// Telephone-events as they were negotiated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TelephoneEvent {
+    /// The payload type, at most 127.
+    pub payload_type: u8,
+    /// The clock of their durations.
+    pub clock_hz: u32,
+}
+
 /// What offer and answer settled about the far end of a leg. `send` and `receive` are ours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LegRemote {
@@ -75,12 +126,12 @@ pub struct LegRemote {
     pub rtp: SocketAddr,
     /// Where RTCP goes; `None` sends no RTCP unless it is multiplexed.
     pub rtcp: Option<SocketAddr>,
-    /// The codec, both ways.
-    pub codec: Codec,
-    /// Its payload type, both ways.
-    pub payload_type: u8,
-    /// The payload type of telephone-events (RFC 4733), if negotiated.
-    pub telephone_event: Option<u8>,
+    /// The payload types of audio: the first is what we send, all are received.
+    pub audio: PayloadTypes,
+    /// Telephone-events (RFC 4733), if negotiated.
+    pub telephone_event: Option<TelephoneEvent>,
+    /// Sound in one packet of ours: 10..=60 ms.
+    pub ptime_ms: u32,
     /// We may send.
     pub send: bool,
     /// We want to receive.

@@ -14,6 +14,7 @@ use crate::config::{LegRemote, Numbering};
 use crate::context::Context;
 use crate::dtmf::DigitReceiver;
 use crate::event::Event;
+use crate::frame::{Converter, Frame};
 use crate::key::LegKey;
 use crate::outbox::Outbox;
 use crate::random::Random;
@@ -23,7 +24,7 @@ use crate::rtp::report::{Reporter, Sent};
 use crate::rtp::rtcp::Compound;
 use crate::rtp::{Datagram, classify};
 use crate::stats::LegStats;
-use crate::time::{FRAME_SAMPLES, SAMPLES_PER_MS, Time};
+use crate::time::{FRAME_SAMPLES, RATE_HZ, SAMPLES_PER_MS, Time};
 
 /// Comfort noise (RFC 3389), statically assigned: valid wherever 8 kHz audio is.
 const COMFORT_NOISE: u8 = 13;
@@ -40,6 +41,9 @@ pub(crate) struct Leg {
     reporter: Reporter,
     /// The last frame sent was sound: the next sound begins no talkspurt.
     talking: bool,
+    /// From the rate of the session to that of the codec we send.
+    to_codec: Converter,
+    session_hz: u32,
     /// Counted here; what others count is added when asked.
     stats: LegStats,
 }
@@ -68,6 +72,8 @@ impl Leg {
             digits: DigitReceiver::default(),
             reporter: Reporter::new(ntp_at_zero, random),
             talking: false,
+            to_codec: Converter::new(RATE_HZ, RATE_HZ),
+            session_hz: RATE_HZ,
             stats: LegStats::default(),
         }
     }
@@ -122,13 +128,26 @@ impl Leg {
                 self.receiver.forget_source();
                 self.reporter.forget_remote();
             }
-            if before.codec != remote.codec || (before.receive && !remote.receive) {
+            if before.audio != remote.audio || (before.receive && !remote.receive) {
                 self.receiver.forget_audio();
             }
         }
         self.talking &= remote.send;
         self.remote = Some(remote);
         self.reporter.start(now, random);
+    }
+
+    /// The rate of the codec it sends, once it is connected.
+    pub fn rate_hz(&self) -> Option<u32> {
+        self.remote.map(|remote| remote.audio.send().1.rate_hz())
+    }
+
+    /// The session has this rate now.
+    pub fn set_rate(&mut self, session_hz: u32) {
+        self.session_hz = session_hz;
+        self.receiver.set_rate(session_hz);
+        self.to_codec
+            .retune(session_hz, self.rate_hz().unwrap_or(RATE_HZ));
     }
 
     /// Takes a datagram from the RTP socket.
@@ -182,10 +201,12 @@ impl Leg {
         packet: &Packet<'_>,
         context: &mut Context<'_>,
     ) {
-        let is_event = Some(packet.payload_type) == remote.telephone_event;
-        let content = match packet.payload_type {
-            other if other == remote.payload_type => Content::Audio(remote.codec),
-            COMFORT_NOISE => Content::Pause,
+        let is_event = remote
+            .telephone_event
+            .is_some_and(|event| event.payload_type == packet.payload_type);
+        let content = match (packet.payload_type, remote.audio.codec(packet.payload_type)) {
+            (_, Some(codec)) => Content::Audio(codec),
+            (COMFORT_NOISE, _) => Content::Pause,
             _ if is_event => Content::Pause,
             _ => {
                 self.stats.unknown_payload_type += 1;
@@ -264,25 +285,28 @@ impl Leg {
     }
 
     /// The next frame of what the far end says; silence while we do not receive.
-    pub fn hear(&mut self, now: Time, frame: &mut [i16; FRAME_SAMPLES], context: &mut Context<'_>) {
+    pub fn hear(&mut self, now: Time, context: &mut Context<'_>) -> Frame {
+        let mut frame = Frame::silent(self.session_hz);
         if self.remote.is_some_and(|remote| remote.receive) {
-            self.receiver.pop_frame(now, frame);
+            self.receiver.pop_frame(now, &mut frame);
             let digit = self.digits.handle_timeout(now);
             self.tell_digits([digit], context);
-        } else {
-            frame.fill(0);
         }
+        frame
     }
 
     /// Sends one frame: sound, or silence when there is none.
-    pub fn say(&mut self, frame: u64, sound: Option<&[i16; FRAME_SAMPLES]>, outbox: &mut Outbox) {
+    pub fn say(&mut self, frame: u64, sound: Option<Frame>, outbox: &mut Outbox) {
         let Some(remote) = self.remote.filter(|remote| remote.send) else {
             return;
         };
+        let (payload_type, codec) = remote.audio.send();
+        let Some(law) = codec.law() else { return };
+        let sound = self.to_codec.convert(sound);
         let header = Packet {
             // RFC 3551 §4.1: the first packet of a talkspurt, and of the stream.
             marker: self.stats.packets_sent == 0 || (sound.is_some() && !self.talking),
-            payload_type: remote.payload_type,
+            payload_type,
             sequence: self.numbering.sequence.wrapping_add(frame as u16),
             timestamp: self
                 .numbering
@@ -295,8 +319,8 @@ impl Leg {
         let out = outbox.writer();
         header.write_header(out);
         match sound {
-            Some(samples) => g711::encode(remote.codec, samples, out),
-            None => out.resize(out.len() + FRAME_SAMPLES, g711::silence(remote.codec)),
+            Some(frame) => g711::encode(law, frame.samples(), out),
+            None => out.resize(out.len() + FRAME_SAMPLES, g711::silence(law)),
         }
         outbox.commit(Destination::Rtp {
             leg: self.key,

@@ -81,6 +81,7 @@ pub mod dtmf;
 mod engine;
 mod error;
 mod event;
+mod frame;
 mod key;
 mod leg;
 mod mix;
@@ -100,15 +101,21 @@ pub mod wav;
 use std::net::SocketAddr;
 
 pub use codec::Codec;
-pub use config::{Dialect, EngineConfig, LegRemote, Limits, Numbering, StreamParams};
+pub use config::{
+    Dialect, EngineConfig, LegRemote, Limits, Numbering, PayloadTypes, StreamParams, TelephoneEvent,
+};
 pub use engine::Engine;
 pub use error::CommandError;
 pub use event::{Event, PlaybackEnd, RefusedMessage};
+pub use frame::Frame;
 pub use key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
 pub use outbox::MAX_OUTBOX_BYTES;
 pub use playout::ChunkId;
 pub use stats::{EngineStats, LegStats, SessionStats, StreamStats};
-pub use time::{FRAME_MS, FRAME_SAMPLES, FRAME_TICKS, RATE_HZ, SAMPLES_PER_MS, Time};
+pub use time::{
+    FRAME_MS, FRAME_SAMPLES, FRAME_TICKS, MAX_FRAME_SAMPLES, MAX_RATE_HZ, RATE_HZ, SAMPLES_PER_MS, Time,
+    frame_samples,
+};
 
 /// Where an input came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

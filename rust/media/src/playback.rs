@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::time::FRAME_SAMPLES;
+use crate::frame::{Converter, Frame};
+use crate::time::{FRAME_SAMPLES, RATE_HZ};
 
 /// One playback of a session.
 pub(crate) struct Playback {
@@ -10,17 +11,35 @@ pub(crate) struct Playback {
     at: usize,
     /// Times still to be played, this one included.
     left: u32,
+    converter: Converter,
 }
 
 impl Playback {
-    /// Plays `samples` `repeat` times, at least once.
-    pub fn new(samples: Arc<[i16]>, repeat: u32) -> Playback {
+    /// Plays `samples` `repeat` times, at least once, to a session of this rate.
+    pub fn new(samples: Arc<[i16]>, repeat: u32, session_hz: u32) -> Playback {
         let left = if samples.is_empty() { 0 } else { repeat.max(1) };
-        Playback { samples, at: 0, left }
+        Playback {
+            samples,
+            at: 0,
+            left,
+            converter: Converter::new(RATE_HZ, session_hz),
+        }
     }
 
-    /// The next samples of the frame; fewer than a frame when it ends, none after it has ended.
-    pub fn pull(&mut self, frame: &mut [i16; FRAME_SAMPLES]) -> usize {
+    /// The session has another rate now.
+    pub fn set_rate(&mut self, session_hz: u32) {
+        self.converter.retune(RATE_HZ, session_hz);
+    }
+
+    /// The next frame at the session's rate; nothing after it has ended.
+    pub fn pull(&mut self) -> Option<Frame> {
+        let mut frame = Frame::silent(RATE_HZ);
+        let sounding = self.take(frame.samples_mut()) > 0;
+        self.converter.convert(sounding.then_some(frame))
+    }
+
+    /// The next samples; fewer than a frame when it ends, none after it has ended.
+    fn take(&mut self, frame: &mut [i16]) -> usize {
         let mut done = 0;
         while done < FRAME_SAMPLES && self.left > 0 {
             let rest = &self.samples[self.at..];
@@ -48,21 +67,21 @@ mod tests {
 
     #[test]
     fn it_is_played_as_often_as_asked_without_a_gap() {
-        let mut playback = Playback::new((1..=100).collect::<Vec<i16>>().into(), 3);
+        let mut playback = Playback::new((1..=100).collect::<Vec<i16>>().into(), 3, 8_000);
         let (mut frame, mut heard) = ([0; FRAME_SAMPLES], Vec::new());
         while !playback.is_finished() {
-            let count = playback.pull(&mut frame);
+            let count = playback.take(&mut frame);
             heard.extend_from_slice(&frame[..count]);
         }
         assert_eq!(heard, (1..=100).cycle().take(300).collect::<Vec<i16>>());
-        assert_eq!(playback.pull(&mut frame), 0);
+        assert_eq!(playback.take(&mut frame), 0);
     }
 
     #[test]
     fn nothing_repeated_for_ever_is_still_nothing() {
-        assert!(Playback::new(Arc::from([]), u32::MAX).is_finished());
+        assert!(Playback::new(Arc::from([]), u32::MAX, 8_000).is_finished());
         assert!(
-            !Playback::new(Arc::from([1]), 0).is_finished(),
+            !Playback::new(Arc::from([1]), 0, 8_000).is_finished(),
             "zero times means once"
         );
     }

@@ -9,6 +9,7 @@ use crate::config::{LegRemote, StreamParams};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::event::{Event, PlaybackEnd};
+use crate::frame::Frame;
 use crate::key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
 use crate::leg::Leg;
 use crate::mix::Mixer;
@@ -16,7 +17,7 @@ use crate::playback::Playback;
 use crate::recording::Recording;
 use crate::stats::{LegStats, SessionStats, StreamStats};
 use crate::stream::Stream;
-use crate::time::{FRAME_SAMPLES, FRAME_TICKS, Time};
+use crate::time::{FRAME_TICKS, RATE_HZ, Time};
 
 /// Legs of one session. Rule for all four: more are refused.
 pub const MAX_LEGS: usize = 1;
@@ -41,6 +42,8 @@ pub(crate) struct Ran {
 pub(crate) struct Session {
     key: SessionKey,
     tick0: u64,
+    /// The rate of the frames inside: the highest of what the legs send.
+    rate_hz: u32,
     /// The next frame to be run.
     next_frame: u64,
     next_serial: u32,
@@ -57,6 +60,7 @@ impl Session {
         Session {
             key,
             tick0: now.tick(),
+            rate_hz: RATE_HZ,
             next_frame: 1,
             next_serial: 0,
             legs: Vec::with_capacity(MAX_LEGS),
@@ -124,16 +128,48 @@ impl Session {
         remote: LegRemote,
         context: &mut Context<'_>,
     ) -> Result<(), CommandError> {
-        let payload_types = [Some(remote.payload_type), remote.telephone_event];
-        if payload_types
-            .into_iter()
-            .flatten()
-            .any(|payload_type| payload_type > 127)
+        if remote
+            .telephone_event
+            .is_some_and(|event| event.payload_type > 127)
         {
             return Err(CommandError::BadParameter("payload_type must be 0 to 127"));
         }
+        if remote
+            .audio
+            .entries()
+            .iter()
+            .any(|(_, codec)| codec.law().is_none())
+        {
+            return Err(CommandError::BadParameter("this codec cannot be made yet"));
+        }
+        if remote.ptime_ms != 20 {
+            return Err(CommandError::BadParameter("ptime_ms must be 20"));
+        }
         self.leg_mut(key)?.connect(now, remote, context.random);
+        self.settle_rate();
         Ok(())
+    }
+
+    /// The rate follows what the legs send; everything at the edges converts.
+    fn settle_rate(&mut self) {
+        self.rate_hz = self
+            .legs
+            .iter()
+            .filter_map(Leg::rate_hz)
+            .max()
+            .unwrap_or(RATE_HZ)
+            .max(RATE_HZ);
+        let rate_hz = self.rate_hz;
+        self.legs.iter_mut().for_each(|leg| leg.set_rate(rate_hz));
+        self.streams
+            .iter_mut()
+            .for_each(|stream| stream.set_rate(rate_hz));
+        self.playbacks
+            .iter_mut()
+            .for_each(|(_, playback)| playback.set_rate(rate_hz));
+        self.recordings
+            .iter_mut()
+            .for_each(|(_, recording)| recording.set_rate(rate_hz));
     }
 
     pub fn close_leg(
@@ -166,8 +202,12 @@ impl Session {
             session: self.key,
             serial: self.take_serial(),
         };
-        self.streams
-            .push(Stream::new(key, params, context.config.limits.playout_ms)?);
+        self.streams.push(Stream::new(
+            key,
+            params,
+            context.config.limits.playout_ms,
+            self.rate_hz,
+        )?);
         Ok(key)
     }
 
@@ -197,7 +237,8 @@ impl Session {
             session: self.key,
             serial: self.take_serial(),
         };
-        self.playbacks.push((key, Playback::new(samples, repeat)));
+        self.playbacks
+            .push((key, Playback::new(samples, repeat, self.rate_hz)));
         Ok(key)
     }
 
@@ -223,7 +264,7 @@ impl Session {
             session: self.key,
             serial: self.take_serial(),
         };
-        self.recordings.push((key, Recording::default()));
+        self.recordings.push((key, Recording::new(self.rate_hz)));
         Ok(key)
     }
 
@@ -295,37 +336,34 @@ impl Session {
     }
 
     fn run_frame(&mut self, now: Time, frame: u64, context: &mut Context<'_>) {
-        let mut heard = [0; FRAME_SAMPLES];
-        if let Some(leg) = self.legs.first_mut() {
-            leg.hear(now, &mut heard, context);
-        }
+        let heard = match self.legs.first_mut() {
+            Some(leg) => leg.hear(now, context),
+            None => Frame::silent(self.rate_hz),
+        };
         let said = self.mix(now, context);
         if let Some(leg) = self.legs.first_mut() {
-            leg.say(frame, said.as_ref(), context.outbox);
+            leg.say(frame, said.clone(), context.outbox);
             leg.report(now, context.random, context.outbox);
         }
         for stream in &mut self.streams {
             stream.hear(&heard, context);
         }
         for (key, recording) in &mut self.recordings {
-            recording.write(*key, &heard, &said.unwrap_or([0; FRAME_SAMPLES]), context.outbox);
+            recording.write(*key, Some(heard.clone()), said.clone(), context.outbox);
         }
     }
 
     /// What the leg is to be sent. While it does not send, everything waits.
-    fn mix(&mut self, now: Time, context: &mut Context<'_>) -> Option<[i16; FRAME_SAMPLES]> {
+    fn mix(&mut self, now: Time, context: &mut Context<'_>) -> Option<Frame> {
         if !self.legs.first().is_some_and(Leg::is_sending) {
             return None;
         }
-        let mut mixer = Mixer::new();
-        let mut frame = [0; FRAME_SAMPLES];
+        let mut mixer = Mixer::new(self.rate_hz);
         for stream in &mut self.streams {
-            let pulled = stream.pull(now, &mut frame, context);
-            mixer.add(&frame[..pulled.count]);
+            mixer.add(stream.pull(now, context));
         }
         self.playbacks.retain_mut(|(key, playback)| {
-            let count = playback.pull(&mut frame);
-            mixer.add(&frame[..count]);
+            mixer.add(playback.pull());
             if playback.is_finished() {
                 context.events.push(Event::PlaybackFinished {
                     playback: *key,

@@ -15,6 +15,16 @@ pub const RATE_HZ: u32 = 8_000;
 /// Samples in a millisecond at the telephone rate.
 pub const SAMPLES_PER_MS: usize = 8;
 
+/// The highest rate of samples inside a session.
+pub const MAX_RATE_HZ: u32 = 48_000;
+/// Samples in one frame at the highest rate.
+pub const MAX_FRAME_SAMPLES: usize = frame_samples(MAX_RATE_HZ);
+
+/// Samples in one frame at a rate.
+pub const fn frame_samples(rate_hz: u32) -> usize {
+    (rate_hz / 1_000 * FRAME_MS) as usize
+}
+
 /// A point in time: microseconds of CLOCK_MONOTONIC.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Time(pub u64);

@@ -137,8 +137,7 @@ fn two_engines_of_different_seeds_share_no_numbers_and_same_seeds_share_all() {
 fn a_law_legs_speak_a_law() {
     let mut node = Node::new();
     node.connect(LegRemote {
-        codec: Codec::Pcma,
-        payload_type: 8,
+        audio: payload_types(&[(8, Codec::Pcma)]),
         ..remote(phone_rtp())
     });
     let stream = node.open_stream(stream_params(20, 8_000));

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use media::{Codec, Dialect, LegRemote, StreamParams};
+use media::{Codec, Dialect, LegRemote, PayloadTypes, StreamParams, TelephoneEvent};
 use runtime::command::{Action, Command, Refusal};
 use runtime::websocket::url::WebSocketUrl;
 use serde::Deserialize;
@@ -46,6 +46,26 @@ pub enum Direction {
     Inactive,
 }
 
+/// What one payload type means.
+#[derive(Debug, Deserialize)]
+pub struct PayloadType {
+    payload_type: u8,
+    codec: String,
+    /// For L16.
+    rate_hz: Option<u32>,
+}
+
+/// Telephone-events as they were negotiated.
+#[derive(Debug, Deserialize)]
+pub struct Events {
+    payload_type: u8,
+    clock_hz: u32,
+}
+
+const fn default_ptime_ms() -> u32 {
+    media::FRAME_MS
+}
+
 /// A command as it is on the wire, without its number.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "cmd")]
@@ -60,10 +80,11 @@ pub enum Request {
         leg: Name,
         rtp: SocketAddr,
         rtcp: Option<SocketAddr>,
-        codec: String,
-        payload_type: u8,
-        telephone_event: Option<u8>,
+        payload_types: Vec<PayloadType>,
+        telephone_event: Option<Events>,
         direction: Direction,
+        #[serde(default = "default_ptime_ms")]
+        ptime_ms: u32,
         #[serde(default)]
         rtcp_mux: bool,
         #[serde(default)]
@@ -163,10 +184,10 @@ impl Request {
                 leg,
                 rtp,
                 rtcp,
-                codec,
-                payload_type,
+                payload_types,
                 telephone_event,
                 direction,
+                ptime_ms,
                 rtcp_mux,
                 also_from,
             } => {
@@ -174,9 +195,9 @@ impl Request {
                 let remote = LegRemote {
                     rtp,
                     rtcp,
-                    codec: parse_codec(&codec)?,
-                    payload_type: check_payload_type(payload_type)?,
-                    telephone_event: telephone_event.map(check_payload_type).transpose()?,
+                    audio: parse_payload_types(&payload_types)?,
+                    telephone_event: telephone_event.map(Events::check).transpose()?,
+                    ptime_ms,
                     send,
                     receive,
                     rtcp_mux,
@@ -271,11 +292,33 @@ impl Direction {
     }
 }
 
-fn parse_codec(name: &str) -> Result<Codec, Refusal> {
-    match name {
-        "PCMU" => Ok(Codec::Pcmu),
-        "PCMA" => Ok(Codec::Pcma),
-        _ => Err(bad("codec is neither PCMU nor PCMA")),
+impl Events {
+    fn check(self) -> Result<TelephoneEvent, Refusal> {
+        Ok(TelephoneEvent {
+            payload_type: check_payload_type(self.payload_type)?,
+            clock_hz: self.clock_hz,
+        })
+    }
+}
+
+fn parse_payload_types(types: &[PayloadType]) -> Result<PayloadTypes, Refusal> {
+    let mut entries = Vec::with_capacity(types.len());
+    for entry in types {
+        entries.push((check_payload_type(entry.payload_type)?, parse_codec(entry)?));
+    }
+    PayloadTypes::new(&entries).ok_or_else(|| bad("payload_types has 1 to 8 entries"))
+}
+
+fn parse_codec(entry: &PayloadType) -> Result<Codec, Refusal> {
+    match (&*entry.codec, entry.rate_hz) {
+        ("PCMU", None) => Ok(Codec::Pcmu),
+        ("PCMA", None) => Ok(Codec::Pcma),
+        ("G722", None) => Ok(Codec::G722),
+        ("opus", None) => Ok(Codec::Opus),
+        ("L16", Some(rate_hz @ (8_000 | 16_000 | 24_000 | 48_000))) => Ok(Codec::L16(rate_hz)),
+        ("L16", _) => Err(bad("the codec L16 has a rate_hz of 8000, 16000, 24000 or 48000")),
+        ("PCMU" | "PCMA" | "G722" | "opus", Some(_)) => Err(bad("only the codec L16 has a rate_hz")),
+        _ => Err(bad("codec is none of PCMU, PCMA, G722, opus and L16")),
     }
 }
 
@@ -304,7 +347,8 @@ mod tests {
 
     fn connect() -> Value {
         json!({"id": 1, "cmd": "leg.connect", "session": "s", "leg": "l", "rtp": "192.0.2.1:4000", "rtcp": null,
-               "codec": "PCMA", "payload_type": 8, "telephone_event": 101, "direction": "sendonly", "rtcp_mux": true})
+               "payload_types": [{"payload_type": 8, "codec": "PCMA"}],
+               "telephone_event": {"payload_type": 101, "clock_hz": 8000}, "direction": "sendonly", "rtcp_mux": true})
     }
 
     #[test]
@@ -320,9 +364,12 @@ mod tests {
         let expected = LegRemote {
             rtp: "192.0.2.1:4000".parse().unwrap(),
             rtcp: None,
-            codec: Codec::Pcma,
-            payload_type: 8,
-            telephone_event: Some(101),
+            audio: PayloadTypes::new(&[(8, Codec::Pcma)]).unwrap(),
+            telephone_event: Some(TelephoneEvent {
+                payload_type: 101,
+                clock_hz: 8_000,
+            }),
+            ptime_ms: 20,
             send: true,
             receive: false,
             rtcp_mux: true,
@@ -337,9 +384,27 @@ mod tests {
             ("session", json!(""), "1 to 64"),
             ("leg", json!("l".repeat(65)), "1 to 64"),
             ("rtp", json!("nowhere"), "socket address"),
-            ("codec", json!("G729"), "codec"),
-            ("payload_type", json!(128), "payload type"),
-            ("telephone_event", json!(200), "payload type"),
+            (
+                "payload_types",
+                json!([{"payload_type": 18, "codec": "G729"}]),
+                "codec",
+            ),
+            (
+                "payload_types",
+                json!([{"payload_type": 128, "codec": "PCMU"}]),
+                "payload type",
+            ),
+            (
+                "payload_types",
+                json!([{"payload_type": 96, "codec": "L16"}]),
+                "rate_hz",
+            ),
+            ("payload_types", json!([]), "1 to 8"),
+            (
+                "telephone_event",
+                json!({"payload_type": 200, "clock_hz": 8000}),
+                "payload type",
+            ),
             ("direction", json!("both"), "both"),
             ("cmd", json!("leg.fly"), "leg.fly"),
         ] {

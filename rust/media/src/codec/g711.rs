@@ -3,7 +3,14 @@
 //! The decoding tables are the definition (ITU-T G.711 tables 1 and 2, scaled to 16 bits). The encoding tables hold one
 //! code per step of the finest segment, so they are small enough to stay in the cache beside everything else.
 
-use super::Codec;
+/// One of the two companding laws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Law {
+    /// µ-law.
+    Mu,
+    /// A-law.
+    A,
+}
 
 /// The µ-law code of a zero sample.
 pub const MU_LAW_SILENCE: u8 = 0xff;
@@ -111,18 +118,18 @@ pub fn a_law_decode(code: u8) -> i16 {
 }
 
 /// Appends the codes of `samples` to `out`.
-pub fn encode(codec: Codec, samples: &[i16], out: &mut Vec<u8>) {
-    match codec {
-        Codec::Pcmu => out.extend(samples.iter().map(|&sample| mu_law_encode(sample))),
-        Codec::Pcma => out.extend(samples.iter().map(|&sample| a_law_encode(sample))),
+pub fn encode(law: Law, samples: &[i16], out: &mut Vec<u8>) {
+    match law {
+        Law::Mu => out.extend(samples.iter().map(|&sample| mu_law_encode(sample))),
+        Law::A => out.extend(samples.iter().map(|&sample| a_law_encode(sample))),
     }
 }
 
 /// Decodes as many codes as `out` has room for.
-pub fn decode(codec: Codec, codes: &[u8], out: &mut [i16]) {
-    let table = match codec {
-        Codec::Pcmu => &MU_DECODE,
-        Codec::Pcma => &A_DECODE,
+pub fn decode(law: Law, codes: &[u8], out: &mut [i16]) {
+    let table = match law {
+        Law::Mu => &MU_DECODE,
+        Law::A => &A_DECODE,
     };
     for (sample, &code) in out.iter_mut().zip(codes) {
         *sample = table[usize::from(code)];
@@ -130,10 +137,10 @@ pub fn decode(codec: Codec, codes: &[u8], out: &mut [i16]) {
 }
 
 /// The code of silence.
-pub const fn silence(codec: Codec) -> u8 {
-    match codec {
-        Codec::Pcmu => MU_LAW_SILENCE,
-        Codec::Pcma => A_LAW_SILENCE,
+pub const fn silence(law: Law) -> u8 {
+    match law {
+        Law::Mu => MU_LAW_SILENCE,
+        Law::A => A_LAW_SILENCE,
     }
 }
 
@@ -203,19 +210,19 @@ mod tests {
     #[test]
     fn blocks_are_the_samples_one_by_one() {
         let samples = [0, 1, -1, 1_000, -1_000, i16::MAX, i16::MIN];
-        for codec in [Codec::Pcmu, Codec::Pcma] {
+        for law in [Law::Mu, Law::A] {
             let mut codes = Vec::new();
-            encode(codec, &samples, &mut codes);
+            encode(law, &samples, &mut codes);
             let mut back = [0; 7];
-            decode(codec, &codes, &mut back);
+            decode(law, &codes, &mut back);
             for (sample, decoded) in samples.iter().zip(back) {
                 assert!(
                     (i32::from(*sample) - i32::from(decoded)).abs() <= 650,
-                    "{codec:?} {sample} {decoded}"
+                    "{law:?} {sample} {decoded}"
                 );
                 assert!(*sample == 0 || decoded == 0 || (*sample < 0) == (decoded < 0));
             }
-            assert_eq!(codes[0], silence(codec));
+            assert_eq!(codes[0], silence(law));
         }
     }
 }

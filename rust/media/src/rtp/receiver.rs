@@ -6,7 +6,8 @@ use super::sequence::{SequenceTracker, Verdict};
 use crate::Codec;
 use crate::codec::conceal::Concealer;
 use crate::codec::g711;
-use crate::time::{FRAME_SAMPLES, SAMPLES_PER_MS, Time};
+use crate::frame::{Converter, Frame};
+use crate::time::{FRAME_SAMPLES, RATE_HZ, SAMPLES_PER_MS, Time};
 
 /// Mean magnitude below which a frame counts as silence (about -46 dBFS).
 pub const SILENCE_LEVEL: u32 = 160;
@@ -44,7 +45,6 @@ pub struct ReceiverCounters {
 }
 
 /// One source, heard.
-#[derive(Default)]
 pub struct Receiver {
     source: Option<(u32, SequenceTracker)>,
     /// A new SSRC and the number its next packet must have to be believed.
@@ -53,9 +53,29 @@ pub struct Receiver {
     buffer: JitterBuffer,
     concealer: Concealer,
     counters: ReceiverCounters,
+    converter: Converter,
+}
+
+impl Default for Receiver {
+    fn default() -> Receiver {
+        Receiver {
+            source: None,
+            candidate: None,
+            lost_before: 0,
+            buffer: JitterBuffer::default(),
+            concealer: Concealer::default(),
+            counters: ReceiverCounters::default(),
+            converter: Converter::new(RATE_HZ, RATE_HZ),
+        }
+    }
 }
 
 impl Receiver {
+    /// The rate of the frames it gives.
+    pub fn set_rate(&mut self, rate_hz: u32) {
+        self.converter.retune(RATE_HZ, rate_hz);
+    }
+
     /// The counters.
     pub fn counters(&self) -> &ReceiverCounters {
         &self.counters
@@ -195,7 +215,17 @@ impl Receiver {
     }
 
     /// The next frame of what the far end says.
-    pub fn pop_frame(&mut self, now: Time, frame: &mut [i16; FRAME_SAMPLES]) {
+    pub fn pop_frame(&mut self, now: Time, frame: &mut Frame) {
+        let mut samples = [0; FRAME_SAMPLES];
+        self.pop_samples(now, &mut samples);
+        let mut heard = Frame::silent(RATE_HZ);
+        heard.samples_mut().copy_from_slice(&samples);
+        if let Some(converted) = self.converter.convert(Some(heard)) {
+            *frame = converted;
+        }
+    }
+
+    fn pop_samples(&mut self, now: Time, frame: &mut [i16; FRAME_SAMPLES]) {
         self.buffer.begin_frame(now);
         if let Some(Correction::Insert(forced)) = self.buffer.correction()
             && (forced || self.concealer.is_quiet(FRAME_SAMPLES, SILENCE_LEVEL))
@@ -227,7 +257,9 @@ impl Receiver {
             done += match self.buffer.next_piece(now, rest.len()) {
                 Piece::Sound(codec, codes) => {
                     let part = &mut rest[..codes.len()];
-                    g711::decode(codec, codes, part);
+                    if let Some(law) = codec.law() {
+                        g711::decode(law, codes, part);
+                    }
                     self.concealer.good(part);
                     part.len()
                 }

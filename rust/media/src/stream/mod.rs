@@ -6,14 +6,14 @@
 
 pub mod teler;
 
-use crate::codec::resample::Resampler;
 use crate::config::{MAX_CHUNK_MS, MAX_ID_BYTES, StreamParams};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::event::{Event, RefusedMessage};
+use crate::frame::{Converter, Frame};
 use crate::key::StreamKey;
 use crate::outbox::Outbox;
-use crate::playout::{Cleared, Playout, Pulled};
+use crate::playout::{Cleared, Playout};
 use crate::stats::StreamStats;
 use crate::time::{FRAME_MS, FRAME_SAMPLES, RATE_HZ, SAMPLES_PER_MS, Time};
 use crate::{Destination, Dialect};
@@ -28,9 +28,11 @@ pub(crate) struct Stream {
     /// Samples of the chunk being gathered, little-endian.
     chunk: Vec<u8>,
     chunk_bytes: usize,
-    resampler: Option<Resampler>,
-    resampled: Vec<i16>,
+    /// From the rate of the session to that of the application's ears.
+    to_stream: Converter,
     playout: Playout,
+    /// From the rate of the application's audio to the session's.
+    to_session: Converter,
     first_audio_sent: bool,
     first_audio_received: bool,
     /// Reasons of refusal already told, one bit each.
@@ -44,27 +46,25 @@ const fn millis(samples: u64) -> u64 {
 
 impl Stream {
     /// A stream that waits for its socket.
-    pub fn new(key: StreamKey, params: StreamParams, playout_ms: u32) -> Result<Stream, CommandError> {
+    pub fn new(
+        key: StreamKey,
+        params: StreamParams,
+        playout_ms: u32,
+        session_hz: u32,
+    ) -> Result<Stream, CommandError> {
         check(&params)?;
         let Dialect::Teler = params.dialect;
         let chunk_bytes = (params.rate_hz / 1_000 * params.chunk_ms * 2) as usize;
-        let resampler = match params.rate_hz {
-            RATE_HZ => None,
-            rate => Some(
-                Resampler::new(RATE_HZ, rate)
-                    .map_err(|_| CommandError::BadParameter("rate_hz cannot be made"))?,
-            ),
-        };
         Ok(Stream {
             key,
             encoder: teler::Encoder::new(&params),
-            params,
             connected: false,
             chunk: Vec::with_capacity(chunk_bytes),
             chunk_bytes,
-            resampler,
-            resampled: Vec::with_capacity(4 * FRAME_SAMPLES),
+            to_stream: Converter::new(session_hz, params.rate_hz),
             playout: Playout::new(playout_ms),
+            to_session: Converter::new(RATE_HZ, session_hz),
+            params,
             first_audio_sent: false,
             first_audio_received: false,
             told: 0,
@@ -104,18 +104,19 @@ impl Stream {
         self.stats.bytes_sent += outbox.commit(Destination::Stream(self.key)) as u64;
     }
 
+    /// The session has another rate now.
+    pub fn set_rate(&mut self, session_hz: u32) {
+        self.to_stream.retune(session_hz, self.params.rate_hz);
+        self.to_session.retune(RATE_HZ, session_hz);
+    }
+
     /// Takes one frame of what was heard.
-    pub fn hear(&mut self, frame: &[i16; FRAME_SAMPLES], context: &mut Context<'_>) {
+    pub fn hear(&mut self, frame: &Frame, context: &mut Context<'_>) {
         if !self.connected {
             return;
         }
-        match &mut self.resampler {
-            None => append(frame, &mut self.chunk),
-            Some(resampler) => {
-                self.resampled.clear();
-                resampler.process(frame, &mut self.resampled);
-                append(&self.resampled, &mut self.chunk);
-            }
+        if let Some(frame) = self.to_stream.convert(Some(frame.clone())) {
+            append(frame.samples(), &mut self.chunk);
         }
         if self.chunk.len() < self.chunk_bytes {
             return;
@@ -131,16 +132,22 @@ impl Stream {
         }
     }
 
-    /// Gives the next frame of what the application said; returns how many samples of it there are.
-    pub fn pull(&mut self, now: Time, frame: &mut [i16; FRAME_SAMPLES], context: &mut Context<'_>) -> Pulled {
-        let pulled = self.playout.pull(now, frame);
+    /// The next frame of what the application said, if it says anything, at the session's rate.
+    pub fn pull(&mut self, now: Time, context: &mut Context<'_>) -> Option<Frame> {
+        let mut samples = [0; FRAME_SAMPLES];
+        let pulled = self.playout.pull(now, &mut samples);
         if pulled.started {
             context.events.push(Event::PlayoutStarted { stream: self.key });
         }
         if pulled.drained {
             context.events.push(Event::PlayoutDrained { stream: self.key });
         }
-        pulled
+        let said = (pulled.count > 0).then(|| {
+            let mut frame = Frame::silent(RATE_HZ);
+            frame.samples_mut().copy_from_slice(&samples);
+            frame
+        });
+        self.to_session.convert(said)
     }
 
     /// Takes one message from the application.

@@ -3,11 +3,11 @@
 
 use std::net::SocketAddr;
 
-use media::codec::g711;
+use media::codec::g711::{self, Law};
 use media::rtp::packet::Packet;
 use media::{
     Codec, Destination, Dialect, Engine, EngineConfig, Event, FRAME_SAMPLES, LegKey, LegRemote, LegStats,
-    SessionKey, Source, StreamKey, StreamParams, StreamStats, Time,
+    PayloadTypes, SessionKey, Source, StreamKey, StreamParams, StreamStats, TelephoneEvent, Time,
 };
 
 pub mod wire;
@@ -29,18 +29,26 @@ pub fn phone_rtcp() -> SocketAddr {
 
 pub fn remote(rtp: SocketAddr) -> LegRemote {
     let rtcp = Some(SocketAddr::new(rtp.ip(), rtp.port() + 1));
-    let telephone_event = Some(EVENT_TYPE);
+    let telephone_event = Some(TelephoneEvent {
+        payload_type: EVENT_TYPE,
+        clock_hz: 8_000,
+    });
     LegRemote {
         rtp,
         rtcp,
-        codec: Codec::Pcmu,
-        payload_type: 0,
+        audio: payload_types(&[(0, Codec::Pcmu)]),
         telephone_event,
+        ptime_ms: 20,
         send: true,
         receive: true,
         rtcp_mux: false,
         also_from: None,
     }
+}
+
+/// What payload types mean; the first is what we send.
+pub fn payload_types(entries: &[(u8, Codec)]) -> PayloadTypes {
+    PayloadTypes::new(entries).unwrap()
 }
 
 pub fn stream_params(chunk_ms: u32, rate_hz: u32) -> StreamParams {
@@ -70,13 +78,9 @@ pub struct SentPacket {
 
 impl SentPacket {
     pub fn samples(&self) -> Vec<i16> {
-        let codec = if self.payload_type == 8 {
-            Codec::Pcma
-        } else {
-            Codec::Pcmu
-        };
+        let law = if self.payload_type == 8 { Law::A } else { Law::Mu };
         let mut samples = vec![0; self.payload.len()];
-        g711::decode(codec, &self.payload, &mut samples);
+        g711::decode(law, &self.payload, &mut samples);
         samples
     }
 
@@ -343,7 +347,7 @@ impl Phone {
     /// The next packet of these samples.
     pub fn say(&mut self, samples: &[i16]) -> Vec<u8> {
         let mut payload = Vec::new();
-        g711::encode(Codec::Pcmu, samples, &mut payload);
+        g711::encode(Law::Mu, samples, &mut payload);
         let packet = self.with_payload(&payload);
         self.sequence = self.sequence.wrapping_add(1);
         self.timestamp = self.timestamp.wrapping_add(samples.len() as u32);

@@ -65,8 +65,8 @@ fn what_is_wrong_with_a_command_is_told_by_code() {
     let mut fields = stream_open("call", "s", "ws://127.0.0.1/");
     fields["chunk_ms"] = json!(30);
     assert_eq!(control.refused("stream.open", fields), "bad_request");
-    let connect = json!({"session": "call", "leg": "other", "rtp": "127.0.0.1:4000", "rtcp": null, "codec": "PCMU",
-        "payload_type": 0, "telephone_event": null, "direction": "sendrecv"});
+    let connect = json!({"session": "call", "leg": "other", "rtp": "127.0.0.1:4000", "rtcp": null, 
+        "payload_types": [{"payload_type": 0, "codec": "PCMU"}], "telephone_event": null, "direction": "sendrecv"});
     assert_eq!(control.refused("leg.connect", connect), "unknown_leg");
 }
 

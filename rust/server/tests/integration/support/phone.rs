@@ -40,8 +40,8 @@ impl Phone {
         let rtp = socket.local_addr().unwrap().to_string();
         control.ok(
             "leg.connect",
-            json!({"session": session, "leg": "leg", "rtp": rtp, "rtcp": null, "codec": "PCMU", "payload_type": 0,
-                   "telephone_event": 101, "direction": "sendrecv", "rtcp_mux": false}),
+            json!({"session": session, "leg": "leg", "rtp": rtp, "rtcp": null, "payload_types": [{"payload_type": 0, "codec": "PCMU"}],
+                   "telephone_event": {"payload_type": 101, "clock_hz": 8000}, "direction": "sendrecv", "rtcp_mux": false}),
         );
         socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
         Self {
