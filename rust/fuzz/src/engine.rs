@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use media::{
-    Codec, CommandError, Destination, Dialect, Engine, EngineConfig, LegKey, LegRemote, SessionKey, Source,
-    StreamKey, StreamParams, Time,
+    Codec, CommandError, Destination, Dialect, Engine, EngineConfig, LegKey, LegRemote, PayloadTypes,
+    SessionKey, Source, StreamKey, StreamParams, TelephoneEvent, Time,
 };
 
 use crate::input::Input;
@@ -83,13 +83,22 @@ fn address(which: u8) -> SocketAddr {
     SocketAddr::from(([192, 0, 2, which & 3], 4_000 + u16::from(which >> 6)))
 }
 
+fn audio(flags: u8) -> PayloadTypes {
+    let mut types = [(0, Codec::Pcmu), (8, Codec::Pcma)];
+    types.rotate_left(usize::from(flags >> 2 & 1));
+    PayloadTypes::new(&types).unwrap_or_else(|| unreachable!("two static types"))
+}
+
 fn remote(flags: u8) -> LegRemote {
     LegRemote {
         rtp: address(flags & 1),
         rtcp: (flags & 2 == 0).then(|| address(0x40)),
-        codec: if flags & 4 == 0 { Codec::Pcmu } else { Codec::Pcma },
-        payload_type: if flags & 4 == 0 { 0 } else { 8 },
-        telephone_event: (flags & 8 == 0).then_some(101),
+        audio: audio(flags),
+        telephone_event: (flags & 8 == 0).then_some(TelephoneEvent {
+            payload_type: 101,
+            clock_hz: 8_000,
+        }),
+        ptime_ms: 20,
         send: flags & 16 == 0,
         receive: flags & 32 == 0,
         rtcp_mux: flags & 64 != 0,
