@@ -1,8 +1,20 @@
-//! Codecs and what belongs to them: G.711, rate conversion, concealment.
+//! Codecs and what belongs to them: G.711, G.722, Opus, L16, rate conversion, concealment.
 
 pub mod conceal;
+pub mod decoder;
+pub mod encoder;
 pub mod g711;
+pub mod g722;
+pub mod l16;
+pub mod opus;
 pub mod resample;
+
+/// The longest sound in one packet, in and out; session descriptions announce it as `maxptime`.
+pub const MAX_PTIME_MS: u32 = 60;
+/// The longest payload of all codecs: 60 ms of L16 at 48 kHz. It needs more than one Ethernet frame, but is valid.
+pub const MAX_PAYLOAD_BYTES: usize = Codec::L16(crate::time::MAX_RATE_HZ).max_payload_bytes();
+/// The most samples that a packet of [`MAX_PTIME_MS`] decodes to.
+pub const MAX_PACKET_SAMPLES: usize = (MAX_PTIME_MS * (crate::time::MAX_RATE_HZ / 1_000)) as usize;
 
 /// The codecs a leg may carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +57,76 @@ impl Codec {
             Codec::G722 => 16_000,
             Codec::Opus => 48_000,
             Codec::L16(rate_hz) => rate_hz,
+        }
+    }
+
+    /// How long the sound of a payload is, on the RTP clock; `None` when it is no payload of this codec.
+    ///
+    /// RFC 3551 §4.5 by length, Opus by its table of contents (RFC 6716 §3.1). What it says of Opus is what the sender
+    /// claims: the decoder may still find the payload malformed.
+    pub fn duration(self, payload: &[u8]) -> Option<u32> {
+        let length = payload.len() as u32;
+        match self {
+            _ if payload.is_empty() => None,
+            // A byte of G.722 is two samples, but one tick of its clock.
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => Some(length),
+            Codec::L16(_) => (length % 2 == 0).then_some(length / 2),
+            Codec::Opus => opus::duration(payload),
+        }
+    }
+
+    /// The longest payload of [`MAX_PTIME_MS`]: what is longer is malformed.
+    pub const fn max_payload_bytes(self) -> usize {
+        match self {
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => MAX_PTIME_MS as usize * 8,
+            Codec::L16(rate_hz) => (MAX_PTIME_MS * (rate_hz / 1_000) * 2) as usize,
+            Codec::Opus => opus::MAX_PAYLOAD_BYTES,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_payload_lasts_as_long_as_its_codec_says() {
+        assert_eq!(Codec::Pcmu.duration(&[0; 160]), Some(160));
+        assert_eq!(Codec::G722.duration(&[0; 160]), Some(160));
+        assert_eq!(Codec::L16(16_000).duration(&[0; 640]), Some(320));
+        assert_eq!(Codec::L16(8_000).duration(&[0; 33]), None, "half a sample");
+        for codec in [Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16(8_000)] {
+            assert_eq!(codec.duration(&[]), None);
+            assert!(codec.max_payload_bytes() <= MAX_PAYLOAD_BYTES);
+        }
+    }
+
+    #[test]
+    fn every_codec_gives_back_the_samples_of_every_packet_time() {
+        for codec in [
+            Codec::Pcmu,
+            Codec::Pcma,
+            Codec::G722,
+            Codec::Opus,
+            Codec::L16(24_000),
+        ] {
+            let mut encoder = encoder::Encoder::new(codec, opus::Settings::default());
+            let mut decoder = decoder::Decoder::new(codec);
+            for ptime_ms in [10, 20, 40, 60] {
+                let count = (codec.rate_hz() / 1_000 * ptime_ms) as usize;
+                let mut payload = Vec::new();
+                encoder.encode(&vec![1_000; count], &mut payload);
+                let clocks = codec.clock_hz() / 1_000 * ptime_ms;
+                assert_eq!(codec.duration(&payload), Some(clocks), "{codec:?}");
+                assert!(payload.len() <= codec.max_payload_bytes());
+                let mut out = [0; MAX_PACKET_SAMPLES];
+                assert_eq!(decoder.decode(&payload, &mut out), Ok(count));
+                assert_eq!(
+                    decoder.decode(&payload, &mut out[..count - 1]),
+                    Err(decoder::BadPayload),
+                    "no room"
+                );
+            }
         }
     }
 }
