@@ -93,6 +93,7 @@ mod random;
 mod recording;
 pub mod rtp;
 pub mod session;
+pub mod srtp;
 mod stats;
 pub mod stream;
 mod time;
