@@ -2,15 +2,19 @@
 //!
 //! A press is known by its RTP timestamp. It is over with the first packet that has the end bit; when all of those are
 //! lost, with the next press, or [`LOST_END_MS`] after its last packet (§2.5.2.3). Events 0..=15 are digits, all others
-//! are ignored; of several events in one packet only the first is read. The clock is 8 kHz.
+//! are ignored; of several events in one packet only the first is read.
 
-use crate::time::{SAMPLES_PER_MS, Time};
+use super::digit_of;
+use crate::time::Time;
 
 /// A press whose end was lost is over so long after its last packet: three packets of 50 ms, and a little.
 pub const LOST_END_MS: u64 = 160;
 /// A packet with a timestamp at most this far before the current press is a straggler of an earlier one.
-const STRAGGLER_SAMPLES: u32 = 16_000;
-const DIGITS: &[u8; 16] = b"0123456789*#ABCD";
+const STRAGGLER_MS: u32 = 2_000;
+/// Events that are digits: 0..=15.
+const DIGITS: u8 = 16;
+/// The clock of telephone-events unless another is negotiated.
+const DEFAULT_CLOCK_HZ: u32 = 8_000;
 /// §2.5.1.3: a segment of a longer press ends at the longest duration there is.
 const LONGEST_SEGMENT: u16 = u16::MAX;
 
@@ -35,41 +39,60 @@ struct Press {
 }
 
 impl Press {
-    fn digit(&self) -> Digit {
-        let samples = self.before + u32::from(self.duration);
-        Digit {
-            digit: char::from(DIGITS[usize::from(self.event)]),
-            duration_ms: samples / SAMPLES_PER_MS as u32,
-        }
-    }
-
     /// The press, the first time it is asked for.
-    fn tell(&mut self) -> Option<Digit> {
-        (!std::mem::replace(&mut self.told, true)).then(|| self.digit())
+    fn tell(&mut self, clock_hz: u32) -> Option<Digit> {
+        let samples = self.before.saturating_add(u32::from(self.duration));
+        (!std::mem::replace(&mut self.told, true)).then(|| Digit {
+            digit: digit_of(self.event),
+            duration_ms: (u64::from(samples) * 1_000 / u64::from(clock_hz)) as u32,
+        })
     }
 
+    /// The packet that filled the segment may be lost; that nothing else begins just there is as good.
     fn continued_by(&self, timestamp: u32, event: u8) -> bool {
-        self.duration == LONGEST_SEGMENT
+        !self.told
             && event == self.event
             && timestamp == self.timestamp.wrapping_add(u32::from(LONGEST_SEGMENT))
     }
 }
 
 /// Follows the telephone-events of one source.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct DigitReceiver {
+    clock_hz: u32,
     press: Option<Press>,
 }
 
+impl Default for DigitReceiver {
+    fn default() -> DigitReceiver {
+        DigitReceiver::new(DEFAULT_CLOCK_HZ)
+    }
+}
+
 impl DigitReceiver {
+    /// One for events whose timestamps and durations count `clock_hz`, which is at least a thousand.
+    pub fn new(clock_hz: u32) -> DigitReceiver {
+        DigitReceiver {
+            clock_hz: clock_hz.max(1_000),
+            press: None,
+        }
+    }
+
+    /// The clock of the events.
+    pub fn clock_hz(&self) -> u32 {
+        self.clock_hz
+    }
+
     /// Takes one packet's timestamp and payload. A packet can end the press before it, and its own.
     pub fn receive(&mut self, now: Time, timestamp: u32, payload: &[u8]) -> [Option<Digit>; 2] {
         let Some(&[event, flags, high, low]) = payload.first_chunk::<4>() else {
             return [None, None];
         };
-        if usize::from(event) >= DIGITS.len() {
+        if event >= DIGITS {
             return [None, None];
         }
+        let clock_hz = self.clock_hz;
+        let straggler = clock_hz / 1_000 * STRAGGLER_MS;
         let duration = u16::from_be_bytes([high, low]);
         let ended = match &mut self.press {
             Some(press) if press.timestamp == timestamp => {
@@ -78,15 +101,15 @@ impl DigitReceiver {
                 None
             }
             Some(press) if press.continued_by(timestamp, event) => {
-                press.before += u32::from(LONGEST_SEGMENT);
+                press.before = press.before.saturating_add(u32::from(LONGEST_SEGMENT));
                 (press.timestamp, press.duration, press.last_seen) = (timestamp, duration, now);
                 None
             }
-            Some(press) if (1..=STRAGGLER_SAMPLES).contains(&press.timestamp.wrapping_sub(timestamp)) => {
+            Some(press) if (1..=straggler).contains(&press.timestamp.wrapping_sub(timestamp)) => {
                 return [None, None];
             }
             other => {
-                let ended = other.as_mut().and_then(Press::tell);
+                let ended = other.as_mut().and_then(|press| press.tell(clock_hz));
                 *other = Some(Press {
                     timestamp,
                     event,
@@ -101,7 +124,10 @@ impl DigitReceiver {
         let end_bit = flags & 0x80 != 0;
         [
             ended,
-            self.press.as_mut().filter(|_| end_bit).and_then(Press::tell),
+            self.press
+                .as_mut()
+                .filter(|_| end_bit)
+                .and_then(|press| press.tell(clock_hz)),
         ]
     }
 
@@ -110,7 +136,7 @@ impl DigitReceiver {
         self.press
             .as_mut()
             .filter(|press| now.millis_since(press.last_seen) >= LOST_END_MS)?
-            .tell()
+            .tell(self.clock_hz)
     }
 }
 
@@ -196,6 +222,35 @@ mod tests {
         assert_eq!(
             told(&mut receiver, 0, 500 + 0xffff, &payload(0, true, 8_000)),
             [('0', 9_191)]
+        );
+    }
+
+    #[test]
+    fn the_last_packet_of_a_segment_may_be_lost() {
+        let mut receiver = DigitReceiver::default();
+        assert_eq!(told(&mut receiver, 0, 500, &payload(0, false, 65_440)), []);
+        assert_eq!(
+            told(&mut receiver, 40, 500 + 0xffff, &payload(0, true, 8_000)),
+            [('0', 9_191)]
+        );
+    }
+
+    #[test]
+    fn durations_are_of_the_negotiated_clock() {
+        let mut receiver = DigitReceiver::new(48_000);
+        assert_eq!(
+            told(&mut receiver, 0, 1_000, &payload(5, true, 4_800)),
+            [('5', 100)]
+        );
+        assert_eq!(
+            told(
+                &mut receiver,
+                1,
+                1_000u32.wrapping_sub(90_000),
+                &payload(5, true, 4_800)
+            ),
+            [],
+            "a straggler"
         );
     }
 

@@ -1,0 +1,85 @@
+//! One press is told once, though it came as a telephone-event and as tones in the audio as well.
+//!
+//! Gateways that send both let the tones leak, or play them on purpose. The same digit by the other road within
+//! [`SAME_PRESS_MS`] is the same press; each press told by one road excuses one of the other, so that a key pressed
+//! twice quickly stays two digits.
+
+use super::Method;
+use crate::time::Time;
+
+/// Two tellings of one press are at most so far apart: the jitter buffer's longest delay, a lost end, and a little.
+pub const SAME_PRESS_MS: u64 = 600;
+/// Presses remembered. Rule when full: the oldest is forgotten.
+const REMEMBERED: usize = 8;
+
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    at: Time,
+    digit: char,
+    method: Method,
+}
+
+/// What was told lately, and not yet by both roads.
+#[derive(Clone, Debug, Default)]
+pub struct Once {
+    told: [Option<Told>; REMEMBERED],
+    next: usize,
+}
+
+impl Once {
+    /// The digit is to be told: it is not the other telling of one that was.
+    pub fn is_new(&mut self, now: Time, digit: char, method: Method) -> bool {
+        let twin = self.told.iter_mut().find(|told| {
+            told.is_some_and(|told| {
+                told.digit == digit && told.method != method && now.millis_since(told.at) <= SAME_PRESS_MS
+            })
+        });
+        if let Some(twin) = twin {
+            *twin = None;
+            return false;
+        }
+        self.told[self.next] = Some(Told {
+            at: now,
+            digit,
+            method,
+        });
+        self.next = (self.next + 1) % REMEMBERED;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_press_by_both_roads_is_one_digit_in_either_order() {
+        let mut once = Once::default();
+        let at = Time::from_millis;
+        assert!(once.is_new(at(0), '1', Method::Event));
+        assert!(!once.is_new(at(60), '1', Method::InBand));
+        assert!(once.is_new(at(200), '2', Method::InBand));
+        assert!(!once.is_new(at(500), '2', Method::Event));
+    }
+
+    #[test]
+    fn two_presses_by_both_roads_are_two_digits() {
+        let mut once = Once::default();
+        let at = Time::from_millis;
+        let events = once.is_new(at(0), '1', Method::Event) && once.is_new(at(150), '1', Method::Event);
+        let tones = once.is_new(at(200), '1', Method::InBand) || once.is_new(at(350), '1', Method::InBand);
+        assert!(events && !tones);
+        assert!(
+            once.is_new(at(400), '1', Method::InBand),
+            "a third press, heard only as tones"
+        );
+    }
+
+    #[test]
+    fn another_digit_and_a_later_one_are_new() {
+        let mut once = Once::default();
+        assert!(once.is_new(Time::from_millis(0), '1', Method::Event));
+        assert!(once.is_new(Time::from_millis(10), '2', Method::InBand));
+        assert!(once.is_new(Time::from_millis(601), '1', Method::InBand));
+    }
+}
