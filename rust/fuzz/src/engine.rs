@@ -103,6 +103,7 @@ fn remote(flags: u8) -> LegRemote {
         receive: flags & 32 == 0,
         rtcp_mux: flags & 64 != 0,
         also_from: (flags & 128 != 0).then(|| address(3).ip()),
+        srtp: None,
     }
 }
 

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 pub use crate::codec::Codec;
+use crate::srtp::SrtpParams;
 
 /// Default of [`Limits::sessions`].
 pub const DEFAULT_MAX_SESSIONS: usize = 4_096;
@@ -141,6 +142,8 @@ pub struct LegRemote {
     /// Beside the address of `rtp`, media may come from here before the first packet has fixed its source: the far end's
     /// signalling came from this address, which behind a NAT, or on a host with several, is not the one it announces.
     pub also_from: Option<IpAddr>,
+    /// The keys of SRTP; `None` sends and takes plain RTP.
+    pub srtp: Option<SrtpParams>,
 }
 
 /// The dialects an application may speak on a stream.

@@ -229,8 +229,8 @@ impl Engine {
                 session.leg_mut(leg)?.receive_rtp(now, from, data, &mut context);
             }
             Source::Rtcp { leg, from } => {
-                let (session, _) = with_context!(self, leg.session, CommandError::UnknownLeg);
-                session.leg_mut(leg)?.receive_rtcp(now, from, data);
+                let (session, mut context) = with_context!(self, leg.session, CommandError::UnknownLeg);
+                session.leg_mut(leg)?.receive_rtcp(now, from, data, &mut context);
             }
             Source::Stream(stream) => {
                 let (session, mut context) = with_context!(self, stream.session, CommandError::UnknownStream);

@@ -15,6 +15,13 @@ pub enum Event {
         /// Where the packet came from.
         from: SocketAddr,
     },
+    /// Somebody who is not the far end sends to the leg; what it sends is dropped. Told once.
+    LegIntruder {
+        /// The leg.
+        leg: LegKey,
+        /// Where it sends from.
+        from: SocketAddr,
+    },
     /// A telephone-event (RFC 4733) ended; once per key press however often it was sent.
     DigitReceived {
         /// The leg.

@@ -3,8 +3,8 @@
 //! **Numbers** (invariant 4) are a function of the tick: `frame = (tick - tick0) / 20`, `seq = seq0 + frame`,
 //! `ts = ts0 + 160 * frame`. A frame that is not sent leaves a gap in the numbers, and nothing else.
 //!
-//! **Source**: until the first valid packet only the IP address of the session description is listened to, on any
-//! port; the packet's source is then latched, and sent to. A new address from signalling opens the latch.
+//! **Source**: who may send is the latch's to say (`latch.rs`). With SRTP a packet is authenticated before it is learned
+//! from, counted as received or heard.
 
 use std::net::SocketAddr;
 
@@ -16,6 +16,7 @@ use crate::dtmf::DigitReceiver;
 use crate::event::Event;
 use crate::frame::{Converter, Frame};
 use crate::key::LegKey;
+use crate::latch::{Latch, Learned};
 use crate::outbox::Outbox;
 use crate::random::Random;
 use crate::rtp::packet::Packet;
@@ -23,11 +24,25 @@ use crate::rtp::receiver::{Content, Receiver};
 use crate::rtp::report::{Reporter, Sent};
 use crate::rtp::rtcp::Compound;
 use crate::rtp::{Datagram, classify};
+use crate::srtp::{Refused, SrtpParams, SrtpReceiver, SrtpSender};
 use crate::stats::LegStats;
 use crate::time::{FRAME_SAMPLES, RATE_HZ, SAMPLES_PER_MS, Time};
 
 /// Comfort noise (RFC 3389), statically assigned: valid wherever 8 kHz audio is.
 const COMFORT_NOISE: u8 = 13;
+
+/// SRTP of one leg.
+struct Srtp {
+    params: SrtpParams,
+    sender: SrtpSender,
+    receiver: SrtpReceiver,
+}
+
+/// The source a datagram says it is of, were it RTP.
+fn ssrc_of(data: &[u8]) -> Option<u32> {
+    data.get(8..12)
+        .map(|bytes| u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+}
 
 /// One leg of a session.
 pub(crate) struct Leg {
@@ -35,7 +50,8 @@ pub(crate) struct Leg {
     numbering: Numbering,
     tick0: u64,
     remote: Option<LegRemote>,
-    latched: Option<SocketAddr>,
+    latch: Latch,
+    srtp: Option<Box<Srtp>>,
     receiver: Receiver,
     digits: DigitReceiver,
     reporter: Reporter,
@@ -59,7 +75,9 @@ impl Leg {
     ) -> Leg {
         let drawn = Numbering {
             ssrc: random.next_u64() as u32,
-            sequence: random.next_u64() as u16,
+            // The lower half: a far end that misses the first packets must not take them for ones after a wrap, which
+            // SRTP could never put right (RFC 3711 §3.3.1).
+            sequence: random.next_u64() as u16 & 0x7fff,
             timestamp: random.next_u64() as u32,
         };
         Leg {
@@ -67,7 +85,8 @@ impl Leg {
             numbering: numbering.unwrap_or(drawn),
             tick0,
             remote: None,
-            latched: None,
+            latch: Latch::default(),
+            srtp: None,
             receiver: Receiver::default(),
             digits: DigitReceiver::default(),
             reporter: Reporter::new(ntp_at_zero, random),
@@ -121,10 +140,11 @@ impl Leg {
     }
 
     /// Tells the far end, first or anew.
-    pub fn connect(&mut self, now: Time, remote: LegRemote, random: &mut Random) {
+    pub fn connect(&mut self, now: Time, mut remote: LegRemote, random: &mut Random) {
+        self.latch.describe(now, self.remote.as_ref(), &remote);
+        self.take_keys(remote.srtp.take(), random);
         if let Some(before) = self.remote {
             if before.rtp != remote.rtp {
-                self.latched = None;
                 self.receiver.forget_source();
                 self.reporter.forget_remote();
             }
@@ -135,6 +155,37 @@ impl Leg {
         self.talking &= remote.send;
         self.remote = Some(remote);
         self.reporter.start(now, random);
+    }
+
+    /// Signalling has settled on these keys, or on none.
+    fn take_keys(&mut self, params: Option<SrtpParams>, random: &mut Random) {
+        let before = self.srtp.take();
+        let Some(params) = params else { return };
+        let (sender, receiver) = match before.map(|before| *before) {
+            Some(before) => (
+                (before.params.send == params.send).then_some(before.sender),
+                Some(if before.params.receive == params.receive {
+                    before.receiver
+                } else {
+                    SrtpReceiver::restore(&params.receive, before.receiver.hints())
+                }),
+            ),
+            None => (None, None),
+        };
+        let sender = sender.unwrap_or_else(|| {
+            if self.stats.packets_sent + self.stats.rtcp_sent > 0 {
+                // A new source: its rollover counter is zero for everybody, and should the key be an old one again, no
+                // index of it is used twice.
+                self.numbering.ssrc = random.next_u64() as u32;
+            }
+            SrtpSender::new(&params.send)
+        });
+        let receiver = receiver.unwrap_or_else(|| SrtpReceiver::new(&params.receive));
+        self.srtp = Some(Box::new(Srtp {
+            params,
+            sender,
+            receiver,
+        }));
     }
 
     /// The rate of the codec it sends, once it is connected.
@@ -156,13 +207,15 @@ impl Leg {
             self.stats.not_receiving += 1;
             return;
         };
-        if !self.is_far_end(from, &remote) {
-            self.stats.wrong_source += 1;
+        if !self.latch.admits(now, from) {
+            self.refuse_source(from, ssrc_of(data), context);
             return;
         }
         match classify(data) {
             Datagram::Rtp => {}
-            Datagram::Rtcp if remote.rtcp_mux => return self.take_compound(now, data),
+            Datagram::Rtcp if remote.rtcp_mux && self.latch.admits_rtcp(from, true) => {
+                return self.take_compound(now, data, context);
+            }
             // Without multiplexing these are payload types 64..=95, which are never negotiated (RFC 5761 §4).
             Datagram::Rtcp => {
                 self.stats.unknown_payload_type += 1;
@@ -177,19 +230,46 @@ impl Leg {
                 return;
             }
         }
-        match Packet::parse(data) {
-            Ok(packet) => self.take_packet(now, from, &remote, &packet, context),
-            Err(_) => self.stats.malformed += 1,
+        let Some(srtp) = &mut self.srtp else {
+            return self.take_datagram(now, from, &remote, data, context);
+        };
+        let mut plain = std::mem::take(context.scratch);
+        plain.clear();
+        plain.extend_from_slice(data);
+        match srtp.receiver.unprotect_rtp(&mut plain) {
+            Ok(length) => self.take_datagram(now, from, &remote, &plain[..length], context),
+            Err(refused) => self.count_refused(refused),
+        }
+        *context.scratch = plain;
+    }
+
+    /// Whoever sent this is not the far end.
+    fn refuse_source(&mut self, from: SocketAddr, ssrc: Option<u32>, context: &mut Context<'_>) {
+        self.stats.wrong_source += 1;
+        if self.latch.suspect(from, ssrc) {
+            context.events.push(Event::LegIntruder { leg: self.key, from });
         }
     }
 
-    fn is_far_end(&self, from: SocketAddr, remote: &LegRemote) -> bool {
-        match self.latched {
-            Some(latched) => latched == from,
-            None => [Some(remote.rtp.ip()), remote.also_from]
-                .into_iter()
-                .flatten()
-                .any(|address| address.to_canonical() == from.ip().to_canonical()),
+    fn count_refused(&mut self, refused: Refused) {
+        match refused {
+            Refused::Malformed => self.stats.malformed += 1,
+            Refused::Unauthentic => self.stats.srtp_auth_failed += 1,
+            Refused::Replayed => self.stats.srtp_replayed += 1,
+        }
+    }
+
+    fn take_datagram(
+        &mut self,
+        now: Time,
+        from: SocketAddr,
+        remote: &LegRemote,
+        data: &[u8],
+        context: &mut Context<'_>,
+    ) {
+        match Packet::parse(data) {
+            Ok(packet) => self.take_packet(now, from, remote, &packet, context),
+            Err(_) => self.stats.malformed += 1,
         }
     }
 
@@ -213,13 +293,23 @@ impl Leg {
                 return;
             }
         };
-        if !remote.receive {
+        // On hold nothing new is learned, but who was there is still there.
+        if !remote.receive && self.latch.address() != Some(from) {
             self.stats.not_receiving += 1;
             return;
         }
-        if self.latched.is_none() {
-            self.latched = Some(from);
-            context.events.push(Event::LegFirstPacket { leg: self.key, from });
+        match self.latch.learn(now, from, packet.ssrc, packet.sequence) {
+            Learned::Taken => {
+                if let Some(from) = self.latch.take_intruder() {
+                    context.events.push(Event::LegIntruder { leg: self.key, from });
+                }
+            }
+            Learned::Latched => context.events.push(Event::LegFirstPacket { leg: self.key, from }),
+            Learned::Refused => return self.refuse_source(from, Some(packet.ssrc), context),
+        }
+        if !remote.receive {
+            self.stats.not_receiving += 1;
+            return;
         }
         self.stats.packets_received += 1;
         self.stats.bytes_received += packet.payload.len() as u64;
@@ -249,32 +339,33 @@ impl Leg {
     }
 
     /// Takes a datagram from the RTCP socket.
-    pub fn receive_rtcp(&mut self, now: Time, from: SocketAddr, data: &[u8]) {
-        let Some(remote) = self.remote else {
+    pub fn receive_rtcp(&mut self, now: Time, from: SocketAddr, data: &[u8], context: &mut Context<'_>) {
+        if self.remote.is_none() {
             self.stats.not_receiving += 1;
-            return;
-        };
-        let ip = |address: SocketAddr| address.ip();
-        let expected = [
-            Some(ip(remote.rtp)),
-            remote.rtcp.map(ip),
-            self.latched.map(ip),
-            remote.also_from,
-        ];
-        let is_far_end = expected
-            .into_iter()
-            .flatten()
-            .any(|address| address.to_canonical() == from.ip().to_canonical());
-        if !is_far_end {
-            self.stats.wrong_source += 1;
+        } else if !self.latch.admits_rtcp(from, false) {
+            self.refuse_source(from, None, context);
         } else if classify(data) == Datagram::Other {
             self.stats.not_rtp += 1;
         } else {
-            self.take_compound(now, data);
+            self.take_compound(now, data, context);
         }
     }
 
-    fn take_compound(&mut self, now: Time, data: &[u8]) {
+    fn take_compound(&mut self, now: Time, data: &[u8], context: &mut Context<'_>) {
+        let Some(srtp) = &mut self.srtp else {
+            return self.read_compound(now, data);
+        };
+        let mut plain = std::mem::take(context.scratch);
+        plain.clear();
+        plain.extend_from_slice(data);
+        match srtp.receiver.unprotect_rtcp(&mut plain) {
+            Ok(length) => self.read_compound(now, &plain[..length]),
+            Err(refused) => self.count_refused(refused),
+        }
+        *context.scratch = plain;
+    }
+
+    fn read_compound(&mut self, now: Time, data: &[u8]) {
         match Compound::parse(data) {
             Ok(compound) => {
                 self.stats.rtcp_received += 1;
@@ -316,18 +407,27 @@ impl Leg {
             payload: &[],
         };
         self.talking = sound.is_some();
+        let to = self.rtp_to(&remote);
         let out = outbox.writer();
+        let start = out.len();
         header.write_header(out);
         match sound {
             Some(frame) => g711::encode(law, frame.samples(), out),
             None => out.resize(out.len() + FRAME_SAMPLES, g711::silence(law)),
         }
-        outbox.commit(Destination::Rtp {
-            leg: self.key,
-            to: self.latched.unwrap_or(remote.rtp),
-        });
+        if let Some(srtp) = &mut self.srtp
+            && srtp.sender.protect_rtp(out, start).is_err()
+        {
+            // The key is used up: what it may not protect is not sent.
+            return out.truncate(start);
+        }
+        outbox.commit(Destination::Rtp { leg: self.key, to });
         self.stats.packets_sent += 1;
         self.stats.bytes_sent += FRAME_SAMPLES as u64;
+    }
+
+    fn rtp_to(&self, remote: &LegRemote) -> SocketAddr {
+        self.latch.address().unwrap_or(remote.rtp)
     }
 
     /// Sends an RTCP report when one is due.
@@ -348,7 +448,7 @@ impl Leg {
         let to = match (remote.rtcp_mux, remote.rtcp) {
             (true, _) => Destination::Rtp {
                 leg,
-                to: self.latched.unwrap_or(remote.rtp),
+                to: self.rtp_to(&remote),
             },
             (false, Some(to)) => Destination::Rtcp { leg, to },
             (false, None) => return,
@@ -363,8 +463,15 @@ impl Leg {
             packets: self.stats.packets_sent,
             octets: self.stats.bytes_sent,
         };
+        let out = outbox.writer();
+        let start = out.len();
         self.reporter
-            .write(now, sent, self.receiver.source(), leaving, outbox.writer());
+            .write(now, sent, self.receiver.source(), leaving, out);
+        if let Some(srtp) = &mut self.srtp
+            && srtp.sender.protect_rtcp(out, start).is_err()
+        {
+            return out.truncate(start);
+        }
         outbox.commit(to);
         self.stats.rtcp_sent += 1;
     }

@@ -83,6 +83,7 @@ mod error;
 mod event;
 mod frame;
 mod key;
+mod latch;
 mod leg;
 mod mix;
 pub mod ogg;
@@ -112,6 +113,7 @@ pub use frame::Frame;
 pub use key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
 pub use outbox::MAX_OUTBOX_BYTES;
 pub use playout::ChunkId;
+pub use srtp::{SrtpParams, Suite};
 pub use stats::{EngineStats, LegStats, SessionStats, StreamStats};
 pub use time::{
     FRAME_MS, FRAME_SAMPLES, FRAME_TICKS, MAX_FRAME_SAMPLES, MAX_RATE_HZ, RATE_HZ, SAMPLES_PER_MS, Time,

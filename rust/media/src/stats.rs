@@ -40,6 +40,10 @@ pub struct LegStats {
     pub malformed: u64,
     /// From an address that is not the far end's.
     pub wrong_source: u64,
+    /// SRTP or SRTCP whose tag is wrong, or that is not encrypted.
+    pub srtp_auth_failed: u64,
+    /// SRTP or SRTCP that came before, or is too old to know.
+    pub srtp_replayed: u64,
     /// RTP with a payload type that was not negotiated.
     pub unknown_payload_type: u64,
     /// STUN, DTLS, TURN or ZRTP by its first byte (RFC 7983), which this leg does not speak.

@@ -177,10 +177,16 @@ fn the_first_valid_packet_latches_its_source() {
     let told: Vec<_> = node.events.iter().map(|(_, event)| event).collect();
     assert_eq!(
         told,
-        [&Event::LegFirstPacket {
-            leg: node.leg,
-            from: behind_nat
-        }]
+        [
+            &Event::LegIntruder {
+                leg: node.leg,
+                from: stranger
+            },
+            &Event::LegFirstPacket {
+                leg: node.leg,
+                from: behind_nat
+            }
+        ]
     );
 }
 

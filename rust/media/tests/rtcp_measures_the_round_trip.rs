@@ -143,6 +143,7 @@ fn on_one_port_rtcp_is_told_from_rtp() {
     node.connect(LegRemote {
         rtcp_mux: true,
         also_from: None,
+        srtp: None,
         rtcp: None,
         ..remote(phone_rtp())
     });

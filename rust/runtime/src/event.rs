@@ -27,6 +27,13 @@ pub enum Event {
         /// Its address.
         from: SocketAddr,
     },
+    /// Somebody else than the far end sends to the leg; told once.
+    LegIntruder {
+        /// The leg.
+        leg: String,
+        /// Where from.
+        from: SocketAddr,
+    },
     /// A key was pressed.
     LegDigit {
         /// The leg.

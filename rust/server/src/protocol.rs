@@ -3,7 +3,9 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use media::{Codec, Dialect, LegRemote, PayloadTypes, StreamParams, TelephoneEvent};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use media::{Codec, Dialect, LegRemote, PayloadTypes, SrtpParams, StreamParams, Suite, TelephoneEvent};
 use runtime::command::{Action, Command, Refusal};
 use runtime::websocket::url::WebSocketUrl;
 use serde::Deserialize;
@@ -66,6 +68,28 @@ const fn default_ptime_ms() -> u32 {
     media::FRAME_MS
 }
 
+/// The keys of SRTP. What is wrong with them is said without repeating them, and they are not printed.
+#[derive(Debug, Deserialize)]
+#[serde(try_from = "Value")]
+pub struct Keys(SrtpParams);
+
+impl TryFrom<Value> for Keys {
+    type Error = &'static str;
+
+    fn try_from(value: Value) -> Result<Self, Self::Error> {
+        let text = |field: &str| value.get(field).and_then(Value::as_str);
+        let suite = text("suite").and_then(Suite::from_name);
+        let suite = suite.ok_or("srtp.suite is not the name of a suite")?;
+        let key = |field: &str| BASE64.decode(text(field)?).ok();
+        let (send, receive) = (key("send_key"), key("receive_key"));
+        let keys = send.zip(receive).ok_or("a key of srtp is not base64")?;
+        let params = SrtpParams::new(suite, &keys.0, &keys.1);
+        Ok(Self(
+            params.ok_or("a key of srtp is not of the length of its suite")?,
+        ))
+    }
+}
+
 /// A command as it is on the wire, without its number.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "cmd")]
@@ -89,6 +113,8 @@ pub enum Request {
         rtcp_mux: bool,
         #[serde(default)]
         also_from: Option<IpAddr>,
+        #[serde(default)]
+        srtp: Option<Keys>,
     },
     #[serde(rename = "session.close")]
     SessionClose { session: Name },
@@ -190,6 +216,7 @@ impl Request {
                 ptime_ms,
                 rtcp_mux,
                 also_from,
+                srtp,
             } => {
                 let (send, receive) = direction.send_and_receive();
                 let remote = LegRemote {
@@ -202,6 +229,7 @@ impl Request {
                     receive,
                     rtcp_mux,
                     also_from,
+                    srtp: srtp.map(|keys| keys.0),
                 };
                 (session, Action::ConnectLeg { leg: leg.0, remote })
             }
@@ -374,6 +402,7 @@ mod tests {
             receive: false,
             rtcp_mux: true,
             also_from: None,
+            srtp: None,
         };
         assert_eq!(remote, expected);
     }
@@ -413,6 +442,39 @@ mod tests {
             let refusal = command(value).unwrap_err();
             assert_eq!(refusal.code, "bad_request");
             assert!(refusal.message.contains(word), "{field}: {}", refusal.message);
+        }
+    }
+
+    #[test]
+    fn keys_are_read_and_neither_printed_nor_repeated_in_an_error() {
+        let (send, receive) = (BASE64.encode([7; 30]), BASE64.encode([9; 30]));
+        let mut value = connect();
+        value["srtp"] = json!({"suite": "AES_CM_128_HMAC_SHA1_80", "send_key": send, "receive_key": receive});
+        let read = command(value.clone()).unwrap();
+        let printed = format!("{read:?}");
+        assert!(printed.contains("redacted") && !printed.contains("7, 7") && !printed.contains("9, 9"));
+        let Some(Command {
+            action: Action::ConnectLeg { remote, .. },
+            ..
+        }) = read
+        else {
+            panic!("not a connect")
+        };
+        let params = remote.srtp.unwrap();
+        assert_eq!(params.send.key_and_salt(), [7; 30]);
+        assert_eq!(params.receive.key_and_salt(), [9; 30]);
+        for wrong in [
+            json!("SECRETSECRET"),
+            json!({"suite": "SECRETSECRET", "send_key": "", "receive_key": ""}),
+            json!({"suite": "AEAD_AES_256_GCM", "send_key": send, "receive_key": receive}),
+            json!({"suite": "AES_CM_128_HMAC_SHA1_80", "send_key": "SECRET!", "receive_key": receive}),
+            json!({"suite": "AES_CM_128_HMAC_SHA1_80", "send_key": send}),
+        ] {
+            value["srtp"] = wrong;
+            let refusal = command(value.clone()).unwrap_err();
+            assert_eq!(refusal.code, "bad_request");
+            assert!(refusal.message.contains("srtp"), "{}", refusal.message);
+            assert!(!refusal.message.contains("SECRET") && !refusal.message.contains(&send));
         }
     }
 

@@ -17,6 +17,8 @@ pub struct Exhausted;
 /// repeats none: two packets of one index would give their contents away, and under GCM the key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SendState {
+    /// The source of the last RTP packet. Another one begins with rollover counter zero.
+    pub ssrc: u32,
     /// The index of the last RTP packet: rollover counter and sequence number.
     pub last_rtp: Option<u64>,
     /// The index of the last RTCP packet.
@@ -57,13 +59,12 @@ impl SrtpSender {
     pub fn protect_rtp(&mut self, out: &mut Vec<u8>, start: usize) -> Result<(), Exhausted> {
         let packet = out.get_mut(start..).ok_or(Exhausted)?;
         let (ssrc, sequence, payload) = rtp_header(packet).ok_or(Exhausted)?;
-        let index = self
-            .state
-            .last_rtp
-            .map_or(u64::from(sequence), |last| next_above(last, sequence));
+        let last = self.state.last_rtp.filter(|_| self.state.ssrc == ssrc);
+        let index = last.map_or(u64::from(sequence), |last| next_above(last, sequence));
         if index > MAX_RTP_INDEX {
             return Err(Exhausted);
         }
+        self.state.ssrc = ssrc;
         self.state.last_rtp = Some(index);
         self.state.packets += 1;
         let tag = self.rtp.seal(ssrc, index, packet, payload);

@@ -43,6 +43,7 @@ pub fn remote(rtp: SocketAddr) -> LegRemote {
         receive: true,
         rtcp_mux: false,
         also_from: None,
+        srtp: None,
     }
 }
 

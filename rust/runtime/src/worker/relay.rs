@@ -65,6 +65,9 @@ impl Worker<'_> {
             EngineEvent::LegFirstPacket { leg, from } => {
                 self.tell_leg(leg, |leg| Event::LegMediaStarted { leg, from });
             }
+            EngineEvent::LegIntruder { leg, from } => {
+                self.tell_leg(leg, |leg| Event::LegIntruder { leg, from });
+            }
             EngineEvent::DigitReceived {
                 leg,
                 digit,
