@@ -91,6 +91,7 @@ mod outbox;
 mod playback;
 pub mod playout;
 mod random;
+pub mod record;
 mod recording;
 pub mod rtp;
 pub mod session;
