@@ -161,6 +161,10 @@ impl Leg {
     fn take_keys(&mut self, params: Option<SrtpParams>, random: &mut Random) {
         let before = self.srtp.take();
         let Some(params) = params else { return };
+        let last_sequence = before
+            .as_ref()
+            .and_then(|before| before.sender.state().last_rtp)
+            .unwrap_or(0) as u16;
         let (sender, receiver) = match before.map(|before| *before) {
             Some(before) => (
                 (before.params.send == params.send).then_some(before.sender),
@@ -177,6 +181,7 @@ impl Leg {
                 // A new source: its rollover counter is zero for everybody, and should the key be an old one again, no
                 // index of it is used twice.
                 self.numbering.ssrc = random.next_u64() as u32;
+                self.numbering.sequence ^= last_sequence & 0x8000;
             }
             SrtpSender::new(&params.send)
         });

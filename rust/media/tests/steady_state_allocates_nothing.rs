@@ -5,8 +5,10 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use common::secure::*;
 use common::*;
 use media::Source;
+use media::srtp::Suite;
 
 thread_local! {
     static ALLOCATIONS: Cell<Option<u64>> = const { Cell::new(None) };
@@ -118,5 +120,37 @@ fn a_call_in_steady_state_allocates_nothing() {
             "{stats:?}"
         );
         assert_eq!(allocations, Some(0), "{chunk_ms} ms at {rate_hz} Hz");
+    }
+}
+
+#[test]
+fn nor_does_one_with_srtp() {
+    for suite in Suite::ALL {
+        let mut node = Node::new();
+        node.connect(secure_remote(suite, 1));
+        let (leg, from) = (node.leg, phone_rtp());
+        let mut phone = SecurePhone::new(suite, 1);
+        let packets: Vec<Vec<u8>> = (0..1_000).map(|_| phone.tone()).collect();
+        let mut bytes = 0;
+        for (n, packet) in packets.iter().enumerate() {
+            if n == 500 {
+                ALLOCATIONS.set(Some(0));
+            }
+            for data in [&packet[..], &packet[..], &packet[..50]] {
+                node.engine.receive(node.now, Source::Rtp { leg, from }, data);
+            }
+            node.now = node.now.plus_millis(20);
+            node.engine.handle_timeout(node.now);
+            bytes += discard(&mut node);
+        }
+        let allocations = ALLOCATIONS.take();
+        assert!(
+            bytes > 1_000 * (172 + suite.rtp_tag_bytes()),
+            "it did work: {bytes}"
+        );
+        let stats = node.leg_stats();
+        assert_eq!((stats.packets_received, stats.srtp_replayed), (1_000, 1_000));
+        assert!(stats.rtcp_sent > 2);
+        assert_eq!(allocations, Some(0), "{suite:?}");
     }
 }

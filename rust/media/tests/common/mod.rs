@@ -10,6 +10,7 @@ use media::{
     PayloadTypes, SessionKey, Source, StreamKey, StreamParams, StreamStats, TelephoneEvent, Time,
 };
 
+pub mod secure;
 pub mod wire;
 
 pub const EVENT_TYPE: u8 = 101;

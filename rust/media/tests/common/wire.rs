@@ -62,6 +62,15 @@ impl Pair {
         }
     }
 
+    /// Gives one end keys.
+    pub fn secure(&mut self, end: usize, send: media::srtp::MasterKey, receive: media::srtp::MasterKey) {
+        let far = self.ends[1 - end].address;
+        self.ends[end].node.connect(LegRemote {
+            srtp: Some(media::SrtpParams { send, receive }),
+            ..remote(far)
+        });
+    }
+
     pub fn node(&mut self, end: usize) -> &mut Node {
         &mut self.ends[end].node
     }
