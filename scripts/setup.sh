@@ -50,6 +50,7 @@ fresh() {
 }
 
 need cc build-essential
+need cmake cmake
 [ -n "$(find_python)" ] || install_packages python3 python3-venv
 python=$(find_python)
 [ -n "$python" ] || die "needs Python 3.11 or newer; this system has $(python3 --version 2>&1)"
