@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use media::{
-    Codec, CommandError, Destination, Dialect, Engine, EngineConfig, LegKey, LegRemote, PayloadTypes,
-    SessionKey, Source, StreamKey, StreamParams, TelephoneEvent, Time,
+    Codec, CommandError, Destination, Dialect, Engine, EngineConfig, LegKey, LegRemote, OpusSettings,
+    PayloadTypes, SessionKey, Source, StreamKey, StreamParams, TelephoneEvent, Time,
 };
 
 use crate::input::Input;
@@ -99,6 +99,7 @@ fn remote(flags: u8) -> LegRemote {
             clock_hz: 8_000,
         }),
         ptime_ms: 20,
+        opus: OpusSettings::default(),
         send: flags & 16 == 0,
         receive: flags & 32 == 0,
         rtcp_mux: flags & 64 != 0,

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 pub use crate::codec::Codec;
+pub use crate::codec::opus::Settings as OpusSettings;
 use crate::srtp::SrtpParams;
 
 /// Default of [`Limits::sessions`].
@@ -131,8 +132,10 @@ pub struct LegRemote {
     pub audio: PayloadTypes,
     /// Telephone-events (RFC 4733), if negotiated.
     pub telephone_event: Option<TelephoneEvent>,
-    /// Sound in one packet of ours: 10..=60 ms.
+    /// The sound the far end would have in one packet of ours: 10..=60 ms, of which the codec takes what it can.
     pub ptime_ms: u32,
+    /// How we encode Opus, if we do.
+    pub opus: OpusSettings,
     /// We may send.
     pub send: bool,
     /// We want to receive.

@@ -1,7 +1,7 @@
 //! A leg: one RTP stream each way with one far end, its RTCP and its telephone-events.
 //!
-//! **Numbers** (invariant 4) are a function of the tick: `frame = (tick - tick0) / 20`, `seq = seq0 + frame`,
-//! `ts = ts0 + 160 * frame`. A frame that is not sent leaves a gap in the numbers, and nothing else.
+//! **Numbers** (invariant 4) are a function of the tick: `frame = (tick - tick0) / 20`, and of the frame those of its
+//! packets ([`Timeline`](crate::rtp::timeline::Timeline)). What is not sent leaves a gap in the numbers, and nothing else.
 //!
 //! **Source**: who may send is the latch's to say (`latch.rs`). With SRTP a packet is authenticated before it is learned
 //! from, counted as received or heard.
@@ -9,7 +9,6 @@
 use std::net::SocketAddr;
 
 use crate::Destination;
-use crate::codec::g711;
 use crate::config::{LegRemote, Numbering};
 use crate::context::Context;
 use crate::dtmf::DigitReceiver;
@@ -23,10 +22,11 @@ use crate::rtp::packet::Packet;
 use crate::rtp::receiver::{Content, Receiver};
 use crate::rtp::report::{Reporter, Sent};
 use crate::rtp::rtcp::Compound;
+use crate::rtp::sender::{Format, Sender};
 use crate::rtp::{Datagram, classify};
 use crate::srtp::{Refused, SrtpParams, SrtpReceiver, SrtpSender};
 use crate::stats::LegStats;
-use crate::time::{FRAME_SAMPLES, RATE_HZ, SAMPLES_PER_MS, Time};
+use crate::time::{FRAME_TICKS, RATE_HZ, SAMPLES_PER_MS, Time};
 
 /// Comfort noise (RFC 3389), statically assigned: valid wherever 8 kHz audio is.
 const COMFORT_NOISE: u8 = 13;
@@ -47,7 +47,7 @@ fn ssrc_of(data: &[u8]) -> Option<u32> {
 /// One leg of a session.
 pub(crate) struct Leg {
     key: LegKey,
-    numbering: Numbering,
+    sender: Sender,
     tick0: u64,
     remote: Option<LegRemote>,
     latch: Latch,
@@ -55,8 +55,6 @@ pub(crate) struct Leg {
     receiver: Receiver,
     digits: DigitReceiver,
     reporter: Reporter,
-    /// The last frame sent was sound: the next sound begins no talkspurt.
-    talking: bool,
     /// From the rate of the session to that of the codec we send.
     to_codec: Converter,
     session_hz: u32,
@@ -73,16 +71,10 @@ impl Leg {
         ntp_at_zero: u64,
         random: &mut Random,
     ) -> Leg {
-        let drawn = Numbering {
-            ssrc: random.next_u64() as u32,
-            // The lower half: a far end that misses the first packets must not take them for ones after a wrap, which
-            // SRTP could never put right (RFC 3711 §3.3.1).
-            sequence: random.next_u64() as u16 & 0x7fff,
-            timestamp: random.next_u64() as u32,
-        };
+        let drawn = draw(random);
         Leg {
             key,
-            numbering: numbering.unwrap_or(drawn),
+            sender: Sender::new(numbering.unwrap_or(drawn)),
             tick0,
             remote: None,
             latch: Latch::default(),
@@ -90,7 +82,6 @@ impl Leg {
             receiver: Receiver::default(),
             digits: DigitReceiver::default(),
             reporter: Reporter::new(ntp_at_zero, random),
-            talking: false,
             to_codec: Converter::new(RATE_HZ, RATE_HZ),
             session_hz: RATE_HZ,
             stats: LegStats::default(),
@@ -104,7 +95,7 @@ impl Leg {
 
     /// The SSRC it sends with.
     pub fn ssrc(&self) -> u32 {
-        self.numbering.ssrc
+        self.sender.ssrc()
     }
 
     /// It sends: what is to be heard may be taken from where it waits.
@@ -140,9 +131,21 @@ impl Leg {
     }
 
     /// Tells the far end, first or anew.
-    pub fn connect(&mut self, now: Time, mut remote: LegRemote, random: &mut Random) {
+    pub fn connect(&mut self, now: Time, mut remote: LegRemote, context: &mut Context<'_>) {
+        let (payload_type, codec) = remote.audio.send();
+        let format = Format {
+            payload_type,
+            codec,
+            ptime_ms: codec.packet_ms(remote.ptime_ms),
+            opus: remote.opus,
+        };
+        if self.sender.changes_source(format) {
+            // RFC 7160 §4.1: another clock is another source, and the old one says goodbye.
+            self.send_compound(now, true, context.outbox);
+        }
+        self.sender.set_format(format, draw(context.random));
         self.latch.describe(now, self.remote.as_ref(), &remote);
-        self.take_keys(remote.srtp.take(), random);
+        self.take_keys(remote.srtp.take(), context.random);
         if let Some(before) = self.remote {
             if before.rtp != remote.rtp {
                 self.receiver.forget_source();
@@ -152,9 +155,11 @@ impl Leg {
                 self.receiver.forget_audio();
             }
         }
-        self.talking &= remote.send;
+        if !remote.send {
+            self.sender.pause();
+        }
         self.remote = Some(remote);
-        self.reporter.start(now, random);
+        self.reporter.start(now, context.random);
     }
 
     /// Signalling has settled on these keys, or on none.
@@ -180,8 +185,8 @@ impl Leg {
             if self.stats.packets_sent + self.stats.rtcp_sent > 0 {
                 // A new source: its rollover counter is zero for everybody, and should the key be an old one again, no
                 // index of it is used twice.
-                self.numbering.ssrc = random.next_u64() as u32;
-                self.numbering.sequence ^= last_sequence & 0x8000;
+                self.sender
+                    .set_source(random.next_u64() as u32, last_sequence & 0x8000);
             }
             SrtpSender::new(&params.send)
         });
@@ -374,7 +379,7 @@ impl Leg {
         match Compound::parse(data) {
             Ok(compound) => {
                 self.stats.rtcp_received += 1;
-                self.reporter.receive(now, self.numbering.ssrc, compound);
+                self.reporter.receive(now, self.sender.ssrc(), compound);
             }
             Err(_) => self.stats.malformed += 1,
         }
@@ -396,39 +401,26 @@ impl Leg {
         let Some(remote) = self.remote.filter(|remote| remote.send) else {
             return;
         };
-        let (payload_type, codec) = remote.audio.send();
-        let Some(law) = codec.law() else { return };
         let sound = self.to_codec.convert(sound);
-        let header = Packet {
-            // RFC 3551 §4.1: the first packet of a talkspurt, and of the stream.
-            marker: self.stats.packets_sent == 0 || (sound.is_some() && !self.talking),
-            payload_type,
-            sequence: self.numbering.sequence.wrapping_add(frame as u16),
-            timestamp: self
-                .numbering
-                .timestamp
-                .wrapping_add((frame as u32).wrapping_mul(FRAME_SAMPLES as u32)),
-            ssrc: self.numbering.ssrc,
-            payload: &[],
-        };
-        self.talking = sound.is_some();
+        self.sender.gather(frame, sound.as_ref());
         let to = self.rtp_to(&remote);
-        let out = outbox.writer();
-        let start = out.len();
-        header.write_header(out);
-        match sound {
-            Some(frame) => g711::encode(law, frame.samples(), out),
-            None => out.resize(out.len() + FRAME_SAMPLES, g711::silence(law)),
+        loop {
+            let out = outbox.writer();
+            let start = out.len();
+            let Some(length) = self.sender.next_packet(out) else {
+                return;
+            };
+            if let Some(srtp) = &mut self.srtp
+                && srtp.sender.protect_rtp(out, start).is_err()
+            {
+                // The key is used up: what it may not protect is not sent.
+                out.truncate(start);
+                continue;
+            }
+            outbox.commit(Destination::Rtp { leg: self.key, to });
+            self.stats.packets_sent += 1;
+            self.stats.bytes_sent += length as u64;
         }
-        if let Some(srtp) = &mut self.srtp
-            && srtp.sender.protect_rtp(out, start).is_err()
-        {
-            // The key is used up: what it may not protect is not sent.
-            return out.truncate(start);
-        }
-        outbox.commit(Destination::Rtp { leg: self.key, to });
-        self.stats.packets_sent += 1;
-        self.stats.bytes_sent += FRAME_SAMPLES as u64;
     }
 
     fn rtp_to(&self, remote: &LegRemote) -> SocketAddr {
@@ -458,15 +450,14 @@ impl Leg {
             (false, Some(to)) => Destination::Rtcp { leg, to },
             (false, None) => return,
         };
-        let elapsed_micros = now.micros_since(Time::from_tick(self.tick0));
+        let timeline = self.sender.timeline();
+        let origin = Time::from_tick(self.tick0 + timeline.frame0 * FRAME_TICKS);
+        let (packets, octets) = self.sender.counts();
         let sent = Sent {
-            ssrc: self.numbering.ssrc,
-            timestamp: self
-                .numbering
-                .timestamp
-                .wrapping_add((elapsed_micros / 125) as u32),
-            packets: self.stats.packets_sent,
-            octets: self.stats.bytes_sent,
+            ssrc: self.sender.ssrc(),
+            timestamp: timeline.timestamp_at(now.micros_since(origin)),
+            packets,
+            octets,
         };
         let out = outbox.writer();
         let start = out.len();
@@ -479,5 +470,15 @@ impl Leg {
         }
         outbox.commit(to);
         self.stats.rtcp_sent += 1;
+    }
+}
+
+/// RFC 3550 §5.1: all three start at random. The sequence number in the lower half: a far end that misses the first
+/// packets must not take them for ones after a wrap, which SRTP could never put right (RFC 3711 §3.3.1).
+fn draw(random: &mut Random) -> Numbering {
+    Numbering {
+        ssrc: random.next_u64() as u32,
+        sequence: random.next_u64() as u16 & 0x7fff,
+        timestamp: random.next_u64() as u32,
     }
 }

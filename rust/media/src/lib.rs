@@ -105,7 +105,8 @@ use std::net::SocketAddr;
 
 pub use codec::Codec;
 pub use config::{
-    Dialect, EngineConfig, LegRemote, Limits, Numbering, PayloadTypes, StreamParams, TelephoneEvent,
+    Dialect, EngineConfig, LegRemote, Limits, Numbering, OpusSettings, PayloadTypes, StreamParams,
+    TelephoneEvent,
 };
 pub use engine::Engine;
 pub use error::CommandError;

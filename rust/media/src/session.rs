@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use crate::codec::{Codec, MAX_PTIME_MS};
 use crate::config::{LegRemote, StreamParams};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -134,18 +135,16 @@ impl Session {
         {
             return Err(CommandError::BadParameter("payload_type must be 0 to 127"));
         }
-        if remote
-            .audio
-            .entries()
-            .iter()
-            .any(|(_, codec)| codec.law().is_none())
-        {
-            return Err(CommandError::BadParameter("this codec cannot be made yet"));
+        let rate = |codec: Codec| matches!(codec.rate_hz(), 8_000 | 16_000 | 24_000 | 48_000);
+        if !remote.audio.entries().iter().all(|(_, codec)| rate(*codec)) {
+            return Err(CommandError::BadParameter(
+                "rate_hz must be 8000, 16000, 24000 or 48000",
+            ));
         }
-        if remote.ptime_ms != 20 {
-            return Err(CommandError::BadParameter("ptime_ms must be 20"));
+        if !(10..=MAX_PTIME_MS).contains(&remote.ptime_ms) {
+            return Err(CommandError::BadParameter("ptime_ms must be 10 to 60"));
         }
-        self.leg_mut(key)?.connect(now, remote, context.random);
+        self.leg_mut(key)?.connect(now, remote, context);
         self.settle_rate();
         Ok(())
     }

@@ -5,7 +5,9 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use media::{Codec, Dialect, LegRemote, PayloadTypes, SrtpParams, StreamParams, Suite, TelephoneEvent};
+use media::{
+    Codec, Dialect, LegRemote, OpusSettings, PayloadTypes, SrtpParams, StreamParams, Suite, TelephoneEvent,
+};
 use runtime::command::{Action, Command, Refusal};
 use runtime::websocket::url::WebSocketUrl;
 use serde::Deserialize;
@@ -64,6 +66,14 @@ pub struct Events {
     clock_hz: u32,
 }
 
+/// How Opus is encoded for the far end; what is left out has its default.
+#[derive(Debug, Default, Deserialize)]
+pub struct Opus {
+    bitrate_bps: Option<u32>,
+    fec: Option<bool>,
+    dtx: Option<bool>,
+}
+
 const fn default_ptime_ms() -> u32 {
     media::FRAME_MS
 }
@@ -109,6 +119,8 @@ pub enum Request {
         direction: Direction,
         #[serde(default = "default_ptime_ms")]
         ptime_ms: u32,
+        #[serde(default)]
+        opus: Opus,
         #[serde(default)]
         rtcp_mux: bool,
         #[serde(default)]
@@ -214,6 +226,7 @@ impl Request {
                 telephone_event,
                 direction,
                 ptime_ms,
+                opus,
                 rtcp_mux,
                 also_from,
                 srtp,
@@ -225,6 +238,7 @@ impl Request {
                     audio: parse_payload_types(&payload_types)?,
                     telephone_event: telephone_event.map(Events::check).transpose()?,
                     ptime_ms,
+                    opus: opus.check()?,
                     send,
                     receive,
                     rtcp_mux,
@@ -337,6 +351,21 @@ fn parse_payload_types(types: &[PayloadType]) -> Result<PayloadTypes, Refusal> {
     PayloadTypes::new(&entries).ok_or_else(|| bad("payload_types has 1 to 8 entries"))
 }
 
+impl Opus {
+    fn check(self) -> Result<OpusSettings, Refusal> {
+        let default = OpusSettings::default();
+        let settings = OpusSettings {
+            bitrate_bps: self.bitrate_bps.unwrap_or(default.bitrate_bps),
+            fec: self.fec.unwrap_or(default.fec),
+            dtx: self.dtx.unwrap_or(default.dtx),
+        };
+        match settings.bitrate_bps {
+            6_000..=510_000 => Ok(settings),
+            _ => Err(bad("bitrate_bps of opus is 6000 to 510000")),
+        }
+    }
+}
+
 fn parse_codec(entry: &PayloadType) -> Result<Codec, Refusal> {
     match (&*entry.codec, entry.rate_hz) {
         ("PCMU", None) => Ok(Codec::Pcmu),
@@ -398,6 +427,7 @@ mod tests {
                 clock_hz: 8_000,
             }),
             ptime_ms: 20,
+            opus: OpusSettings::default(),
             send: true,
             receive: false,
             rtcp_mux: true,

@@ -290,7 +290,7 @@ mod tests {
                 let amplitude = [0, 64, 1024, 8, 32_768, 4_096, 1, 16_384][n / 400 % 8];
                 let square = if n / 16 % 2 == 1 { 2_000 } else { -2_000 };
                 let square = if n / 3_200 % 2 == 1 { square } else { 0 };
-                saturate((noise * amplitude >> 15) + square) as i16
+                saturate(((noise * amplitude) >> 15) + square) as i16
             })
             .collect()
     }

@@ -16,6 +16,9 @@ pub const MAX_PAYLOAD_BYTES: usize = Codec::L16(crate::time::MAX_RATE_HZ).max_pa
 /// The most samples that a packet of [`MAX_PTIME_MS`] decodes to.
 pub const MAX_PACKET_SAMPLES: usize = (MAX_PTIME_MS * (crate::time::MAX_RATE_HZ / 1_000)) as usize;
 
+/// The longest payload that is sent: with its headers it fits into one Ethernet frame.
+const MAX_SENT_BYTES: u32 = 1_400;
+
 /// The codecs a leg may carry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Codec {
@@ -70,8 +73,20 @@ impl Codec {
             _ if payload.is_empty() => None,
             // A byte of G.722 is two samples, but one tick of its clock.
             Codec::Pcmu | Codec::Pcma | Codec::G722 => Some(length),
-            Codec::L16(_) => (length % 2 == 0).then_some(length / 2),
+            Codec::L16(_) => length.is_multiple_of(2).then_some(length / 2),
             Codec::Opus => opus::duration(payload),
+        }
+    }
+
+    /// The packet time we send with when the far end prefers `wanted_ms`: what the codec can do and a packet of the
+    /// network can hold, no longer than wanted if there is such.
+    pub fn packet_ms(self, wanted_ms: u32) -> u32 {
+        let wanted_ms = wanted_ms.clamp(10, MAX_PTIME_MS) / 10 * 10;
+        match self {
+            Codec::Pcmu | Codec::Pcma | Codec::G722 => wanted_ms,
+            // RFC 6716 §2.1.4: frames of 10, 20, 40 and 60 ms.
+            Codec::Opus => [60, 40, 20].into_iter().find(|&ms| ms <= wanted_ms).unwrap_or(10),
+            Codec::L16(rate_hz) => wanted_ms.min(MAX_SENT_BYTES / (rate_hz / 1_000 * 2) / 10 * 10),
         }
     }
 
@@ -98,6 +113,24 @@ mod tests {
         for codec in [Codec::Pcma, Codec::G722, Codec::Opus, Codec::L16(8_000)] {
             assert_eq!(codec.duration(&[]), None);
             assert!(codec.max_payload_bytes() <= MAX_PAYLOAD_BYTES);
+        }
+    }
+
+    #[test]
+    fn a_packet_time_is_what_is_wanted_or_the_nearest_that_can_be() {
+        for (codec, wanted_ms, ms) in [
+            (Codec::Pcmu, 30, 30),
+            (Codec::Pcmu, 35, 30),
+            (Codec::G722, 1, 10),
+            (Codec::G722, 200, 60),
+            (Codec::Opus, 10, 10),
+            (Codec::Opus, 30, 20),
+            (Codec::Opus, 50, 40),
+            (Codec::L16(8_000), 60, 60),
+            (Codec::L16(16_000), 60, 40),
+            (Codec::L16(48_000), 20, 10),
+        ] {
+            assert_eq!(codec.packet_ms(wanted_ms), ms, "{codec:?} {wanted_ms}");
         }
     }
 

@@ -12,8 +12,6 @@ use crate::time::MAX_RATE_HZ;
 
 /// The longest payload: three frames of 20 ms, each as long as RFC 6716 §3.2.1 allows, and what tells them apart.
 pub const MAX_PAYLOAD_BYTES: usize = 3 * 1_275 + 7;
-/// The longest payload that is sent. One that fits into every network's packets.
-const MAX_SENT_BYTES: usize = 1_200;
 /// Samples in 2.5 ms, which every frame is a multiple of.
 pub const STEP_SAMPLES: usize = 120;
 /// The longest sound of a packet (RFC 6716 §3.2.5, R5).
@@ -130,7 +128,7 @@ impl Encoder {
     /// Appends the payload of 10, 20, 40 or 60 ms; nothing for any other length.
     pub fn encode(&mut self, samples: &[i16], out: &mut Vec<u8>) {
         let start = out.len();
-        out.resize(start + MAX_SENT_BYTES, 0);
+        out.resize(start + super::MAX_SENT_BYTES as usize, 0);
         let length = self.inner.encode(samples, &mut out[start..]).unwrap_or(0);
         let quiet = self.dtx && length <= DTX_BYTES;
         out.truncate(start + if quiet { length.min(1) } else { length });

@@ -5,7 +5,9 @@ pub mod packet;
 pub mod receiver;
 pub mod report;
 pub mod rtcp;
+pub mod sender;
 pub mod sequence;
+pub mod timeline;
 
 /// What a datagram on a leg's socket is, by its first bytes (RFC 7983 §7, RFC 5761 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,7 +7,8 @@ use media::codec::g711::{self, Law};
 use media::rtp::packet::Packet;
 use media::{
     Codec, Destination, Dialect, Engine, EngineConfig, Event, FRAME_SAMPLES, LegKey, LegRemote, LegStats,
-    PayloadTypes, SessionKey, Source, StreamKey, StreamParams, StreamStats, TelephoneEvent, Time,
+    OpusSettings, PayloadTypes, SessionKey, Source, StreamKey, StreamParams, StreamStats, TelephoneEvent,
+    Time,
 };
 
 pub mod secure;
@@ -40,6 +41,7 @@ pub fn remote(rtp: SocketAddr) -> LegRemote {
         audio: payload_types(&[(0, Codec::Pcmu)]),
         telephone_event,
         ptime_ms: 20,
+        opus: OpusSettings::default(),
         send: true,
         receive: true,
         rtcp_mux: false,
