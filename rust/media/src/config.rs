@@ -149,6 +149,65 @@ pub struct LegRemote {
     pub srtp: Option<SrtpParams>,
 }
 
+/// Which way a leg is silenced, whatever its far end and signalling say.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mute {
+    /// What it says is silence to all: other legs, streams and recordings. Its digits still count.
+    pub input: bool,
+    /// It is sent silence.
+    pub output: bool,
+}
+
+/// Who is in which channel or file of a recording.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Layout {
+    /// Two channels: left what the first leg said, right what it was sent.
+    #[default]
+    Stereo,
+    /// One channel: what everyone said.
+    Mono,
+    /// One channel for each party, in a track of its own: what it said. Streams and playbacks are one party.
+    Parties,
+}
+
+impl Layout {
+    /// The word the control protocol uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Layout::Stereo => "stereo",
+            Layout::Mono => "mono",
+            Layout::Parties => "parties",
+        }
+    }
+
+    /// Channels of each track.
+    pub const fn channels(self) -> usize {
+        match self {
+            Layout::Stereo => 2,
+            Layout::Mono | Layout::Parties => 1,
+        }
+    }
+}
+
+/// How a recording is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordingParams {
+    /// Who is in it, and where.
+    pub layout: Layout,
+    /// Its rate, one of [`RECORDING_RATES_HZ`](crate::session::RECORDING_RATES_HZ), whatever becomes of the session's.
+    pub rate_hz: u32,
+}
+
+impl RecordingParams {
+    /// At the telephone rate.
+    pub const fn new(layout: Layout) -> RecordingParams {
+        RecordingParams {
+            layout,
+            rate_hz: crate::time::RATE_HZ,
+        }
+    }
+}
+
 /// The dialects an application may speak on a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {

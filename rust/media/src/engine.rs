@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::config::{EngineConfig, LegRemote, StreamParams};
+use crate::config::{EngineConfig, LegRemote, Mute, RecordingParams, StreamParams};
 use crate::context::{Context, Events};
 use crate::error::CommandError;
 use crate::event::Event;
@@ -181,10 +181,27 @@ impl Engine {
         session.stop_playback(playback, &mut context)
     }
 
-    /// Starts a recording: stereo s16le at 8 kHz, left what the leg said, right what it was sent.
-    pub fn start_recording(&mut self, _now: Time, session: SessionKey) -> Result<RecordingKey, CommandError> {
+    /// Silences a leg, or lets it be heard again.
+    pub fn mute_leg(&mut self, _now: Time, leg: LegKey, mute: Mute) -> Result<(), CommandError> {
+        let (session, _) = with_context!(self, leg.session, CommandError::UnknownLeg);
+        session.mute_leg(leg, mute)
+    }
+
+    /// The rate of a session: the highest of what its legs send.
+    pub fn session_rate_hz(&self, session: SessionKey) -> Result<u32, CommandError> {
+        let session = self.session(session).ok_or(CommandError::UnknownSession)?;
+        Ok(session.rate_hz())
+    }
+
+    /// Starts a recording: samples for each of its tracks, as [`Destination::Recording`](crate::Destination) says.
+    pub fn start_recording(
+        &mut self,
+        _now: Time,
+        session: SessionKey,
+        params: RecordingParams,
+    ) -> Result<RecordingKey, CommandError> {
         let (session, _) = with_context!(self, session, CommandError::UnknownSession);
-        session.start_recording()
+        session.start_recording(params)
     }
 
     /// Stops a recording; all of it is in the outbox now. Returns its length in milliseconds.

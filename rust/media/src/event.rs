@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use crate::key::{LegKey, PlaybackKey, StreamKey};
+use crate::key::{LegKey, PlaybackKey, SessionKey, StreamKey};
 use crate::playout::ChunkId;
 
 /// Something happened.
@@ -82,6 +82,13 @@ pub enum Event {
         stream: StreamKey,
         /// Why.
         reason: RefusedMessage,
+    },
+    /// Of several legs another speaks now, by its energy.
+    SpeakerChanged {
+        /// The session.
+        session: SessionKey,
+        /// The leg; `None` when nobody does.
+        leg: Option<LegKey>,
     },
     /// A playback ended.
     PlaybackFinished {

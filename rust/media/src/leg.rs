@@ -9,7 +9,7 @@
 use std::net::SocketAddr;
 
 use crate::Destination;
-use crate::config::{LegRemote, Numbering};
+use crate::config::{LegRemote, Mute, Numbering};
 use crate::context::Context;
 use crate::dtmf::DigitReceiver;
 use crate::event::Event;
@@ -55,6 +55,7 @@ pub(crate) struct Leg {
     receiver: Receiver,
     digits: DigitReceiver,
     reporter: Reporter,
+    mute: Mute,
     /// From the rate of the session to that of the codec we send.
     to_codec: Converter,
     session_hz: u32,
@@ -82,6 +83,7 @@ impl Leg {
             receiver: Receiver::default(),
             digits: DigitReceiver::default(),
             reporter: Reporter::new(ntp_at_zero, random),
+            mute: Mute::default(),
             to_codec: Converter::new(RATE_HZ, RATE_HZ),
             session_hz: RATE_HZ,
             stats: LegStats::default(),
@@ -201,6 +203,11 @@ impl Leg {
     /// The rate of the codec it sends, once it is connected.
     pub fn rate_hz(&self) -> Option<u32> {
         self.remote.map(|remote| remote.audio.send().1.rate_hz())
+    }
+
+    /// It is silenced, or no longer.
+    pub fn set_mute(&mut self, mute: Mute) {
+        self.mute = mute;
     }
 
     /// The session has this rate now.
@@ -393,6 +400,9 @@ impl Leg {
             let digit = self.digits.handle_timeout(now);
             self.tell_digits([digit], context);
         }
+        if self.mute.input {
+            frame.samples_mut().fill(0);
+        }
         frame
     }
 
@@ -401,7 +411,7 @@ impl Leg {
         let Some(remote) = self.remote.filter(|remote| remote.send) else {
             return;
         };
-        let sound = self.to_codec.convert(sound);
+        let sound = self.to_codec.convert(sound.filter(|_| !self.mute.output));
         self.sender.gather(frame, sound.as_ref());
         let to = self.rtp_to(&remote);
         loop {

@@ -46,9 +46,9 @@
 //! **Transmits** borrow from an arena that is reused. What was made for a leg, stream or recording before it was closed
 //! is still in there after the closing command (an RTCP BYE is made by it): drain, then close the socket or file.
 //!
-//! **Order of one frame.** Leg → jitter buffer → decoder or concealment → streams and recordings; streams' playout queues
-//! and playbacks → mixer → encoder → leg. While a leg does not send (not connected, or on hold), queues and playbacks
-//! wait.
+//! **Order of one frame.** Legs → jitter buffers → decoders or concealment → streams and recordings; streams' playout queues
+//! and playbacks, and for each leg what the others say → mixer → encoders → legs. While no leg sends (not connected, or on
+//! hold), queues and playbacks wait.
 //!
 //! # Errors
 //!
@@ -60,7 +60,7 @@
 //! | bound | value | when reached |
 //! |---|---|---|
 //! | [`Limits::sessions`] | 4096 | `open_session` refuses |
-//! | [`session::MAX_LEGS`], [`session::MAX_STREAMS`], [`session::MAX_PLAYBACKS`], [`session::MAX_RECORDINGS`] | 1, 8, 8, 4 | the command refuses |
+//! | [`session::MAX_LEGS`], [`session::MAX_STREAMS`], [`session::MAX_PLAYBACKS`], [`session::MAX_RECORDINGS`] | 16, 8, 8, 4 | the command refuses |
 //! | [`Limits::playout_ms`], [`playout::MAX_CHUNKS`] | 120 s, 16384 | newest audio dropped, `overflow_ms`, one event an episode |
 //! | [`rtp::jitter::SLOTS`], [`rtp::jitter::MAX_SPAN_MS`] | 40, 280 ms | oldest packet dropped, `overflow` |
 //! | [`rtp::jitter::MAX_PAYLOAD_BYTES`] | 480 | packet dropped, `malformed` |
@@ -75,6 +75,7 @@
 //! taken as silence), ITU-T G.711 and its Appendix I in part. Left out: SRTP, other codecs, sending telephone-events.
 
 pub mod codec;
+mod conference;
 pub mod config;
 mod context;
 pub mod dtmf;
@@ -85,6 +86,7 @@ mod frame;
 mod key;
 mod latch;
 mod leg;
+mod limiter;
 mod mix;
 pub mod ogg;
 mod outbox;
@@ -95,6 +97,7 @@ pub mod record;
 mod recording;
 pub mod rtp;
 pub mod session;
+mod speaker;
 pub mod srtp;
 mod stats;
 pub mod stream;
@@ -105,8 +108,8 @@ use std::net::SocketAddr;
 
 pub use codec::Codec;
 pub use config::{
-    Dialect, EngineConfig, LegRemote, Limits, Numbering, OpusSettings, PayloadTypes, StreamParams,
-    TelephoneEvent,
+    Dialect, EngineConfig, Layout, LegRemote, Limits, Mute, Numbering, OpusSettings, PayloadTypes,
+    RecordingParams, StreamParams, TelephoneEvent,
 };
 pub use engine::Engine;
 pub use error::CommandError;
@@ -162,8 +165,19 @@ pub enum Destination {
     },
     /// One whole text message to the application.
     Stream(StreamKey),
-    /// Samples of a recording: interleaved stereo s16le at 8 kHz.
-    Recording(RecordingKey),
+    /// A frame of one track of a recording, s16le at its rate; two channels are interleaved.
+    Recording(RecordingKey, Track),
+}
+
+/// One file of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Track {
+    /// The only one: [`Layout::Stereo`] or [`Layout::Mono`].
+    All,
+    /// Of [`Layout::Parties`]: what streams and playbacks said. It comes first in every frame.
+    Streams,
+    /// Of [`Layout::Parties`]: what this leg said, from the frame on in which it joined.
+    Leg(LegKey),
 }
 
 /// One thing to send; borrowed from the arena until the next call.

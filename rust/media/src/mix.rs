@@ -1,7 +1,10 @@
-//! The mixer: the saturating sum of everything the leg is to hear in one frame.
+//! The mixer: one sum of all who speak in a frame, of which each listener gets all but himself.
+//!
+//! Sixteen voices of 16 bits need 20: nothing is cut off on the way, and the listener's [`Limiter`] makes the end fit.
 
 use crate::frame::Frame;
-use crate::time::MAX_FRAME_SAMPLES;
+use crate::limiter::Limiter;
+use crate::time::{MAX_FRAME_SAMPLES, frame_samples};
 
 /// One frame being summed.
 pub(crate) struct Mixer {
@@ -19,9 +22,8 @@ impl Mixer {
         }
     }
 
-    /// Adds a source, if it has anything to say.
-    pub fn add(&mut self, frame: Option<Frame>) {
-        let Some(frame) = frame else { return };
+    /// Adds a source.
+    pub fn add(&mut self, frame: &Frame) {
         debug_assert_eq!(frame.rate_hz(), self.rate_hz);
         self.sources += 1;
         for (sum, &sample) in self.sum.iter_mut().zip(frame.samples()) {
@@ -29,15 +31,26 @@ impl Mixer {
         }
     }
 
-    /// The frame, or `None` when no source had anything to say.
-    pub fn finish(&self) -> Option<Frame> {
-        (self.sources > 0).then(|| {
-            let mut frame = Frame::silent(self.rate_hz);
-            for (sample, sum) in frame.samples_mut().iter_mut().zip(self.sum) {
-                *sample = sum.clamp(-32_768, 32_767) as i16;
+    /// The sum of all sources, or `None` when there was none.
+    pub fn all(&self, limiter: &mut Limiter) -> Option<Frame> {
+        (self.sources > 0).then(|| self.fit(&self.sum, limiter))
+    }
+
+    /// The sum of all sources but this one, or `None` when there was no other.
+    pub fn all_but(&self, own: &Frame, limiter: &mut Limiter) -> Option<Frame> {
+        (self.sources > 1).then(|| {
+            let mut others = self.sum;
+            for (sum, &sample) in others.iter_mut().zip(own.samples()) {
+                *sum -= i32::from(sample);
             }
-            frame
+            self.fit(&others, limiter)
         })
+    }
+
+    fn fit(&self, sum: &[i32], limiter: &mut Limiter) -> Frame {
+        let mut frame = Frame::silent(self.rate_hz);
+        limiter.limit(&sum[..frame_samples(self.rate_hz)], frame.samples_mut());
+        frame
     }
 }
 
@@ -45,27 +58,39 @@ impl Mixer {
 mod tests {
     use super::*;
 
-    fn frame(samples: &[i16]) -> Option<Frame> {
+    fn frame(samples: &[i16]) -> Frame {
         let mut frame = Frame::silent(8_000);
         frame.samples_mut()[..samples.len()].copy_from_slice(samples);
-        Some(frame)
+        frame
     }
 
     #[test]
-    fn the_sum_saturates_once_at_the_end() {
+    fn nothing_is_cut_off_on_the_way() {
+        let (mut mixer, mut limiter) = (Mixer::new(8_000), Limiter::default());
+        assert!(mixer.all(&mut limiter).is_none());
+        mixer.add(&frame(&[30_000, 30_000, -5]));
+        mixer.add(&frame(&[10_000, 10_000]));
+        mixer.add(&frame(&[-20_000; 160]));
+        let sum = mixer.all(&mut limiter).unwrap();
+        assert_eq!(&sum.samples()[..4], &[20_000, 20_000, -20_005, -20_000]);
+    }
+
+    #[test]
+    fn a_listener_hears_all_but_himself() {
         let mut mixer = Mixer::new(8_000);
-        mixer.add(None);
-        assert!(mixer.finish().is_none());
-        mixer.add(frame(&[30_000, 30_000, -5]));
-        mixer.add(frame(&[10_000, 10_000]));
-        mixer.add(frame(&[-20_000; 160]));
-        let sum = mixer.finish().unwrap();
-        assert_eq!(
-            &sum.samples()[..4],
-            &[20_000, 20_000, -20_005, -20_000],
-            "no clipping on the way"
-        );
-        mixer.add(frame(&[30_000]));
-        assert_eq!(mixer.finish().unwrap().samples()[0], 32_767);
+        let voices = [frame(&[100; 160]), frame(&[-32_768; 160]), frame(&[32_767; 160])];
+        voices.iter().for_each(|voice| mixer.add(voice));
+        for (own, expected) in [(0, -1), (1, 32_767), (2, -32_668)] {
+            let heard = mixer.all_but(&voices[own], &mut Limiter::default()).unwrap();
+            assert!((i32::from(heard.samples()[80]) - expected).abs() <= 1);
+        }
+    }
+
+    #[test]
+    fn who_is_alone_hears_nothing() {
+        let mut mixer = Mixer::new(8_000);
+        let own = frame(&[100; 160]);
+        mixer.add(&own);
+        assert!(mixer.all_but(&own, &mut Limiter::default()).is_none());
     }
 }

@@ -1,67 +1,170 @@
-//! The recording tap: what the leg said and what it was sent, side by side in the same tick.
+//! The recording tap: who said what in one tick, in the layout that was asked for, at one rate from beginning to end.
 
-use crate::Destination;
+use crate::config::Layout;
 use crate::frame::{Converter, Frame};
-use crate::key::RecordingKey;
+use crate::key::{LegKey, RecordingKey};
+use crate::limiter::Limiter;
+use crate::mix::Mixer;
 use crate::outbox::Outbox;
-use crate::time::{FRAME_MS, RATE_HZ};
+use crate::time::{FRAME_MS, frame_samples};
+use crate::{Destination, Track};
 
 /// Longest run of skipped frames that is filled with silence at once: a minute. Beyond it the recording is shorter than
 /// the call, rather than that one session fills the arena.
 pub const MAX_FILL_FRAMES: u64 = 3_000;
 
+/// What there is to record of one frame, at the session's rate.
+#[derive(Clone, Copy)]
+pub(crate) struct Taps<'a> {
+    /// What the first leg said.
+    pub heard: Option<&'a Frame>,
+    /// What the first leg was sent.
+    pub sent: Option<&'a Frame>,
+    /// What all legs said together.
+    pub legs: Option<&'a Frame>,
+    /// What streams and playbacks said.
+    pub said: Option<&'a Frame>,
+}
+
+impl Taps<'_> {
+    /// Nobody said anything.
+    pub const SILENCE: Taps<'static> = Taps {
+        heard: None,
+        sent: None,
+        legs: None,
+        said: None,
+    };
+}
+
 /// One recording of a session.
 pub(crate) struct Recording {
+    layout: Layout,
+    /// Of the recording.
+    rate_hz: u32,
+    /// Of the session.
+    session_hz: u32,
     frames: u64,
-    heard: Converter,
-    sent: Converter,
+    /// Left and right; of the others the first alone is used.
+    converters: [Converter; 2],
+    /// Of the legs that have a track of their own.
+    parties: Vec<(LegKey, Converter)>,
+    limiter: Limiter,
 }
 
 impl Recording {
-    /// Of a session at this rate.
-    pub fn new(rate_hz: u32) -> Recording {
+    /// At this rate, of a session at another.
+    pub fn new(layout: Layout, rate_hz: u32, session_hz: u32) -> Recording {
         Recording {
+            layout,
+            rate_hz,
+            session_hz,
             frames: 0,
-            heard: Converter::new(rate_hz, RATE_HZ),
-            sent: Converter::new(rate_hz, RATE_HZ),
+            converters: [(); 2].map(|()| Converter::new(session_hz, rate_hz)),
+            parties: Vec::new(),
+            limiter: Limiter::default(),
         }
     }
 
     /// The session has another rate now.
-    pub fn set_rate(&mut self, rate_hz: u32) {
-        self.heard.retune(rate_hz, RATE_HZ);
-        self.sent.retune(rate_hz, RATE_HZ);
+    pub fn set_rate(&mut self, session_hz: u32) {
+        self.session_hz = session_hz;
+        for converter in &mut self.converters {
+            converter.retune(session_hz, self.rate_hz);
+        }
+        for (_, converter) in &mut self.parties {
+            converter.retune(session_hz, self.rate_hz);
+        }
     }
 
-    /// Makes one frame of interleaved s16le: left what was heard, right what was sent.
-    pub fn write(
+    /// Makes one frame, s16le; two channels are interleaved. `parties` is what each leg said.
+    pub fn write<'a>(
         &mut self,
         key: RecordingKey,
-        heard: Option<Frame>,
-        sent: Option<Frame>,
+        taps: Taps<'_>,
+        parties: impl Iterator<Item = (LegKey, &'a Frame)>,
         outbox: &mut Outbox,
     ) {
-        let silence = || Frame::silent(RATE_HZ);
-        let heard = self.heard.convert(heard).unwrap_or_else(silence);
-        let sent = self.sent.convert(sent).unwrap_or_else(silence);
+        match self.layout {
+            Layout::Stereo => {
+                let left = self.converters[0].convert(taps.heard.cloned());
+                let right = self.converters[1].convert(taps.sent.cloned());
+                self.commit(key, Track::All, left.as_ref(), right.as_ref(), outbox);
+            }
+            Layout::Mono => {
+                let mixed = self.mix(taps);
+                let mixed = self.converters[0].convert(mixed);
+                self.commit(key, Track::All, mixed.as_ref(), None, outbox);
+            }
+            Layout::Parties => {
+                // First, and in every frame: it is the clock of the others.
+                let said = self.converters[0].convert(taps.said.cloned());
+                self.commit(key, Track::Streams, said.as_ref(), None, outbox);
+                for (leg, frame) in parties {
+                    let heard = self.converter_of(leg).convert(Some(frame.clone()));
+                    self.commit(key, Track::Leg(leg), heard.as_ref(), None, outbox);
+                }
+            }
+        }
+        self.frames += 1;
+    }
+
+    fn mix(&mut self, taps: Taps<'_>) -> Option<Frame> {
+        let mut mixer = Mixer::new(self.session_hz);
+        taps.legs
+            .into_iter()
+            .chain(taps.said)
+            .for_each(|frame| mixer.add(frame));
+        mixer.all(&mut self.limiter)
+    }
+
+    /// A leg that joins gets one; one that has left keeps nothing that another could want.
+    fn converter_of(&mut self, leg: LegKey) -> &mut Converter {
+        let at = self.parties.iter().position(|(other, _)| *other == leg);
+        let at = at.unwrap_or_else(|| {
+            self.parties
+                .push((leg, Converter::new(self.session_hz, self.rate_hz)));
+            self.parties.len() - 1
+        });
+        &mut self.parties[at].1
+    }
+
+    /// A leg has left.
+    pub fn forget(&mut self, leg: LegKey) {
+        self.parties.retain(|(other, _)| *other != leg);
+    }
+
+    fn commit(
+        &self,
+        key: RecordingKey,
+        track: Track,
+        left: Option<&Frame>,
+        right: Option<&Frame>,
+        outbox: &mut Outbox,
+    ) {
+        let count = frame_samples(self.rate_hz);
+        let channels = self.layout.channels();
         let out = outbox.writer();
         let start = out.len();
-        out.resize(start + 4 * heard.samples().len(), 0);
-        for (pair, (left, right)) in out[start..]
-            .chunks_exact_mut(4)
-            .zip(heard.samples().iter().zip(sent.samples()))
-        {
-            pair[..2].copy_from_slice(&left.to_le_bytes());
-            pair[2..].copy_from_slice(&right.to_le_bytes());
+        out.resize(start + 2 * channels * count, 0);
+        for (channel, frame) in [left, right].into_iter().take(channels).enumerate() {
+            let Some(frame) = frame else { continue };
+            for (place, sample) in out[start + 2 * channel..]
+                .chunks_mut(2 * channels)
+                .zip(frame.samples())
+            {
+                place[..2].copy_from_slice(&sample.to_le_bytes());
+            }
         }
-        outbox.commit(Destination::Recording(key));
-        self.frames += 1;
+        outbox.commit(Destination::Recording(key, track));
     }
 
     /// Silence in place of frames that were skipped, so that time in the file is time of the call.
     pub fn fill(&mut self, key: RecordingKey, frames: u64, outbox: &mut Outbox) {
+        let legs: Vec<LegKey> = self.parties.iter().map(|(leg, _)| *leg).collect();
+        let silence = Frame::silent(self.session_hz);
         for _ in 0..frames.min(MAX_FILL_FRAMES) {
-            self.write(key, None, None, outbox);
+            let parties = legs.iter().map(|leg| (*leg, &silence));
+            self.write(key, Taps::SILENCE, parties, outbox);
         }
     }
 

@@ -1,33 +1,38 @@
 //! A session: the legs, streams, playbacks and recordings of one call, and the way of one frame through them.
 //!
 //! Each part is owned by its session and found by a linear search, since there are few. A frame goes
-//! leg → streams and recordings, and streams and playbacks → mixer → leg and recordings.
+//! legs → streams and recordings, and streams and playbacks → mixer → legs and recordings. Several legs also hear each
+//! other ([`Conference`]).
 
 use std::sync::Arc;
 
 use crate::codec::{Codec, MAX_PTIME_MS};
-use crate::config::{LegRemote, StreamParams};
+use crate::conference::Conference;
+use crate::config::{LegRemote, Mute, RecordingParams, StreamParams};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::event::{Event, PlaybackEnd};
 use crate::frame::Frame;
 use crate::key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
 use crate::leg::Leg;
+use crate::limiter::Limiter;
 use crate::mix::Mixer;
 use crate::playback::Playback;
-use crate::recording::Recording;
+use crate::recording::{Recording, Taps};
 use crate::stats::{LegStats, SessionStats, StreamStats};
 use crate::stream::Stream;
 use crate::time::{FRAME_TICKS, RATE_HZ, Time};
 
 /// Legs of one session. Rule for all four: more are refused.
-pub const MAX_LEGS: usize = 1;
+pub const MAX_LEGS: usize = 16;
 /// Streams of one session.
 pub const MAX_STREAMS: usize = 8;
 /// Playbacks of one session.
 pub const MAX_PLAYBACKS: usize = 8;
 /// Recordings of one session.
 pub const MAX_RECORDINGS: usize = 4;
+/// The rates a recording may have: those of Opus, and of what a session can be at.
+pub const RECORDING_RATES_HZ: [u32; 4] = [8_000, 16_000, 24_000, 48_000];
 /// A frame this late is skipped, an earlier one is sent at once.
 pub const MAX_LATENESS_MS: u64 = 60;
 
@@ -49,9 +54,13 @@ pub(crate) struct Session {
     next_frame: u64,
     next_serial: u32,
     legs: Vec<Leg>,
+    /// There is one while there is more than one leg.
+    conference: Option<Box<Conference>>,
     streams: Vec<Stream>,
     playbacks: Vec<(PlaybackKey, Playback)>,
     recordings: Vec<(RecordingKey, Recording)>,
+    /// Of what streams and playbacks say together.
+    limiter: Limiter,
     late_frames: u64,
     skipped_frames: u64,
 }
@@ -64,10 +73,12 @@ impl Session {
             rate_hz: RATE_HZ,
             next_frame: 1,
             next_serial: 0,
-            legs: Vec::with_capacity(MAX_LEGS),
+            legs: Vec::with_capacity(1),
+            conference: None,
             streams: Vec::new(),
             playbacks: Vec::new(),
             recordings: Vec::new(),
+            limiter: Limiter::default(),
             late_frames: 0,
             skipped_frames: 0,
         }
@@ -105,6 +116,13 @@ impl Session {
             config.ntp_at_zero,
             context.random,
         ));
+        match &mut self.conference {
+            Some(conference) => conference.join(),
+            None if self.legs.len() > 1 => {
+                self.conference = Some(Box::new(Conference::new(self.legs.len())));
+            }
+            None => {}
+        }
         Ok(key)
     }
 
@@ -182,9 +200,39 @@ impl Session {
             .iter()
             .position(|leg| leg.key() == key)
             .ok_or(CommandError::UnknownLeg)?;
-        let mut leg = self.legs.swap_remove(at);
+        let mut leg = self.legs.remove(at);
         leg.leave(now, context.outbox);
+        for (_, recording) in &mut self.recordings {
+            recording.forget(key);
+        }
+        self.leave_conference(at, key, context);
+        self.settle_rate();
         Ok(leg.stats())
+    }
+
+    /// The last but one to leave ends the conference. Nobody is told to speak who has gone.
+    fn leave_conference(&mut self, at: usize, leg: LegKey, context: &mut Context<'_>) {
+        let Some(conference) = &mut self.conference else {
+            return;
+        };
+        let speaker = conference.speaker();
+        let ends = self.legs.len() < 2;
+        if speaker.is_some() && (ends || speaker == Some(leg)) {
+            context.events.push(Event::SpeakerChanged {
+                session: self.key,
+                leg: None,
+            });
+        }
+        if ends {
+            self.conference = None;
+        } else {
+            conference.leave(at, leg);
+        }
+    }
+
+    pub fn mute_leg(&mut self, key: LegKey, mute: Mute) -> Result<(), CommandError> {
+        self.leg_mut(key)?.set_mute(mute);
+        Ok(())
     }
 
     // Streams.
@@ -255,7 +303,17 @@ impl Session {
         Ok(())
     }
 
-    pub fn start_recording(&mut self) -> Result<RecordingKey, CommandError> {
+    /// The rate of the frames inside.
+    pub fn rate_hz(&self) -> u32 {
+        self.rate_hz
+    }
+
+    pub fn start_recording(&mut self, params: RecordingParams) -> Result<RecordingKey, CommandError> {
+        if !RECORDING_RATES_HZ.contains(&params.rate_hz) {
+            return Err(CommandError::BadParameter(
+                "rate_hz of a recording must be 8000, 16000, 24000 or 48000",
+            ));
+        }
         if self.recordings.len() >= MAX_RECORDINGS {
             return Err(CommandError::LimitReached("recordings of a session"));
         }
@@ -263,7 +321,8 @@ impl Session {
             session: self.key,
             serial: self.take_serial(),
         };
-        self.recordings.push((key, Recording::new(self.rate_hz)));
+        self.recordings
+            .push((key, Recording::new(params.layout, params.rate_hz, self.rate_hz)));
         Ok(key)
     }
 
@@ -335,11 +394,14 @@ impl Session {
     }
 
     fn run_frame(&mut self, now: Time, frame: u64, context: &mut Context<'_>) {
+        if self.conference.is_some() {
+            return self.run_conference(now, frame, context);
+        }
         let heard = match self.legs.first_mut() {
             Some(leg) => leg.hear(now, context),
             None => Frame::silent(self.rate_hz),
         };
-        let said = self.mix(now, context);
+        let said = self.pull_said(now, context);
         if let Some(leg) = self.legs.first_mut() {
             leg.say(frame, said.clone(), context.outbox);
             leg.report(now, context.random, context.outbox);
@@ -347,22 +409,67 @@ impl Session {
         for stream in &mut self.streams {
             stream.hear(&heard, context);
         }
+        let parties = || self.legs.first().map(|leg| (leg.key(), &heard)).into_iter();
+        let taps = Taps {
+            heard: Some(&heard),
+            sent: said.as_ref(),
+            legs: Some(&heard),
+            said: said.as_ref(),
+        };
         for (key, recording) in &mut self.recordings {
-            recording.write(*key, Some(heard.clone()), said.clone(), context.outbox);
+            recording.write(*key, taps, parties(), context.outbox);
         }
     }
 
-    /// What the leg is to be sent. While it does not send, everything waits.
-    fn mix(&mut self, now: Time, context: &mut Context<'_>) -> Option<Frame> {
-        if !self.legs.first().is_some_and(Leg::is_sending) {
+    fn run_conference(&mut self, now: Time, frame: u64, context: &mut Context<'_>) {
+        let said = self.pull_said(now, context);
+        let Some(conference) = &mut self.conference else {
+            return;
+        };
+        let sum = conference.hear(now, self.rate_hz, &mut self.legs, context);
+        let is_listened_to = !self.streams.is_empty() || !self.recordings.is_empty();
+        let legs = is_listened_to.then(|| conference.all(&sum)).flatten();
+        let sent = conference.say(frame, sum, said.as_ref(), &mut self.legs, context);
+        for leg in &mut self.legs {
+            leg.report(now, context.random, context.outbox);
+        }
+        if !self.streams.is_empty() {
+            let silence = || Frame::silent(self.rate_hz);
+            let heard = legs.clone().unwrap_or_else(silence);
+            for stream in &mut self.streams {
+                stream.hear(&heard, context);
+            }
+        }
+        let taps = Taps {
+            heard: conference.heard(0),
+            sent: sent.as_ref(),
+            legs: legs.as_ref(),
+            said: said.as_ref(),
+        };
+        for (key, recording) in &mut self.recordings {
+            let parties = self
+                .legs
+                .iter()
+                .enumerate()
+                .filter_map(|(at, leg)| Some((leg.key(), conference.heard(at)?)));
+            recording.write(*key, taps, parties, context.outbox);
+        }
+    }
+
+    /// What streams and playbacks say. While no leg sends, everything waits.
+    fn pull_said(&mut self, now: Time, context: &mut Context<'_>) -> Option<Frame> {
+        if !self.legs.iter().any(Leg::is_sending) {
             return None;
         }
         let mut mixer = Mixer::new(self.rate_hz);
         for stream in &mut self.streams {
-            mixer.add(stream.pull(now, context));
+            stream
+                .pull(now, context)
+                .iter()
+                .for_each(|frame| mixer.add(frame));
         }
         self.playbacks.retain_mut(|(key, playback)| {
-            mixer.add(playback.pull());
+            playback.pull().iter().for_each(|frame| mixer.add(frame));
             if playback.is_finished() {
                 context.events.push(Event::PlaybackFinished {
                     playback: *key,
@@ -371,6 +478,6 @@ impl Session {
             }
             !playback.is_finished()
         });
-        mixer.finish()
+        mixer.all(&mut self.limiter)
     }
 }

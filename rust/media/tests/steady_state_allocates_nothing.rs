@@ -7,8 +7,10 @@ use std::cell::Cell;
 
 use common::secure::*;
 use common::*;
-use media::Source;
 use media::srtp::Suite;
+use media::{RecordingParams, Source};
+
+const STEREO: RecordingParams = RecordingParams::new(media::Layout::Stereo);
 
 thread_local! {
     static ALLOCATIONS: Cell<Option<u64>> = const { Cell::new(None) };
@@ -57,7 +59,9 @@ fn a_call_in_steady_state_allocates_nothing() {
         let mut node = Node::connected();
         let (leg, from) = (node.leg, phone_rtp());
         let stream = node.open_stream(stream_params(chunk_ms, rate_hz));
-        node.engine.start_recording(node.now, node.session).unwrap();
+        node.engine
+            .start_recording(node.now, node.session, STEREO)
+            .unwrap();
         // A second of packets with loss, disorder, duplicates and digits; used again and again with new numbers.
         let mut phone = Phone::new();
         let mut packets: Vec<Vec<u8>> = (0..50).map(|_| phone.tone()).collect();
@@ -153,4 +157,57 @@ fn nor_does_one_with_srtp() {
         assert!(stats.rtcp_sent > 2);
         assert_eq!(allocations, Some(0), "{suite:?}");
     }
+}
+
+#[test]
+fn a_conference_in_steady_state_allocates_nothing() {
+    let mut node = Node::connected();
+    let mut legs = vec![(node.leg, phone_rtp(), Phone::new())];
+    for number in 1..3 {
+        let (leg, phone) = node.add_leg(number);
+        legs.push((leg, phone, Phone::new()));
+    }
+    let stream = node.open_stream(stream_params(20, 8_000));
+    for layout in [media::Layout::Stereo, media::Layout::Mono, media::Layout::Parties] {
+        let params = RecordingParams::new(layout);
+        node.engine
+            .start_recording(node.now, node.session, params)
+            .unwrap();
+    }
+    let text = audio(&tone(0, 8_000), 7);
+    let packets: Vec<Vec<u8>> = (0..250).map(|_| legs[0].2.tone()).collect();
+    let mut bytes = 0;
+    for second in 0..20u32 {
+        if second == 10 {
+            ALLOCATIONS.set(Some(0));
+        }
+        node.engine
+            .receive(node.now, Source::Stream(stream), text.as_bytes());
+        for n in 0..50usize {
+            // Now one speaks, now another, now all.
+            for (at, (leg, from, _)) in legs.iter().enumerate() {
+                let mut packet = [0; 172];
+                packet.copy_from_slice(&packets[n + 60 * at]);
+                let number = second * 50 + n as u32;
+                packet[2..4].copy_from_slice(&(number as u16).to_be_bytes());
+                packet[4..8].copy_from_slice(&(number * 160).to_be_bytes());
+                if second % 4 != at as u32 {
+                    let source = Source::Rtp {
+                        leg: *leg,
+                        from: *from,
+                    };
+                    node.engine.receive(node.now, source, &packet);
+                }
+            }
+            node.now = node.now.plus_millis(20);
+            node.engine.handle_timeout(node.now);
+            bytes += discard(&mut node);
+        }
+    }
+    let allocations = ALLOCATIONS.take();
+    assert!(
+        bytes > 20 * 50 * (3 * 172 + 640 + 320 + 4 * 320),
+        "it did work: {bytes}"
+    );
+    assert_eq!(allocations, Some(0));
 }

@@ -8,7 +8,7 @@ use media::rtp::packet::Packet;
 use media::{
     Codec, Destination, Dialect, Engine, EngineConfig, Event, FRAME_SAMPLES, LegKey, LegRemote, LegStats,
     OpusSettings, PayloadTypes, SessionKey, Source, StreamKey, StreamParams, StreamStats, TelephoneEvent,
-    Time,
+    Time, Track,
 };
 
 pub mod secure;
@@ -127,6 +127,7 @@ pub struct Node {
     pub rtcp: Vec<(Time, SocketAddr, Vec<u8>)>,
     pub messages: Vec<(Time, StreamKey, String)>,
     pub recorded: Vec<i16>,
+    pub tracks: Vec<(Track, Vec<i16>)>,
     pub events: Vec<(Time, Event)>,
 }
 
@@ -149,6 +150,7 @@ impl Node {
             rtcp: Vec::new(),
             messages: Vec::new(),
             recorded: Vec::new(),
+            tracks: Vec::new(),
             events: Vec::new(),
         }
     }
@@ -163,6 +165,21 @@ impl Node {
     pub fn connect(&mut self, remote: LegRemote) {
         self.engine.connect_leg(self.now, self.leg, remote).unwrap();
         self.drain();
+    }
+
+    /// One more leg, connected to a phone of its own: the leg, and where the phone is.
+    pub fn add_leg(&mut self, number: u16) -> (LegKey, SocketAddr) {
+        let leg = self.engine.open_leg(self.now, self.session).unwrap();
+        let phone = SocketAddr::new(phone_rtp().ip(), 6_000 + 2 * number);
+        self.engine.connect_leg(self.now, leg, remote(phone)).unwrap();
+        self.drain();
+        (leg, phone)
+    }
+
+    /// What one phone was sent, but for the first `skip` packets.
+    pub fn sent_to(&self, phone: SocketAddr, skip: usize) -> Vec<i16> {
+        let packets = self.packets.iter().filter(|packet| packet.to == phone);
+        packets.skip(skip).flat_map(SentPacket::samples).collect()
     }
 
     pub fn open_stream(&mut self, params: StreamParams) -> StreamKey {
@@ -233,9 +250,13 @@ impl Node {
                     let text = String::from_utf8(payload.to_vec()).unwrap();
                     self.messages.push((self.now, stream, text));
                 }
-                Destination::Recording(_) => {
-                    self.recorded
-                        .extend(payload.chunks_exact(2).map(|b| i16::from_le_bytes([b[0], b[1]])));
+                Destination::Recording(_, track) => {
+                    let samples = samples_of(payload);
+                    self.recorded.extend_from_slice(&samples);
+                    match self.tracks.iter_mut().find(|(other, _)| *other == track) {
+                        Some((_, before)) => before.extend(samples),
+                        None => self.tracks.push((track, samples)),
+                    }
                 }
             }
         }
