@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use media::{LegRemote, LegStats, SessionStats, StreamParams, StreamStats};
 
+pub use media::{Layout, Mute};
+
+pub use crate::recorder::seal::{DataKey, MAX_WRAPPED_BYTES};
 use crate::websocket::url::WebSocketUrl;
 
 /// A command for one session.
@@ -30,6 +33,18 @@ pub enum Action {
         leg: String,
         /// The far end.
         remote: LegRemote,
+    },
+    /// Silence a leg, or let it be heard again.
+    MuteLeg {
+        /// Its name.
+        leg: String,
+        /// Which way.
+        mute: Mute,
+    },
+    /// Close a leg; the session stays.
+    CloseLeg {
+        /// Its name.
+        leg: String,
     },
     /// Close the session and all that is in it.
     CloseSession,
@@ -67,8 +82,8 @@ pub enum Action {
     StartRecording {
         /// Its name.
         recording: String,
-        /// The file.
-        path: PathBuf,
+        /// The file, and what it is made of.
+        file: RecordingFile,
     },
     /// Stop recording.
     StopRecording {
@@ -93,6 +108,8 @@ pub enum Answer {
     },
     /// What the session has seen.
     Session(Box<SessionReport>),
+    /// What the leg has seen.
+    Leg(Box<LegStats>),
     /// What the stream has seen.
     Stream(StreamReport),
     /// It plays.
@@ -200,15 +217,75 @@ pub struct StreamReport {
     pub binary_messages: u64,
 }
 
+/// How a recording is encoded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// RIFF/WAVE, PCM of 16 bits.
+    #[default]
+    Wav,
+    /// Opus in Ogg (RFC 7845).
+    Ogg,
+}
+
+impl Format {
+    /// The word the control protocol uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Wav => "wav",
+            Self::Ogg => "ogg",
+        }
+    }
+}
+
+/// What is to be recorded, and to which file.
+#[derive(Clone, Debug)]
+pub struct RecordingFile {
+    /// The file; of several, what their names are made of.
+    pub path: PathBuf,
+    /// How it is encoded.
+    pub format: Format,
+    /// Who is in which channel or file.
+    pub layout: Layout,
+    /// Samples per second; `None` for the session's.
+    pub rate_hz: Option<u32>,
+    /// Seal it with this.
+    pub data_key: Option<DataKey>,
+}
+
 /// A finished recording.
 #[derive(Clone, Debug)]
 pub struct RecordingReport {
+    /// The file; of several, the first.
+    pub path: PathBuf,
+    /// How it is encoded.
+    pub format: Format,
+    /// Who is in which channel or file.
+    pub layout: Layout,
+    /// Channels of each file.
+    pub channels: u8,
+    /// Samples per second.
+    pub rate_hz: u32,
+    /// It is sealed.
+    pub encrypted: bool,
+    /// Its length; of several files, that of the longest.
+    pub duration_ms: u64,
+    /// The size of all files.
+    pub bytes: u64,
+    /// Each file.
+    pub tracks: Vec<TrackReport>,
+    /// What is missing in it, or why it ended early.
+    pub error: Option<String>,
+}
+
+/// One file of a finished recording.
+#[derive(Clone, Debug)]
+pub struct TrackReport {
+    /// Whose: a leg's name, `streams`, or the layout where there is but one file.
+    pub name: String,
     /// The file.
     pub path: PathBuf,
     /// Its length.
     pub duration_ms: u64,
     /// Its size.
     pub bytes: u64,
-    /// What is missing in it, or why it ended early.
-    pub error: Option<String>,
 }

@@ -50,6 +50,11 @@ pub enum Event {
         /// What.
         event: StreamEvent,
     },
+    /// Of several legs another speaks now.
+    SpeakerChanged {
+        /// The leg; `None` when nobody does.
+        leg: Option<String>,
+    },
     /// A playback ended.
     PlaybackFinished {
         /// The playback.

@@ -252,11 +252,11 @@ impl Control {
     }
 
     fn execute(&self, connection: &Arc<Connection>, id: Value, mut command: Command) {
-        if let (Action::StartRecording { path, .. }, Some(dir)) =
+        if let (Action::StartRecording { file, .. }, Some(dir)) =
             (&mut command.action, &self.args.recordings_dir)
         {
             // An absolute path replaces the directory.
-            *path = dir.join(&*path);
+            file.path = dir.join(&file.path);
         }
         let connection = connection.clone();
         let reply = Reply::new(move |outcome| {

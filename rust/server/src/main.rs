@@ -8,6 +8,7 @@ mod connection;
 mod control;
 mod framing;
 mod protocol;
+mod recording;
 mod report;
 mod stop;
 

@@ -8,10 +8,12 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use media::{
     Codec, Dialect, LegRemote, OpusSettings, PayloadTypes, SrtpParams, StreamParams, Suite, TelephoneEvent,
 };
-use runtime::command::{Action, Command, Refusal};
+use runtime::command::{Action, Command, Mute, RecordingFile, Refusal};
 use runtime::websocket::url::WebSocketUrl;
 use serde::Deserialize;
 use serde_json::Value;
+
+use crate::recording::{Encryption, FormatName, LayoutName, Rate};
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -128,6 +130,17 @@ pub enum Request {
         #[serde(default)]
         srtp: Option<Keys>,
     },
+    #[serde(rename = "leg.mute")]
+    LegMute {
+        session: Name,
+        leg: Name,
+        #[serde(rename = "in")]
+        input: bool,
+        #[serde(rename = "out")]
+        output: bool,
+    },
+    #[serde(rename = "leg.close")]
+    LegClose { session: Name, leg: Name },
     #[serde(rename = "session.close")]
     SessionClose { session: Name },
     #[serde(rename = "session.stats")]
@@ -161,6 +174,14 @@ pub enum Request {
         session: Name,
         recording: Name,
         path: PathBuf,
+        #[serde(default)]
+        format: FormatName,
+        #[serde(default)]
+        layout: LayoutName,
+        #[serde(default)]
+        rate_hz: Option<Rate>,
+        #[serde(default)]
+        encryption: Option<Encryption>,
     },
     #[serde(rename = "recording.stop")]
     RecordingStop { session: Name, recording: Name },
@@ -247,6 +268,16 @@ impl Request {
                 };
                 (session, Action::ConnectLeg { leg: leg.0, remote })
             }
+            Self::LegMute {
+                session,
+                leg,
+                input,
+                output,
+            } => {
+                let mute = Mute { input, output };
+                (session, Action::MuteLeg { leg: leg.0, mute })
+            }
+            Self::LegClose { session, leg } => (session, Action::CloseLeg { leg: leg.0 }),
             Self::SessionClose { session } => (session, Action::CloseSession),
             Self::SessionStats { session } => (session, Action::SessionStats),
             Self::StreamOpen {
@@ -302,13 +333,26 @@ impl Request {
                 session,
                 recording,
                 path,
-            } => (
-                session,
-                Action::StartRecording {
-                    recording: recording.0,
+                format,
+                layout,
+                rate_hz,
+                encryption,
+            } => {
+                let file = RecordingFile {
                     path,
-                },
-            ),
+                    format: format.into(),
+                    layout: layout.into(),
+                    rate_hz: rate_hz.map(|rate| rate.0),
+                    data_key: encryption.map(|encryption| encryption.0),
+                };
+                (
+                    session,
+                    Action::StartRecording {
+                        recording: recording.0,
+                        file,
+                    },
+                )
+            }
             Self::RecordingStop { session, recording } => (
                 session,
                 Action::StopRecording {

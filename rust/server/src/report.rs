@@ -28,9 +28,8 @@ fn ok(given: &Answer) -> Value {
         Answer::Session(report) => json!({"stats": session(report)}),
         Answer::Stream(report) => json!({"stats": stream(report)}),
         Answer::PlaybackStarted { duration_ms } => json!({"duration_ms": duration_ms}),
-        Answer::RecordingStopped(report) => json!({
-            "path": report.path.to_string_lossy(), "duration_ms": report.duration_ms, "bytes": report.bytes,
-        }),
+        Answer::Leg(stats) => json!({"stats": leg(stats)}),
+        Answer::RecordingStopped(report) => recording(report),
     }
 }
 
@@ -77,13 +76,17 @@ fn event(event: &Event) -> (&'static str, Value) {
             "leg.digit",
             json!({"leg": leg, "digit": digit, "duration_ms": duration_ms}),
         ),
+        Event::SpeakerChanged { leg } => ("speaker.changed", json!({"leg": leg})),
         Event::Stream { stream, event } => stream_event(stream, event),
         Event::PlaybackFinished { playback, reason } => (
             "playback.finished",
             json!({"playback": playback, "reason": reason.as_str()}),
         ),
         Event::RecordingFinished { recording, report } => {
-            ("recording.finished", finished_recording(recording, report))
+            let mut fields = self::recording(report);
+            fields["recording"] = json!(recording);
+            fields["error"] = json!(report.error);
+            ("recording.finished", fields)
         }
     }
 }
@@ -131,10 +134,17 @@ fn stream_event(stream: &str, event: &StreamEvent) -> (&'static str, Value) {
     }
 }
 
-fn finished_recording(recording: &str, report: &RecordingReport) -> Value {
+fn recording(report: &RecordingReport) -> Value {
+    let tracks = report.tracks.iter().map(|track| {
+        json!({
+            "track": track.name, "path": track.path.to_string_lossy(), "duration_ms": track.duration_ms,
+            "bytes": track.bytes,
+        })
+    });
     json!({
-        "recording": recording, "path": report.path.to_string_lossy(), "duration_ms": report.duration_ms,
-        "bytes": report.bytes, "error": report.error,
+        "path": report.path.to_string_lossy(), "duration_ms": report.duration_ms, "bytes": report.bytes,
+        "format": report.format.as_str(), "layout": report.layout.as_str(), "channels": report.channels,
+        "rate_hz": report.rate_hz, "encrypted": report.encrypted, "tracks": tracks.collect::<Vec<Value>>(),
     })
 }
 

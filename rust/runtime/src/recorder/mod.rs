@@ -2,33 +2,35 @@
 //!
 //! A worker hands over half a second of samples at a time and never waits. What may wait is bounded in bytes; a block
 //! over the bound is dropped, counted, and becomes silence of the same length, so that the recording keeps its time.
-//! The header is made right after every block: a file is playable at any moment, whatever becomes of the process.
+//! After every block a file is whole: it is playable at any moment, whatever becomes of the process.
+
+mod output;
+mod recording;
+pub mod seal;
+mod track;
 
 use std::collections::HashMap;
-use std::fs::File;
-use std::io::{self, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+use std::io;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use media::wav;
-
 use crate::clock;
-use crate::command::{Answer, Deferred, RecordingReport, Reply};
+use crate::command::{Answer, Deferred, Layout, Reply};
 use crate::event::{Event, Notice, Observer};
+use recording::Recording;
+pub use track::Shape;
 
-/// Samples a worker gathers before it hands them over: half a second of stereo at 8 kHz.
-pub const BLOCK_BYTES: usize = BYTES_PER_MS * 500;
+/// Samples a worker gathers before it hands them over, in milliseconds.
+pub const BLOCK_MS: usize = 500;
 /// Blocks of all recordings that may wait for the disk. Rule when full: the block is dropped and becomes silence.
 const MAX_WAITING_BYTES: usize = 16 << 20;
-const CHANNELS: u16 = 2;
-const BYTES_PER_MS: usize = 2 * CHANNELS as usize * media::SAMPLES_PER_MS;
-/// The sizes in a header have 32 bits.
-const MAX_DATA_BYTES: u64 = u32::MAX as u64 - wav::HEADER_BYTES as u64;
+/// Files of one recording. Rule: what a further party says is not recorded, and the report says so.
+pub const MAX_TRACKS: usize = 32;
 
-/// Names a file while it is open.
+/// Names a recording while its files are open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct FileId(u64);
 
@@ -43,7 +45,19 @@ pub struct Owner {
     pub recording: String,
 }
 
-/// What to tell when a file is complete.
+/// What is to be made.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// The file; of several, what their names are made of.
+    pub path: PathBuf,
+    /// Who is in which channel or file.
+    pub layout: Layout,
+    /// What each file is made of.
+    pub shape: Shape,
+}
+
+/// What to tell when a recording is complete.
+#[derive(Default)]
 pub struct Finish {
     /// Answer this with the report.
     pub reply: Option<Reply>,
@@ -60,17 +74,23 @@ enum Job {
     Open {
         id: FileId,
         owner: Owner,
-        path: PathBuf,
+        plan: Plan,
         then: Opened,
+    },
+    AddTrack {
+        id: FileId,
+        name: String,
+        lead: u64,
     },
     Write {
         id: FileId,
-        silence_bytes: u64,
+        track: usize,
+        silence: u64,
         samples: Vec<u8>,
     },
     Finish {
         id: FileId,
-        silence_bytes: u64,
+        silence: Vec<u64>,
         finish: Finish,
     },
     Discard {
@@ -100,7 +120,7 @@ impl Recorder {
         let (jobs, receiver) = channel();
         let shared = Arc::new(Shared::default());
         let mut writer = Writer {
-            files: HashMap::new(),
+            recordings: HashMap::new(),
             observer,
             shared: shared.clone(),
         };
@@ -110,26 +130,34 @@ impl Recorder {
         Ok((Self { jobs, shared }, thread))
     }
 
-    /// Create the file; `then` is told, on the recorder's thread, whether that worked.
+    /// Create the file, or the first of several: its track has the number 0. `then` is told, on the recorder's thread,
+    /// whether that worked.
     pub fn open(
         &self,
         owner: Owner,
-        path: PathBuf,
+        plan: Plan,
         then: impl FnOnce(FileId, Result<(), String>) + Send + 'static,
     ) -> FileId {
         let id = FileId(self.shared.next_id.fetch_add(1, Ordering::Relaxed));
         self.send(Job::Open {
             id,
             owner,
-            path,
+            plan,
             then: Box::new(move |opened| then(id, opened)),
         });
         id
     }
 
-    /// Hand over samples, after as many bytes of silence. False: too much waits, and the samples are dropped.
+    /// Create the file of one more party; its track has the next number. It begins with as many samples of silence as the
+    /// recording has had without it.
+    pub fn add_track(&self, id: FileId, name: String, lead: u64) {
+        self.send(Job::AddTrack { id, name, lead });
+    }
+
+    /// Hand over samples, after as many samples of silence for what was dropped before. False: too much waits, and
+    /// these are dropped as well.
     #[must_use]
-    pub fn write(&self, id: FileId, silence_bytes: u64, samples: Vec<u8>) -> bool {
+    pub fn write(&self, id: FileId, track: usize, silence: u64, samples: Vec<u8>) -> bool {
         if self.shared.waiting_bytes.load(Ordering::Relaxed) + samples.len() > MAX_WAITING_BYTES {
             return false;
         }
@@ -138,19 +166,16 @@ impl Recorder {
             .fetch_add(samples.len(), Ordering::Relaxed);
         self.send(Job::Write {
             id,
-            silence_bytes,
+            track,
+            silence,
             samples,
         });
         true
     }
 
-    /// Complete the file, after as many bytes of silence, and tell.
-    pub fn finish(&self, id: FileId, silence_bytes: u64, finish: Finish) {
-        self.send(Job::Finish {
-            id,
-            silence_bytes,
-            finish,
-        });
+    /// Complete all files of a recording, each after as many samples of silence, and tell.
+    pub fn finish(&self, id: FileId, silence: Vec<u64>, finish: Finish) {
+        self.send(Job::Finish { id, silence, finish });
     }
 
     /// Remove a file that never became a recording.
@@ -171,17 +196,8 @@ impl Recorder {
     }
 }
 
-struct Recording {
-    owner: Owner,
-    path: PathBuf,
-    file: File,
-    data_bytes: u64,
-    silence_bytes: u64,
-    error: Option<String>,
-}
-
 struct Writer {
-    files: HashMap<FileId, Recording>,
+    recordings: HashMap<FileId, Recording>,
     observer: Arc<dyn Observer>,
     shared: Arc<Shared>,
 }
@@ -192,19 +208,12 @@ impl Writer {
             self.perform(job);
         }
         for id in self.ids(|_| true) {
-            self.finish(
-                id,
-                0,
-                Finish {
-                    reply: None,
-                    after: None,
-                },
-            );
+            self.finish(id, &[], Finish::default());
         }
     }
 
     fn ids(&self, is_wanted: impl Fn(&Recording) -> bool) -> Vec<FileId> {
-        self.files
+        self.recordings
             .iter()
             .filter(|(_, recording)| is_wanted(recording))
             .map(|(id, _)| *id)
@@ -216,62 +225,59 @@ impl Writer {
             Job::Open {
                 id,
                 owner,
-                path,
+                plan,
                 then,
-            } => match Recording::create(owner, path) {
+            } => match Recording::create(owner, plan) {
                 Ok(recording) => {
-                    self.files.insert(id, recording);
+                    self.recordings.insert(id, recording);
                     then(Ok(()));
                 }
                 Err(error) => then(Err(error)),
             },
+            Job::AddTrack { id, name, lead } => {
+                if let Some(recording) = self.recordings.get_mut(&id) {
+                    recording.add_track(name, lead);
+                }
+            }
             Job::Write {
                 id,
-                silence_bytes,
+                track,
+                silence,
                 samples,
             } => {
                 self.shared
                     .waiting_bytes
                     .fetch_sub(samples.len(), Ordering::Relaxed);
-                if let Some(recording) = self.files.get_mut(&id) {
-                    recording.append(silence_bytes, &samples);
+                if let Some(recording) = self.recordings.get_mut(&id) {
+                    recording.append(track, silence, &samples);
                 }
             }
-            Job::Finish {
-                id,
-                silence_bytes,
-                finish,
-            } => self.finish(id, silence_bytes, finish),
+            Job::Finish { id, silence, finish } => self.finish(id, &silence, finish),
             Job::Discard { id } => {
-                if let Some(recording) = self.files.remove(&id) {
-                    let _ = std::fs::remove_file(recording.path);
+                if let Some(recording) = self.recordings.remove(&id) {
+                    recording.remove_files();
                 }
             }
             Job::Abandon { worker } => {
                 for id in self.ids(|recording| recording.owner.worker == worker) {
-                    if let Some(recording) = self.files.get_mut(&id) {
-                        recording.error.get_or_insert_with(|| "the worker died".into());
+                    if let Some(recording) = self.recordings.get_mut(&id) {
+                        recording.fail("the worker died");
                     }
-                    self.finish(
-                        id,
-                        0,
-                        Finish {
-                            reply: None,
-                            after: None,
-                        },
-                    );
+                    self.finish(id, &[], Finish::default());
                 }
             }
         }
     }
 
-    fn finish(&mut self, id: FileId, silence_bytes: u64, finish: Finish) {
-        let Some(mut recording) = self.files.remove(&id) else {
+    fn finish(&mut self, id: FileId, silence: &[u64], finish: Finish) {
+        let Some(mut recording) = self.recordings.remove(&id) else {
             return;
         };
-        recording.append(silence_bytes, &[]);
+        for (track, silence) in silence.iter().enumerate() {
+            recording.append(track, *silence, &[]);
+        }
         let owner = recording.owner.clone();
-        let report = recording.report();
+        let report = recording.finish();
         self.observer.notice(Notice {
             session: owner.session,
             at: clock::unix_seconds(),
@@ -287,74 +293,15 @@ impl Writer {
     }
 }
 
-impl Recording {
-    fn create(owner: Owner, path: PathBuf) -> Result<Self, String> {
-        let mut file = create_file(&path).map_err(|error| format!("{}: {error}", path.display()))?;
-        file.write_all(&wav::header(CHANNELS, media::RATE_HZ, 0))
-            .map_err(|error| error.to_string())?;
-        Ok(Self {
-            owner,
-            path,
-            file,
-            data_bytes: 0,
-            silence_bytes: 0,
-            error: None,
-        })
-    }
-
-    /// Append silence and samples, then make the header right. After an error nothing more is written.
-    fn append(&mut self, silence_bytes: u64, samples: &[u8]) {
-        self.silence_bytes += silence_bytes;
-        if self.error.is_some() || silence_bytes + samples.len() as u64 == 0 {
-            return;
-        }
-        if let Err(error) = self.write(silence_bytes, samples) {
-            self.error = Some(error.to_string());
-        }
-    }
-
-    fn write(&mut self, silence_bytes: u64, samples: &[u8]) -> io::Result<()> {
-        let data_bytes = self.data_bytes + silence_bytes + samples.len() as u64;
-        if data_bytes > MAX_DATA_BYTES {
-            return Err(io::Error::other("the file is at the 4 GiB a WAV file can have"));
-        }
-        io::copy(&mut io::Read::take(io::repeat(0), silence_bytes), &mut self.file)?;
-        self.file.write_all(samples)?;
-        self.file.seek(SeekFrom::Start(0))?;
-        self.file
-            .write_all(&wav::header(CHANNELS, media::RATE_HZ, data_bytes as u32))?;
-        self.file.seek(SeekFrom::End(0))?;
-        self.data_bytes = data_bytes;
-        Ok(())
-    }
-
-    fn report(self) -> RecordingReport {
-        let missing_ms = self.silence_bytes / BYTES_PER_MS as u64;
-        let dropped = (missing_ms > 0).then(|| format!("{missing_ms} ms are silence: the disk was too slow"));
-        RecordingReport {
-            path: self.path,
-            duration_ms: self.data_bytes / BYTES_PER_MS as u64,
-            bytes: self.data_bytes + wav::HEADER_BYTES as u64,
-            error: self.error.or(dropped),
-        }
-    }
-}
-
-/// A call is private: its recording is for the user of the media server alone.
-fn create_file(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    File::options()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(path)
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::path::Path;
     use std::sync::mpsc::sync_channel;
+
+    use media::wav;
+
+    use super::*;
+    use crate::command::{Format, RecordingReport};
 
     /// Hands on the reports of finished recordings.
     struct Reports(Mutex<Sender<(String, RecordingReport)>>);
@@ -381,6 +328,20 @@ mod tests {
         std::env::temp_dir().join(format!("longline-recorder-{}-{name}.wav", std::process::id()))
     }
 
+    /// A stereo WAV at 8 kHz.
+    fn plan(path: &Path) -> Plan {
+        Plan {
+            path: path.to_path_buf(),
+            layout: Layout::Stereo,
+            shape: Shape {
+                format: Format::Wav,
+                channels: 2,
+                rate_hz: 8_000,
+                data_key: None,
+            },
+        }
+    }
+
     fn start() -> (Recorder, Receiver<(String, RecordingReport)>) {
         let (reports, finished) = channel();
         (
@@ -389,10 +350,8 @@ mod tests {
         )
     }
 
-    const NOTHING: Finish = Finish {
-        reply: None,
-        after: None,
-    };
+    /// Half a second.
+    const BLOCK_BYTES: usize = 16_000;
 
     #[test]
     fn what_a_slow_disk_cannot_take_is_dropped_counted_and_silent() {
@@ -400,18 +359,18 @@ mod tests {
         let (release, held) = sync_channel::<()>(0);
         let path = path("slow");
         // The recorder is held up while it tells that the file is there, as by a disk that does not answer.
-        let id = recorder.open(owner(0, "slow"), path.clone(), move |_, opened| {
+        let id = recorder.open(owner(0, "slow"), plan(&path), move |_, opened| {
             opened.unwrap();
             held.recv().unwrap();
         });
         let block = vec![1; BLOCK_BYTES];
         let mut taken = 0;
-        while recorder.write(id, 0, block.clone()) {
+        while recorder.write(id, 0, 0, block.clone()) {
             taken += 1;
         }
         assert_eq!(taken, MAX_WAITING_BYTES / BLOCK_BYTES);
         release.send(()).unwrap();
-        recorder.finish(id, BLOCK_BYTES as u64, NOTHING);
+        recorder.finish(id, vec![4_000], Finish::default());
 
         let (_, report) = finished.recv().unwrap();
         assert_eq!(report.duration_ms as usize, (taken + 1) * 500);
@@ -430,21 +389,21 @@ mod tests {
     fn a_full_disk_is_told_at_once_or_in_the_end() {
         let (recorder, finished) = start();
         let (opened, told) = channel();
-        recorder.open(owner(0, "full"), "/dev/full".into(), move |_, result| {
+        recorder.open(owner(0, "full"), plan("/dev/full".as_ref()), move |_, result| {
             opened.send(result).unwrap()
         });
         assert!(told.recv().unwrap().is_err());
+        assert!(finished.try_recv().is_err());
 
         let path = path("full");
-        let mut recording = Recording::create(owner(0, "full"), path.clone()).unwrap();
-        recording.append(0, &[1; 64]);
-        recording.file = File::options().write(true).open("/dev/full").unwrap();
-        recording.append(0, &[2; 64]);
-        recording.append(0, &[3; 64]);
-        let report = recording.report();
+        let mut recording = Recording::create(owner(0, "full"), plan(&path)).unwrap();
+        recording.append(0, 0, &[1; 64]);
+        recording.fill_up();
+        recording.append(0, 0, &[2; 64]);
+        recording.append(0, 0, &[3; 64]);
+        let report = recording.finish();
         assert!(report.error.unwrap().contains("space"));
         assert_eq!(report.bytes, 64 + wav::HEADER_BYTES as u64);
-        assert!(finished.try_recv().is_err());
         std::fs::remove_file(path).unwrap();
     }
 
@@ -453,10 +412,10 @@ mod tests {
         let (recorder, finished) = start();
         let paths = [path("dead"), path("alive")];
         for (worker, path) in paths.iter().enumerate() {
-            let id = recorder.open(owner(worker, &worker.to_string()), path.clone(), |_, opened| {
+            let id = recorder.open(owner(worker, &worker.to_string()), plan(path), |_, opened| {
                 opened.unwrap()
             });
-            assert!(recorder.write(id, 0, vec![0; BLOCK_BYTES]));
+            assert!(recorder.write(id, 0, 0, vec![0; BLOCK_BYTES]));
         }
         recorder.abandon(0);
         let (recording, report) = finished.recv().unwrap();
@@ -473,7 +432,7 @@ mod tests {
     fn a_discarded_file_is_removed() {
         let (recorder, finished) = start();
         let path = path("discarded");
-        let id = recorder.open(owner(0, "r"), path.clone(), |_, opened| opened.unwrap());
+        let id = recorder.open(owner(0, "r"), plan(&path), |_, opened| opened.unwrap());
         recorder.discard(id);
         drop(recorder);
         assert!(finished.recv().is_err(), "the recorder ends and tells nothing");

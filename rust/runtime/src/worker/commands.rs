@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use media::{LegRemote, Time};
+use media::{LegRemote, Mute, Time};
 
 use super::files::{after_recordings, ended_early};
 use super::legs::no_session;
@@ -22,6 +22,8 @@ impl Worker<'_> {
         let outcome = match action {
             Action::OpenLeg { leg } => self.open_leg_and_session(now, &session, leg),
             Action::ConnectLeg { leg, remote } => self.connect_leg(now, &session, &leg, remote),
+            Action::MuteLeg { leg, mute } => self.mute_leg(now, &session, &leg, mute),
+            Action::CloseLeg { leg } => self.close_leg(now, &session, &leg),
             Action::SessionStats => self
                 .session_stats(&session)
                 .map(|report| Answer::Session(Box::new(report))),
@@ -38,8 +40,8 @@ impl Worker<'_> {
             } => {
                 return self.start_playback(session, playback, path, repeat, reply);
             }
-            Action::StartRecording { recording, path } => {
-                return self.start_recording(session, recording, path, reply);
+            Action::StartRecording { recording, file } => {
+                return self.start_recording(session, recording, file, reply);
             }
             Action::StopRecording { recording } => {
                 return self.stop_recording(now, &session, &recording, reply);
@@ -86,6 +88,23 @@ impl Worker<'_> {
         self.engine
             .connect_leg(now, self.legs[*index as usize].key, remote)?;
         Ok(Answer::Done)
+    }
+
+    fn mute_leg(&mut self, now: Time, session: &str, leg: &str, mute: Mute) -> Outcome {
+        let entry = self.sessions.get(session).ok_or_else(no_session)?;
+        let index = entry.legs.get(leg).ok_or(media::CommandError::UnknownLeg)?;
+        self.engine.mute_leg(now, self.legs[*index as usize].key, mute)?;
+        Ok(Answer::Done)
+    }
+
+    /// Close one leg: its far end is told by RTCP, and its ports go to rest. The session stays, be it without any.
+    fn close_leg(&mut self, now: Time, session: &str, leg: &str) -> Outcome {
+        let entry = self.sessions.get_mut(session).ok_or_else(no_session)?;
+        let index = entry.legs.remove(leg).ok_or(media::CommandError::UnknownLeg)?;
+        let stats = self.engine.close_leg(now, self.legs[index as usize].key);
+        self.relay(now);
+        self.remove_leg(index);
+        Ok(Answer::Leg(Box::new(stats?)))
     }
 
     fn session_stats(&self, session: &str) -> Result<SessionReport, Refusal> {

@@ -3,12 +3,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use media::{PlaybackKey, RecordingKey, Time};
+use media::{LegKey, PlaybackKey, RecordingKey, RecordingParams, Time, Track};
 
 use super::legs::no_session;
 use super::{Task, Worker};
-use crate::command::{Answer, Deferred, Outcome, Refusal, Reply};
-use crate::recorder::{BLOCK_BYTES, FileId, Finish, Owner, Recorder, SharedAnswer};
+use crate::command::{Answer, Deferred, Outcome, RecordingFile, Refusal, Reply};
+use crate::recorder::{BLOCK_MS, FileId, Finish, MAX_TRACKS, Owner, Plan, Recorder, Shape, SharedAnswer};
 
 /// A playback by name.
 pub enum Playback {
@@ -21,7 +21,11 @@ pub enum Playback {
 /// A recording by name.
 pub enum Recording {
     /// Its file is being made.
-    Opening { file: FileId, reply: Reply },
+    Opening {
+        file: FileId,
+        params: RecordingParams,
+        reply: Reply,
+    },
     /// It records.
     Running(RecordingKey),
 }
@@ -29,41 +33,103 @@ pub enum Recording {
 /// Samples of a recording on their way to the recorder, half a second at a time.
 pub struct Buffer {
     file: FileId,
+    params: RecordingParams,
+    tracks: Vec<TrackBuffer>,
+}
+
+/// Samples of one of its tracks; it has the number of its place.
+struct TrackBuffer {
+    track: Track,
     block: Vec<u8>,
+    /// Samples taken so far, of each channel.
+    taken: u64,
     /// Silence that stands for blocks the recorder could not take.
-    silence_bytes: u64,
+    missing: u64,
 }
 
 impl Buffer {
-    fn new(file: FileId) -> Self {
+    fn new(file: FileId, params: RecordingParams) -> Self {
         Self {
             file,
-            block: Vec::with_capacity(BLOCK_BYTES),
-            silence_bytes: 0,
+            params,
+            tracks: Vec::new(),
         }
     }
 
-    /// Take samples; hand a full block over.
-    pub fn append(&mut self, recorder: &Recorder, samples: &[u8]) {
-        self.block.extend_from_slice(samples);
-        if self.block.len() >= BLOCK_BYTES {
-            self.hand_over(recorder, Vec::with_capacity(BLOCK_BYTES));
+    fn sample_bytes(&self) -> usize {
+        2 * self.params.layout.channels()
+    }
+
+    fn block_bytes(&self) -> usize {
+        self.sample_bytes() * self.params.rate_hz as usize / 1_000 * BLOCK_MS
+    }
+
+    /// Take a frame of one track; hand a full block over. `name` is asked for when a leg is new.
+    pub fn append(
+        &mut self,
+        recorder: &Recorder,
+        track: Track,
+        samples: &[u8],
+        name: impl FnOnce(LegKey) -> String,
+    ) {
+        let found = self.tracks.iter().position(|other| other.track == track);
+        let Some(at) = found.or_else(|| self.begin(recorder, track, samples, name)) else {
+            return;
+        };
+        let (block_bytes, sample_bytes) = (self.block_bytes(), self.sample_bytes());
+        let buffer = &mut self.tracks[at];
+        buffer.taken += (samples.len() / sample_bytes) as u64;
+        buffer.block.extend_from_slice(samples);
+        if buffer.block.len() >= block_bytes {
+            self.hand_over(recorder, at, Vec::with_capacity(block_bytes));
         }
     }
 
-    fn hand_over(&mut self, recorder: &Recorder, next: Vec<u8>) {
-        let block = std::mem::replace(&mut self.block, next);
-        let length = block.len() as u64;
-        if recorder.write(self.file, self.silence_bytes, block) {
-            self.silence_bytes = 0;
+    /// A track that has not been there; `None` when there are too many, which the recorder tells.
+    fn begin(
+        &mut self,
+        recorder: &Recorder,
+        track: Track,
+        samples: &[u8],
+        name: impl FnOnce(LegKey) -> String,
+    ) -> Option<usize> {
+        let at = self.tracks.len();
+        if at > MAX_TRACKS {
+            return None;
+        }
+        if let Track::Leg(leg) = track {
+            // The track of the streams has this frame already.
+            let frame = (samples.len() / self.sample_bytes()) as u64;
+            let lead = self.tracks[0].taken.saturating_sub(frame);
+            recorder.add_track(self.file, name(leg), lead);
+        }
+        self.tracks.push(TrackBuffer {
+            track,
+            block: Vec::with_capacity(self.block_bytes()),
+            taken: 0,
+            missing: 0,
+        });
+        (at < MAX_TRACKS).then_some(at)
+    }
+
+    fn hand_over(&mut self, recorder: &Recorder, at: usize, next: Vec<u8>) {
+        let sample_bytes = self.sample_bytes();
+        let buffer = &mut self.tracks[at];
+        let block = std::mem::replace(&mut buffer.block, next);
+        let samples = (block.len() / sample_bytes) as u64;
+        if recorder.write(self.file, at, buffer.missing, block) {
+            buffer.missing = 0;
         } else {
-            self.silence_bytes += length;
+            buffer.missing += samples;
         }
     }
 
     fn finish(mut self, recorder: &Recorder, finish: Finish) {
-        self.hand_over(recorder, Vec::new());
-        recorder.finish(self.file, self.silence_bytes, finish);
+        for at in 0..self.tracks.len() {
+            self.hand_over(recorder, at, Vec::new());
+        }
+        let missing = self.tracks.iter().map(|buffer| buffer.missing).collect();
+        recorder.finish(self.file, missing, finish);
     }
 }
 
@@ -159,7 +225,7 @@ impl Worker<'_> {
         &mut self,
         session: String,
         recording: String,
-        path: PathBuf,
+        file: RecordingFile,
         reply: Reply,
     ) {
         let entry = match self.sessions.get_mut(&session) {
@@ -168,6 +234,24 @@ impl Worker<'_> {
                 return reply.send(Err(exists("recording", &recording)));
             }
             Some(entry) => entry,
+        };
+        let rate_hz = match self.engine.session_rate_hz(entry.key) {
+            Ok(session_hz) => file.rate_hz.unwrap_or_else(|| recording_rate_hz(session_hz)),
+            Err(error) => return reply.send(Err(error.into())),
+        };
+        let params = RecordingParams {
+            layout: file.layout,
+            rate_hz,
+        };
+        let plan = Plan {
+            path: file.path,
+            layout: file.layout,
+            shape: Shape {
+                format: file.format,
+                channels: file.layout.channels() as u8,
+                rate_hz,
+                data_key: file.data_key,
+            },
         };
         let mailbox = self.shell.mailbox.clone();
         let owner = Owner {
@@ -180,7 +264,7 @@ impl Worker<'_> {
             .shell
             .services
             .recorder
-            .open(owner, path, move |file, opened| {
+            .open(owner, plan, move |file, opened| {
                 mailbox.post(Task::FileOpened {
                     session: of_session,
                     recording: name,
@@ -190,7 +274,7 @@ impl Worker<'_> {
             });
         entry
             .recordings
-            .insert(recording, Recording::Opening { file, reply });
+            .insert(recording, Recording::Opening { file, params, reply });
     }
 
     pub(super) fn recording_opened(
@@ -204,7 +288,11 @@ impl Worker<'_> {
         let recorder = &self.shell.services.recorder;
         let entry = self.sessions.get_mut(session);
         let waiting = entry.and_then(|entry| match entry.recordings.remove(recording) {
-            Some(Recording::Opening { file: waiting, reply }) if waiting == file => Some((entry, reply)),
+            Some(Recording::Opening {
+                file: waiting,
+                params,
+                reply,
+            }) if waiting == file => Some((entry, params, reply)),
             Some(other) => {
                 entry.recordings.insert(recording.to_string(), other);
                 None
@@ -212,7 +300,7 @@ impl Worker<'_> {
             None => None,
         });
         // Stopped while the file was made: that file is nobody's.
-        let Some((entry, reply)) = waiting else {
+        let Some((entry, params, reply)) = waiting else {
             return recorder.discard(file);
         };
         let outcome = opened
@@ -220,12 +308,12 @@ impl Worker<'_> {
             .and_then(|()| {
                 let key = self
                     .engine
-                    .start_recording(now, entry.key)
+                    .start_recording(now, entry.key, params)
                     .inspect_err(|_| recorder.discard(file))?;
                 entry
                     .recordings
                     .insert(recording.to_string(), Recording::Running(key));
-                self.recording_of.insert(key, Buffer::new(file));
+                self.recording_of.insert(key, Buffer::new(file, params));
                 Ok(Answer::Done)
             });
         reply.send(outcome);
@@ -274,6 +362,15 @@ impl Worker<'_> {
             }
         }
     }
+}
+
+/// The rate of a recording whose rate nobody chose: the session's, or the next above it that a recording may have.
+fn recording_rate_hz(session_hz: u32) -> u32 {
+    let rates = media::session::RECORDING_RATES_HZ;
+    rates
+        .into_iter()
+        .find(|rate| *rate >= session_hz)
+        .unwrap_or(media::MAX_RATE_HZ)
 }
 
 /// An answer that waits for the recordings of a closing session.

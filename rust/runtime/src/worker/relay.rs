@@ -51,9 +51,14 @@ impl Worker<'_> {
                     stream.push(now, kind, OpCode::Text, self.random.take(), transmit.payload);
                     self.dirty.push(index);
                 }
-                Destination::Recording(key) => {
+                Destination::Recording(key, track) => {
+                    let (legs, leg_of) = (&self.legs, &self.leg_of);
+                    let name = |leg| {
+                        let index = leg_of.get(&leg).and_then(|index| legs.get(*index as usize));
+                        index.map_or_else(String::new, |leg| leg.name.clone())
+                    };
                     if let Some(buffer) = self.recording_of.get_mut(&key) {
-                        buffer.append(&self.shell.services.recorder, transmit.payload);
+                        buffer.append(&self.shell.services.recorder, track, transmit.payload, name);
                     }
                 }
             }
@@ -118,6 +123,7 @@ impl Worker<'_> {
                     },
                 );
             }
+            EngineEvent::SpeakerChanged { session, leg } => self.tell_speaker(session, leg),
             EngineEvent::PlaybackFinished { playback, reason } => {
                 let Some((session, playback)) = self.playback_of.remove(&playback) else {
                     return;
@@ -127,6 +133,20 @@ impl Worker<'_> {
                 }
                 self.tell(&session, Event::PlaybackFinished { playback, reason });
             }
+        }
+    }
+
+    /// Nobody speaks any more, or one of the legs: by that the session is found, by the other it is looked for.
+    fn tell_speaker(&self, key: media::SessionKey, leg: Option<media::LegKey>) {
+        let name = |leg| Some(self.legs.get(*self.leg_of.get(&leg)? as usize)?.name.clone());
+        let session = self.sessions.iter().find(|(_, entry)| entry.key == key);
+        if let Some((session, _)) = session {
+            self.tell(
+                session,
+                Event::SpeakerChanged {
+                    leg: leg.and_then(name),
+                },
+            );
         }
     }
 
