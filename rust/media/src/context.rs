@@ -27,6 +27,19 @@ impl Events {
         }
     }
 
+    /// How many wait.
+    pub fn len(&self) -> usize {
+        self.queue.len()
+    }
+
+    /// The digits among those that came after the first `count`.
+    pub fn digits_after(&self, count: usize) -> impl Iterator<Item = char> {
+        self.queue.iter().skip(count).filter_map(|event| match event {
+            Event::DigitReceived { digit, .. } => Some(*digit),
+            _ => None,
+        })
+    }
+
     pub fn pop(&mut self) -> Option<Event> {
         self.queue.pop_front()
     }

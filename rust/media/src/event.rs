@@ -123,12 +123,18 @@ impl PlaybackEnd {
 pub enum RefusedMessage {
     /// Not a JSON object, or nested too deep.
     MalformedJson,
-    /// `audio_b64` is not base64.
+    /// The audio is not base64.
     MalformedBase64,
     /// A known type without a field it needs, or with one of the wrong JSON type.
     MissingField,
     /// A type this dialect does not have; harmless.
     UnknownType,
+    /// A binary message in a dialect of text.
+    Binary,
+    /// A binary message whose header is short, of another version, or for a track that there is not.
+    BadHeader,
+    /// A mark with too long a name, or one too many.
+    LimitReached,
 }
 
 impl RefusedMessage {
@@ -139,6 +145,9 @@ impl RefusedMessage {
             RefusedMessage::MalformedBase64 => "malformed_base64",
             RefusedMessage::MissingField => "missing_field",
             RefusedMessage::UnknownType => "unknown_type",
+            RefusedMessage::Binary => "binary",
+            RefusedMessage::BadHeader => "bad_header",
+            RefusedMessage::LimitReached => "limit_reached",
         }
     }
 }

@@ -1,7 +1,11 @@
 //! The playout queue of one stream: chunks of samples toward the caller, first in, first out.
 //!
-//! Chunks keep the name the application gave them, so that one can be interrupted; [`Playout::clear`] drops them all.
-//! What was audible at that moment ends in a ramp of [`FADE_SAMPLES`] inside the frame that was due anyway.
+//! Samples have the rate of the application's audio. Chunks keep the name the application gave them, so that one can be
+//! interrupted; [`Playout::clear`] drops them all. What was audible at that moment ends in a ramp of [`FADE_MS`] inside the
+//! frame that was due anyway.
+//!
+//! **Marks** stand between samples, beside the queue and not in it. One is reached when all that was queued before it has
+//! been played or dropped, at once when nothing is queued; which of the two it was is told.
 //!
 //! **When it is full** (120 s by default, or [`MAX_CHUNKS`] chunks) the newest samples are dropped and counted. That is
 //! one *episode*, told once, until the queue has fallen below nine tenths.
@@ -18,14 +22,19 @@
 
 use std::collections::VecDeque;
 
-use crate::time::{FRAME_MS, FRAME_SAMPLES, SAMPLES_PER_MS, Time};
+use crate::stream::encoding::Encoding;
+use crate::time::{FRAME_MS, MAX_FRAME_SAMPLES, MAX_RATE_HZ, Time, frame_samples};
 
 /// The longest chunk id that is kept. Rule for a longer one: its chunk is played, but cannot be interrupted alone.
 pub const MAX_CHUNK_ID_BYTES: usize = 64;
 /// Most chunks queued, so that the tiniest chunks have a bound too.
 pub const MAX_CHUNKS: usize = 16_384;
-/// The ramp that ends what was audible: 4 ms.
-pub const FADE_SAMPLES: usize = 32;
+/// Most marks waiting. Rule: a further one is refused.
+pub const MAX_MARKS: usize = 1_024;
+/// The longest name of a mark, as raw JSON. Rule: a mark with a longer one is refused.
+pub const MAX_MARK_BYTES: usize = 512;
+/// The ramp that ends what was audible.
+pub const FADE_MS: u32 = 4;
 /// A message shorter than this comes from a sender in real time.
 pub const PACED_BELOW_MS: u32 = 100;
 /// A queue of such a sender that was dry for so long has drained: the talkspurt is over.
@@ -40,11 +49,17 @@ pub const RELAX_MS: u64 = 10_000;
 pub const WINDOW_FRAMES: u32 = 100;
 /// Mean magnitude below which a frame is near silence.
 pub const SILENCE_LEVEL: u32 = 160;
-/// Memory kept for samples when the queue is empty: ten seconds.
-const KEPT_SAMPLES: usize = 80_000;
+/// Chunks that memory is kept for when a talkspurt is over.
+const KEPT_CHUNKS: usize = 64;
+/// Memory kept for samples when a talkspurt is over, in milliseconds.
+const KEPT_MS: u32 = 1_000;
+/// Memory that an empty queue begins with: as much as a sender in real time needs.
+const FIRST_MS: u32 = 100;
+const FIRST_CHUNKS: usize = 8;
+const MAX_FADE_SAMPLES: usize = samples_at(MAX_RATE_HZ, FADE_MS);
 
-const fn samples(millis: u32) -> usize {
-    millis as usize * SAMPLES_PER_MS
+const fn samples_at(rate_hz: u32, millis: u32) -> usize {
+    (rate_hz / 1_000 * millis) as usize
 }
 
 /// A chunk's name as the application wrote it: raw JSON (`7`, `"a-7"`), opaque to us.
@@ -80,6 +95,32 @@ impl std::fmt::Debug for ChunkId {
 struct Chunk {
     id: Option<ChunkId>,
     left: usize,
+}
+
+/// How a mark was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MarkOutcome {
+    /// All before it was played, or nothing was queued.
+    Played,
+    /// What was left before it was dropped by clear.
+    Cleared,
+}
+
+impl MarkOutcome {
+    /// The word that the binary dialect uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            MarkOutcome::Played => "played",
+            MarkOutcome::Cleared => "cleared",
+        }
+    }
+}
+
+struct Mark {
+    name: Box<str>,
+    /// How many samples of the queue's whole life stand before it.
+    at: u64,
+    cleared: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -148,8 +189,12 @@ struct Window {
 
 /// The queue of one stream.
 pub struct Playout {
+    rate_hz: u32,
     queue: VecDeque<i16>,
     chunks: VecDeque<Chunk>,
+    marks: VecDeque<Mark>,
+    /// Samples that have left the front of the queue in its life.
+    left: u64,
     limit: usize,
     state: State,
     /// The first sample of this talkspurt has been played.
@@ -162,7 +207,7 @@ pub struct Playout {
     overflowing: bool,
     /// A clear of nothing is told once, not at every repetition.
     clear_told: bool,
-    fade: [i16; FADE_SAMPLES],
+    fade: [i16; MAX_FADE_SAMPLES],
     fading: bool,
     window: Window,
     standing: bool,
@@ -170,12 +215,15 @@ pub struct Playout {
 }
 
 impl Playout {
-    /// An empty queue for at most `limit_ms` of audio.
-    pub fn new(limit_ms: u32) -> Playout {
+    /// An empty queue for at most `limit_ms` of audio at a rate of at most [`MAX_RATE_HZ`].
+    pub fn new(limit_ms: u32, rate_hz: u32) -> Playout {
         Playout {
-            queue: VecDeque::with_capacity(samples(400)),
-            chunks: VecDeque::with_capacity(64),
-            limit: samples(limit_ms),
+            rate_hz,
+            queue: VecDeque::with_capacity(samples_at(rate_hz, FIRST_MS)),
+            chunks: VecDeque::with_capacity(FIRST_CHUNKS),
+            marks: VecDeque::new(),
+            left: 0,
+            limit: samples_at(rate_hz, limit_ms),
             state: State::Idle,
             audible: false,
             played_of_talkspurt: 0,
@@ -184,12 +232,16 @@ impl Playout {
             stable_since: Time(0),
             overflowing: false,
             clear_told: false,
-            fade: [0; FADE_SAMPLES],
+            fade: [0; MAX_FADE_SAMPLES],
             fading: false,
             window: Window::default(),
             standing: false,
             totals: PlayoutTotals::default(),
         }
+    }
+
+    const fn samples(&self, millis: u32) -> usize {
+        samples_at(self.rate_hz, millis)
     }
 
     /// The sums so far.
@@ -207,9 +259,9 @@ impl Playout {
         self.reserve_ms
     }
 
-    /// Queues one message's samples, given as little-endian bytes (an odd last byte is ignored), as one chunk.
-    pub fn push(&mut self, now: Time, pcm: &[u8], id: Option<ChunkId>) -> Pushed {
-        let offered = pcm.len() / 2;
+    /// Queues one message's samples as one chunk; half a sample at the end is ignored.
+    pub fn push(&mut self, now: Time, encoding: Encoding, bytes: &[u8], id: Option<ChunkId>) -> Pushed {
+        let offered = bytes.len() / encoding.bytes_per_sample();
         let room = if self.chunks.len() < MAX_CHUNKS {
             self.limit.saturating_sub(self.queue.len())
         } else {
@@ -217,13 +269,13 @@ impl Playout {
         };
         let taken = offered.min(room);
         if offered > 0 {
-            self.paced = offered < samples(PACED_BELOW_MS);
+            self.paced = offered < self.samples(PACED_BELOW_MS);
             self.window.received += offered;
             self.window.ahead_of_time |= !self.paced;
             self.clear_told = false;
         }
         if taken > 0 {
-            self.queue_samples(&pcm[..2 * taken]);
+            self.queue_samples(encoding, &bytes[..encoding.bytes_per_sample() * taken]);
             self.chunks.push_back(Chunk { id, left: taken });
             self.enter_talkspurt(now);
         }
@@ -231,13 +283,12 @@ impl Playout {
     }
 
     /// A frame at a time through an array, since whole slices are copied and single samples are not.
-    fn queue_samples(&mut self, pcm: &[u8]) {
-        let mut block = [0; FRAME_SAMPLES];
-        for part in pcm.chunks(2 * FRAME_SAMPLES) {
-            for (sample, pair) in block.iter_mut().zip(part.chunks_exact(2)) {
-                *sample = i16::from_le_bytes([pair[0], pair[1]]);
-            }
-            self.queue.extend(&block[..part.len() / 2]);
+    fn queue_samples(&mut self, encoding: Encoding, bytes: &[u8]) {
+        let mut block = [0; MAX_FRAME_SAMPLES];
+        let frame = frame_samples(self.rate_hz);
+        for part in bytes.chunks(frame * encoding.bytes_per_sample()) {
+            let count = encoding.decode(part, &mut block[..frame]);
+            self.queue.extend(&block[..count]);
         }
     }
 
@@ -269,8 +320,8 @@ impl Playout {
         };
     }
 
-    /// Fills one frame: samples that are queued, then silence.
-    pub fn pull(&mut self, now: Time, frame: &mut [i16; FRAME_SAMPLES]) -> Pulled {
+    /// Fills one frame, 20 ms long: samples that are queued, then silence.
+    pub fn pull(&mut self, now: Time, frame: &mut [i16]) -> Pulled {
         frame.fill(0);
         let mut pulled = Pulled::default();
         if let State::Filling { since } = self.state
@@ -284,10 +335,11 @@ impl Playout {
             _ => {}
         }
         if std::mem::take(&mut self.fading) {
-            for (sample, fade) in frame.iter_mut().zip(self.fade) {
-                *sample = sample.saturating_add(fade);
+            let ramp = self.samples(FADE_MS);
+            for (sample, fade) in frame.iter_mut().zip(&self.fade[..ramp]) {
+                *sample = sample.saturating_add(*fade);
             }
-            pulled.count = pulled.count.max(FADE_SAMPLES);
+            pulled.count = pulled.count.max(ramp);
         }
         pulled
     }
@@ -296,19 +348,19 @@ impl Playout {
         let first_is_long = self
             .chunks
             .front()
-            .is_some_and(|chunk| chunk.left >= samples(PACED_BELOW_MS));
+            .is_some_and(|chunk| chunk.left >= self.samples(PACED_BELOW_MS));
         first_is_long
-            || self.queue.len() >= samples(self.reserve_ms)
+            || self.queue.len() >= self.samples(self.reserve_ms)
             || now.millis_since(since) >= u64::from(self.reserve_ms)
     }
 
-    fn play(&mut self, now: Time, frame: &mut [i16; FRAME_SAMPLES], pulled: &mut Pulled) {
-        if self.standing && self.queue.len() >= 2 * FRAME_SAMPLES && self.next_frame_is_quiet() {
-            self.discard_front(FRAME_SAMPLES);
-            self.totals.trimmed += FRAME_SAMPLES as u64;
+    fn play(&mut self, now: Time, frame: &mut [i16], pulled: &mut Pulled) {
+        if self.standing && self.queue.len() >= 2 * frame.len() && self.next_frame_is_quiet() {
+            self.discard_front(frame.len());
+            self.totals.trimmed += frame.len() as u64;
             self.standing = false;
         }
-        let count = self.queue.len().min(FRAME_SAMPLES);
+        let count = self.queue.len().min(frame.len());
         let (older, newer) = self.queue.as_slices();
         let from_older = older.len().min(count);
         frame[..from_older].copy_from_slice(&older[..from_older]);
@@ -324,7 +376,7 @@ impl Playout {
         }
         self.look_for_standing_delay();
         self.relax(now);
-        if count < FRAME_SAMPLES {
+        if count < frame.len() {
             self.run_dry(now, pulled);
         }
     }
@@ -349,9 +401,8 @@ impl Playout {
         self.overflowing = false;
         self.standing = false;
         self.window = Window::default();
-        if self.queue.capacity() > KEPT_SAMPLES {
-            self.queue.shrink_to(KEPT_SAMPLES);
-        }
+        self.queue.shrink_to(self.samples(KEPT_MS));
+        self.chunks.shrink_to(KEPT_CHUNKS);
     }
 
     fn relax(&mut self, now: Time) {
@@ -372,24 +423,26 @@ impl Playout {
         if window.frames < WINDOW_FRAMES {
             return;
         }
-        let real_time = samples(WINDOW_FRAMES * FRAME_MS);
+        let real_time = self.samples(WINDOW_FRAMES * FRAME_MS);
         let in_real_time = !window.ahead_of_time && window.received.abs_diff(real_time) < real_time / 10;
-        self.standing = in_real_time && window.least_queued >= samples(self.reserve_ms + FRAME_MS);
+        self.standing = in_real_time && window.least_queued >= self.samples(self.reserve_ms + FRAME_MS);
         self.window = Window::default();
     }
 
     fn next_frame_is_quiet(&self) -> bool {
+        let frame = frame_samples(self.rate_hz);
         let sum: u64 = self
             .queue
             .iter()
-            .take(FRAME_SAMPLES)
+            .take(frame)
             .map(|sample| u64::from(sample.unsigned_abs()))
             .sum();
-        sum < u64::from(SILENCE_LEVEL) * FRAME_SAMPLES as u64
+        sum < u64::from(SILENCE_LEVEL) * frame as u64
     }
 
     fn discard_front(&mut self, mut count: usize) {
         self.queue.drain(..count);
+        self.left += count as u64;
         while count > 0 {
             let Some(chunk) = self.chunks.front_mut() else {
                 return;
@@ -410,6 +463,10 @@ impl Playout {
             dropped: self.queue.len() as u64,
         };
         self.fade_out();
+        for mark in &mut self.marks {
+            mark.cleared |= mark.at > self.left;
+        }
+        self.left += self.queue.len() as u64;
         self.queue.clear();
         self.chunks.clear();
         self.totals.cleared += cleared.dropped;
@@ -431,9 +488,10 @@ impl Playout {
         if self.state != State::Playing || !self.audible {
             return;
         }
-        self.fade = [0; FADE_SAMPLES];
-        for (n, (fade, sample)) in self.fade.iter_mut().zip(self.queue.iter()).enumerate() {
-            *fade = (i32::from(*sample) * (FADE_SAMPLES - n) as i32 / FADE_SAMPLES as i32) as i16;
+        let ramp = self.samples(FADE_MS);
+        self.fade = [0; MAX_FADE_SAMPLES];
+        for (n, (fade, sample)) in self.fade[..ramp].iter_mut().zip(self.queue.iter()).enumerate() {
+            *fade = (i32::from(*sample) * (ramp - n) as i32 / ramp as i32) as i16;
         }
         self.fading = !self.queue.is_empty();
     }
@@ -450,7 +508,37 @@ impl Playout {
         }
         let dropped = self.chunks.remove(at)?.left;
         self.queue.drain(before..before + dropped);
+        let before = self.left + before as u64;
+        for mark in &mut self.marks {
+            // A mark inside what was dropped stands at its start now.
+            mark.at -= mark.at.saturating_sub(before).min(dropped as u64);
+        }
         self.totals.cleared += dropped as u64;
         Some(dropped)
+    }
+
+    /// Puts a mark behind all that is queued. False: its name is too long, or too many wait.
+    pub fn mark(&mut self, name: &str) -> bool {
+        let fits = name.len() <= MAX_MARK_BYTES && self.marks.len() < MAX_MARKS;
+        if fits {
+            self.marks.push_back(Mark {
+                name: name.into(),
+                at: self.left + self.queue.len() as u64,
+                cleared: false,
+            });
+        }
+        fits
+    }
+
+    /// The next mark that has been reached.
+    pub fn take_mark(&mut self) -> Option<(Box<str>, MarkOutcome)> {
+        self.marks.front().filter(|mark| mark.at <= self.left)?;
+        let mark = self.marks.pop_front()?;
+        let outcome = if mark.cleared {
+            MarkOutcome::Cleared
+        } else {
+            MarkOutcome::Played
+        };
+        Some((mark.name, outcome))
     }
 }

@@ -99,6 +99,12 @@ pub struct StreamStats {
     pub missing_field: u64,
     /// Ignored: unknown type.
     pub unknown_type: u64,
+    /// Refused: binary, in a dialect of text.
+    pub binary_messages: u64,
+    /// Refused: binary with a header that is none.
+    pub bad_header: u64,
+    /// Refused: a mark with too long a name, or one too many.
+    pub refused_marks: u64,
     /// Ignored: interrupt of a chunk that is not queued.
     pub unknown_chunk: u64,
     /// Audio of this stream sent to the leg.

@@ -1,10 +1,16 @@
 //! A media stream: one WebSocket to the application, seen from the session.
 //!
 //! Up: frames of what was heard gather into chunks, each chunk becomes a message of the dialect. Down: messages become
-//! chunks in the playout queue. Which text carries them is the dialect's business ([`teler`]), how it travels is the
-//! caller's.
+//! chunks in the playout queue. Which bytes carry them is the dialect's business ([`teler`], [`twilio`], [`binary`]), how
+//! they travel is the caller's.
 
+pub mod base64;
+pub mod binary;
+pub mod dialect;
+pub mod encoding;
+pub mod json;
 pub mod teler;
+pub mod twilio;
 
 use crate::config::{MAX_CHUNK_MS, MAX_ID_BYTES, StreamParams};
 use crate::context::Context;
@@ -13,23 +19,26 @@ use crate::event::{Event, RefusedMessage};
 use crate::frame::{Converter, Frame};
 use crate::key::StreamKey;
 use crate::outbox::Outbox;
-use crate::playout::{Cleared, Playout};
+use crate::playout::{Cleared, Playout, Pushed};
 use crate::stats::StreamStats;
-use crate::time::{FRAME_MS, FRAME_SAMPLES, RATE_HZ, SAMPLES_PER_MS, Time};
-use crate::{Destination, Dialect};
-use teler::Message;
+use crate::time::{FRAME_MS, RATE_HZ, Time};
+use crate::{Destination, Dialect, Form};
+use dialect::{Audio, Encoder, Message};
+use encoding::Encoding;
 
 /// One stream of a session.
 pub(crate) struct Stream {
     key: StreamKey,
     params: StreamParams,
-    encoder: teler::Encoder,
+    encoder: Encoder,
     connected: bool,
-    /// Samples of the chunk being gathered, little-endian.
+    /// Samples of the chunk being gathered, encoded.
     chunk: Vec<u8>,
     chunk_bytes: usize,
     /// From the rate of the session to that of the application's ears.
     to_stream: Converter,
+    /// The rate of the application's audio.
+    input_hz: u32,
     playout: Playout,
     /// From the rate of the application's audio to the session's.
     to_session: Converter,
@@ -38,10 +47,6 @@ pub(crate) struct Stream {
     /// Reasons of refusal already told, one bit each.
     told: u8,
     stats: StreamStats,
-}
-
-const fn millis(samples: u64) -> u64 {
-    samples / SAMPLES_PER_MS as u64
 }
 
 impl Stream {
@@ -53,17 +58,19 @@ impl Stream {
         session_hz: u32,
     ) -> Result<Stream, CommandError> {
         check(&params)?;
-        let Dialect::Teler = params.dialect;
-        let chunk_bytes = (params.rate_hz / 1_000 * params.chunk_ms * 2) as usize;
+        let chunk_samples = (params.rate_hz / 1_000 * params.chunk_ms) as usize;
+        let chunk_bytes = chunk_samples * params.encoding.bytes_per_sample();
+        let input_hz = dialect::input_rate_hz(&params);
         Ok(Stream {
             key,
-            encoder: teler::Encoder::new(&params),
+            encoder: Encoder::new(&params),
             connected: false,
             chunk: Vec::with_capacity(chunk_bytes),
             chunk_bytes,
             to_stream: Converter::new(session_hz, params.rate_hz),
-            playout: Playout::new(playout_ms),
-            to_session: Converter::new(RATE_HZ, session_hz),
+            input_hz,
+            playout: Playout::new(playout_ms, input_hz),
+            to_session: Converter::new(input_hz, session_hz),
             params,
             first_audio_sent: false,
             first_audio_received: false,
@@ -77,16 +84,21 @@ impl Stream {
         self.key
     }
 
+    /// The length of so many samples of the application's audio.
+    const fn millis(&self, samples: u64) -> u64 {
+        samples / (self.input_hz as u64 / 1_000)
+    }
+
     /// What it has seen.
     pub fn stats(&self) -> StreamStats {
         let totals = self.playout.totals();
         StreamStats {
-            played_ms: millis(totals.played),
-            cleared_ms: millis(totals.cleared),
-            overflow_ms: millis(totals.overflow),
-            trimmed_ms: millis(totals.trimmed),
+            played_ms: self.millis(totals.played),
+            cleared_ms: self.millis(totals.cleared),
+            overflow_ms: self.millis(totals.overflow),
+            trimmed_ms: self.millis(totals.trimmed),
             underruns: totals.underruns,
-            queued_ms: millis(self.playout.queued() as u64),
+            queued_ms: self.millis(self.playout.queued() as u64),
             ..self.stats
         }
     }
@@ -94,20 +106,45 @@ impl Stream {
     /// The socket is there: `start` goes first.
     pub fn connect(&mut self, outbox: &mut Outbox) {
         if !std::mem::replace(&mut self.connected, true) {
-            self.encoder.write_start(&self.params, outbox.writer());
-            self.commit(outbox);
+            let form = self.encoder.write_connected(outbox.writer());
+            self.commit(form, false, outbox);
+            let form = self.encoder.write_start(&self.params, outbox.writer());
+            self.commit(form, false, outbox);
         }
     }
 
-    fn commit(&mut self, outbox: &mut Outbox) {
+    /// The stream is over: the application is told so, if its dialect can.
+    pub fn stop(&mut self, outbox: &mut Outbox) {
+        if std::mem::take(&mut self.connected) {
+            let form = self.encoder.write_stop(outbox.writer());
+            self.commit(form, false, outbox);
+        }
+    }
+
+    /// The caller pressed a key.
+    pub fn tell_digit(&mut self, digit: char, outbox: &mut Outbox) {
+        if self.connected {
+            let form = self.encoder.write_digit(digit, outbox.writer());
+            self.commit(form, true, outbox);
+        }
+    }
+
+    /// What the encoder wrote becomes a message, if it wrote one.
+    fn commit(&mut self, form: Option<Form>, may_drop: bool, outbox: &mut Outbox) {
+        let Some(form) = form else { return };
+        let stream = self.key;
         self.stats.messages_sent += 1;
-        self.stats.bytes_sent += outbox.commit(Destination::Stream(self.key)) as u64;
+        self.stats.bytes_sent += outbox.commit(Destination::Stream {
+            stream,
+            form,
+            may_drop,
+        }) as u64;
     }
 
     /// The session has another rate now.
     pub fn set_rate(&mut self, session_hz: u32) {
         self.to_stream.retune(session_hz, self.params.rate_hz);
-        self.to_session.retune(RATE_HZ, session_hz);
+        self.to_session.retune(self.input_hz, session_hz);
     }
 
     /// Takes one frame of what was heard.
@@ -116,15 +153,15 @@ impl Stream {
             return;
         }
         if let Some(frame) = self.to_stream.convert(Some(frame.clone())) {
-            append(frame.samples(), &mut self.chunk);
+            self.params.encoding.append(frame.samples(), &mut self.chunk);
         }
         if self.chunk.len() < self.chunk_bytes {
             return;
         }
-        self.encoder
-            .write_audio(&self.chunk[..self.chunk_bytes], context.outbox.writer());
+        let chunk = &self.chunk[..self.chunk_bytes];
+        let form = self.encoder.write_audio(chunk, context.outbox.writer());
         self.chunk.drain(..self.chunk_bytes);
-        self.commit(context.outbox);
+        self.commit(form, true, context.outbox);
         if !std::mem::replace(&mut self.first_audio_sent, true) {
             context
                 .events
@@ -134,27 +171,31 @@ impl Stream {
 
     /// The next frame of what the application said, if it says anything, at the session's rate.
     pub fn pull(&mut self, now: Time, context: &mut Context<'_>) -> Option<Frame> {
-        let mut samples = [0; FRAME_SAMPLES];
-        let pulled = self.playout.pull(now, &mut samples);
+        let mut frame = Frame::silent(self.input_hz);
+        let pulled = self.playout.pull(now, frame.samples_mut());
+        self.answer_marks(context.outbox);
         if pulled.started {
             context.events.push(Event::PlayoutStarted { stream: self.key });
         }
         if pulled.drained {
             context.events.push(Event::PlayoutDrained { stream: self.key });
         }
-        let said = (pulled.count > 0).then(|| {
-            let mut frame = Frame::silent(RATE_HZ);
-            frame.samples_mut().copy_from_slice(&samples);
-            frame
-        });
-        self.to_session.convert(said)
+        self.to_session.convert((pulled.count > 0).then_some(frame))
+    }
+
+    fn answer_marks(&mut self, outbox: &mut Outbox) {
+        while let Some((name, outcome)) = self.playout.take_mark() {
+            let form = self.encoder.write_mark(&name, outcome, outbox.writer());
+            self.commit(form, true, outbox);
+        }
     }
 
     /// Takes one message from the application.
-    pub fn receive(&mut self, now: Time, text: &[u8], context: &mut Context<'_>) {
+    pub fn receive(&mut self, now: Time, form: Form, message: &[u8], context: &mut Context<'_>) {
         self.stats.messages_received += 1;
-        self.stats.bytes_received += text.len() as u64;
-        let outcome = teler::parse(text).and_then(|message| self.obey(now, message, context));
+        self.stats.bytes_received += message.len() as u64;
+        let outcome = dialect::parse(self.params.dialect, form, message)
+            .and_then(|message| self.obey(now, message, context));
         if let Err(reason) = outcome {
             self.refuse(reason, context);
         }
@@ -167,25 +208,20 @@ impl Stream {
         context: &mut Context<'_>,
     ) -> Result<(), RefusedMessage> {
         match message {
-            Message::Audio(base64, id) => {
-                teler::decode_audio(&base64, context.scratch)?;
-                let pushed = self.playout.push(now, context.scratch, id);
-                if context.scratch.len() >= 2 && !std::mem::replace(&mut self.first_audio_received, true) {
-                    context
-                        .events
-                        .push(Event::StreamFirstAudioReceived { stream: self.key });
-                }
-                if pushed.overflow_began {
-                    let dropped_ms = millis(pushed.dropped as u64);
-                    context.events.push(Event::PlayoutOverflow {
-                        stream: self.key,
-                        dropped_ms,
-                    });
-                }
+            Message::Audio(Audio::Base64(text), id) => {
+                base64::decode(text.as_bytes(), context.scratch)?;
+                let pushed = self
+                    .playout
+                    .push(now, self.params.encoding, context.scratch, id);
+                self.note_pushed(pushed, !context.scratch.is_empty(), context);
+            }
+            Message::Audio(Audio::Raw(bytes), id) => {
+                let pushed = self.playout.push(now, self.params.encoding, bytes, id);
+                self.note_pushed(pushed, !bytes.is_empty(), context);
             }
             Message::Interrupt(id) => match id.and_then(|id| Some((id, self.playout.interrupt(&id)?))) {
                 Some((chunk_id, dropped)) => {
-                    let dropped_ms = millis(dropped as u64);
+                    let dropped_ms = self.millis(dropped as u64);
                     context.events.push(Event::PlayoutInterrupted {
                         stream: self.key,
                         chunk_id,
@@ -196,16 +232,34 @@ impl Stream {
             },
             Message::Clear => {
                 if let Some(Cleared { played, dropped }) = self.playout.clear() {
-                    let (played_ms, dropped_ms) = (millis(played), millis(dropped));
+                    let (played_ms, dropped_ms) = (self.millis(played), self.millis(dropped));
                     context.events.push(Event::PlayoutCleared {
                         stream: self.key,
                         played_ms,
                         dropped_ms,
                     });
                 }
+                self.answer_marks(context.outbox);
+            }
+            Message::Mark(name) => {
+                if !self.playout.mark(name) {
+                    return Err(RefusedMessage::LimitReached);
+                }
+                self.answer_marks(context.outbox);
             }
         }
         Ok(())
+    }
+
+    fn note_pushed(&mut self, pushed: Pushed, has_audio: bool, context: &mut Context<'_>) {
+        let stream = self.key;
+        if has_audio && !std::mem::replace(&mut self.first_audio_received, true) {
+            context.events.push(Event::StreamFirstAudioReceived { stream });
+        }
+        if pushed.overflow_began {
+            let dropped_ms = self.millis(pushed.dropped as u64);
+            context.events.push(Event::PlayoutOverflow { stream, dropped_ms });
+        }
     }
 
     fn refuse(&mut self, reason: RefusedMessage, context: &mut Context<'_>) {
@@ -214,6 +268,9 @@ impl Stream {
             RefusedMessage::MalformedBase64 => &mut self.stats.malformed_base64,
             RefusedMessage::MissingField => &mut self.stats.missing_field,
             RefusedMessage::UnknownType => &mut self.stats.unknown_type,
+            RefusedMessage::Binary => &mut self.stats.binary_messages,
+            RefusedMessage::BadHeader => &mut self.stats.bad_header,
+            RefusedMessage::LimitReached => &mut self.stats.refused_marks,
         };
         *counter += 1;
         let bit = 1 << reason as u8;
@@ -227,23 +284,13 @@ impl Stream {
     }
 }
 
-fn append(samples: &[i16], out: &mut Vec<u8>) {
-    let start = out.len();
-    out.resize(start + 2 * samples.len(), 0);
-    for (pair, sample) in out[start..].chunks_exact_mut(2).zip(samples) {
-        pair.copy_from_slice(&sample.to_le_bytes());
-    }
-}
-
 fn check(params: &StreamParams) -> Result<(), CommandError> {
     if !(FRAME_MS..=MAX_CHUNK_MS).contains(&params.chunk_ms) || !params.chunk_ms.is_multiple_of(FRAME_MS) {
         return Err(CommandError::BadParameter(
             "chunk_ms must be a multiple of 20 from 20 to 2000",
         ));
     }
-    if ![RATE_HZ, 2 * RATE_HZ].contains(&params.rate_hz) {
-        return Err(CommandError::BadParameter("rate_hz must be 8000 or 16000"));
-    }
+    check_format(params)?;
     let ids = [
         &params.account_id,
         &params.call_app_id,
@@ -256,4 +303,27 @@ fn check(params: &StreamParams) -> Result<(), CommandError> {
         ));
     }
     Ok(())
+}
+
+/// Encoding and rate, which each dialect has its own of.
+fn check_format(params: &StreamParams) -> Result<(), CommandError> {
+    let (encodings, rates, wrong): (&[Encoding], &[u32], _) = match params.dialect {
+        Dialect::Teler => (
+            &[Encoding::PcmS16le],
+            &[RATE_HZ, 16_000],
+            "teler carries pcm_s16le with a rate_hz of 8000 or 16000",
+        ),
+        Dialect::Twilio => (
+            &[Encoding::MuLaw],
+            &[RATE_HZ],
+            "twilio carries mulaw with a rate_hz of 8000",
+        ),
+        Dialect::Binary => (
+            &[Encoding::PcmS16le, Encoding::MuLaw],
+            &[RATE_HZ, 16_000, 24_000, 48_000],
+            "binary carries pcm_s16le or mulaw with a rate_hz of 8000, 16000, 24000 or 48000",
+        ),
+    };
+    let fits = encodings.contains(&params.encoding) && rates.contains(&params.rate_hz);
+    fits.then_some(()).ok_or(CommandError::BadParameter(wrong))
 }

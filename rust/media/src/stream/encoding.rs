@@ -1,0 +1,61 @@
+//! How samples stand in a message, before base64 if there is any.
+
+use crate::codec::g711::{mu_law_decode, mu_law_encode};
+
+/// An encoding of samples.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Encoding {
+    /// Linear, 16 bits, little-endian.
+    PcmS16le,
+    /// G.711 µ-law, at whatever rate.
+    MuLaw,
+}
+
+impl Encoding {
+    /// The word that the control protocol and the binary dialect use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Encoding::PcmS16le => "pcm_s16le",
+            Encoding::MuLaw => "mulaw",
+        }
+    }
+
+    /// Bytes of one sample.
+    pub const fn bytes_per_sample(self) -> usize {
+        match self {
+            Encoding::PcmS16le => 2,
+            Encoding::MuLaw => 1,
+        }
+    }
+
+    /// Appends samples.
+    pub fn append(self, samples: &[i16], out: &mut Vec<u8>) {
+        match self {
+            Encoding::PcmS16le => {
+                let start = out.len();
+                out.resize(start + 2 * samples.len(), 0);
+                for (pair, sample) in out[start..].chunks_exact_mut(2).zip(samples) {
+                    pair.copy_from_slice(&sample.to_le_bytes());
+                }
+            }
+            Encoding::MuLaw => out.extend(samples.iter().map(|&sample| mu_law_encode(sample))),
+        }
+    }
+
+    /// Decodes as many whole samples as `out` has room for; half a sample at the end is ignored. Returns how many.
+    pub fn decode(self, bytes: &[u8], out: &mut [i16]) -> usize {
+        match self {
+            Encoding::PcmS16le => {
+                for (sample, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+                    *sample = i16::from_le_bytes([pair[0], pair[1]]);
+                }
+            }
+            Encoding::MuLaw => {
+                for (sample, &code) in out.iter_mut().zip(bytes) {
+                    *sample = mu_law_decode(code);
+                }
+            }
+        }
+        out.len().min(bytes.len() / self.bytes_per_sample())
+    }
+}

@@ -1,0 +1,183 @@
+//! Twilio Media Streams as a codec: JSON text, µ-law at 8 kHz in base64, one track.
+//!
+//! To the application: `connected` and `start` once, then `media`, `dtmf`, `mark` and at the end `stop`. Numbers are
+//! strings, as Twilio has them; `timestamp` is the time of a chunk's first sample in milliseconds of the stream. From the
+//! application: `media`, `mark`, `clear`. Lenient where real applications need it: `streamSid` may be missing, a mark
+//! may have no name, a payload may be of any length.
+//!
+//! A mark is answered when all that was queued before it has been played or cleared; the two answers look alike, as they
+//! do at Twilio. Left out: the outbound track (a bidirectional stream has none), custom parameters.
+
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::dialect::{Audio, Message};
+use super::{base64, json};
+use crate::config::StreamParams;
+use crate::event::RefusedMessage;
+
+/// Makes the messages to one application.
+#[derive(Clone, Debug)]
+pub struct Encoder {
+    account_sid: String,
+    call_sid: String,
+    stream_sid: String,
+    /// A `media` message between its sequence number and its chunk number.
+    media: String,
+    chunk_ms: u64,
+    next_sequence: u64,
+    chunks: u64,
+}
+
+impl Encoder {
+    /// For one stream.
+    pub fn new(params: &StreamParams) -> Encoder {
+        let stream_sid = json::quoted(&params.stream_id);
+        Encoder {
+            account_sid: json::quoted(&params.account_id),
+            call_sid: json::quoted(&params.call_id),
+            media: format!(r#"","streamSid":{stream_sid},"media":{{"track":"inbound","chunk":""#),
+            stream_sid,
+            chunk_ms: u64::from(params.chunk_ms),
+            next_sequence: 1,
+            chunks: 0,
+        }
+    }
+
+    fn take_sequence(&mut self) -> u64 {
+        let sequence = self.next_sequence;
+        self.next_sequence += 1;
+        sequence
+    }
+
+    /// Appends `connected`, the only message without a sequence number.
+    pub fn write_connected(&mut self, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#);
+    }
+
+    /// Appends `start`.
+    pub fn write_start(&mut self, out: &mut Vec<u8>) {
+        let sequence = self.take_sequence();
+        let Encoder {
+            account_sid,
+            call_sid,
+            stream_sid,
+            ..
+        } = self;
+        let message = format!(
+            concat!(
+                r#"{{"event":"start","sequenceNumber":"{}","streamSid":{},"start":{{"accountSid":{},"streamSid":{},"#,
+                r#""callSid":{},"tracks":["inbound"],"customParameters":{{}},"#,
+                r#""mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}}}}"#
+            ),
+            sequence, stream_sid, account_sid, stream_sid, call_sid,
+        );
+        out.extend_from_slice(message.as_bytes());
+    }
+
+    /// Appends `media` with these samples, in µ-law.
+    pub fn write_audio(&mut self, codes: &[u8], out: &mut Vec<u8>) {
+        let timestamp = self.chunks * self.chunk_ms;
+        self.chunks += 1;
+        out.extend_from_slice(br#"{"event":"media","sequenceNumber":""#);
+        json::write_number(self.take_sequence(), out);
+        out.extend_from_slice(self.media.as_bytes());
+        json::write_number(self.chunks, out);
+        out.extend_from_slice(br#"","timestamp":""#);
+        json::write_number(timestamp, out);
+        out.extend_from_slice(br#"","payload":""#);
+        base64::append(codes, out);
+        out.extend_from_slice(br#""}}"#);
+    }
+
+    /// Appends `dtmf`.
+    pub fn write_digit(&mut self, digit: char, out: &mut Vec<u8>) {
+        let message = format!(
+            r#"{{"event":"dtmf","streamSid":{},"sequenceNumber":"{}","dtmf":{{"track":"inbound_track","digit":"{digit}"}}}}"#,
+            self.stream_sid.clone(),
+            self.take_sequence(),
+        );
+        out.extend_from_slice(message.as_bytes());
+    }
+
+    /// Appends `mark`; `name` is raw JSON.
+    pub fn write_mark(&mut self, name: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(br#"{"event":"mark","sequenceNumber":""#);
+        json::write_number(self.take_sequence(), out);
+        for part in [
+            r#"","streamSid":"#,
+            &self.stream_sid,
+            r#","mark":{"name":"#,
+            name,
+            "}}",
+        ] {
+            out.extend_from_slice(part.as_bytes());
+        }
+    }
+
+    /// Appends `stop`.
+    pub fn write_stop(&mut self, out: &mut Vec<u8>) {
+        let sequence = self.take_sequence();
+        let Encoder {
+            account_sid,
+            call_sid,
+            stream_sid,
+            ..
+        } = self;
+        let message = format!(
+            r#"{{"event":"stop","sequenceNumber":"{sequence}","streamSid":{stream_sid},"stop":{{"accountSid":{account_sid},"callSid":{call_sid}}}}}"#,
+        );
+        out.extend_from_slice(message.as_bytes());
+    }
+}
+
+/// The fields that matter, of whatever type they are.
+#[derive(Deserialize)]
+struct Fields<'a> {
+    #[serde(borrow)]
+    event: Option<&'a RawValue>,
+    #[serde(borrow)]
+    media: Option<&'a RawValue>,
+    #[serde(borrow)]
+    mark: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Media<'a> {
+    #[serde(borrow)]
+    payload: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct Mark<'a> {
+    #[serde(borrow)]
+    name: Option<&'a RawValue>,
+}
+
+/// Reads one message.
+pub fn parse(text: &[u8]) -> Result<Message<'_>, RefusedMessage> {
+    let fields: Fields<'_> = json::object(json::text(text)?).ok_or(RefusedMessage::MalformedJson)?;
+    let event = fields.event.and_then(|raw| json::string(raw.get()));
+    match event.ok_or(RefusedMessage::MissingField)?.as_ref() {
+        "media" => {
+            let media = fields
+                .media
+                .and_then(|raw| json::object::<Media<'_>>(raw.get()));
+            let payload = media.and_then(|media| media.payload);
+            let payload = payload.and_then(|raw| json::string(raw.get()));
+            Ok(Message::Audio(
+                Audio::Base64(payload.ok_or(RefusedMessage::MissingField)?),
+                None,
+            ))
+        }
+        "mark" => {
+            let mark = fields
+                .mark
+                .and_then(|raw| json::object::<Mark<'_>>(raw.get()));
+            let name = mark.ok_or(RefusedMessage::MissingField)?.name;
+            Ok(Message::Mark(name.map_or(r#""""#, RawValue::get)))
+        }
+        "clear" => Ok(Message::Clear),
+        _ => Err(RefusedMessage::UnknownType),
+    }
+}
