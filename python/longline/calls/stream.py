@@ -15,6 +15,7 @@ from uuid import UUID
 
 from longline.base.events import EventType
 from longline.base.ids import new_id
+from longline.media.protocol import Dialect
 from longline.store.records import StreamRecord
 
 SAMPLE_RATES_HZ = {"8k": 8000, "16k": 16000}
@@ -53,7 +54,7 @@ class StreamRequest:
     ws_url: str
     chunk_size: int = 400
     sample_rate: str = "8k"
-    dialect: str = "teler"
+    dialect: Dialect = "teler"
 
 
 @dataclass(slots=True, eq=False)

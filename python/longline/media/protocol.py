@@ -19,6 +19,7 @@ MAX_FRAME_BYTES = 1 << 20
 _LENGTH_BYTES = 4
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+Dialect = Literal["teler", "twilio", "binary"]
 Stats = dict[str, Any]
 
 
@@ -169,7 +170,7 @@ class StreamOpen(Command):
     session: str
     stream: str
     url: str
-    dialect: str
+    dialect: Dialect
     chunk_ms: int
     rate_hz: int
     account_id: str

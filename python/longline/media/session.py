@@ -16,6 +16,7 @@ from longline.base.errors import MediaUnavailable
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import (
     Command,
+    Dialect,
     Direction,
     LegConnect,
     LegOpen,
@@ -74,7 +75,7 @@ class StreamTarget:
     """The application's WebSocket, and who the stream says that it is (ids as the dialect shows them)."""
 
     url: str
-    dialect: str
+    dialect: Dialect
     chunk_ms: int
     rate_hz: int
     account_id: str

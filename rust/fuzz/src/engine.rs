@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use media::{
-    Codec, CommandError, Destination, Dialect, Engine, EngineConfig, LegKey, LegRemote, OpusSettings,
-    PayloadTypes, SessionKey, Source, StreamKey, StreamParams, TelephoneEvent, Time,
+    Codec, CommandError, Destination, Dialect, Encoding, Engine, EngineConfig, LegKey, LegRemote,
+    OpusSettings, PayloadTypes, SessionKey, Source, StreamKey, StreamParams, TelephoneEvent, Time,
 };
 
 use crate::input::Input;
@@ -152,6 +152,7 @@ impl Bench {
             13 => {
                 let params = StreamParams {
                     dialect: Dialect::Teler,
+                    encoding: Encoding::PcmS16le,
                     chunk_ms: 20 * u32::from(input.u8() % 8),
                     rate_hz: [8_000, 16_000][usize::from(input.u8() & 1)],
                     account_id: "a".into(),

@@ -1,13 +1,28 @@
-//! Teler's messages: any text is a message or a refusal, and audio is never longer than its base64.
+//! Messages of the application, read as every dialect reads them: any bytes are a message or a refusal, and audio is
+//! never longer than what it came in.
 
-use media::stream::teler::{Message, decode_audio, parse};
+use media::stream::dialect::{Audio, Message};
+use media::stream::{base64, binary, teler, twilio};
 
 pub fn run(data: &[u8]) {
-    let Ok(message) = parse(data) else { return };
-    if let Message::Audio(base64, _) = message {
-        let mut audio = Vec::new();
-        if decode_audio(&base64, &mut audio).is_ok() {
-            assert!(audio.len() <= base64.len());
+    for parse in [
+        teler::parse,
+        twilio::parse,
+        binary::parse_text,
+        binary::parse_audio,
+    ] {
+        match parse(data) {
+            Ok(Message::Audio(Audio::Base64(text), _)) => {
+                let mut audio = Vec::new();
+                if base64::decode(text.as_bytes(), &mut audio).is_ok() {
+                    assert!(audio.len() <= text.len());
+                }
+            }
+            Ok(Message::Audio(Audio::Raw(audio), _)) => {
+                assert_eq!(audio.len() + binary::HEADER_BYTES, data.len());
+            }
+            Ok(Message::Mark(name)) => assert!(name.len() <= data.len()),
+            Ok(Message::Interrupt(_) | Message::Clear) | Err(_) => {}
         }
     }
 }

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 pub use crate::codec::Codec;
 pub use crate::codec::opus::Settings as OpusSettings;
 use crate::srtp::SrtpParams;
+pub use crate::stream::encoding::Encoding;
 
 /// Default of [`Limits::sessions`].
 pub const DEFAULT_MAX_SESSIONS: usize = 4_096;
@@ -213,6 +214,10 @@ impl RecordingParams {
 pub enum Dialect {
     /// Teler's media WebSocket: JSON text, PCM16 in base64.
     Teler,
+    /// Twilio Media Streams: JSON text, µ-law in base64.
+    Twilio,
+    /// Ours: audio in binary messages behind a header of 16 bytes, control in JSON text.
+    Binary,
 }
 
 /// How a stream is opened.
@@ -222,7 +227,10 @@ pub struct StreamParams {
     pub dialect: Dialect,
     /// Audio per message to the application: 20..=[`MAX_CHUNK_MS`], a multiple of 20.
     pub chunk_ms: u32,
-    /// Rate of the audio to the application: 8000 or 16000. From the application it is always 8000.
+    /// How samples stand in a message, both ways: what the dialect can carry.
+    pub encoding: Encoding,
+    /// Rate of the audio to the application: what the dialect can carry. Binary has it both ways; from an application that
+    /// speaks another dialect it is always 8000.
     pub rate_hz: u32,
     /// Goes into `start` as it is.
     pub account_id: String,

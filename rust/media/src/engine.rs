@@ -12,7 +12,7 @@ use crate::random::Random;
 use crate::session::Session;
 use crate::stats::{EngineStats, LegStats, SessionStats, StreamStats};
 use crate::time::{FRAME_TICKS, Time};
-use crate::{Source, Transmit};
+use crate::{Form, Source, Transmit};
 
 const PHASES: usize = FRAME_TICKS as usize;
 
@@ -159,8 +159,8 @@ impl Engine {
 
     /// Closes a stream, or tells that its socket has gone. What was queued for playout is dropped.
     pub fn close_stream(&mut self, _now: Time, stream: StreamKey) -> Result<StreamStats, CommandError> {
-        let (session, _) = with_context!(self, stream.session, CommandError::UnknownStream);
-        session.close_stream(stream)
+        let (session, context) = with_context!(self, stream.session, CommandError::UnknownStream);
+        session.close_stream(stream, context.outbox)
     }
 
     /// Plays 8 kHz mono samples to the leg, `repeat` times (at least once).
@@ -232,7 +232,7 @@ impl Engine {
             .filter(|_| place.generation == key.generation)
     }
 
-    /// Takes one datagram, or one whole text message of a stream. What is for nobody, or means nothing, is counted.
+    /// Takes one datagram, or one whole message of a stream. What is for nobody, or means nothing, is counted.
     pub fn receive(&mut self, now: Time, source: Source, data: &[u8]) {
         if self.deliver(now, source, data).is_err() {
             self.stats.stale_inputs += 1;
@@ -243,17 +243,29 @@ impl Engine {
         match source {
             Source::Rtp { leg, from } => {
                 let (session, mut context) = with_context!(self, leg.session, CommandError::UnknownLeg);
-                session.leg_mut(leg)?.receive_rtp(now, from, data, &mut context);
+                session.receive_rtp(now, leg, from, data, &mut context)?;
             }
             Source::Rtcp { leg, from } => {
                 let (session, mut context) = with_context!(self, leg.session, CommandError::UnknownLeg);
                 session.leg_mut(leg)?.receive_rtcp(now, from, data, &mut context);
             }
-            Source::Stream(stream) => {
-                let (session, mut context) = with_context!(self, stream.session, CommandError::UnknownStream);
-                session.stream_mut(stream)?.receive(now, data, &mut context);
-            }
+            Source::Stream(stream) => self.deliver_message(now, stream, Form::Text, data)?,
+            Source::StreamBinary(stream) => self.deliver_message(now, stream, Form::Binary, data)?,
         }
+        Ok(())
+    }
+
+    fn deliver_message(
+        &mut self,
+        now: Time,
+        stream: StreamKey,
+        form: Form,
+        message: &[u8],
+    ) -> Result<(), CommandError> {
+        let (session, mut context) = with_context!(self, stream.session, CommandError::UnknownStream);
+        session
+            .stream_mut(stream)?
+            .receive(now, form, message, &mut context);
         Ok(())
     }
 

@@ -64,8 +64,9 @@
 //! | [`Limits::playout_ms`], [`playout::MAX_CHUNKS`] | 120 s, 16384 | newest audio dropped, `overflow_ms`, one event an episode |
 //! | [`rtp::jitter::SLOTS`], [`rtp::jitter::MAX_SPAN_MS`] | 40, 280 ms | oldest packet dropped, `overflow` |
 //! | [`rtp::jitter::MAX_PAYLOAD_BYTES`] | 480 | packet dropped, `malformed` |
-//! | [`stream::teler::MAX_DEPTH`] | 16 | message refused, `malformed_json` |
+//! | [`stream::json::MAX_DEPTH`] | 16 | message refused, `malformed_json` |
 //! | [`playout::MAX_CHUNK_ID_BYTES`] | 64 | chunk plays without a name |
+//! | [`playout::MAX_MARKS`], [`playout::MAX_MARK_BYTES`] | 1024, 512 | mark refused, `refused_marks` |
 //! | [`session::MAX_EVENTS`] | 65536 | newest dropped, `events_dropped` |
 //! | [`MAX_OUTBOX_BYTES`] | 64 MiB | newest dropped, `transmits_dropped` |
 //!
@@ -108,7 +109,7 @@ use std::net::SocketAddr;
 
 pub use codec::Codec;
 pub use config::{
-    Dialect, EngineConfig, Layout, LegRemote, Limits, Mute, Numbering, OpusSettings, PayloadTypes,
+    Dialect, Encoding, EngineConfig, Layout, LegRemote, Limits, Mute, Numbering, OpusSettings, PayloadTypes,
     RecordingParams, StreamParams, TelephoneEvent,
 };
 pub use engine::Engine;
@@ -144,6 +145,17 @@ pub enum Source {
     },
     /// One whole text message from the application.
     Stream(StreamKey),
+    /// One whole binary message from the application.
+    StreamBinary(StreamKey),
+}
+
+/// How a message travels over the WebSocket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// As UTF-8 text.
+    Text,
+    /// As bytes.
+    Binary,
 }
 
 /// Where an output goes.
@@ -163,8 +175,15 @@ pub enum Destination {
         /// The receiver.
         to: SocketAddr,
     },
-    /// One whole text message to the application.
-    Stream(StreamKey),
+    /// One whole message to the application.
+    Stream {
+        /// The stream.
+        stream: StreamKey,
+        /// How it travels.
+        form: Form,
+        /// It may be dropped when the application does not read; the others say what the rest means.
+        may_drop: bool,
+    },
     /// A frame of one track of a recording, s16le at its rate; two channels are interleaved.
     Recording(RecordingKey, Track),
 }

@@ -413,6 +413,7 @@ impl Playout {
     }
 
     fn look_for_standing_delay(&mut self) {
+        let real_time = self.samples(WINDOW_FRAMES * FRAME_MS);
         let window = &mut self.window;
         window.least_queued = if window.frames == 0 {
             self.queue.len()
@@ -423,7 +424,6 @@ impl Playout {
         if window.frames < WINDOW_FRAMES {
             return;
         }
-        let real_time = self.samples(WINDOW_FRAMES * FRAME_MS);
         let in_real_time = !window.ahead_of_time && window.received.abs_diff(real_time) < real_time / 10;
         self.standing = in_real_time && window.least_queued >= self.samples(self.reserve_ms + FRAME_MS);
         self.window = Window::default();

@@ -4,6 +4,7 @@
 //! legs → streams and recordings, and streams and playbacks → mixer → legs and recordings. Several legs also hear each
 //! other ([`Conference`]).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use crate::codec::{Codec, MAX_PTIME_MS};
@@ -17,6 +18,7 @@ use crate::key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
 use crate::leg::Leg;
 use crate::limiter::Limiter;
 use crate::mix::Mixer;
+use crate::outbox::Outbox;
 use crate::playback::Playback;
 use crate::recording::{Recording, Taps};
 use crate::stats::{LegStats, SessionStats, StreamStats};
@@ -235,6 +237,30 @@ impl Session {
         Ok(())
     }
 
+    /// Takes a datagram from the RTP socket of a leg.
+    pub fn receive_rtp(
+        &mut self,
+        now: Time,
+        leg: LegKey,
+        from: SocketAddr,
+        data: &[u8],
+        context: &mut Context<'_>,
+    ) -> Result<(), CommandError> {
+        let told = context.events.len();
+        self.leg_mut(leg)?.receive_rtp(now, from, data, context);
+        self.tell_digits(told, context);
+        Ok(())
+    }
+
+    /// The digits among the events after the first `told` go to the streams as well.
+    fn tell_digits(&mut self, told: usize, context: &mut Context<'_>) {
+        for digit in context.events.digits_after(told) {
+            for stream in &mut self.streams {
+                stream.tell_digit(digit, context.outbox);
+            }
+        }
+    }
+
     // Streams.
 
     pub fn open_stream(
@@ -265,13 +291,15 @@ impl Session {
             .ok_or(CommandError::UnknownStream)
     }
 
-    pub fn close_stream(&mut self, key: StreamKey) -> Result<StreamStats, CommandError> {
+    pub fn close_stream(&mut self, key: StreamKey, outbox: &mut Outbox) -> Result<StreamStats, CommandError> {
         let at = self
             .streams
             .iter()
             .position(|stream| stream.key() == key)
             .ok_or(CommandError::UnknownStream)?;
-        Ok(self.streams.swap_remove(at).stats())
+        let mut stream = self.streams.swap_remove(at);
+        stream.stop(outbox);
+        Ok(stream.stats())
     }
 
     // Playbacks and recordings.
@@ -359,6 +387,9 @@ impl Session {
         self.legs
             .iter_mut()
             .for_each(|leg| leg.leave(now, context.outbox));
+        self.streams
+            .iter_mut()
+            .for_each(|stream| stream.stop(context.outbox));
         for (playback, _) in self.playbacks {
             context.events.push(Event::PlaybackFinished {
                 playback,
@@ -384,7 +415,9 @@ impl Session {
         }
         while self.next_frame <= newest {
             ran.late += u64::from(self.next_frame < newest);
+            let told = context.events.len();
             self.run_frame(now, self.next_frame, context);
+            self.tell_digits(told, context);
             self.next_frame += 1;
             ran.frames += 1;
         }

@@ -8,7 +8,7 @@ use std::cell::Cell;
 use common::secure::*;
 use common::*;
 use media::srtp::Suite;
-use media::{RecordingParams, Source};
+use media::{Dialect, Encoding, RecordingParams, Source, StreamKey, StreamParams};
 
 const STEREO: RecordingParams = RecordingParams::new(media::Layout::Stereo);
 
@@ -51,6 +51,60 @@ fn discard(node: &mut Node) -> usize {
     }
     while node.engine.poll_event().is_some() {}
     bytes
+}
+
+/// A call that is echoed in a dialect: frames of the phone up, messages of the application down, for 40 s.
+fn allocations_of_an_echo(
+    params: StreamParams,
+    source: fn(StreamKey) -> Source,
+    message: &[u8],
+) -> Option<u64> {
+    let mut node = Node::connected();
+    let (leg, from) = (node.leg, phone_rtp());
+    let stream = node.open_stream(params);
+    let mut phone = Phone::new();
+    let mut packet = phone.tone();
+    let mut bytes = 0;
+    for number in 0..2_000u32 {
+        if number == 1_000 {
+            ALLOCATIONS.set(Some(0));
+        }
+        packet[2..4].copy_from_slice(&(number as u16).to_be_bytes());
+        packet[4..8].copy_from_slice(&(number * 160).to_be_bytes());
+        node.engine.receive(node.now, Source::Rtp { leg, from }, &packet);
+        node.engine.receive(node.now, source(stream), message);
+        node.now = node.now.plus_millis(20);
+        node.engine.handle_timeout(node.now);
+        bytes += discard(&mut node);
+    }
+    let allocations = ALLOCATIONS.take();
+    assert!(bytes > 2_000 * (172 + 300), "it did work: {bytes}");
+    assert!(node.stream_stats().played_ms > 39_000);
+    allocations
+}
+
+#[test]
+fn the_other_dialects_allocate_nothing_either() {
+    let twilio = StreamParams {
+        dialect: Dialect::Twilio,
+        encoding: Encoding::MuLaw,
+        ..stream_params(20, 8_000)
+    };
+    let media = format!(
+        r#"{{"event":"media","media":{{"payload":"{}"}}}}"#,
+        base64(&[0x10; 160])
+    );
+    let allocations = allocations_of_an_echo(twilio, Source::Stream, media.as_bytes());
+    assert_eq!(allocations, Some(0), "twilio");
+
+    let binary = StreamParams {
+        dialect: Dialect::Binary,
+        ..stream_params(20, 8_000)
+    };
+    let mut frame = vec![0x10; 16 + 320];
+    frame[1..16].fill(0);
+    let allocations = allocations_of_an_echo(binary, Source::StreamBinary, &frame);
+    assert_eq!(allocations, Some(0), "binary");
 }
 
 #[test]

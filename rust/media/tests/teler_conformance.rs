@@ -3,6 +3,7 @@
 mod common;
 
 use common::*;
+use media::stream::dialect::{Audio, Message};
 use media::{ChunkId, Event, RefusedMessage, StreamParams};
 use serde_json::{Value, json};
 
@@ -169,7 +170,7 @@ fn base64_strings_joined_with_their_padding_are_all_decoded() {
         "padding in the middle"
     );
     let mut decoded = Vec::new();
-    media::stream::teler::decode_audio(&joined, &mut decoded).unwrap();
+    media::stream::base64::decode(joined.as_bytes(), &mut decoded).unwrap();
     assert_eq!(decoded, parts.concat());
 
     let mut node = Node::connected();
@@ -253,8 +254,8 @@ fn what_cannot_be_used_is_counted_and_told_once_a_kind() {
     for (text, reason) in &cases {
         assert_eq!(
             media::stream::teler::parse(text.as_bytes()).and_then(|message| match message {
-                media::stream::teler::Message::Audio(base64, _) => {
-                    media::stream::teler::decode_audio(&base64, &mut Vec::new())
+                Message::Audio(Audio::Base64(text), _) => {
+                    media::stream::base64::decode(text.as_bytes(), &mut Vec::new())
                 }
                 _ => Ok(()),
             }),
@@ -286,15 +287,9 @@ fn what_cannot_be_used_is_counted_and_told_once_a_kind() {
 fn nesting_is_counted_outside_strings_only() {
     let brackets = "[".repeat(100);
     let text = format!(r#"{{"type":"clear","note":"{brackets}\"{brackets}"}}"#);
-    assert_eq!(
-        media::stream::teler::parse(text.as_bytes()),
-        Ok(media::stream::teler::Message::Clear)
-    );
+    assert_eq!(media::stream::teler::parse(text.as_bytes()), Ok(Message::Clear));
     let flat = format!(r#"{{"type":"clear","x":[{}]}}"#, vec!["[]"; 100].join(","));
-    assert_eq!(
-        media::stream::teler::parse(flat.as_bytes()),
-        Ok(media::stream::teler::Message::Clear)
-    );
+    assert_eq!(media::stream::teler::parse(flat.as_bytes()), Ok(Message::Clear));
 }
 
 #[test]

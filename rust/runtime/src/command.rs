@@ -213,8 +213,6 @@ pub struct StreamReport {
     pub stats: StreamStats,
     /// Messages dropped because the application did not read.
     pub send_dropped: u64,
-    /// Binary messages, which no dialect has; ignored.
-    pub binary_messages: u64,
 }
 
 /// How a recording is encoded.

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use media::{
-    Codec, Dialect, LegRemote, OpusSettings, PayloadTypes, SrtpParams, StreamParams, Suite, TelephoneEvent,
+    Codec, Dialect, Encoding, LegRemote, OpusSettings, PayloadTypes, SrtpParams, StreamParams, Suite,
+    TelephoneEvent,
 };
 use runtime::command::{Action, Command, Mute, RecordingFile, Refusal};
 use runtime::websocket::url::WebSocketUrl;
@@ -151,6 +152,8 @@ pub enum Request {
         stream: Name,
         url: String,
         dialect: String,
+        #[serde(default)]
+        encoding: Option<String>,
         chunk_ms: u32,
         rate_hz: u32,
         account_id: String,
@@ -285,6 +288,7 @@ impl Request {
                 stream,
                 url,
                 dialect,
+                encoding,
                 chunk_ms,
                 rate_hz,
                 account_id,
@@ -296,6 +300,7 @@ impl Request {
                 let dialect = parse_dialect(&dialect)?;
                 let params = StreamParams {
                     dialect,
+                    encoding: parse_encoding(dialect, encoding.as_deref())?,
                     chunk_ms,
                     rate_hz,
                     account_id,
@@ -426,7 +431,18 @@ fn parse_codec(entry: &PayloadType) -> Result<Codec, Refusal> {
 fn parse_dialect(name: &str) -> Result<Dialect, Refusal> {
     match name {
         "teler" => Ok(Dialect::Teler),
-        _ => Err(bad("dialect is not teler")),
+        "twilio" => Ok(Dialect::Twilio),
+        "binary" => Ok(Dialect::Binary),
+        _ => Err(bad("dialect is none of teler, twilio and binary")),
+    }
+}
+
+/// The encoding, or the one that the dialect has when none is named.
+fn parse_encoding(dialect: Dialect, name: Option<&str>) -> Result<Encoding, Refusal> {
+    match (name, dialect) {
+        (Some("pcm_s16le"), _) | (None, Dialect::Teler | Dialect::Binary) => Ok(Encoding::PcmS16le),
+        (Some("mulaw"), _) | (None, Dialect::Twilio) => Ok(Encoding::MuLaw),
+        (Some(_), _) => Err(bad("encoding is neither pcm_s16le nor mulaw")),
     }
 }
 

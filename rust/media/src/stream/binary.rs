@@ -126,7 +126,13 @@ impl Encoder {
     /// Appends `mark`; `name` is raw JSON.
     pub fn write_mark(&mut self, name: &str, outcome: MarkOutcome, out: &mut Vec<u8>) {
         let outcome = outcome.as_str();
-        for part in [r#"{"type":"mark","name":"#, name, r#","outcome":""#, outcome, r#""}"#] {
+        for part in [
+            r#"{"type":"mark","name":"#,
+            name,
+            r#","outcome":""#,
+            outcome,
+            r#""}"#,
+        ] {
             out.extend_from_slice(part.as_bytes());
         }
     }

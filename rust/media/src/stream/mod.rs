@@ -210,9 +210,7 @@ impl Stream {
         match message {
             Message::Audio(Audio::Base64(text), id) => {
                 base64::decode(text.as_bytes(), context.scratch)?;
-                let pushed = self
-                    .playout
-                    .push(now, self.params.encoding, context.scratch, id);
+                let pushed = self.playout.push(now, self.params.encoding, context.scratch, id);
                 self.note_pushed(pushed, !context.scratch.is_empty(), context);
             }
             Message::Audio(Audio::Raw(bytes), id) => {

@@ -160,9 +160,7 @@ pub fn parse(text: &[u8]) -> Result<Message<'_>, RefusedMessage> {
     let event = fields.event.and_then(|raw| json::string(raw.get()));
     match event.ok_or(RefusedMessage::MissingField)?.as_ref() {
         "media" => {
-            let media = fields
-                .media
-                .and_then(|raw| json::object::<Media<'_>>(raw.get()));
+            let media = fields.media.and_then(|raw| json::object::<Media<'_>>(raw.get()));
             let payload = media.and_then(|media| media.payload);
             let payload = payload.and_then(|raw| json::string(raw.get()));
             Ok(Message::Audio(
@@ -171,9 +169,7 @@ pub fn parse(text: &[u8]) -> Result<Message<'_>, RefusedMessage> {
             ))
         }
         "mark" => {
-            let mark = fields
-                .mark
-                .and_then(|raw| json::object::<Mark<'_>>(raw.get()));
+            let mark = fields.mark.and_then(|raw| json::object::<Mark<'_>>(raw.get()));
             let name = mark.ok_or(RefusedMessage::MissingField)?.name;
             Ok(Message::Mark(name.map_or(r#""""#, RawValue::get)))
         }

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use media::codec::g711::{self, Law};
 use media::rtp::packet::Packet;
 use media::{
-    Codec, Destination, Dialect, Engine, EngineConfig, Event, FRAME_SAMPLES, LegKey, LegRemote, LegStats,
-    OpusSettings, PayloadTypes, SessionKey, Source, StreamKey, StreamParams, StreamStats, TelephoneEvent,
-    Time, Track,
+    Codec, Destination, Dialect, Encoding, Engine, EngineConfig, Event, FRAME_SAMPLES, Form, LegKey,
+    LegRemote, LegStats, OpusSettings, PayloadTypes, SessionKey, Source, StreamKey, StreamParams,
+    StreamStats, TelephoneEvent, Time, Track,
 };
 
 pub mod secure;
@@ -58,6 +58,7 @@ pub fn payload_types(entries: &[(u8, Codec)]) -> PayloadTypes {
 pub fn stream_params(chunk_ms: u32, rate_hz: u32) -> StreamParams {
     StreamParams {
         dialect: Dialect::Teler,
+        encoding: Encoding::PcmS16le,
         chunk_ms,
         rate_hz,
         account_id: "acc_1".into(),
@@ -126,6 +127,7 @@ pub struct Node {
     pub packets: Vec<SentPacket>,
     pub rtcp: Vec<(Time, SocketAddr, Vec<u8>)>,
     pub messages: Vec<(Time, StreamKey, String)>,
+    pub binary_messages: Vec<(Time, StreamKey, Vec<u8>)>,
     pub recorded: Vec<i16>,
     pub tracks: Vec<(Track, Vec<i16>)>,
     pub events: Vec<(Time, Event)>,
@@ -149,6 +151,7 @@ impl Node {
             packets: Vec::new(),
             rtcp: Vec::new(),
             messages: Vec::new(),
+            binary_messages: Vec::new(),
             recorded: Vec::new(),
             tracks: Vec::new(),
             events: Vec::new(),
@@ -246,10 +249,19 @@ impl Node {
                     _ => self.rtcp.push((self.now, to, payload.to_vec())),
                 },
                 Destination::Rtcp { to, .. } => self.rtcp.push((self.now, to, payload.to_vec())),
-                Destination::Stream(stream) => {
+                Destination::Stream {
+                    stream,
+                    form: Form::Text,
+                    ..
+                } => {
                     let text = String::from_utf8(payload.to_vec()).unwrap();
                     self.messages.push((self.now, stream, text));
                 }
+                Destination::Stream {
+                    stream,
+                    form: Form::Binary,
+                    ..
+                } => self.binary_messages.push((self.now, stream, payload.to_vec())),
                 Destination::Recording(_, track) => {
                     let samples = samples_of(payload);
                     self.recorded.extend_from_slice(&samples);

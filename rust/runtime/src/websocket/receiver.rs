@@ -16,8 +16,8 @@ const KEPT_BUFFER_BYTES: usize = 128 << 10;
 pub enum Incoming<'a> {
     /// A text message.
     Text(&'a str),
-    /// A binary message; no dialect has any, so its payload is not handed on.
-    Binary,
+    /// A binary message.
+    Binary(&'a [u8]),
     /// To be answered with a pong of the same payload.
     Ping(&'a [u8]),
     /// The answer to a ping of ours, or unasked.
@@ -155,7 +155,7 @@ impl Receiver {
 
 fn deliver(kind: OpCode, payload: &[u8], on: &mut impl FnMut(Incoming<'_>)) -> Result<(), Violation> {
     if kind == OpCode::Binary {
-        on(Incoming::Binary);
+        on(Incoming::Binary(payload));
         return Ok(());
     }
     // §8.1: a text message that is not UTF-8 fails the connection.
@@ -213,7 +213,7 @@ mod tests {
         receiver.receive(data, |incoming| {
             log.push(match incoming {
                 Incoming::Text(text) => format!("text {text}"),
-                Incoming::Binary => "binary".into(),
+                Incoming::Binary(message) => format!("binary of {}", message.len()),
                 Incoming::Ping(payload) => format!("ping {}", String::from_utf8_lossy(payload)),
                 Incoming::Pong => "pong".into(),
                 Incoming::Close { code, reason } => format!("close {code:?} {reason}"),
@@ -244,7 +244,7 @@ mod tests {
             "text grüß",
             "ping now",
             "text é",
-            "binary",
+            "binary of 300",
             "pong",
             "text ",
             "close Some(1000) bye",

@@ -57,8 +57,6 @@ impl Worker<'_> {
             is_watched_for_write: false,
             queue: SendQueue::new(chunk_ms),
             receiver: Receiver::default(),
-            has_started: false,
-            binary_messages: 0,
             last_progress: now,
             next_ping: deadline,
             unanswered_pings: 0,

@@ -1,6 +1,6 @@
 //! What the engine made, handed on: datagrams, messages, samples and events.
 
-use media::{Destination, Event as EngineEvent, StreamKey, Time};
+use media::{Destination, Event as EngineEvent, Form, StreamKey, Time};
 
 use super::{Worker, legs};
 use crate::event::{Event, StreamEvent};
@@ -34,21 +34,23 @@ impl Worker<'_> {
                         .and_then(|index| self.legs.get(*index as usize));
                     legs::send(leg, false, to, transmit.payload, failed);
                 }
-                Destination::Stream(key) => {
+                Destination::Stream {
+                    stream: key,
+                    form,
+                    may_drop,
+                } => {
                     let Some(&index) = self.stream_of.get(&key) else {
                         continue;
                     };
                     let Some(stream) = self.streams.get_mut(index as usize) else {
                         continue;
                     };
-                    // The first message says what follows; without it the audio means nothing.
-                    let kind = if stream.has_started {
-                        Kind::Audio
-                    } else {
-                        Kind::Control
+                    let kind = if may_drop { Kind::Audio } else { Kind::Control };
+                    let opcode = match form {
+                        Form::Text => OpCode::Text,
+                        Form::Binary => OpCode::Binary,
                     };
-                    stream.has_started = true;
-                    stream.push(now, kind, OpCode::Text, self.random.take(), transmit.payload);
+                    stream.push(now, kind, opcode, self.random.take(), transmit.payload);
                     self.dirty.push(index);
                 }
                 Destination::Recording(key, track) => {

@@ -85,9 +85,6 @@ pub struct StreamSocket {
     pub is_watched_for_write: bool,
     pub queue: SendQueue,
     pub receiver: Receiver,
-    /// The engine's first message, `start`, has been queued.
-    pub has_started: bool,
-    pub binary_messages: u64,
     /// When the kernel last took bytes, or had taken all.
     pub last_progress: Time,
     pub next_ping: Time,
@@ -116,7 +113,6 @@ impl StreamSocket {
         StreamReport {
             stats,
             send_dropped: self.queue.dropped(),
-            binary_messages: self.binary_messages,
         }
     }
 }

@@ -32,7 +32,7 @@ pub(super) enum Step {
     /// The upgrade is answered; these bytes came after it.
     Upgraded(Vec<u8>),
     /// Messages were taken.
-    Messages { has_new_binary: bool },
+    Messages,
     /// The peer has closed its side of a stream that is over.
     Gone,
 }
@@ -100,19 +100,8 @@ impl Worker<'_> {
             Ok(Step::Upgraded(rest)) => self.upgraded(now, index, &rest),
             Ok(Step::Gone) => self.remove_stream(index),
             Ok(Step::Flush) => self.dirty.push(index),
-            Ok(Step::Messages { has_new_binary }) => {
-                self.dirty.push(index);
-                if has_new_binary && let Some(stream) = self.streams.get(index as usize) {
-                    let event = StreamEvent::RefusedMessage { reason: "binary" };
-                    self.tell(
-                        &stream.session,
-                        Event::Stream {
-                            stream: stream.name.clone(),
-                            event,
-                        },
-                    );
-                }
-            }
+            // What is to be answered is queued with what the frames of this turn make.
+            Ok(Step::Messages) => {}
         }
     }
 
@@ -297,11 +286,10 @@ pub(super) fn take_messages(
     random: &mut RandomPool,
 ) -> Result<Step, End> {
     let mut closed = None;
-    let binary_before = stream.binary_messages;
     let mut receiver = std::mem::take(&mut stream.receiver);
     let taken = receiver.receive(data, |incoming| match incoming {
         Incoming::Text(text) => engine.receive(now, Source::Stream(stream.key), text.as_bytes()),
-        Incoming::Binary => stream.binary_messages += 1,
+        Incoming::Binary(message) => engine.receive(now, Source::StreamBinary(stream.key), message),
         Incoming::Ping(payload) => stream.push(now, Kind::Pong, OpCode::Pong, random.take(), payload),
         Incoming::Pong => {}
         Incoming::Close { code, reason } => closed = Some((code, reason.to_string())),
@@ -320,9 +308,8 @@ pub(super) fn take_messages(
             };
             Err((cause, Some(code)))
         }
-        None => Ok(Step::Messages {
-            has_new_binary: binary_before == 0 && stream.binary_messages > 0,
-        }),
+        None if !stream.queue.is_empty() => Ok(Step::Flush),
+        None => Ok(Step::Messages),
     }
 }
 
