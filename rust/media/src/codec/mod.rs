@@ -1,5 +1,6 @@
 //! Codecs and what belongs to them: G.711, G.722, Opus, L16, rate conversion, concealment.
 
+pub mod comfort_noise;
 pub mod conceal;
 pub mod decoder;
 pub mod encoder;
