@@ -146,6 +146,11 @@ class Config(_Section):
     rtp_ports: Annotated[str, AfterValidator(_port_range)] = Field(
         default="20000-29999", description="UDP ports of RTP."
     )
+    srtp: Literal["off", "preferred", "required"] = Field(
+        default="preferred",
+        description="SRTP: preferred takes it when it is offered and offers plain RTP; required offers it and takes "
+        "nothing else; off takes none.",
+    )
     api_key: str | None = Field(default=None, min_length=8, max_length=255, pattern=r"^[!-~]+$", repr=False,
         description="An API key; if not given, one is generated at first start and printed once.",
     )  # fmt: skip

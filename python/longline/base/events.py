@@ -33,6 +33,7 @@ class EventType(StrEnum):
     PLAYOUT_INTERRUPTED = "playout.interrupted"
     PLAYOUT_OVERFLOW = "playout.overflow"
     LEG_MEDIA_STARTED = "leg.media_started"
+    LEG_INTRUDER_DETECTED = "leg.intruder_detected"
     DTMF_RECEIVED = "dtmf.received"
     PLAYBACK_STARTED = "playback.started"
     PLAYBACK_FINISHED = "playback.finished"

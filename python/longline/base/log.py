@@ -1,8 +1,9 @@
 """Logging: structlog, as JSON lines or for a terminal, with personal data masked.
 
 Phone numbers, digits, transcripts and credentials are wrapped in `pii()` where they are logged. Unless the setting
-`log_pii` is true they are rendered masked, and as a second net anything that looks like a phone number in any other
-text is masked too. Log lines of libraries (uvicorn, sqlalchemy …) go through the same processors.
+`log_pii` is true they are rendered masked, and as a second net anything that looks like a phone number or the key of a
+crypto line in any other text is masked too. Log lines of libraries (uvicorn, sqlalchemy …) go through the same
+processors.
 """
 
 import logging
@@ -21,6 +22,8 @@ _PHONE_NUMBER: Final = re.compile(
     r"(?![\w.])(?!-[0-9a-f]{4}-)",
     re.IGNORECASE,
 )
+_INLINE_KEY: Final = re.compile(r"(inline:)[A-Za-z0-9+/=]+", re.IGNORECASE)
+"""A key of SRTP in a session description (RFC 4568)."""
 _SHOWN_DIGITS: Final = 2
 _NUMBER_MIN: Final = 7
 _MASK: Final = "***"
@@ -54,6 +57,7 @@ def _mask(text: str) -> str:
 
 
 def _scrub(text: str) -> str:
+    text = _INLINE_KEY.sub(lambda m: m[1] + _MASK, text)
     return _PHONE_NUMBER.sub(lambda m: (m[1] or "") + _MASK + m[2][-_SHOWN_DIGITS:], text)
 
 

@@ -5,10 +5,12 @@ Each new session description raises the version of its origin (RFC 3264 §8). Le
 
 from __future__ import annotations
 
+import base64
 import secrets
 
-from longline.media.protocol import PayloadType, TelephoneEvent
+from longline.media.protocol import PayloadType, Srtp, TelephoneEvent
 from longline.media.session import LegAddress, LegRemote, MediaSession
+from longline.sip.crypto import SrtpKeys, SrtpPolicy
 from longline.sip.offer_answer import LocalMedia, Negotiated, make_answer, make_offer, read_answer
 from longline.sip.sdp import SessionDescription
 
@@ -16,9 +18,10 @@ from longline.sip.sdp import SessionDescription
 class LegMedia:
     """`open` first. `offer` and `read_answer`, or `answer` alone, settle what `connect` then tells the media server."""
 
-    def __init__(self, session: MediaSession, leg_id: str) -> None:
+    def __init__(self, session: MediaSession, leg_id: str, srtp: SrtpPolicy = "preferred") -> None:
         self._session = session
         self._leg_id = leg_id
+        self._srtp: SrtpPolicy = srtp
         self._address: LegAddress | None = None
         self._offer: SessionDescription | None = None
         self._session_id = secrets.randbits(62)
@@ -62,6 +65,13 @@ class LegMedia:
         remote = leg_remote(settled, self.signalling_ip)
         await self._session.connect_leg(self._leg_id, remote)
 
+    def what_flows(self) -> dict[str, str | None]:
+        """The codec, and the suite of SRTP or None: what an observer may know of the media."""
+        settled = self.negotiated
+        if settled is None:
+            return {}
+        return {"codec": settled.codec, "srtp_suite": settled.srtp.suite if settled.srtp else None}
+
     def _local(self) -> LocalMedia:
         assert self._address is not None, "open() comes first"
         self._version += 1
@@ -72,6 +82,8 @@ class LegMedia:
             rtcp_port=self._address.rtcp[1],
             session_id=self._session_id,
             version=self._version,
+            srtp=self._srtp,
+            settled=self.negotiated,
         )
 
 
@@ -86,4 +98,10 @@ def leg_remote(settled: Negotiated, signalling_ip: str | None = None) -> LegRemo
         direction=settled.direction,
         rtcp_mux=settled.rtcp_mux,
         also_from=signalling_ip,
+        srtp=None if settled.srtp is None else _srtp(settled.srtp),
     )
+
+
+def _srtp(keys: SrtpKeys) -> Srtp:
+    send, receive = (base64.b64encode(key).decode() for key in (keys.send_key, keys.receive_key))
+    return Srtp(keys.suite, send, receive)

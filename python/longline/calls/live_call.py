@@ -30,6 +30,7 @@ from longline.calls.reason import FACTS, Reason, reason_header, reason_of_status
 from longline.calls.stream import Stream, StreamRequest
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import MediaEvent
+from longline.sip.crypto import SrtpPolicy
 from longline.sip.events import Answered, Canceled, Ended, Failed, IncomingCall, Progress, Reanswered, Reoffer, SipEvent
 from longline.sip.offer_answer import OfferRefused
 from longline.sip.sdp import SdpError
@@ -44,6 +45,10 @@ T = TypeVar("T")
 log = get_logger(__name__)
 
 
+def _quotable(text: str) -> str:
+    return "".join(c for c in text if c.isascii() and c.isprintable() and c not in '"\\')
+
+
 class LiveCall:
     """One call from its first message until nothing of it is left. `run` is its task."""
 
@@ -55,6 +60,7 @@ class LiveCall:
         *,
         ring_timeout_s: float,
         recordings_dir: Path,
+        srtp: SrtpPolicy = "preferred",
         on_dialog: Callable[[str, LiveCall], None],
     ) -> None:
         self.context = context
@@ -63,11 +69,11 @@ class LiveCall:
         self._ring_timeout_s = ring_timeout_s
         self._on_dialog = on_dialog
         self._mailbox = Mailbox(self._on_fault)
-        self._media = LegMedia(context.session, str(context.call.leg.id))
+        self._media = LegMedia(context.session, str(context.call.leg.id), srtp)
         self._streams = CallStreams(context)
         self._playbacks = CallPlaybacks(context)
         self._recording = CallRecording(context, recordings_dir)
-        self._media_events = MediaEvents(context, self._streams, self._playbacks, self._recording)
+        self._media_events = MediaEvents(context, self._media, self._streams, self._playbacks, self._recording)
         self._offer: bytes | None = None
         self._early_answer: bytes | None = None
         self._flow_task: asyncio.Task[None] | None = None
@@ -187,7 +193,9 @@ class LiveCall:
         """A call that was never taken on: nothing of it is stored."""
         log.warning("call refused", status=status, why=why)
         self.context.counters[f"refused_{status}"] += 1
-        self._signalling.reject(self._handle, status)
+        # RFC 3261 §20.43: 399 is a warning in free words.
+        warning = [("Warning", f'399 longline "{_quotable(why)}"')] if status == 488 else []
+        self._signalling.reject(self._handle, status, headers=warning)
         await self.context.session.close()
         self._mailbox.close()
 

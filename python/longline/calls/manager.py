@@ -180,6 +180,7 @@ class CallManager:
             self._signalling,
             self._flow,
             ring_timeout_s=self._config.ring_timeout_s,
+            srtp=self._config.srtp,
             recordings_dir=self._config.recordings_dir,
             on_dialog=self._by_handle.__setitem__,
         )

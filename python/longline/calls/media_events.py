@@ -10,11 +10,13 @@ from longline.calls.call_playbacks import CallPlaybacks
 from longline.calls.call_recording import CallRecording
 from longline.calls.call_streams import CallStreams
 from longline.calls.context import CallContext
+from longline.calls.leg_media import LegMedia
 from longline.media import protocol
 from longline.media.protocol import MediaEvent, event_data
 
 OBSERVATIONS: dict[type[MediaEvent], EventType] = {
     protocol.LegMediaStarted: EventType.LEG_MEDIA_STARTED,
+    protocol.LegIntruder: EventType.LEG_INTRUDER_DETECTED,
     protocol.LegDigit: EventType.DTMF_RECEIVED,
     protocol.StreamFirstAudioSent: EventType.STREAM_FIRST_AUDIO_SENT,
     protocol.StreamFirstAudioReceived: EventType.STREAM_FIRST_AUDIO_RECEIVED,
@@ -32,8 +34,14 @@ class MediaEvents:
     """Every method is called by the call's own task, one at a time."""
 
     def __init__(
-        self, context: CallContext, streams: CallStreams, playbacks: CallPlaybacks, recording: CallRecording
+        self,
+        context: CallContext,
+        media: LegMedia,
+        streams: CallStreams,
+        playbacks: CallPlaybacks,
+        recording: CallRecording,
     ) -> None:
+        self._media = media
         self._context = context
         self._streams = streams
         self._playbacks = playbacks
@@ -58,9 +66,12 @@ class MediaEvents:
 
     def _observe(self, event: MediaEvent) -> None:
         stream = getattr(event, "stream", None)
+        data = event_data(event)
+        if isinstance(event, protocol.LegMediaStarted):
+            data |= self._media.what_flows()
         self._context.publish(
             OBSERVATIONS[type(event)],
-            event_data(event),
+            data,
             at=datetime.fromtimestamp(event.at, UTC),
             leg_id=self._context.call.leg.id,
             stream_id=None if stream is None else UUID(stream),

@@ -129,6 +129,15 @@ class TelephoneEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Srtp:
+    """The keys of SRTP: master key and salt in base64. They do not show in a `repr`."""
+
+    suite: str
+    send_key: str = dataclasses.field(repr=False)
+    receive_key: str = dataclasses.field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class LegConnect(Command):
     """Where the far end's RTP is and what it speaks; repeated after a re-INVITE. `direction` is ours.
 
@@ -146,6 +155,7 @@ class LegConnect(Command):
     direction: Direction
     rtcp_mux: bool
     also_from: str | None
+    srtp: Srtp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,6 +258,15 @@ class LegMediaStarted(MediaEvent):
     """The first accepted RTP packet came; `remote` is the address it latched ("from" on the wire)."""
 
     name: ClassVar[str] = "leg.media_started"
+    leg: str
+    remote: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegIntruder(MediaEvent):
+    """Somebody else than the far end sends to the leg, from `remote` ("from" on the wire); told once, and dropped."""
+
+    name: ClassVar[str] = "leg.intruder"
     leg: str
     remote: str = ""
 

@@ -29,6 +29,7 @@ from longline.media.protocol import (
     RecordingStop,
     SessionClose,
     SessionStats,
+    Srtp,
     Stats,
     StreamClose,
     StreamOpen,
@@ -68,6 +69,7 @@ class LegRemote:
     ptime_ms: int = 20
     also_from: str | None = None
     """Media may also come from this IP address, whence the far end's signalling came (docs/decisions/0004)."""
+    srtp: Srtp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,7 @@ class MediaSession:
             direction=remote.direction,
             rtcp_mux=remote.rtcp_mux,
             also_from=remote.also_from,
+            srtp=remote.srtp,
         )
         await self._request(command)
 

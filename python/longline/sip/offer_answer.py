@@ -1,8 +1,9 @@
 """Offer and answer (RFC 3264) for one G.711 audio stream with telephone-events.
 
 Pure functions. An answer has as many m-lines as its offer, those we cannot use with port 0; the first audio we can use
-wins, and of its codecs the one the offerer likes best. Leaves out: SRTP and the feedback profiles (refused, and said
-so), ICE, BUNDLE, more than one audio stream.
+wins, and of its codecs the one the offerer likes best. SRTP with keys in SDP is taken or asked for by policy
+(`crypto.py` has the lines). Leaves out: DTLS-SRTP and the feedback profiles (refused, and said so), ICE, BUNDLE, more
+than one audio stream.
 """
 
 import ipaddress
@@ -10,6 +11,17 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from longline.base.errors import RemoteProtocolError
+from longline.sip.crypto import (
+    OFFERED_SUITES,
+    Crypto,
+    CryptoRefused,
+    SrtpKeys,
+    SrtpPolicy,
+    keys_of_answer,
+    new_crypto,
+    settle,
+    usable_lines,
+)
 from longline.sip.sdp import Attributes, Connection, Media, Origin, RtpMap, SessionDescription
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
@@ -24,6 +36,7 @@ _STATIC_PAYLOAD_TYPES = {0: RtpMap("PCMU", 8000), 8: RtpMap("PCMA", 8000)}
 """RFC 3551 §6: these need no rtpmap."""
 _NUMBERS = {"PCMU": 0, "PCMA": 8}
 _TELEPHONE_EVENT = RtpMap("TELEPHONE-EVENT", 8000)
+_PLAIN, _SECURE = "RTP/AVP", "RTP/SAVP"
 _HOLD_ADDRESSES = ("0.0.0.0", "::")
 
 
@@ -46,6 +59,10 @@ class LocalMedia:
     session_id: int = 1
     version: int = 1
     direction: Direction = "sendrecv"
+    srtp: SrtpPolicy = "preferred"
+    settled: "Negotiated | None" = None
+    """What was settled before in this dialog: an encrypted call stays so in our offers, and to an offer whose key is the
+    same as before, so is ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +77,8 @@ class Negotiated:
     direction: Direction
     rtcp_mux: bool
     ptime_ms: int
+    profile: str = _PLAIN
+    srtp: SrtpKeys | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +89,16 @@ class _Choice:
 
 
 def make_offer(local: LocalMedia) -> SessionDescription:
-    """Our codecs in our order, and telephone-events."""
+    """Our codecs in our order, and telephone-events; with keys when media must be, or is, encrypted."""
     maps = [(_NUMBERS[codec], RtpMap(codec, 8000)) for codec in local.codecs]
     maps.append((TELEPHONE_EVENT_PAYLOAD_TYPE, _TELEPHONE_EVENT))
-    return _describe(local, [_audio(local, maps, local.direction, mux=False)], ["0 0"])
+    audio = _audio(local, maps, local.direction, mux=False)
+    was = local.settled
+    if was is not None and was.srtp is not None:
+        _add_crypto(audio, was.profile, [new_crypto(n, suite) for n, suite in enumerate(OFFERED_SUITES, 1)])
+    elif local.srtp == "required":
+        _add_crypto(audio, _SECURE, [new_crypto(n, suite) for n, suite in enumerate(OFFERED_SUITES, 1)])
+    return _describe(local, [audio], ["0 0"])
 
 
 def make_answer(offer: SessionDescription, local: LocalMedia) -> tuple[SessionDescription, Negotiated]:
@@ -105,14 +130,14 @@ def read_answer(offer: SessionDescription, answer: SessionDescription) -> Negoti
     ours, theirs = offer.media[0], answer.media[0]
     if theirs.kind != "audio" or theirs.port == 0:
         raise OfferRefused("the answer refuses our audio")
-    _check_profile(theirs)
+    keys = _read_keys(ours, theirs)
     offered = {(m.encoding, m.rate_hz) for m in _codec_maps(ours).values()}
     codecs = tuple(codec for codec in _NUMBERS if (codec, 8000) in offered)
     choice = _choose(theirs, codecs)
     # Once both sides have agreed, each sends what the other's description says, within what we offered ourselves.
     direction = _intersect(offer.direction_of(ours), _mirror(answer.direction_of(theirs)))
     mux = ours.attribute("rtcp-mux") is not None and theirs.attribute("rtcp-mux") is not None
-    return _negotiated(answer, theirs, choice, direction, mux)
+    return _negotiated(answer, theirs, choice, direction, mux, keys)
 
 
 def _accept(offer: SessionDescription, offered: Media, local: LocalMedia) -> tuple[Negotiated, Media]:
@@ -120,11 +145,11 @@ def _accept(offer: SessionDescription, offered: Media, local: LocalMedia) -> tup
         raise OfferRefused(f"{_plain(offered.kind)} is not supported")
     if offered.port == 0:
         raise OfferRefused("the offer's audio has port 0")
-    _check_profile(offered)
+    ours, keys = _agree_keys(offered, local)
     choice = _choose(offered, local.codecs)
     direction = _intersect(local.direction, _mirror(offer.direction_of(offered)))
     mux = offered.attribute("rtcp-mux") is not None
-    negotiated = _negotiated(offer, offered, choice, direction, mux)
+    negotiated = _negotiated(offer, offered, choice, direction, mux, keys)
     family = "IP6" if ":" in local.address else "IP4"
     if (":" in negotiated.remote_rtp[0]) != (family == "IP6"):
         raise OfferRefused(f"the media address is not of our family ({family})")
@@ -133,12 +158,61 @@ def _accept(offer: SessionDescription, offered: Media, local: LocalMedia) -> tup
     maps = [(choice.payload_type, RtpMap(choice.codec, 8000))]
     if choice.telephone_event is not None:
         maps.append((choice.telephone_event, _TELEPHONE_EVENT))
-    return negotiated, _audio(local, maps, negotiated.direction, mux)
+    answered = _audio(local, maps, negotiated.direction, mux)
+    _add_crypto(answered, negotiated.profile, [ours] if ours else [])
+    return negotiated, answered
 
 
-def _check_profile(media: Media) -> None:
-    if media.protocol.upper() != "RTP/AVP":
-        raise OfferRefused(f"the profile {_plain(media.protocol)} is not supported, only RTP/AVP")
+def _agree_keys(offered: Media, local: LocalMedia) -> tuple[Crypto | None, SrtpKeys | None]:
+    """Our crypto line and the keys that an offer and our policy settle on; None for plain RTP."""
+    profile = _profile(offered)
+    if local.srtp == "off":
+        if profile == _SECURE:
+            raise OfferRefused("the offer is for SRTP, which is switched off here")
+        return None, None
+    lines, whys = usable_lines(offered)
+    if not lines and profile == _SECURE:
+        raise OfferRefused(
+            "; ".join(dict.fromkeys(whys)) or "RTP/SAVP has no crypto line, and DTLS-SRTP is not supported"
+        )
+    if not lines and local.srtp == "required":
+        raise OfferRefused("; ".join(["media must be encrypted here (RTP/SAVP with a=crypto)", *dict.fromkeys(whys)]))
+    if not lines:
+        return None, None  # phones that offer both ways write RTP/AVP: without a line we can use it is plain
+    theirs, was = lines[0], local.settled.srtp if local.settled else None
+    if was is not None and (was.suite, was.receive_key) == (theirs.suite, theirs.key):
+        ours = Crypto(theirs.tag, theirs.suite, was.send_key)  # RFC 4568 §7.1.4: a new key would be a new stream
+    else:
+        ours = new_crypto(theirs.tag, theirs.suite)
+    try:
+        return ours, settle(ours, theirs)
+    except CryptoRefused as refusal:
+        raise OfferRefused(refusal.why) from None
+
+
+def _read_keys(ours: Media, theirs: Media) -> SrtpKeys | None:
+    """The keys that the answer to our offer settles on; None for plain RTP."""
+    offered, _ = usable_lines(ours)
+    if _profile(theirs) != ours.protocol:
+        raise OfferRefused(f"the answer has the profile {_plain(theirs.protocol)}, not {ours.protocol}")
+    if not offered:
+        return None  # what was offered encrypted is not taken plain: that is an error below
+    try:
+        return keys_of_answer(offered, theirs)
+    except CryptoRefused as refusal:
+        raise OfferRefused(refusal.why) from None
+
+
+def _add_crypto(media: Media, profile: str, lines: list[Crypto]) -> None:
+    media.protocol = profile
+    media.attributes += [("crypto", str(line)) for line in lines]
+
+
+def _profile(media: Media) -> str:
+    profile = media.protocol.upper()
+    if profile not in (_PLAIN, _SECURE):
+        raise OfferRefused(f"the profile {_plain(media.protocol)} is not supported, only RTP/AVP and RTP/SAVP")
+    return profile
 
 
 def _plain(text: str) -> str:
@@ -169,7 +243,12 @@ def _choose(media: Media, codecs: tuple[str, ...]) -> _Choice:
 
 
 def _negotiated(
-    description: SessionDescription, media: Media, choice: _Choice, direction: Direction, mux: bool
+    description: SessionDescription,
+    media: Media,
+    choice: _Choice,
+    direction: Direction,
+    mux: bool,
+    keys: SrtpKeys | None,
 ) -> Negotiated:
     connection = description.connection_of(media)
     if connection is None:
@@ -187,6 +266,8 @@ def _negotiated(
         direction=direction,
         rtcp_mux=mux,
         ptime_ms=_ptime(media),
+        profile=_profile(media),
+        srtp=keys,
     )
 
 
@@ -242,7 +323,7 @@ def _audio(local: LocalMedia, maps: list[tuple[int, RtpMap]], direction: Directi
         attributes.append(("rtcp-mux", None))
     elif local.rtcp_port != local.rtp_port + 1:
         attributes.append(("rtcp", str(local.rtcp_port)))
-    return Media("audio", local.rtp_port, "RTP/AVP", [str(number) for number, _ in maps], attributes=attributes)
+    return Media("audio", local.rtp_port, _PLAIN, [str(number) for number, _ in maps], attributes=attributes)
 
 
 def _describe(local: LocalMedia, media: list[Media], times: list[str]) -> SessionDescription:

@@ -114,7 +114,7 @@ def test_answer_tells_our_own_origin_and_the_offers_time() -> None:
         (("m=audio 4000 RTP/AVP 9 18",), "no common codec: only PCMU and PCMA at 8000 Hz"),
         (("m=audio 4000 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"), "no common codec"),
         (("m=audio 4000 RTP/AVP",), "no common codec"),
-        (("m=audio 4000 RTP/SAVP 0",), "the profile RTP/SAVP is not supported, only RTP/AVP"),
+        (("m=audio 4000 RTP/SAVP 0",), "RTP/SAVP has no crypto line"),
         (("m=audio 4000 UDP/TLS/RTP/SAVPF 0",), "the profile UDP/TLS/RTP/SAVPF is not supported, only RTP/AVP"),
         (("m=audio 4000 RTP/AVPF 0",), "the profile RTP/AVPF is not supported, only RTP/AVP"),
         (("m=audio 4000 RTP/AVP 0", "c=IN IP4 media.example.com"), "the media address is not an IP address"),
