@@ -1,5 +1,6 @@
 //! The engine: all sessions of one worker, the wheel that says which are due, and the five verbs.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::config::{EngineConfig, LegRemote, Mute, RecordingParams, StreamParams};
@@ -36,6 +37,8 @@ pub struct Engine {
     outbox: Outbox,
     events: Events,
     scratch: Vec<u8>,
+    /// Sessions that have failed in this verb, and why: they go when the verb is done.
+    failed: Vec<(u32, String)>,
     stats: EngineStats,
 }
 
@@ -71,6 +74,7 @@ impl Engine {
             outbox: Outbox::default(),
             events: Events::default(),
             scratch: Vec::new(),
+            failed: Vec::new(),
             stats: EngineStats::default(),
         }
     }
@@ -240,32 +244,63 @@ impl Engine {
     }
 
     fn deliver(&mut self, now: Time, source: Source, data: &[u8]) -> Result<(), CommandError> {
-        match source {
-            Source::Rtp { leg, from } => {
-                let (session, mut context) = with_context!(self, leg.session, CommandError::UnknownLeg);
-                session.receive_rtp(now, leg, from, data, &mut context)?;
+        let key = match source {
+            Source::Rtp { leg, .. } | Source::Rtcp { leg, .. } => leg.session,
+            Source::Stream(stream) | Source::StreamBinary(stream) => stream.session,
+        };
+        let (session, mut context) = with_context!(self, key, CommandError::UnknownSession);
+        let delivered = contain(|| {
+            match source {
+                Source::Rtp { leg, from } => session.receive_rtp(now, leg, from, data, &mut context)?,
+                Source::Rtcp { leg, from } => {
+                    session.leg_mut(leg)?.receive_rtcp(now, from, data, &mut context)
+                }
+                Source::Stream(stream) => {
+                    session
+                        .stream_mut(stream)?
+                        .receive(now, Form::Text, data, &mut context)
+                }
+                Source::StreamBinary(stream) => {
+                    session
+                        .stream_mut(stream)?
+                        .receive(now, Form::Binary, data, &mut context)
+                }
             }
-            Source::Rtcp { leg, from } => {
-                let (session, mut context) = with_context!(self, leg.session, CommandError::UnknownLeg);
-                session.leg_mut(leg)?.receive_rtcp(now, from, data, &mut context);
-            }
-            Source::Stream(stream) => self.deliver_message(now, stream, Form::Text, data)?,
-            Source::StreamBinary(stream) => self.deliver_message(now, stream, Form::Binary, data)?,
-        }
-        Ok(())
+            Ok(())
+        });
+        delivered.unwrap_or_else(|reason| {
+            self.failed.push((key.index, reason));
+            self.bury_failed();
+            Ok(())
+        })
     }
 
-    fn deliver_message(
-        &mut self,
-        now: Time,
-        stream: StreamKey,
-        form: Form,
-        message: &[u8],
-    ) -> Result<(), CommandError> {
-        let (session, mut context) = with_context!(self, stream.session, CommandError::UnknownStream);
-        session
-            .stream_mut(stream)?
-            .receive(now, form, message, &mut context);
+    /// Takes out the sessions that have failed. What they had made for this wake-up goes out, what they had begun to
+    /// make does not.
+    fn bury_failed(&mut self) {
+        self.outbox.abandon();
+        for (index, reason) in std::mem::take(&mut self.failed) {
+            let place = &mut self.places[index as usize];
+            let Some(gone) = place.session.take() else {
+                continue;
+            };
+            let session = SessionKey {
+                index,
+                generation: place.generation,
+            };
+            place.generation = place.generation.wrapping_add(1);
+            self.phases[gone.phase()].retain(|&other| other != index);
+            self.free.push(index);
+            self.stats.sessions -= 1;
+            self.stats.failed_sessions += 1;
+            self.events.push(Event::SessionFailed { session, reason });
+        }
+    }
+
+    /// For tests of what a fault in one session does to the others: its next frame panics.
+    pub fn break_session(&mut self, session: SessionKey) -> Result<(), CommandError> {
+        let (session, _) = with_context!(self, session, CommandError::UnknownSession);
+        session.is_broken = true;
         Ok(())
     }
 
@@ -283,22 +318,29 @@ impl Engine {
             }
         }
         self.done_tick = tick;
+        if !self.failed.is_empty() {
+            self.bury_failed();
+        }
     }
 
     fn run_session(&mut self, now: Time, index: u32) {
         let Some(session) = self.places[index as usize].session.as_deref_mut() else {
             return;
         };
-        let ran = session.run(
-            now,
-            &mut Context {
-                outbox: &mut self.outbox,
-                events: &mut self.events,
-                random: &mut self.random,
-                scratch: &mut self.scratch,
-                config: &self.config,
-            },
-        );
+        let mut context = Context {
+            outbox: &mut self.outbox,
+            events: &mut self.events,
+            random: &mut self.random,
+            scratch: &mut self.scratch,
+            config: &self.config,
+        };
+        let ran = match contain(|| session.run(now, &mut context)) {
+            Ok(ran) => ran,
+            Err(reason) => {
+                self.outbox.abandon();
+                return self.failed.push((index, reason));
+            }
+        };
         self.stats.frames += ran.frames;
         self.stats.late_frames += ran.late;
         self.stats.skipped_frames += ran.skipped;
@@ -320,4 +362,14 @@ impl Engine {
     pub fn poll_event(&mut self) -> Option<Event> {
         self.events.pop()
     }
+}
+
+/// Runs a part of one session, so that a fault of ours there ends that session and no other. What is left of the session
+/// is never looked at again, and what it shares (outbox, events) is whole between two appends; so unwinding is safe.
+fn contain<T>(work: impl FnOnce() -> T) -> Result<T, String> {
+    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
+        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
+        text.or_else(|| panic.downcast_ref::<String>().cloned())
+            .unwrap_or_else(|| "panic".into())
+    })
 }

@@ -90,6 +90,13 @@ pub enum Event {
         /// The leg; `None` when nobody does.
         leg: Option<LegKey>,
     },
+    /// A fault of ours ended this session, and this one only: its key and all of its parts are gone.
+    SessionFailed {
+        /// The session.
+        session: SessionKey,
+        /// What the fault says of itself.
+        reason: String,
+    },
     /// A playback ended.
     PlaybackFinished {
         /// The playback.

@@ -51,6 +51,12 @@ impl Outbox {
         length
     }
 
+    /// Forgets what was appended since the last commit.
+    pub fn abandon(&mut self) {
+        self.bytes
+            .truncate(self.entries.last().map_or(0, |entry| entry.end));
+    }
+
     /// The next message, or `None`, which also empties the arena.
     pub fn take(&mut self) -> Option<Transmit<'_>> {
         let Some(entry) = self.entries.get(self.taken).copied() else {

@@ -65,6 +65,8 @@ pub(crate) struct Session {
     limiter: Limiter,
     late_frames: u64,
     skipped_frames: u64,
+    /// Set by tests: the next frame panics.
+    pub is_broken: bool,
 }
 
 impl Session {
@@ -83,6 +85,7 @@ impl Session {
             limiter: Limiter::default(),
             late_frames: 0,
             skipped_frames: 0,
+            is_broken: false,
         }
     }
 
@@ -427,6 +430,7 @@ impl Session {
     }
 
     fn run_frame(&mut self, now: Time, frame: u64, context: &mut Context<'_>) {
+        assert!(!self.is_broken, "broken on purpose");
         if self.conference.is_some() {
             return self.run_conference(now, frame, context);
         }

@@ -132,6 +132,8 @@ pub struct EngineStats {
     pub late_frames: u64,
     /// Frames skipped as too late.
     pub skipped_frames: u64,
+    /// Sessions ended by a fault of ours.
+    pub failed_sessions: u64,
     /// Inputs for a leg or stream that is gone.
     pub stale_inputs: u64,
     /// Events dropped since nobody took them.
