@@ -50,6 +50,8 @@ pub enum Action {
     CloseSession,
     /// What the session has seen.
     SessionStats,
+    /// For tests of faults: the next frame of the session panics.
+    BreakSession,
     /// Dial the application.
     OpenStream {
         /// Its name.

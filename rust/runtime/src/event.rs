@@ -43,6 +43,11 @@ pub enum Event {
         /// For how long.
         duration_ms: u32,
     },
+    /// A fault of ours ended the session; it is gone with all of its parts.
+    SessionFailed {
+        /// What the fault says of itself.
+        reason: String,
+    },
     /// Something happened to a stream.
     Stream {
         /// The stream.
@@ -176,6 +181,8 @@ pub enum CloseReason {
     AppStalled,
     /// The application answered no ping.
     PingTimeout,
+    /// A fault of ours ended the session.
+    SessionFailed,
 }
 
 impl CloseReason {
@@ -195,6 +202,7 @@ impl CloseReason {
             Self::MessageTooBig => "message_too_big",
             Self::AppStalled => "app_stalled",
             Self::PingTimeout => "ping_timeout",
+            Self::SessionFailed => "session_failed",
         }
     }
 }

@@ -226,21 +226,18 @@ impl Control {
                 done(&id, json!({}));
                 let _ = self.stopper.send(StopReason::Command);
             }
-            Request::DebugPanic { worker } => {
-                if !self.args.debug_commands {
-                    refuse(
-                        connection,
-                        id,
-                        Refusal::new("bad_request", "debug commands are not allowed"),
-                    );
-                } else if self.node.panic_worker(worker) {
-                    done(&id, json!({}));
-                } else {
-                    refuse(
-                        connection,
-                        id,
-                        Refusal::new("bad_request", format!("there is no worker {worker}")),
-                    );
+            Request::DebugPanic { worker, session } => {
+                let bad = |why: &str| Refusal::new("bad_request", why);
+                match (self.args.debug_commands, worker, session) {
+                    (false, _, _) => refuse(connection, id, bad("debug commands are not allowed")),
+                    (_, Some(worker), None) if self.node.panic_worker(worker) => done(&id, json!({})),
+                    (_, Some(_), None) => refuse(connection, id, bad("there is no such worker")),
+                    (_, None, Some(session)) => {
+                        let action = Action::BreakSession;
+                        let session = session.into_string();
+                        self.execute(connection, id, Command { session, action });
+                    }
+                    _ => refuse(connection, id, bad("debug.panic names a worker or a session")),
                 }
             }
             request => match request.into_command() {

@@ -28,6 +28,13 @@ const MAX_PAYLOAD_TYPE: u8 = 127;
 #[serde(try_from = "String")]
 pub struct Name(String);
 
+impl Name {
+    /// The text.
+    pub fn into_string(self) -> String {
+        self.0
+    }
+}
+
 impl TryFrom<String> for Name {
     type Error = String;
 
@@ -193,7 +200,10 @@ pub enum Request {
     #[serde(rename = "shutdown")]
     Shutdown {},
     #[serde(rename = "debug.panic")]
-    DebugPanic { worker: usize },
+    DebugPanic {
+        worker: Option<usize>,
+        session: Option<Name>,
+    },
 }
 
 /// A command and its number.

@@ -77,6 +77,7 @@ fn event(event: &Event) -> (&'static str, Value) {
             json!({"leg": leg, "digit": digit, "duration_ms": duration_ms}),
         ),
         Event::SpeakerChanged { leg } => ("speaker.changed", json!({"leg": leg})),
+        Event::SessionFailed { reason } => ("session.failed", json!({"reason": reason})),
         Event::Stream { stream, event } => stream_event(stream, event),
         Event::PlaybackFinished { playback, reason } => (
             "playback.finished",

@@ -15,6 +15,8 @@ pub mod close_code {
     pub const NORMAL: u16 = 1000;
     /// The endpoint is going away: the server shuts down.
     pub const GOING_AWAY: u16 = 1001;
+    /// A fault of ours.
+    pub const INTERNAL_ERROR: u16 = 1011;
     /// The peer broke the protocol.
     pub const PROTOCOL_ERROR: u16 = 1002;
     /// A close frame came without a code; never sent (§7.1.5).

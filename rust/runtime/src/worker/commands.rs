@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use media::{LegRemote, Mute, Time};
+use media::{LegRemote, Mute, SessionKey, Time};
 
 use super::files::{after_recordings, ended_early};
 use super::legs::no_session;
 use super::{Playback, Session, Worker};
 use crate::command::{Action, Answer, Command, Outcome, Refusal, Reply, SessionReport};
+use crate::event::{CloseCause, CloseReason, Event};
 use crate::websocket::close_code;
 
 impl Worker<'_> {
@@ -27,6 +28,7 @@ impl Worker<'_> {
             Action::SessionStats => self
                 .session_stats(&session)
                 .map(|report| Answer::Session(Box::new(report))),
+            Action::BreakSession => self.break_session(&session),
             Action::OpenStream { stream, url, params } => {
                 self.open_stream(now, &session, stream, url, params)
             }
@@ -162,6 +164,35 @@ impl Worker<'_> {
             tracing::error!(%error, "the engine does not know a session of its own");
         }
         self.relay(now);
+        self.release(session, reply, Ok(Answer::Session(Box::new(report))));
+    }
+
+    fn break_session(&mut self, session: &str) -> Outcome {
+        let entry = self.sessions.get(session).ok_or_else(no_session)?;
+        self.engine.break_session(entry.key)?;
+        Ok(Answer::Done)
+    }
+
+    /// The engine has lost a session to a fault: close all that belongs to it, and tell.
+    pub(super) fn session_failed(&mut self, now: Time, key: SessionKey, reason: String) {
+        let named = self.sessions.iter().find(|(_, entry)| entry.key == key);
+        let Some((name, entry)) = named else { return };
+        tracing::error!(session = name, reason, "a session failed and is closed");
+        let (name, streams): (String, Vec<u32>) = (name.clone(), entry.streams.values().copied().collect());
+        for index in streams {
+            let cause = CloseCause {
+                reason: CloseReason::SessionFailed,
+                code: Some(close_code::INTERNAL_ERROR),
+                detail: None,
+            };
+            self.fail(now, index, cause, Some(close_code::INTERNAL_ERROR));
+        }
+        self.tell(&name, Event::SessionFailed { reason });
+        self.release(&name, Reply::new(drop), Ok(Answer::Done));
+    }
+
+    /// Let go of what the engine does not know any more. The answer follows the recordings.
+    fn release(&mut self, session: &str, reply: Reply, outcome: Outcome) {
         let Some(entry) = self.sessions.remove(session) else {
             return;
         };
@@ -174,7 +205,7 @@ impl Worker<'_> {
         for index in entry.legs.into_values() {
             self.remove_leg(index);
         }
-        let answer = after_recordings(reply, Ok(Answer::Session(Box::new(report))));
+        let answer = after_recordings(reply, outcome);
         for recording in entry.recordings.into_values() {
             self.finish_recording(recording, &answer);
         }

@@ -12,7 +12,7 @@ impl Worker<'_> {
     pub(super) fn relay(&mut self, now: Time) {
         self.relay_transmits(now);
         while let Some(event) = self.engine.poll_event() {
-            self.relay_event(event);
+            self.relay_event(now, event);
         }
     }
 
@@ -67,8 +67,9 @@ impl Worker<'_> {
         }
     }
 
-    fn relay_event(&mut self, event: EngineEvent) {
+    fn relay_event(&mut self, now: Time, event: EngineEvent) {
         match event {
+            EngineEvent::SessionFailed { session, reason } => self.session_failed(now, session, reason),
             EngineEvent::LegFirstPacket { leg, from } => {
                 self.tell_leg(leg, |leg| Event::LegMediaStarted { leg, from });
             }

@@ -233,9 +233,11 @@ impl Worker<'_> {
         // What the engine made so far still has its place before the close frame.
         self.relay(now);
         let key = self.streams.get(index as usize)?.key;
-        let stats = self.engine.close_stream(now, key).ok()?;
+        self.stream_of.get(&key)?;
+        // The engine does not know the streams of a session that has failed.
+        let stats = self.engine.close_stream(now, key).unwrap_or_default();
         self.relay(now);
-        self.stream_of.remove(&key);
+        self.stream_of.remove(&key)?;
         let stream = self.streams.get(index as usize)?;
         let report = stream.report(stats);
         let (session, name) = (stream.session.clone(), stream.name.clone());

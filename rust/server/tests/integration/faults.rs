@@ -59,6 +59,59 @@ fn worker_panic_ends_only_its_sessions() {
 }
 
 #[test]
+fn a_fault_in_a_session_ends_that_session_alone() {
+    let mut server = Server::start(&["--workers", "1", "--debug-commands"]);
+    let recording = server.dir.join("call.wav");
+    let control = &mut server.control;
+    let mut phones = [Phone::call(control, "broken"), Phone::call(control, "whole")];
+    let apps = [App::listen(), App::listen()];
+    for (session, app) in ["broken", "whole"].iter().zip(&apps) {
+        control.open_stream(session, "stream", &app.url());
+    }
+    let echoes = apps.map(App::echo);
+    control.ok(
+        "recording.start",
+        json!({"session": "broken", "recording": "r", "path": recording}),
+    );
+    phones[0].speak(Duration::from_millis(700), 0x10);
+    control.ok("debug.panic", json!({"session": "broken"}));
+
+    let closed = control.event("stream.closed");
+    assert_eq!(
+        (&closed["reason"], &closed["code"]),
+        (&json!("session_failed"), &json!(1011))
+    );
+    let failed = control.event("session.failed");
+    assert_eq!(failed["session"], "broken");
+    assert_eq!(failed["reason"], "broken on purpose");
+    let finished = control.event("recording.finished");
+    assert!(finished["duration_ms"].as_u64().unwrap() >= 500);
+
+    let packets = phones[1].speak(Duration::from_secs(1), 0x10);
+    let audible = packets.iter().filter(|packet| !packet.is_silent()).count();
+    assert!(audible > 25, "{audible} of {} are audible", packets.len());
+    assert_eq!(
+        control.refused("session.stats", json!({"session": "broken"})),
+        "unknown_session"
+    );
+    let stats = control.ok("stats", json!({}));
+    assert_eq!(
+        (&stats["workers"][0]["deaths"], &stats["workers"][0]["sessions"]),
+        (&json!(0), &json!(1))
+    );
+    // Its name and its ports are free again.
+    let mut again = Phone::call(control, "broken");
+    assert!(again.listen(Duration::from_millis(500)).len() > 15);
+
+    for session in ["broken", "whole"] {
+        control.ok("session.close", json!({"session": session}));
+    }
+    for echo in echoes {
+        echo.join().unwrap();
+    }
+}
+
+#[test]
 fn breaking_things_needs_permission() {
     let mut server = Server::start(&[]);
     assert_eq!(
