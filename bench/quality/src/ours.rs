@@ -7,6 +7,9 @@ use serde_json::{Value, json};
 
 use crate::wire::Wire;
 
+/// The receiver counts in 1/48 ms.
+const UNITS_PER_SAMPLE: u64 = 6;
+
 /// What we heard.
 pub struct Heard {
     pub samples: Vec<i16>,
@@ -61,11 +64,11 @@ pub fn hear(wire: &Wire, ticks: impl Iterator<Item = u64>) -> Heard {
         concealments,
         needless,
         counters: json!({
-            "late": counters.late,
-            "inserted": counters.inserted,
-            "dropped": counters.dropped,
-            "concealed": counters.concealed,
-            "resyncs": counters.resyncs,
+            "late": receiver.buffer().counters().late,
+            "inserted": counters.inserted / UNITS_PER_SAMPLE,
+            "dropped": counters.dropped / UNITS_PER_SAMPLE,
+            "concealed": counters.concealed / UNITS_PER_SAMPLE,
+            "resyncs": receiver.buffer().counters().resyncs,
         }),
     }
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::net::SocketAddr;
 
 use media::{
-    Codec, CommandError, Destination, Dialect, Encoding, Engine, EngineConfig, LegKey, LegRemote,
+    Bounds, Codec, CommandError, Destination, Dialect, Encoding, Engine, EngineConfig, LegKey, LegRemote,
     OpusSettings, PayloadTypes, SessionKey, Source, StreamKey, StreamParams, TelephoneEvent, Time,
 };
 
@@ -100,6 +100,7 @@ fn remote(flags: u8) -> LegRemote {
         }),
         ptime_ms: 20,
         opus: OpusSettings::default(),
+        jitter: Bounds::default(),
         send: flags & 16 == 0,
         receive: flags & 32 == 0,
         rtcp_mux: flags & 64 != 0,

@@ -4,6 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 pub use crate::codec::Codec;
 pub use crate::codec::opus::Settings as OpusSettings;
+pub use crate::rtp::delay::Bounds;
 use crate::srtp::SrtpParams;
 pub use crate::stream::encoding::Encoding;
 
@@ -137,6 +138,8 @@ pub struct LegRemote {
     pub ptime_ms: u32,
     /// How we encode Opus, if we do.
     pub opus: OpusSettings,
+    /// Between what bounds the delay of the jitter buffer adapts itself.
+    pub jitter: Bounds,
     /// We may send.
     pub send: bool,
     /// We want to receive.

@@ -18,6 +18,7 @@ use crate::key::LegKey;
 use crate::latch::{Latch, Learned};
 use crate::outbox::Outbox;
 use crate::random::Random;
+use crate::rtp::jitter::UNITS_PER_MS;
 use crate::rtp::packet::Packet;
 use crate::rtp::receiver::{Content, Receiver};
 use crate::rtp::report::{Reporter, Sent};
@@ -26,7 +27,7 @@ use crate::rtp::sender::{Format, Sender};
 use crate::rtp::{Datagram, classify};
 use crate::srtp::{Refused, SrtpParams, SrtpReceiver, SrtpSender};
 use crate::stats::LegStats;
-use crate::time::{FRAME_TICKS, RATE_HZ, SAMPLES_PER_MS, Time};
+use crate::time::{FRAME_TICKS, RATE_HZ, Time};
 
 /// Comfort noise (RFC 3389), statically assigned: valid wherever 8 kHz audio is.
 const COMFORT_NOISE: u8 = 13;
@@ -108,23 +109,24 @@ impl Leg {
     /// What it has seen.
     pub fn stats(&self) -> LegStats {
         let counters = self.receiver.counters();
+        let buffer = self.receiver.buffer();
         let view = self.reporter.view();
-        let millis = |samples: u64| samples / SAMPLES_PER_MS as u64;
+        let millis = |units: u64| units / u64::from(UNITS_PER_MS);
         LegStats {
             lost: self.receiver.lost(),
-            late: counters.late,
+            late: buffer.counters().late,
             duplicate: counters.duplicate,
             reordered: counters.reordered,
-            malformed: self.stats.malformed + counters.too_long,
+            malformed: self.stats.malformed + counters.malformed,
             ssrc_changes: counters.ssrc_changes,
-            resyncs: counters.resyncs,
-            overflow: self.receiver.buffer().overflow(),
+            resyncs: counters.restarts + buffer.counters().resyncs,
+            overflow: buffer.counters().overflow,
             concealed_ms: millis(counters.concealed),
             inserted_ms: millis(counters.inserted),
             dropped_ms: millis(counters.dropped),
             jitter_ms: self.receiver.jitter_ms(),
-            buffer_ms: self.receiver.buffer().delay_ms(),
-            buffer_target_ms: self.receiver.buffer().target_ms(),
+            buffer_ms: buffer.delay_ms(),
+            buffer_target_ms: buffer.target_ms(),
             round_trip_ms: view.round_trip_ms,
             remote_lost: view.lost,
             remote_jitter_ms: view.jitter_ms,
@@ -153,13 +155,14 @@ impl Leg {
                 self.receiver.forget_source();
                 self.reporter.forget_remote();
             }
-            if before.audio != remote.audio || (before.receive && !remote.receive) {
+            if before.receive && !remote.receive {
                 self.receiver.forget_audio();
             }
         }
         if !remote.send {
             self.sender.pause();
         }
+        self.receiver.connect(remote.jitter, &remote.audio);
         self.remote = Some(remote);
         self.reporter.start(now, context.random);
     }

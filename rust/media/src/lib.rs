@@ -62,8 +62,8 @@
 //! | [`Limits::sessions`] | 4096 | `open_session` refuses |
 //! | [`session::MAX_LEGS`], [`session::MAX_STREAMS`], [`session::MAX_PLAYBACKS`], [`session::MAX_RECORDINGS`] | 16, 8, 8, 4 | the command refuses |
 //! | [`Limits::playout_ms`], [`playout::MAX_CHUNKS`] | 120 s, 16384 | newest audio dropped, `overflow_ms`, one event an episode |
-//! | [`rtp::jitter::SLOTS`], [`rtp::jitter::MAX_SPAN_MS`] | 40, 280 ms | oldest packet dropped, `overflow` |
-//! | [`rtp::jitter::MAX_PAYLOAD_BYTES`] | 480 | packet dropped, `malformed` |
+//! | packets in the jitter buffer: the bytes and slots of [`Bounds::max_ms`] and [`rtp::jitter::EXCESS_MS`] | 360 ms | oldest packet dropped, `overflow` |
+//! | [`codec::MAX_PTIME_MS`] | 60 ms | packet dropped, `malformed` |
 //! | [`stream::json::MAX_DEPTH`] | 16 | message refused, `malformed_json` |
 //! | [`playout::MAX_CHUNK_ID_BYTES`] | 64 | chunk plays without a name |
 //! | [`playout::MAX_MARKS`], [`playout::MAX_MARK_BYTES`] | 1024, 512 | mark refused, `refused_marks` |
@@ -109,8 +109,8 @@ use std::net::SocketAddr;
 
 pub use codec::Codec;
 pub use config::{
-    Dialect, Encoding, EngineConfig, Layout, LegRemote, Limits, Mute, Numbering, OpusSettings, PayloadTypes,
-    RecordingParams, StreamParams, TelephoneEvent,
+    Bounds, Dialect, Encoding, EngineConfig, Layout, LegRemote, Limits, Mute, Numbering, OpusSettings,
+    PayloadTypes, RecordingParams, StreamParams, TelephoneEvent,
 };
 pub use engine::Engine;
 pub use error::CommandError;

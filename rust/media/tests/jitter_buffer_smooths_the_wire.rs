@@ -3,8 +3,7 @@
 mod common;
 
 use common::*;
-use media::rtp::jitter::{Arrival, JitterBuffer, Piece};
-use media::{Codec, FRAME_SAMPLES, Time};
+use media::FRAME_SAMPLES;
 
 fn listening() -> (Node, Phone) {
     let mut node = Node::connected();
@@ -52,7 +51,7 @@ fn every_packet_time_of_g711_is_heard_whole() {
 }
 
 #[test]
-fn the_delay_is_the_target_and_the_wait_for_the_frame() {
+fn the_delay_of_a_clean_network_is_10_to_30_ms() {
     for phase_ms in 0..20 {
         let (mut node, mut phone) = listening();
         node.run_ms(phase_ms);
@@ -63,7 +62,7 @@ fn the_delay_is_the_target_and_the_wait_for_the_frame() {
         let stats = node.leg_stats();
         assert_eq!(stats.buffer_target_ms, 20);
         assert!(
-            (20.0..=40.0).contains(&stats.buffer_ms),
+            (10.0..30.0).contains(&stats.buffer_ms),
             "{phase_ms}: {}",
             stats.buffer_ms
         );
@@ -114,7 +113,7 @@ fn a_packet_that_comes_after_its_frame_is_late_and_not_heard_twice() {
     let stats = node.leg_stats();
     assert_eq!((stats.late, stats.lost, stats.reordered), (1, 0, 1));
     assert!((20..=40).contains(&stats.concealed_ms), "{}", stats.concealed_ms);
-    assert_eq!(stats.buffer_target_ms, 40);
+    assert!(stats.buffer_target_ms > 20, "it is known how late it was");
 }
 
 #[test]
@@ -190,7 +189,12 @@ fn a_late_packet_raises_the_target_and_quiet_lowers_it_again() {
         node.rtp(&phone.tone());
     }
     let stats = node.leg_stats();
-    assert_eq!((stats.buffer_target_ms, stats.lost), (40, 0));
+    assert!(
+        (40..=100).contains(&stats.buffer_target_ms),
+        "{}",
+        stats.buffer_target_ms
+    );
+    assert_eq!(stats.lost, 0);
     assert!(stats.late >= 1);
     for _ in 0..2_000 {
         node.run_ms(20);
@@ -409,31 +413,4 @@ fn frames_run_late_find_the_packets_that_waited_with_them() {
     let stats = node.leg_stats();
     assert_eq!((stats.concealed_ms, stats.lost, stats.late), (0, 0, 0));
     assert_eq!(stats.buffer_target_ms, 20, "no fault of the network's");
-}
-
-#[test]
-fn a_hole_is_a_pause_or_a_loss_by_its_sequence_numbers() {
-    for (sequence, is_pause) in [(3, true), (4, false)] {
-        let mut buffer = JitterBuffer::default();
-        let arrival = |sequence, timestamp| {
-            let codec = Codec::Pcmu;
-            Arrival {
-                sequence,
-                newest: true,
-                timestamp,
-                codec,
-                payload: &[7; 160],
-            }
-        };
-        buffer.insert(Time::from_millis(0), arrival(1, 0));
-        buffer.pause(2);
-        buffer.insert(Time::from_millis(10), arrival(sequence, 480));
-        let now = Time::from_millis(20);
-        buffer.begin_frame(now);
-        assert_eq!(buffer.next_piece(now, 160), Piece::Sound(Codec::Pcmu, &[7; 160]));
-        let hole = if is_pause { Piece::Silence } else { Piece::Missing };
-        assert_eq!(buffer.next_piece(now, 200), hole(200));
-        assert_eq!(buffer.next_piece(now, 200), hole(120));
-        assert_eq!(buffer.next_piece(now, 100), Piece::Sound(Codec::Pcmu, &[7; 100]));
-    }
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use media::{
-    Codec, Dialect, Encoding, LegRemote, OpusSettings, PayloadTypes, SrtpParams, StreamParams, Suite,
+    Bounds, Codec, Dialect, Encoding, LegRemote, OpusSettings, PayloadTypes, SrtpParams, StreamParams, Suite,
     TelephoneEvent,
 };
 use runtime::command::{Action, Command, Mute, RecordingFile, Refusal};
@@ -84,6 +84,25 @@ pub struct Opus {
     dtx: Option<bool>,
 }
 
+/// Bounds of the jitter buffer's delay.
+#[derive(Debug, Default, Deserialize)]
+pub struct Jitter {
+    min_ms: Option<u32>,
+    max_ms: Option<u32>,
+}
+
+impl Jitter {
+    /// One that is given alone moves the default of the other out of its way.
+    fn check(self) -> Result<Bounds, Refusal> {
+        let default = Bounds::default();
+        let min_ms = self
+            .min_ms
+            .unwrap_or_else(|| default.min_ms.min(self.max_ms.unwrap_or(u32::MAX)));
+        let max_ms = self.max_ms.unwrap_or_else(|| default.max_ms.max(min_ms));
+        Bounds::new(min_ms, max_ms).ok_or_else(|| bad("jitter.min_ms is above max_ms, or that above 500"))
+    }
+}
+
 const fn default_ptime_ms() -> u32 {
     media::FRAME_MS
 }
@@ -131,6 +150,8 @@ pub enum Request {
         ptime_ms: u32,
         #[serde(default)]
         opus: Opus,
+        #[serde(default)]
+        jitter: Jitter,
         #[serde(default)]
         rtcp_mux: bool,
         #[serde(default)]
@@ -261,6 +282,7 @@ impl Request {
                 direction,
                 ptime_ms,
                 opus,
+                jitter,
                 rtcp_mux,
                 also_from,
                 srtp,
@@ -273,6 +295,7 @@ impl Request {
                     telephone_event: telephone_event.map(Events::check).transpose()?,
                     ptime_ms,
                     opus: opus.check()?,
+                    jitter: jitter.check()?,
                     send,
                     receive,
                     rtcp_mux,
@@ -498,6 +521,7 @@ mod tests {
             }),
             ptime_ms: 20,
             opus: OpusSettings::default(),
+            jitter: Bounds::default(),
             send: true,
             receive: false,
             rtcp_mux: true,

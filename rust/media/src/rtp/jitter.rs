@@ -1,64 +1,84 @@
-//! The jitter buffer: packets in, in any order; pieces of one gapless stream of samples out.
+//! The jitter buffer: packets in, in any order; pieces of one gapless timeline out, as they came, not decoded.
 //!
-//! It holds packets undecoded in slots that are reused, ordered by timestamp. Every method takes the time as an
-//! argument, and never reads a clock. Its vocabulary:
+//! Every method takes the time as an argument. Its vocabulary:
 //!
-//! - *position*: the timestamp of the next sample to be played.
-//! - *wait*: how long a packet lay here before its first sample was played. The shortest wait of a window is the reserve
-//!   against jitter; it is what the adaptation looks at.
-//! - *stretch*: samples played without moving the position, since nothing was there. What comes then is either late
-//!   (the position stays: the delay has grown) or after a hole (the hole is as long as the stretch: the position jumps).
-//!
-//! The rules of adaptation, all in one place:
+//! - *media time*: the sender's timeline in units of 1/48000 s, whatever clock the codec has. RTP timestamps are mapped to
+//!   it by an anchor; when they jump, the anchor moves and the timeline goes on.
+//! - *position*: the media time of what is pulled next. What is queued behind the decoder has been pulled already.
+//! - *margin*: how long the fastest packet of late lies here before it is pulled. [`delay`](super::delay) says how
+//!   long it should.
+//! - *spare*: sound in the queue behind the decoder beyond what the grid of packets and frames needs. It is delay that
+//!   buys nothing: packets of 20 ms are pulled on the grid of frames, whether 0 or 19 ms of the last one are left over.
+//! - *stretch*: time in which nothing was there to play, so that the position stood. What comes then is either late (the
+//!   position stays: the delay has grown) or after a hole (as long as the stretch: the position jumps).
 //!
 //! | what is seen | what is done |
 //! |---|---|
-//! | a packet comes after its time | target up by [`STEP_MS`], at most once a frame, at most [`MAX_TARGET_MS`] |
-//! | for [`QUIET_WINDOWS`] windows nothing was late and a lower target would have done | target down by a step |
-//! | shortest wait of a window above target + [`SLACK_HIGH_MS`] (fast sender, or target lowered) | drop one frame |
-//! | one wait in [`SHORT_SHARE`] of a window below target - [`SLACK_LOW_MS`] (slow sender, or target raised) | insert one frame |
+//! | margin above target + [`SLACK_US`] + 1/8 | shorten: in silence at once, in sound with [`patience`] |
+//! | margin below target - guard - [`TOLERANCE_US`] | lengthen: likewise, by what brings the next packet into a later frame |
+//! | spare, and silence | shorten by it |
+//! | late by at most [`SKIP_MS`], and the margin was enough | what was concealed in its place is skipped |
+//! | late by more, or the margin was short | the delay has grown; it is shortened if it is too long |
 //! | nothing came for [`RESTART_MS`] (pause, hold, stall) | start anew with the next packet |
-//! | more than [`MAX_SPAN_MS`] is held | what is older than the target is dropped |
-//!
-//! The band between the two slacks is wider than a frame, so that one correction never calls for its opposite.
+//! | margin above the upper bound + [`EXCESS_MS`] | what is older than the target is dropped |
+//! | timestamps jump, the clock changes, or a new source | the anchor moves so that nothing is heard of it |
 
+use super::delay::{Bounds, DelayEstimator, GUARD_US, LIMIT_MS};
 use crate::Codec;
-use crate::time::{FRAME_MS, SAMPLES_PER_MS, Time};
+use crate::time::{FRAME_MS, Time};
 
-/// Packets held at once. Rule when full: the oldest is dropped and counted.
-pub const SLOTS: usize = 40;
-/// Longest payload: 60 ms of G.711. Longer packets are malformed.
-pub const MAX_PAYLOAD_BYTES: usize = 60 * SAMPLES_PER_MS;
-/// Bounds of the target delay, which starts at the lower one.
-pub const MIN_TARGET_MS: u32 = 20;
-/// Upper bound of the target delay.
-pub const MAX_TARGET_MS: u32 = 200;
-/// Most audio that is held: the highest target, a frame of alignment and the longest packet.
-pub const MAX_SPAN_MS: u32 = MAX_TARGET_MS + FRAME_MS + 60;
-/// By how much the target moves.
-pub const STEP_MS: u32 = 20;
-/// Frames over which the shortest wait is taken: two seconds.
-pub const WINDOW_FRAMES: u32 = 100;
-/// Windows without a late packet before the target may fall: ten seconds.
-pub const QUIET_WINDOWS: u32 = 5;
-/// A frame is dropped when the shortest wait is this far above the target.
-pub const SLACK_HIGH_MS: u32 = 25;
-/// A frame is inserted when the shortest wait is this far below the target.
-pub const SLACK_LOW_MS: u32 = 15;
-/// A frame is inserted when one packet in so many waits too short: a single late wake-up of ours is not a slow sender.
-pub const SHORT_SHARE: u32 = 8;
-/// Windows a correction waits for silence before it is made in sound.
-pub const PATIENCE_WINDOWS: u32 = 3;
-/// With nothing to play for so long, the next packet starts a new timeline.
+/// Media time in a millisecond.
+pub const UNITS_PER_MS: u32 = 48;
+/// Media time in a frame.
+pub const FRAME_UNITS: u32 = FRAME_MS * UNITS_PER_MS;
+/// Sound in one packet; longer ones are malformed.
+pub const MAX_PACKET_MS: u32 = 60;
+/// The margin may exceed the upper bound of the target by so much, after a stall, before the delay is cut.
+pub const EXCESS_MS: u32 = 100;
+/// A margin this far above the target calls for shortening. With the guard below it, the band is wider than a frame, so
+/// that one correction never calls for its opposite.
+pub const SLACK_US: i64 = 15_000;
+/// A margin this far below what the target asks for is let be.
+pub const TOLERANCE_US: i64 = 2_000;
+/// Lateness up to this is skipped when the margin was enough: the delay does not grow for one straggler.
+pub const SKIP_MS: u32 = 20;
+/// With nothing to play for so long, the next packet starts anew.
 pub const RESTART_MS: u32 = 200;
-/// A timestamp this far ahead of the position is a jump, not a pause.
+/// A timestamp this far ahead of the newest is a jump, not a pause.
 pub const MAX_AHEAD_MS: u32 = 1_000;
+/// Packets that follow each other may be so far apart or overlap, by timestamp: some senders' timestamps are a clock's.
+pub const SNAP_MS: u32 = 5;
+/// Room for packets when a packet holds 10 ms, at the highest bound.
+pub const MAX_SLOTS: usize = slots(LIMIT_MS);
+/// What Opus is taken to need at most, on average: 128 kbit/s.
+const OPUS_BYTES_PER_MS: u32 = 16;
+/// Frames a correction waits for silence before it is made in sound, by how far the margin is off.
+const PATIENCE: [(i64, u32); 3] = [(10_000, 150), (40_000, 25), (i64::MAX, 3)];
+/// Frames that a correction in sound waits for sound that is like itself.
+const UNLIKE_FRAMES: u32 = 25;
+/// A payload of Opus this short announces that nothing comes until there is sound again (RFC 6716 §3.1).
+const DTX_BYTES: usize = 2;
+/// Far behind the frame that is due: our own process slept, and arrival times say nothing.
+const MAX_OWN_LATENESS_MS: u64 = 80;
 
-const fn samples(millis: u32) -> u32 {
-    millis * SAMPLES_PER_MS as u32
+const fn span_ms(max_ms: u32) -> u32 {
+    max_ms + EXCESS_MS + MAX_PACKET_MS
 }
 
-/// A packet of audio, as it came.
+const fn slots(max_ms: u32) -> usize {
+    (span_ms(max_ms) / 10) as usize + 4
+}
+
+/// What a packet is to the timeline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Sound in this codec.
+    Sound(Codec),
+    /// Comfort noise (RFC 3389): what follows, until the next sound, is to sound like this.
+    Noise,
+}
+
+/// A packet, as it came.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
     /// Extended sequence number.
@@ -67,9 +87,13 @@ pub struct Arrival<'a> {
     pub newest: bool,
     /// RTP timestamp.
     pub timestamp: u32,
-    /// What the payload is coded with.
-    pub codec: Codec,
-    /// The payload, 1..=[`MAX_PAYLOAD_BYTES`] bytes.
+    /// The RTP clock.
+    pub clock_hz: u32,
+    /// What it is.
+    pub kind: Kind,
+    /// How long it is on the RTP clock, at most [`MAX_PACKET_MS`]; zero for noise.
+    pub duration: u32,
+    /// Its payload, not empty.
     pub payload: &'a [u8],
 }
 
@@ -78,408 +102,631 @@ pub struct Arrival<'a> {
 pub enum Inserted {
     /// It will be played.
     InTime,
-    /// It came after its time. It is played all the same if nothing has been played in its place.
+    /// It came after its time; what is left of it will be played.
     Late,
-    /// Its timestamp is far from all others: the timeline starts anew with it.
-    Resync,
+    /// It came after its time, and something else has been played in its place.
+    Discarded,
 }
 
-/// A piece of the stream.
+/// A piece of the timeline. Lengths are in units of media time.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Piece<'a> {
-    /// Samples, still coded, one byte each.
-    Sound(Codec, &'a [u8]),
-    /// So many samples are missing: lost or late.
-    Missing(usize),
-    /// So many samples of silence that nobody sent: a pause.
-    Silence(usize),
+    /// A packet of sound.
+    Sound {
+        /// Its sequence number.
+        sequence: u64,
+        /// What it is coded with.
+        codec: Codec,
+        /// Its payload.
+        payload: &'a [u8],
+        /// How long it is.
+        duration: u32,
+        /// How much of its start is not to be played.
+        skip: u32,
+    },
+    /// The last part of a hole; the packet that ends it may hold what is missing (in-band FEC).
+    Recoverable(u32, Codec, &'a [u8]),
+    /// So much is missing: lost or late.
+    Missing(u32),
+    /// A pause of so much.
+    Pause(u32),
+    /// What pauses sound like from here on.
+    Noise(&'a [u8]),
 }
 
-/// A correction of the delay that is due.
+/// A correction of the delay.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Correction {
-    /// Take one frame more than is played. `true`: even if it is not silent.
-    Drop(bool),
-    /// Play one frame more than is taken. `true`: even if it is not silent.
-    Insert(bool),
+pub struct Correction {
+    /// Make what is played shorter, otherwise longer.
+    pub shorten: bool,
+    /// By how much, exactly if possible. In sound, some periods more or less will do.
+    pub units: u32,
+    /// Even in sound.
+    pub in_sound: bool,
+    /// Even in sound that is not like itself at any lag.
+    pub anyhow: bool,
 }
 
-#[derive(Clone, Copy)]
+/// Counted by the buffer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BufferCounters {
+    /// Packets that came after their time.
+    pub late: u64,
+    /// Packets thrown away since they came too late to be played at all.
+    pub discarded: u64,
+    /// Packets dropped at a bound.
+    pub overflow: u64,
+    /// The anchor of the timeline moved.
+    pub resyncs: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
 struct Slot {
     sequence: u64,
-    timestamp: u32,
+    start: i64,
     arrival: Time,
-    codec: Codec,
+    duration: u32,
+    offset: u32,
     length: u16,
-    /// Its first sample has been played, so its wait is known.
-    begun: bool,
-    payload: [u8; MAX_PAYLOAD_BYTES],
+    kind: Kind,
+    /// The timeline was moved here: a hole before it is a pause.
+    moved: bool,
 }
 
-const EMPTY: Slot = Slot {
-    sequence: 0,
-    timestamp: 0,
-    arrival: Time(0),
-    codec: Codec::Pcmu,
-    length: 0,
-    begun: false,
-    payload: [0; MAX_PAYLOAD_BYTES],
-};
-
 impl Slot {
-    fn end(&self) -> u32 {
-        self.timestamp.wrapping_add(u32::from(self.length))
+    fn end(&self) -> i64 {
+        self.start + i64::from(self.duration)
     }
 }
 
-/// How far `timestamp` is ahead of `position`, negative when behind.
-fn ahead(timestamp: u32, position: u32) -> i32 {
-    timestamp.wrapping_sub(position) as i32
+/// Where a timestamp stands in media time.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    timestamp: u32,
+    clock_hz: u32,
+    start: i64,
+    /// End of the newest packet, and its number.
+    newest_end: i64,
+    newest_sequence: u64,
 }
 
 /// The jitter buffer of one source.
 pub struct JitterBuffer {
-    slots: Box<[Slot; SLOTS]>,
-    /// Slots in use, by timestamp; behind them the free ones.
-    order: [u8; SLOTS],
-    used: usize,
-    /// `None`: waiting for the first packet to have waited for the target.
-    position: Option<u32>,
-    /// Of the packet played last, to tell a pause (no number missing) from loss.
+    delay: DelayEstimator,
+    /// Payloads, packed; what is behind `tail` is free.
+    arena: Vec<u8>,
+    tail: usize,
+    /// By media time. Room is made when the leg connects.
+    slots: Vec<Slot>,
+    capacity: usize,
+    anchor: Option<Anchor>,
+    /// The next packet comes from elsewhere: its timestamps start anew.
+    moved: bool,
+    /// `None`: waiting for the first packet to have waited long enough.
+    position: Option<i64>,
     last_sequence: u64,
-    /// Of the newest packet that was no audio (telephone-event, comfort noise).
     pause_sequence: u64,
-    /// The sender has announced that no audio comes.
     pausing: bool,
     stretch: u32,
-    raised_this_frame: bool,
-    target_ms: u32,
-    window: Window,
-    mean_wait_us: u64,
-    overflow: u64,
+    /// Common measure of the packets' length and the frame: by how much the wait of packets can be changed.
+    quantum: u32,
+    due: Option<Time>,
+    margin_us: Option<i64>,
+    spare: u32,
+    /// Frames for which a correction has been due, and its direction.
+    wanted: (bool, u32),
+    mean_wait_us: i64,
+    longest_delay_us: i64,
+    counters: BufferCounters,
 }
 
-/// What is seen between two decisions.
-#[derive(Clone, Copy, Default)]
-struct Window {
-    frames: u32,
-    packets: u32,
-    short_waits: u32,
-    shortest_wait_us: Option<u64>,
-    /// Shortest wait since the last late packet or change of the target, and for how many windows.
-    quiet: u32,
-    quiet_shortest_us: Option<u64>,
-    correction: Option<bool>,
-    patience: u32,
-}
-
-fn shorter(a: Option<u64>, b: Option<u64>) -> Option<u64> {
-    match (a, b) {
-        (Some(a), Some(b)) => Some(a.min(b)),
-        (a, b) => a.or(b),
-    }
-}
-
-impl Default for JitterBuffer {
-    fn default() -> JitterBuffer {
+impl JitterBuffer {
+    /// A buffer without room for anything: see [`JitterBuffer::size_for`].
+    pub fn new(bounds: Bounds) -> JitterBuffer {
         JitterBuffer {
-            slots: Box::new([EMPTY; SLOTS]),
-            order: std::array::from_fn(|n| n as u8),
-            used: 0,
+            delay: DelayEstimator::new(bounds),
+            arena: Vec::new(),
+            tail: 0,
+            slots: Vec::new(),
+            capacity: 0,
+            anchor: None,
+            moved: false,
             position: None,
             last_sequence: 0,
             pause_sequence: 0,
             pausing: false,
             stretch: 0,
-            raised_this_frame: false,
-            target_ms: MIN_TARGET_MS,
-            window: Window::default(),
+            quantum: FRAME_UNITS,
+            due: None,
+            margin_us: None,
+            spare: 0,
+            wanted: (false, 0),
             mean_wait_us: 0,
-            overflow: 0,
+            longest_delay_us: 0,
+            counters: BufferCounters::default(),
         }
     }
-}
 
-impl JitterBuffer {
-    /// The delay aimed for.
-    pub fn target_ms(&self) -> u32 {
-        self.target_ms
+    /// Makes room for what these codecs need between these bounds; drops what is held if that is other room than now.
+    pub fn size_for(&mut self, bounds: Bounds, codecs: impl Iterator<Item = Codec>) {
+        self.delay.set_bounds(bounds);
+        let span = span_ms(bounds.max_ms) as usize;
+        let bytes = codecs.map(|codec| {
+            let each_ms = match codec {
+                Codec::Opus => OPUS_BYTES_PER_MS as usize,
+                other => other.max_payload_bytes() / MAX_PACKET_MS as usize,
+            };
+            (span * each_ms).max(2 * codec.max_payload_bytes())
+        });
+        let (bytes, capacity) = (bytes.max().unwrap_or(0), slots(bounds.max_ms));
+        if (bytes, capacity) != (self.arena.len(), self.capacity) {
+            self.reset();
+            self.arena = vec![0; bytes];
+            self.slots = Vec::with_capacity(capacity);
+            self.capacity = capacity;
+        }
     }
 
-    /// The mean wait of the packets played lately.
+    /// The counters.
+    pub fn counters(&self) -> &BufferCounters {
+        &self.counters
+    }
+
+    /// The delay aimed for, in milliseconds.
+    pub fn target_ms(&self) -> u32 {
+        (self.delay.target_us() / 1_000) as u32
+    }
+
+    /// The bounds of the target.
+    pub fn bounds(&self) -> Bounds {
+        self.delay.bounds()
+    }
+
+    /// The mean wait of the packets played lately, from arrival to the playing of their first sample, in milliseconds.
     pub fn delay_ms(&self) -> f64 {
         self.mean_wait_us as f64 / 1_000.0
     }
 
-    /// Packets dropped at a bound since the buffer was made.
-    pub fn overflow(&self) -> u64 {
-        self.overflow
+    /// The longest wait of a packet so far, in milliseconds.
+    pub fn longest_delay_ms(&self) -> f64 {
+        self.longest_delay_us as f64 / 1_000.0
     }
 
-    /// Audio held, in samples, from the position (or the first packet) to the end of the last.
+    /// There is room for a payload of so many bytes at all.
+    pub fn holds(&self, bytes: usize) -> bool {
+        bytes <= self.arena.len()
+    }
+
+    /// Sound held, from the position (or the first packet) to the end of the last, in units.
     pub fn held(&self) -> u32 {
-        let Some(newest) = self.used.checked_sub(1) else {
+        let (Some(first), Some(last)) = (self.slots.first(), self.slots.last()) else {
             return 0;
         };
-        let start = self.position.unwrap_or(self.slot(0).timestamp);
-        ahead(self.slot(newest).end(), start).max(0) as u32
+        (last.end() - self.position.unwrap_or(first.start)).max(0) as u32
     }
 
-    /// Drops everything held; the next packet starts a new timeline.
+    /// Drops everything held. The next packet starts anew, with what is known of the network.
     pub fn reset(&mut self) {
-        self.used = 0;
-        self.position = None;
-        self.stretch = 0;
-        self.window = Window::default();
+        self.slots.clear();
+        self.tail = 0;
+        self.due = None;
+        self.pausing = false;
+        self.idle();
     }
 
-    /// The packet with this number is valid but no audio: silence after it is no loss.
+    /// The next packet is of another source: its timestamps have nothing to do with those before.
+    pub fn expect_jump(&mut self) {
+        self.moved = true;
+    }
+
+    /// Forgets the network too: the far end is another one.
+    pub fn forget_network(&mut self) {
+        self.reset();
+        self.anchor = None;
+        self.moved = false;
+        self.delay = DelayEstimator::new(self.delay.bounds());
+    }
+
+    /// The packet with this number is valid but no sound: silence after it is no loss.
     pub fn pause(&mut self, sequence: u64) {
         self.pause_sequence = self.pause_sequence.max(sequence);
         self.pausing = true;
     }
 
+    fn idle(&mut self) {
+        self.position = None;
+        self.stretch = 0;
+        self.margin_us = None;
+        self.wanted = (false, 0);
+        self.delay.restart_base();
+    }
+
     /// Takes a packet that is no duplicate.
     pub fn insert(&mut self, now: Time, packet: Arrival<'_>) -> Inserted {
-        debug_assert!((1..=MAX_PAYLOAD_BYTES).contains(&packet.payload.len()));
-        self.pausing = false;
-        let outcome = match self.position {
-            None => self.place_before_start(&packet),
-            Some(position) => self.place(position, &packet),
+        debug_assert!(!packet.payload.is_empty() && packet.payload.len() <= self.arena.len());
+        let Some((start, moved)) = self.place(now, &packet) else {
+            self.counters.late += 1;
+            self.counters.discarded += 1;
+            return Inserted::Discarded;
         };
-        match outcome {
-            None => return Inserted::Late,
-            Some(Inserted::Resync) => self.reset(),
-            Some(_) => {}
+        let duration = packet.duration * (48_000 / packet.clock_hz);
+        let arrival = self.without_own_lateness(now, start);
+        let transit_us = arrival.0 as i64 - micros(start);
+        self.delay.observe(arrival, transit_us, duration / UNITS_PER_MS);
+        if duration > 0 {
+            self.quantum = common_measure(duration, FRAME_UNITS);
         }
-        self.store(now, &packet);
-        outcome.unwrap_or(Inserted::InTime)
+        self.pausing = match packet.kind {
+            Kind::Noise => true,
+            Kind::Sound(codec) => codec == Codec::Opus && packet.payload.len() <= DTX_BYTES,
+        };
+        let slot = Slot {
+            sequence: packet.sequence,
+            start,
+            arrival,
+            duration,
+            offset: 0,
+            length: packet.payload.len() as u16,
+            kind: packet.kind,
+            moved,
+        };
+        let outcome = self.end_stretch(&slot);
+        if outcome == Inserted::Discarded {
+            self.counters.discarded += 1;
+        } else {
+            self.store(slot, packet.payload);
+        }
+        self.counters.late += u64::from(outcome != Inserted::InTime);
+        outcome
     }
 
-    /// Before the start, packets only have to belong together.
-    fn place_before_start(&self, packet: &Arrival<'_>) -> Option<Inserted> {
-        let far = self.used > 0
-            && ahead(packet.timestamp, self.slot(0).timestamp).unsigned_abs() > samples(MAX_AHEAD_MS);
-        Some(if far { Inserted::Resync } else { Inserted::InTime })
+    /// A packet that is received before a frame is run is in time for it: when the frame is late, so are we, and not the
+    /// packet. But it is not taken to be earlier than the fastest.
+    fn without_own_lateness(&self, now: Time, start: i64) -> Time {
+        let next = self.due.map(|due| due.plus_millis(u64::from(FRAME_MS)));
+        let late = |next: &Time| (1..=MAX_OWN_LATENESS_MS * 1_000).contains(&now.micros_since(*next));
+        match (next.filter(late), self.delay.base_us()) {
+            (Some(next), Some(base)) => now.min(next.max(Time((base + micros(start)).max(0) as u64))),
+            _ => now,
+        }
     }
 
-    /// Where a packet stands against the position. `None`: wholly behind it.
-    fn place(&mut self, position: u32, packet: &Arrival<'_>) -> Option<Inserted> {
-        let start = ahead(packet.timestamp, position);
-        let end = start.saturating_add(packet.payload.len() as i32);
-        if end <= 0 && (packet.newest || start < -(samples(MAX_AHEAD_MS) as i32)) {
-            return Some(Inserted::Resync);
+    /// The media time of a packet, and whether the timeline was moved for it; `None` for what is far behind.
+    fn place(&mut self, now: Time, packet: &Arrival<'_>) -> Option<(i64, bool)> {
+        let scale = i64::from(48_000 / packet.clock_hz);
+        let duration = i64::from(packet.duration) * scale;
+        let Some(anchor) = self.anchor else {
+            self.moved = false;
+            self.set_anchor(packet, 0, duration);
+            return Some((0, false));
+        };
+        let ticks = i64::from(packet.timestamp.wrapping_sub(anchor.timestamp) as i32);
+        let start = anchor.start + ticks * scale;
+        let known = anchor.clock_hz == packet.clock_hz && !self.moved;
+        let after = start - anchor.newest_end;
+        if !packet.newest {
+            let near = after.abs() <= i64::from(MAX_AHEAD_MS * UNITS_PER_MS);
+            return (known && near).then_some((start, false));
         }
-        if start > samples(MAX_AHEAD_MS) as i32 {
-            return Some(Inserted::Resync);
+        let idle = self.position.is_none() && self.slots.is_empty();
+        if known && idle {
+            self.set_anchor(packet, start, duration);
+            return Some((start, false));
         }
-        if end <= 0 {
-            self.raise_target();
-            return None;
+        let follows = packet.sequence == anchor.newest_sequence + 1;
+        let snap = i64::from(SNAP_MS * UNITS_PER_MS);
+        if known && follows && (-snap..=snap).contains(&after) {
+            // Contiguous. The anchor keeps what the timestamp said, so that small errors do not gather unseen.
+            let anchor = self.anchor.get_or_insert(anchor);
+            (anchor.newest_end, anchor.newest_sequence) = (anchor.newest_end + duration, packet.sequence);
+            return Some((anchor.newest_end - duration, false));
         }
-        Some(self.end_stretch(position, start.max(0) as u32, packet.sequence))
+        if known && (0..=i64::from(MAX_AHEAD_MS * UNITS_PER_MS)).contains(&after) {
+            self.set_anchor(packet, start, duration);
+            return Some((start, false));
+        }
+        // As if it had come without jitter, but never on top of what is there.
+        let now_units = self.delay.base_us().map(|base| units(now.0 as i64 - base));
+        let start = now_units.map_or(anchor.newest_end, |now| now.max(anchor.newest_end));
+        self.moved = false;
+        self.counters.resyncs += 1;
+        self.set_anchor(packet, start, duration);
+        Some((start, true))
+    }
+
+    fn set_anchor(&mut self, packet: &Arrival<'_>, start: i64, duration: i64) {
+        self.anchor = Some(Anchor {
+            timestamp: packet.timestamp,
+            clock_hz: packet.clock_hz,
+            start,
+            newest_end: start + duration,
+            newest_sequence: packet.sequence,
+        });
     }
 
     /// After a stretch: the hole before this packet is paid for by the stretch; what of the stretch is left was lateness.
-    fn end_stretch(&mut self, position: u32, hole: u32, sequence: u64) -> Inserted {
+    fn end_stretch(&mut self, slot: &Slot) -> Inserted {
+        let Some(position) = self.position else {
+            return Inserted::InTime;
+        };
+        let behind = |position: i64| slot.end() < position || (slot.duration > 0 && slot.end() == position);
+        if behind(position) {
+            return Inserted::Discarded;
+        }
         let stretch = std::mem::take(&mut self.stretch);
-        self.position = Some(position.wrapping_add(hole.min(stretch)));
-        let late = stretch > hole && (hole == 0 || !self.follows_pause(sequence));
-        if late {
-            self.raise_target();
-            return Inserted::Late;
+        let hole = (slot.start - position).clamp(0, i64::from(u32::MAX)) as u32;
+        let paid = hole.min(stretch);
+        let mut position = position + i64::from(paid);
+        let late = stretch - paid;
+        let is_late = late > 0 && (hole == 0 || !self.is_pause_before(slot));
+        if is_late && late <= SKIP_MS * UNITS_PER_MS && self.margin_us.is_some_and(|m| m >= self.low_us()) {
+            position += i64::from(late);
         }
-        Inserted::InTime
-    }
-
-    fn raise_target(&mut self) {
-        if !self.raised_this_frame {
-            self.raised_this_frame = true;
-            self.target_ms = (self.target_ms + STEP_MS).min(MAX_TARGET_MS);
+        self.position = Some(position);
+        match (is_late, behind(position)) {
+            (true, true) => Inserted::Discarded,
+            (true, false) => Inserted::Late,
+            (false, _) => Inserted::InTime,
         }
-        self.window.quiet = 0;
-        self.window.quiet_shortest_us = None;
     }
 
-    /// No sequence number is missing between what was played last and this packet.
-    fn follows_pause(&self, sequence: u64) -> bool {
-        sequence == self.last_sequence + 1 || sequence == self.pause_sequence + 1
+    /// No sequence number is missing between what was played last and this packet, or none that matters.
+    fn is_pause_before(&self, slot: &Slot) -> bool {
+        slot.moved || slot.sequence == self.last_sequence + 1 || slot.sequence == self.pause_sequence + 1
     }
 
-    fn slot(&self, place: usize) -> &Slot {
-        &self.slots[usize::from(self.order[place])]
-    }
-
-    fn store(&mut self, now: Time, packet: &Arrival<'_>) {
-        if self.used == SLOTS {
+    fn store(&mut self, mut slot: Slot, payload: &[u8]) {
+        while self.slots.len() >= self.capacity || self.free_bytes() < payload.len() {
+            let end = self.slots.first().map(Slot::end);
+            self.position = self.position.max(end.filter(|_| self.position.is_some()));
             self.release_first();
-            self.overflow += 1;
+            self.counters.overflow += 1;
         }
-        let place = (0..self.used)
-            .rev()
-            .find(|&place| ahead(packet.timestamp, self.slot(place).timestamp) >= 0)
-            .map_or(0, |place| place + 1);
-        self.order[place..=self.used].rotate_right(1);
-        let slot = &mut self.slots[usize::from(self.order[place])];
-        slot.sequence = packet.sequence;
-        slot.timestamp = packet.timestamp;
-        slot.arrival = now;
-        slot.codec = packet.codec;
-        slot.length = packet.payload.len() as u16;
-        slot.begun = false;
-        slot.payload[..packet.payload.len()].copy_from_slice(packet.payload);
-        self.used += 1;
+        if self.tail + payload.len() > self.arena.len() {
+            self.compact();
+        }
+        slot.offset = self.tail as u32;
+        self.arena[self.tail..self.tail + payload.len()].copy_from_slice(payload);
+        self.tail += payload.len();
+        let place = self.slots.iter().rposition(|other| other.start <= slot.start);
+        self.slots.insert(place.map_or(0, |place| place + 1), slot);
+    }
+
+    fn free_bytes(&self) -> usize {
+        let used: usize = self.slots.iter().map(|slot| usize::from(slot.length)).sum();
+        self.arena.len() - used
+    }
+
+    /// Moves the payloads together at the start, in the order they lie in.
+    fn compact(&mut self) {
+        let mut end = 0;
+        let mut last = None;
+        while let Some(next) = self
+            .slots
+            .iter_mut()
+            .filter(|slot| last.is_none_or(|last| slot.offset > last))
+            .min_by_key(|slot| slot.offset)
+        {
+            let (from, length) = (next.offset as usize, usize::from(next.length));
+            last = Some(next.offset);
+            next.offset = end as u32;
+            self.arena.copy_within(from..from + length, end);
+            end += length;
+        }
+        self.tail = end;
     }
 
     fn release_first(&mut self) {
-        self.order[..self.used].rotate_left(1);
-        self.used -= 1;
-    }
-
-    /// To be called once before the pieces of each frame: starts, trims, and closes the window of adaptation.
-    pub fn begin_frame(&mut self, now: Time) {
-        self.raised_this_frame = false;
-        if self.position.is_none() && self.used > 0 {
-            let first = self.slot(0);
-            let oldest = (0..self.used)
-                .map(|place| self.slot(place).arrival)
-                .min()
-                .unwrap_or(first.arrival);
-            if now.micros_since(oldest) >= u64::from(self.target_ms) * 1_000 {
-                let (timestamp, sequence) = (first.timestamp, first.sequence);
-                self.position = Some(timestamp);
-                self.last_sequence = sequence.wrapping_sub(1);
-                self.stretch = 0;
-            }
-        }
-        self.trim();
-        if self.position.is_some() {
-            self.window.frames += 1;
-            if self.window.frames >= WINDOW_FRAMES {
-                self.close_window();
-            }
+        let slot = self.slots.remove(0);
+        self.last_sequence = self.last_sequence.max(slot.sequence);
+        if self.slots.is_empty() {
+            self.tail = 0;
         }
     }
 
-    fn trim(&mut self) {
-        let (Some(position), true) = (self.position, self.held() > samples(MAX_SPAN_MS)) else {
+    /// To be called once before the pieces of each frame, with the sound that is queued behind the decoder, in units:
+    /// starts, cuts what is too long, and measures the margin. Gives the correction that would be right.
+    pub fn begin_frame(&mut self, now: Time, queued: u32) -> Option<Correction> {
+        let now = self.tell_due(now);
+        self.start(now);
+        let position = self.position?;
+        if self.stretch > 0 {
+            return None;
+        }
+        let base = self.delay.base_us()?;
+        let playing = position - i64::from(queued);
+        self.spare = queued % self.quantum;
+        let unusable = micros(i64::from(FRAME_UNITS - self.quantum + self.spare));
+        let margin = now.0 as i64 - micros(playing) - base - unusable;
+        let margin = self.cut(margin);
+        self.margin_us = Some(margin);
+        self.correction(margin)
+    }
+
+    /// When this frame was due: 20 ms after the one before, unless frames have been left out.
+    fn tell_due(&mut self, now: Time) -> Time {
+        let next = self.due.map(|due| due.plus_millis(u64::from(FRAME_MS)));
+        let due = next
+            .filter(|next| now.micros_since(*next) <= MAX_OWN_LATENESS_MS * 1_000 && now >= *next)
+            .unwrap_or(now);
+        self.due = Some(due);
+        due
+    }
+
+    fn start(&mut self, now: Time) {
+        let (None, Some(first), Some(base)) = (self.position, self.slots.first(), self.delay.base_us())
+        else {
             return;
         };
-        let excess = self.held() - samples(self.target_ms + FRAME_MS);
-        let position = position.wrapping_add(excess);
+        let margin =
+            now.0 as i64 - micros(first.start) - base - micros(i64::from(FRAME_UNITS - self.quantum));
+        if margin >= self.delay.target_us() - GUARD_US {
+            self.position = Some(first.start);
+            self.last_sequence = first.sequence.wrapping_sub(1);
+            self.stretch = 0;
+        }
+    }
+
+    /// Drops what is too old when the delay is far too long, and gives the margin that is left.
+    fn cut(&mut self, margin: i64) -> i64 {
+        let longest = i64::from(self.bounds().max_ms + EXCESS_MS) * 1_000;
+        let (Some(position), true) = (self.position, margin > longest) else {
+            return margin;
+        };
+        let excess = units(margin - self.delay.target_us());
+        let excess = excess.min(i64::from(self.held()) - i64::from(FRAME_UNITS)).max(0);
+        let position = position + excess;
         self.position = Some(position);
-        while self.used > 0 && ahead(self.slot(0).end(), position) <= 0 {
-            self.last_sequence = self.slot(0).sequence;
+        while self.slots.first().is_some_and(|slot| slot.end() <= position) {
             self.release_first();
-            self.overflow += 1;
+            self.counters.overflow += 1;
         }
+        margin - micros(excess)
     }
 
-    fn close_window(&mut self) {
-        let window = &mut self.window;
-        window.frames = 0;
-        window.quiet += 1;
-        let shortest = window.shortest_wait_us.take();
-        window.quiet_shortest_us = shorter(window.quiet_shortest_us, shortest);
-        let lower_would_do = window
-            .quiet_shortest_us
-            .is_some_and(|wait| wait > u64::from(STEP_MS + STEP_MS / 4) * 1_000);
-        if window.quiet >= QUIET_WINDOWS {
-            if self.target_ms > MIN_TARGET_MS && lower_would_do {
-                self.target_ms -= STEP_MS;
-            }
-            window.quiet = 0;
-            window.quiet_shortest_us = None;
+    fn low_us(&self) -> i64 {
+        self.delay.target_us() - GUARD_US - TOLERANCE_US
+    }
+
+    fn high_us(&self) -> i64 {
+        let target = self.delay.target_us();
+        target + SLACK_US + target / 8
+    }
+
+    fn correction(&mut self, margin: i64) -> Option<Correction> {
+        let (over, under) = (margin - self.high_us(), self.low_us() - margin);
+        if over <= 0 && under <= 0 {
+            self.wanted.1 = 0;
+            return (self.spare > 0).then_some(Correction {
+                shorten: true,
+                units: self.spare,
+                in_sound: false,
+                anyhow: false,
+            });
         }
-        let (packets, short_waits) = (
-            std::mem::take(&mut window.packets),
-            std::mem::take(&mut window.short_waits),
-        );
-        let wanted = if shortest.is_some_and(|wait| wait > u64::from(self.target_ms + SLACK_HIGH_MS) * 1_000)
-        {
-            Some(true)
+        let shorten = over > 0;
+        if self.wanted.0 != shorten {
+            self.wanted = (shorten, 0);
+        }
+        self.wanted.1 += 1;
+        let off = over.max(under);
+        let patience = PATIENCE.iter().find(|(limit, _)| off <= *limit);
+        let patience = patience.map_or(0, |(_, frames)| *frames);
+        let units = if shorten {
+            let grid = units(over).unsigned_abs() as u32;
+            (self.spare + grid.next_multiple_of(self.quantum).max(self.quantum)).min(FRAME_UNITS)
         } else {
-            (packets > 0 && short_waits * SHORT_SHARE >= packets).then_some(false)
+            self.quantum - self.spare
         };
-        window.patience = if wanted.is_some() && wanted == window.correction {
-            window.patience + 1
-        } else {
-            0
-        };
-        window.correction = wanted;
+        Some(Correction {
+            shorten,
+            units,
+            in_sound: self.wanted.1 > patience,
+            anyhow: self.wanted.1 > patience + UNLIKE_FRAMES,
+        })
     }
 
-    /// The correction that is due, if any; ask once a frame, after [`JitterBuffer::begin_frame`].
-    pub fn correction(&self) -> Option<Correction> {
-        let forced = self.window.patience >= PATIENCE_WINDOWS;
-        self.position?;
-        match self.window.correction? {
-            // Only what is there can be dropped, and a frame must be left to play.
-            true => (self.held() >= 2 * samples(FRAME_MS)).then_some(Correction::Drop(forced)),
-            false => Some(Correction::Insert(forced)),
-        }
-    }
-
-    /// The correction has been made: the shortest wait is measured anew.
+    /// The correction has been made.
     pub fn corrected(&mut self) {
-        self.window = Window::default();
+        self.wanted.1 = 0;
     }
 
-    /// The next piece, of at most `wanted` samples (at least one).
-    pub fn next_piece(&mut self, now: Time, wanted: usize) -> Piece<'_> {
-        let Some(position) = self.position else {
-            return Piece::Silence(wanted);
+    /// The next piece is sound that is here, and more of it can be pulled ahead of its time.
+    pub fn is_ready(&self) -> bool {
+        let (Some(position), Some(first)) = (self.position, self.slots.first()) else {
+            return false;
         };
-        while self.used > 0 && ahead(self.slot(0).end(), position) <= 0 {
-            self.last_sequence = self.last_sequence.max(self.slot(0).sequence);
+        first.start <= position && first.kind != Kind::Noise
+    }
+
+    /// The next piece: a packet, or at most `wanted` units of what is none. `queued` is what is queued behind the decoder.
+    pub fn next_piece(&mut self, wanted: u32, queued: u32) -> Piece<'_> {
+        let Some(position) = self.position else {
+            return Piece::Pause(wanted);
+        };
+        while self
+            .slots
+            .first()
+            .is_some_and(|slot| slot.duration > 0 && slot.end() <= position)
+        {
             self.release_first();
         }
-        if self.used == 0 {
+        let Some(&slot) = self.slots.first() else {
             return self.stretched(wanted);
+        };
+        if slot.start > position {
+            return self.hole(slot, position, wanted);
         }
-        let start = ahead(self.slot(0).timestamp, position);
-        if start > 0 {
-            let hole = wanted.min(start as usize);
-            let pause = self.follows_pause(self.slot(0).sequence);
-            self.position = Some(position.wrapping_add(hole as u32));
-            return if pause {
-                Piece::Silence(hole)
-            } else {
-                Piece::Missing(hole)
-            };
-        }
-        self.sound(now, position, start.unsigned_abs() as usize, wanted)
-    }
-
-    fn sound(&mut self, now: Time, position: u32, offset: usize, wanted: usize) -> Piece<'_> {
-        let index = usize::from(self.order[0]);
-        let slot = &mut self.slots[index];
-        if !std::mem::replace(&mut slot.begun, true) {
-            let wait = now.micros_since(slot.arrival);
-            self.window.shortest_wait_us = shorter(self.window.shortest_wait_us, Some(wait));
-            self.window.packets += 1;
-            self.window.short_waits += u32::from(wait < u64::from(self.target_ms - SLACK_LOW_MS) * 1_000);
+        // Its payload stays where it is until the next packet is stored.
+        self.release_first();
+        let payload = &self.arena[slot.offset as usize..][..usize::from(slot.length)];
+        let Kind::Sound(codec) = slot.kind else {
+            return Piece::Noise(payload);
+        };
+        self.position = Some(slot.end());
+        if let Some(due) = self.due {
+            let wait = due.micros_since(slot.arrival) as i64 + micros(i64::from(queued));
+            self.longest_delay_us = self.longest_delay_us.max(wait);
             // Mean over the last sixteen packets or so; the first one sets it.
             self.mean_wait_us = match self.mean_wait_us {
                 0 => wait,
                 mean => mean - mean / 16 + wait / 16,
             };
         }
-        let end = usize::from(slot.length).min(offset + wanted);
-        self.position = Some(position.wrapping_add((end - offset) as u32));
-        Piece::Sound(slot.codec, &self.slots[index].payload[offset..end])
+        Piece::Sound {
+            sequence: slot.sequence,
+            codec,
+            payload,
+            duration: slot.duration,
+            skip: (position - slot.start) as u32,
+        }
+    }
+
+    fn hole(&mut self, slot: Slot, position: i64, wanted: u32) -> Piece<'_> {
+        let hole = (slot.start - position).min(i64::from(u32::MAX)) as u32;
+        if self.is_pause_before(&slot) {
+            let pause = hole.min(wanted);
+            self.position = Some(position + i64::from(pause));
+            return Piece::Pause(pause);
+        }
+        if let Kind::Sound(codec @ Codec::Opus) = slot.kind {
+            if hole <= slot.duration {
+                self.position = Some(slot.start);
+                let payload = &self.arena[slot.offset as usize..][..usize::from(slot.length)];
+                return Piece::Recoverable(hole, codec, payload);
+            }
+            let missing = (hole - slot.duration).min(FRAME_UNITS);
+            self.position = Some(position + i64::from(missing));
+            return Piece::Missing(missing);
+        }
+        let missing = hole.min(wanted);
+        self.position = Some(position + i64::from(missing));
+        Piece::Missing(missing)
     }
 
     /// Nothing is there: time passes, the position stays.
-    fn stretched(&mut self, wanted: usize) -> Piece<'static> {
-        self.stretch += wanted as u32;
-        if self.stretch > samples(RESTART_MS) {
-            self.reset();
+    fn stretched(&mut self, wanted: u32) -> Piece<'static> {
+        self.stretch += wanted;
+        if self.stretch > RESTART_MS * UNITS_PER_MS {
+            self.idle();
         }
         if self.pausing {
-            Piece::Silence(wanted)
+            Piece::Pause(wanted)
         } else {
             Piece::Missing(wanted)
         }
     }
+}
+
+/// Units of media time in microseconds.
+const fn micros(units: i64) -> i64 {
+    units * 125 / 6
+}
+
+const fn units(micros: i64) -> i64 {
+    micros * 6 / 125
+}
+
+fn common_measure(a: u32, b: u32) -> u32 {
+    if b == 0 { a } else { common_measure(b, a % b) }
 }

@@ -1,5 +1,7 @@
 //! RTP and RTCP (RFC 3550, 3551): formats, sequence numbers, the jitter buffer, and what is made of them.
 
+pub mod decoded;
+pub mod delay;
 pub mod jitter;
 pub mod packet;
 pub mod receiver;
@@ -7,6 +9,7 @@ pub mod report;
 pub mod rtcp;
 pub mod sender;
 pub mod sequence;
+pub mod stretch;
 pub mod timeline;
 
 /// What a datagram on a leg's socket is, by its first bytes (RFC 7983 §7, RFC 5761 §4).

@@ -1,16 +1,18 @@
-//! What a leg hears: sequence numbers, jitter buffer, decoder and concealment of one source, as frames of 20 ms.
+//! What a leg hears: sequence numbers, jitter buffer, decoder, time-scaling and concealment of one source, as frames of
+//! 20 ms at the rate that is asked for.
+//!
+//! Packets are [decoded](super::decoded) whole into a queue at the codec's own rate; corrections of the delay and the
+//! filling of gaps are made there, and the rate is converted behind it.
 
-use super::jitter::{Arrival, Correction, Inserted, JitterBuffer, MAX_PAYLOAD_BYTES, Piece};
+use super::decoded::{Decoded, Licence};
+use super::delay::Bounds;
+use super::jitter::{Arrival, Correction, FRAME_UNITS, JitterBuffer, Kind, Piece};
 use super::packet::Packet;
 use super::sequence::{SequenceTracker, Verdict};
-use crate::Codec;
-use crate::codec::conceal::Concealer;
-use crate::codec::g711;
+use crate::codec::{Codec, MAX_PTIME_MS};
+use crate::config::PayloadTypes;
 use crate::frame::{Converter, Frame};
-use crate::time::{FRAME_SAMPLES, RATE_HZ, SAMPLES_PER_MS, Time};
-
-/// Mean magnitude below which a frame counts as silence (about -46 dBFS).
-pub const SILENCE_LEVEL: u32 = 160;
+use crate::time::{RATE_HZ, Time};
 
 /// What a packet was, beyond what its header says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,26 +23,24 @@ pub enum Content {
     Pause,
 }
 
-/// Counters of what was received; the leg adds its own.
+/// Counters of what was received; the leg adds its own. The [buffer](JitterBuffer::counters) has more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ReceiverCounters {
-    /// Came after their time.
-    pub late: u64,
     /// Came more than once.
     pub duplicate: u64,
     /// Came after a newer one.
     pub reordered: u64,
-    /// Longer than any packet of 60 ms.
-    pub too_long: u64,
+    /// No payload of its codec, or longer than 60 ms.
+    pub malformed: u64,
     /// The far end's SSRC changed.
     pub ssrc_changes: u64,
-    /// The timeline started anew after a jump.
-    pub resyncs: u64,
-    /// Samples invented.
+    /// Jumps of sequence numbers.
+    pub restarts: u64,
+    /// Sound invented, in 1/48 ms.
     pub concealed: u64,
-    /// Samples inserted to hold the delay.
+    /// Silence or sound inserted to hold the delay, in 1/48 ms.
     pub inserted: u64,
-    /// Samples dropped to hold the delay.
+    /// Silence or sound dropped to hold the delay, in 1/48 ms.
     pub dropped: u64,
 }
 
@@ -51,29 +51,50 @@ pub struct Receiver {
     candidate: Option<(u32, u16)>,
     lost_before: u64,
     buffer: JitterBuffer,
-    concealer: Concealer,
-    counters: ReceiverCounters,
+    clock_hz: u32,
+    decoded: Decoded,
     converter: Converter,
+    counters: ReceiverCounters,
 }
 
 impl Default for Receiver {
+    /// With room for G.711.
     fn default() -> Receiver {
+        let mut buffer = JitterBuffer::new(Bounds::default());
+        buffer.size_for(Bounds::default(), [Codec::Pcmu].into_iter());
         Receiver {
             source: None,
             candidate: None,
             lost_before: 0,
-            buffer: JitterBuffer::default(),
-            concealer: Concealer::default(),
-            counters: ReceiverCounters::default(),
+            buffer,
+            clock_hz: RATE_HZ,
+            decoded: Decoded::new(Codec::Pcmu),
             converter: Converter::new(RATE_HZ, RATE_HZ),
+            counters: ReceiverCounters::default(),
         }
     }
 }
 
 impl Receiver {
-    /// The rate of the frames it gives.
+    /// A receiver with room for what is received with these payload types.
+    pub fn new(bounds: Bounds, audio: &PayloadTypes) -> Receiver {
+        let mut receiver = Receiver::default();
+        receiver.connect(bounds, audio);
+        receiver
+    }
+
+    /// Other codecs or bounds from now on. What is held is kept, unless it takes other room.
+    pub fn connect(&mut self, bounds: Bounds, audio: &PayloadTypes) {
+        self.buffer
+            .size_for(bounds, audio.entries().iter().map(|(_, codec)| *codec));
+        if self.source.is_none() {
+            self.decoded.expect(audio.send().1);
+        }
+    }
+
+    /// The rate of the frames that will be asked for.
     pub fn set_rate(&mut self, rate_hz: u32) {
-        self.converter.retune(RATE_HZ, rate_hz);
+        self.converter.retune(self.decoded.rate_hz(), rate_hz);
     }
 
     /// The counters.
@@ -99,7 +120,7 @@ impl Receiver {
     /// Interarrival jitter in milliseconds.
     pub fn jitter_ms(&self) -> f64 {
         self.source.as_ref().map_or(0.0, |(_, tracker)| {
-            f64::from(tracker.jitter()) / SAMPLES_PER_MS as f64
+            f64::from(tracker.jitter()) * 1_000.0 / f64::from(self.clock_hz)
         })
     }
 
@@ -108,21 +129,23 @@ impl Receiver {
         self.lost_before = self.lost();
         self.source = None;
         self.candidate = None;
-        self.buffer.reset();
+        self.buffer.forget_network();
+        self.decoded.clear();
     }
 
     /// Drops what has not been played yet.
     pub fn forget_audio(&mut self) {
         self.buffer.reset();
+        self.decoded.clear();
     }
 
     /// Takes a packet from the right address with a payload type that is known. Returns whether it is new: neither a
     /// duplicate nor part of an unproven jump.
     pub fn receive(&mut self, now: Time, packet: &Packet<'_>, content: Content) -> bool {
-        if packet.payload.len() > MAX_PAYLOAD_BYTES {
-            self.counters.too_long += 1;
+        let Some((kind, clock_hz, duration)) = self.measure(packet, content) else {
+            self.counters.malformed += 1;
             return false;
-        }
+        };
         let Some(verdict) = self.judge(packet) else {
             return false;
         };
@@ -133,7 +156,8 @@ impl Receiver {
                 (sequence, false)
             }
             Verdict::Restart(sequence) => {
-                self.restart_timeline();
+                self.counters.restarts += 1;
+                self.forget_transit();
                 (sequence, true)
             }
             Verdict::Duplicate => {
@@ -142,22 +166,37 @@ impl Receiver {
             }
             Verdict::Jump => return false,
         };
-        match content {
-            Content::Pause => self.buffer.pause(sequence),
-            Content::Audio(_) if packet.payload.is_empty() => self.buffer.pause(sequence),
-            Content::Audio(codec) => self.take_audio(
-                now,
-                packet,
-                Arrival {
-                    sequence,
-                    newest,
-                    timestamp: packet.timestamp,
-                    codec,
-                    payload: packet.payload,
-                },
-            ),
-        }
+        let Some(kind) = kind else {
+            self.buffer.pause(sequence);
+            return true;
+        };
+        let arrival = Arrival {
+            sequence,
+            newest,
+            timestamp: packet.timestamp,
+            clock_hz,
+            kind,
+            duration,
+            payload: packet.payload,
+        };
+        self.take_audio(now, arrival);
         true
+    }
+
+    /// What a packet is to the buffer (`None`: a pause), its clock, and how long it is on it; `None` for what is malformed.
+    fn measure(&self, packet: &Packet<'_>, content: Content) -> Option<(Option<Kind>, u32, u32)> {
+        let pause = Some((None, self.clock_hz, 0));
+        let codec = match content {
+            Content::Pause => return pause,
+            Content::Audio(_) if packet.payload.is_empty() => return pause,
+            Content::Audio(codec) => codec,
+        };
+        let clock_hz = codec.clock_hz();
+        let duration = codec.duration(packet.payload)?;
+        let fits = duration <= clock_hz / 1_000 * MAX_PTIME_MS
+            && packet.payload.len() <= codec.max_payload_bytes()
+            && self.buffer.holds(packet.payload.len());
+        fits.then_some((Some(Kind::Sound(codec)), clock_hz, duration))
     }
 
     /// The verdict on the packet's number, or `None` while a new SSRC is unproven.
@@ -175,7 +214,7 @@ impl Receiver {
             Some((_, tracker)) => {
                 self.lost_before += tracker.lost();
                 self.counters.ssrc_changes += 1;
-                self.buffer.reset();
+                self.buffer.expect_jump();
             }
             None => {}
         }
@@ -186,29 +225,24 @@ impl Receiver {
         Some(first)
     }
 
-    fn restart_timeline(&mut self) {
-        self.counters.resyncs += 1;
-        self.buffer.reset();
+    fn take_audio(&mut self, now: Time, arrival: Arrival<'_>) {
+        let resyncs = self.buffer.counters().resyncs;
+        let timestamp = arrival.timestamp;
+        if std::mem::replace(&mut self.clock_hz, arrival.clock_hz) != arrival.clock_hz {
+            self.forget_transit();
+        }
+        self.buffer.insert(now, arrival);
+        if self.buffer.counters().resyncs != resyncs {
+            self.forget_transit();
+        }
         if let Some((_, tracker)) = &mut self.source {
-            tracker.forget_transit();
+            let arrived = now.0 * u64::from(self.clock_hz / 1_000) / 1_000;
+            tracker.observe_transit((arrived as u32).wrapping_sub(timestamp));
         }
     }
 
-    fn take_audio(&mut self, now: Time, packet: &Packet<'_>, arrival: Arrival<'_>) {
-        match self.buffer.insert(now, arrival) {
-            Inserted::InTime => {}
-            Inserted::Late => self.counters.late += 1,
-            Inserted::Resync => self.restart_timeline_kept(),
-        }
-        if let Some((_, tracker)) = &mut self.source {
-            let arrival_samples = (now.0 / 125) as u32;
-            tracker.observe_transit(arrival_samples.wrapping_sub(packet.timestamp));
-        }
-    }
-
-    /// As [`Receiver::restart_timeline`], but the buffer has restarted itself and holds the packet.
-    fn restart_timeline_kept(&mut self) {
-        self.counters.resyncs += 1;
+    /// Timestamps before and after cannot be compared.
+    fn forget_transit(&mut self) {
         if let Some((_, tracker)) = &mut self.source {
             tracker.forget_transit();
         }
@@ -216,63 +250,84 @@ impl Receiver {
 
     /// The next frame of what the far end says.
     pub fn pop_frame(&mut self, now: Time, frame: &mut Frame) {
-        let mut samples = [0; FRAME_SAMPLES];
-        self.pop_samples(now, &mut samples);
-        let mut heard = Frame::silent(RATE_HZ);
-        heard.samples_mut().copy_from_slice(&samples);
+        let correction = self.buffer.begin_frame(now, self.decoded.queued());
+        while self.decoded.needed() > 0 {
+            self.pull();
+        }
+        if let Some(correction) = correction {
+            self.correct(correction);
+        }
+        let rate_hz = self.decoded.rate_hz();
+        let played = self.decoded.play();
+        if rate_hz == frame.rate_hz() {
+            frame.samples_mut().copy_from_slice(played);
+            return;
+        }
+        self.converter.retune(rate_hz, frame.rate_hz());
+        let mut heard = Frame::silent(rate_hz);
+        heard.samples_mut().copy_from_slice(played);
         if let Some(converted) = self.converter.convert(Some(heard)) {
             *frame = converted;
         }
     }
 
-    fn pop_samples(&mut self, now: Time, frame: &mut [i16; FRAME_SAMPLES]) {
-        self.buffer.begin_frame(now);
-        if let Some(Correction::Insert(forced)) = self.buffer.correction()
-            && (forced || self.concealer.is_quiet(FRAME_SAMPLES, SILENCE_LEVEL))
-        {
-            self.concealer.conceal(frame);
-            self.counters.inserted += FRAME_SAMPLES as u64;
-            self.buffer.corrected();
-            return;
-        }
-        self.fill(now, frame);
-        if let Some(Correction::Drop(forced)) = self.buffer.correction()
-            && (forced || self.concealer.is_quiet(FRAME_SAMPLES, SILENCE_LEVEL))
-        {
-            let first = *frame;
-            self.fill(now, frame);
-            for (n, sample) in frame.iter_mut().enumerate() {
-                let (old, new) = (i32::from(first[n]), i32::from(*sample));
-                *sample = ((old * (FRAME_SAMPLES - n) as i32 + new * n as i32) / FRAME_SAMPLES as i32) as i16;
+    fn correct(&mut self, correction: Correction) {
+        let licence = match correction {
+            Correction { anyhow: true, .. } => Licence::Any,
+            Correction { in_sound: true, .. } => Licence::Period,
+            _ => Licence::Silence,
+        };
+        let units = correction.units;
+        let changed = if correction.shorten {
+            // In silence the cut is exact, in sound up to 15 ms: both need that much more than the frame.
+            let enough = FRAME_UNITS
+                + units.max(if licence > Licence::Silence {
+                    FRAME_UNITS
+                } else {
+                    0
+                });
+            while self.decoded.queued() < enough && self.buffer.is_ready() {
+                self.pull();
             }
-            self.counters.dropped += FRAME_SAMPLES as u64;
+            let cut = self.decoded.shorten(units, licence);
+            self.counters.dropped += u64::from(cut);
+            cut
+        } else {
+            let added = self.decoded.lengthen(units, licence);
+            self.counters.inserted += u64::from(added);
+            added
+        };
+        if changed > 0 {
             self.buffer.corrected();
         }
     }
 
-    fn fill(&mut self, now: Time, frame: &mut [i16; FRAME_SAMPLES]) {
-        let mut done = 0;
-        while done < FRAME_SAMPLES {
-            let rest = &mut frame[done..];
-            done += match self.buffer.next_piece(now, rest.len()) {
-                Piece::Sound(codec, codes) => {
-                    let part = &mut rest[..codes.len()];
-                    if let Some(law) = codec.law() {
-                        g711::decode(law, codes, part);
-                    }
-                    self.concealer.good(part);
-                    part.len()
-                }
-                Piece::Missing(count) => {
-                    self.counters.concealed += self.concealer.conceal(&mut rest[..count]) as u64;
-                    count
-                }
-                Piece::Silence(count) => {
-                    rest[..count].fill(0);
-                    self.concealer.good(&mut rest[..count]);
-                    count
-                }
-            };
-        }
+    /// The next piece of the timeline into the queue.
+    fn pull(&mut self) {
+        let (wanted, queued) = (self.decoded.needed().max(1), self.decoded.queued());
+        self.counters.concealed += u64::from(match self.buffer.next_piece(wanted, queued) {
+            Piece::Sound {
+                codec,
+                payload,
+                duration,
+                skip,
+                ..
+            } => {
+                self.decoded.expect(codec);
+                let good = self.decoded.push_packet(payload, duration, skip);
+                self.counters.malformed += u64::from(!good);
+                if good { 0 } else { duration - skip }
+            }
+            Piece::Recoverable(units, codec, next) => {
+                self.decoded.expect(codec);
+                self.decoded.push_recovered(next, units)
+            }
+            Piece::Missing(units) => self.decoded.push_missing(units),
+            Piece::Pause(units) => {
+                self.decoded.push_pause(units);
+                0
+            }
+            Piece::Noise(_) => 0,
+        });
     }
 }

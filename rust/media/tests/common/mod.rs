@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use media::codec::g711::{self, Law};
 use media::rtp::packet::Packet;
 use media::{
-    Codec, Destination, Dialect, Encoding, Engine, EngineConfig, Event, FRAME_SAMPLES, Form, LegKey,
+    Bounds, Codec, Destination, Dialect, Encoding, Engine, EngineConfig, Event, FRAME_SAMPLES, Form, LegKey,
     LegRemote, LegStats, OpusSettings, PayloadTypes, SessionKey, Source, StreamKey, StreamParams,
     StreamStats, TelephoneEvent, Time, Track,
 };
@@ -42,6 +42,7 @@ pub fn remote(rtp: SocketAddr) -> LegRemote {
         telephone_event,
         ptime_ms: 20,
         opus: OpusSettings::default(),
+        jitter: Bounds::default(),
         send: true,
         receive: true,
         rtcp_mux: false,
