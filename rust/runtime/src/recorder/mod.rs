@@ -4,6 +4,7 @@
 //! over the bound is dropped, counted, and becomes silence of the same length, so that the recording keeps its time.
 //! After every block a file is whole: it is playable at any moment, whatever becomes of the process.
 
+mod opus_sound;
 mod output;
 mod recording;
 pub mod seal;

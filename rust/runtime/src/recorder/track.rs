@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use media::wav;
 
-use super::output::Output;
+use super::opus_sound::OpusSound;
+use super::output::{Output, getrandom};
 use super::seal::DataKey;
 use crate::command::{Format, TrackReport};
 
@@ -42,12 +43,31 @@ impl Shape {
     }
 }
 
+/// How samples become bytes.
+enum Sound {
+    Wav,
+    Opus(Box<OpusSound>),
+}
+
+impl Sound {
+    fn new(shape: &Shape) -> Result<Self, String> {
+        if shape.format == Format::Wav {
+            return Ok(Self::Wav);
+        }
+        let mut serial = [0; 4];
+        getrandom(&mut serial).map_err(|error| error.to_string())?;
+        let sound = OpusSound::new(shape.channels, shape.rate_hz, u32::from_ne_bytes(serial))?;
+        Ok(Self::Opus(sound.into()))
+    }
+}
+
 /// One file.
 pub struct Track {
     name: String,
     path: PathBuf,
     shape: Shape,
     output: Output,
+    sound: Sound,
     /// Samples written, of each channel.
     samples: u64,
     error: Option<String>,
@@ -61,6 +81,7 @@ impl Track {
             name,
             path: path.to_path_buf(),
             output: output.map_err(|error| format!("{}: {error}", path.display()))?,
+            sound: Sound::new(&shape)?,
             shape,
             samples: 0,
             error: None,
@@ -75,6 +96,11 @@ impl Track {
     }
 
     fn begin(&mut self) -> io::Result<()> {
+        if let Sound::Opus(sound) = &mut self.sound {
+            let mut pages = Vec::new();
+            sound.begin(&mut pages);
+            return self.output.append(&pages);
+        }
         // Sealed, a header cannot be changed: it says that nobody knows the length, and whoever opens it puts it right.
         let bytes = if self.output.is_plain() { 0 } else { u32::MAX };
         self.output.append(&wav::header(
@@ -97,6 +123,20 @@ impl Track {
     fn write(&mut self, silence: u64, samples: &[u8]) -> io::Result<()> {
         let sample_bytes = self.shape.sample_bytes() as u64;
         let count = self.samples + silence + samples.len() as u64 / sample_bytes;
+        match &mut self.sound {
+            Sound::Wav => self.write_wav(count, silence, samples)?,
+            Sound::Opus(sound) => {
+                let mut pages = Vec::new();
+                sound.append(silence, samples, &mut pages);
+                self.output.append(&pages)?;
+            }
+        }
+        self.samples = count;
+        Ok(())
+    }
+
+    fn write_wav(&mut self, count: u64, silence: u64, samples: &[u8]) -> io::Result<()> {
+        let sample_bytes = self.shape.sample_bytes() as u64;
         if count * sample_bytes > MAX_WAV_BYTES {
             return Err(io::Error::other("the file is at the 4 GiB a WAV file can have"));
         }
@@ -117,14 +157,13 @@ impl Track {
                 bytes,
             ))?;
         }
-        self.samples = count;
         Ok(())
     }
 
     /// The file is complete, as far as it could be written.
     pub fn finish(mut self) -> (TrackReport, Option<String>) {
         if self.error.is_none() {
-            self.error = self.output.finish().err().map(|error| error.to_string());
+            self.error = self.end().err().map(|error| error.to_string());
         }
         let report = TrackReport {
             name: self.name,
@@ -133,6 +172,15 @@ impl Track {
             bytes: self.output.length(),
         };
         (report, self.error)
+    }
+
+    fn end(&mut self) -> io::Result<()> {
+        if let Sound::Opus(sound) = &mut self.sound {
+            let mut pages = Vec::new();
+            sound.finish(self.samples, &mut pages);
+            self.output.append(&pages)?;
+        }
+        self.output.finish()
     }
 
     #[cfg(test)]
