@@ -6,6 +6,7 @@ mod closing;
 mod control;
 mod faults;
 mod files;
+mod recordings;
 mod stopping;
 mod support;
 mod tls;

@@ -34,13 +34,18 @@ impl Packet {
 impl Phone {
     /// Open a session with one leg, "leg", and connect it to a new phone.
     pub fn call(control: &mut Control, session: &str) -> Self {
+        Self::join(control, session, "leg")
+    }
+
+    /// Open a leg in a session, new or not, and connect it to a new phone.
+    pub fn join(control: &mut Control, session: &str, leg: &str) -> Self {
         let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
-        let opened = control.ok("leg.open", json!({"session": session, "leg": "leg"}));
+        let opened = control.ok("leg.open", json!({"session": session, "leg": leg}));
         socket.connect(opened["rtp"].as_str().unwrap()).unwrap();
         let rtp = socket.local_addr().unwrap().to_string();
         control.ok(
             "leg.connect",
-            json!({"session": session, "leg": "leg", "rtp": rtp, "rtcp": null, "payload_types": [{"payload_type": 0, "codec": "PCMU"}],
+            json!({"session": session, "leg": leg, "rtp": rtp, "rtcp": null, "payload_types": [{"payload_type": 0, "codec": "PCMU"}],
                    "telephone_event": {"payload_type": 101, "clock_hz": 8000}, "direction": "sendrecv", "rtcp_mux": false}),
         );
         socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
