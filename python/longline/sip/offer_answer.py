@@ -61,8 +61,8 @@ class LocalMedia:
     direction: Direction = "sendrecv"
     srtp: SrtpPolicy = "preferred"
     settled: "Negotiated | None" = None
-    """What was settled before in this dialog: an encrypted call stays so in our offers, and to an offer whose key is the
-    same as before, so is ours."""
+    """What was settled before in this dialog: an encrypted call stays so in our offers, and to an offer whose key is
+    that of before, so is ours."""
 
 
 @dataclass(frozen=True, slots=True)
