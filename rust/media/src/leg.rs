@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::dtmf::DigitReceiver;
 use crate::event::Event;
 use crate::frame::{Converter, Frame};
+use crate::keepalive::{KeepAlive, unknown_payload_type};
 use crate::key::LegKey;
 use crate::latch::{Latch, Learned};
 use crate::outbox::Outbox;
@@ -53,6 +54,7 @@ pub(crate) struct Leg {
     remote: Option<LegRemote>,
     latch: Latch,
     srtp: Option<Box<Srtp>>,
+    keep_alive: KeepAlive,
     receiver: Receiver,
     digits: DigitReceiver,
     reporter: Reporter,
@@ -81,6 +83,7 @@ impl Leg {
             remote: None,
             latch: Latch::default(),
             srtp: None,
+            keep_alive: KeepAlive::default(),
             receiver: Receiver::default(),
             digits: DigitReceiver::default(),
             reporter: Reporter::new(ntp_at_zero, random),
@@ -440,8 +443,35 @@ impl Leg {
         self.latch.address().unwrap_or(remote.rtp)
     }
 
+    /// Sends an RTP packet that means nothing when we send no other, and the far end is somewhere.
+    fn keep_alive(&mut self, now: Time, outbox: &mut Outbox) {
+        let Some(remote) = self.remote else { return };
+        let to = self.rtp_to(&remote);
+        // RTCP on the same port is a keep-alive already; an unspecified address is the old way to say "on hold".
+        if remote.send || remote.rtcp_mux || to.ip().is_unspecified() {
+            self.keep_alive.sent(now);
+            return;
+        }
+        if !self.keep_alive.take_due(now) {
+            return;
+        }
+        let frame = now.tick().saturating_sub(self.tick0) / FRAME_TICKS;
+        let out = outbox.writer();
+        let start = out.len();
+        self.sender
+            .write_empty_packet(frame, unknown_payload_type(&remote), out);
+        if let Some(srtp) = &mut self.srtp
+            && srtp.sender.protect_rtp(out, start).is_err()
+        {
+            return out.truncate(start);
+        }
+        outbox.commit(Destination::Rtp { leg: self.key, to });
+        self.stats.keep_alives_sent += 1;
+    }
+
     /// Sends an RTCP report when one is due.
     pub fn report(&mut self, now: Time, random: &mut Random, outbox: &mut Outbox) {
+        self.keep_alive(now, outbox);
         if self.reporter.take_due(now, random) {
             self.send_compound(now, false, outbox);
         }

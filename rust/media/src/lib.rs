@@ -84,6 +84,7 @@ mod engine;
 mod error;
 mod event;
 mod frame;
+mod keepalive;
 mod key;
 mod latch;
 mod leg;

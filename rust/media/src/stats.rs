@@ -40,6 +40,8 @@ pub struct LegStats {
     pub malformed: u64,
     /// From an address that is not the far end's.
     pub wrong_source: u64,
+    /// RTP packets sent to keep the way open while we do not speak (RFC 6263); not among those sent.
+    pub keep_alives_sent: u64,
     /// SRTP or SRTCP whose tag is wrong, or that is not encrypted.
     pub srtp_auth_failed: u64,
     /// SRTP or SRTCP that came before, or is too old to know.

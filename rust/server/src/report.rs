@@ -172,7 +172,7 @@ fn leg(stats: &LegStats) -> Value {
         "late": stats.late, "duplicate": stats.duplicate, "reordered": stats.reordered,
         "malformed": stats.malformed, "wrong_source": stats.wrong_source,
         "unknown_payload_type": stats.unknown_payload_type, "not_rtp": stats.not_rtp,
-        "srtp_auth_failed": stats.srtp_auth_failed, "srtp_replayed": stats.srtp_replayed,
+        "keep_alives_sent": stats.keep_alives_sent, "srtp_auth_failed": stats.srtp_auth_failed, "srtp_replayed": stats.srtp_replayed,
         "not_receiving": stats.not_receiving, "ssrc_changes": stats.ssrc_changes,
     });
     let buffer = json!({

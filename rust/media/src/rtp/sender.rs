@@ -205,6 +205,22 @@ impl Sender {
         true
     }
 
+    /// Appends a packet without payload that has the numbers of the one that would be due at `frame`, when nothing else
+    /// is sent.
+    pub fn write_empty_packet(&self, frame: u64, payload_type: u8, out: &mut Vec<u8>) {
+        let millis = self.timeline.millis(frame.max(self.timeline.frame0));
+        let packet = millis / u64::from(self.timeline.ptime_ms);
+        let header = Packet {
+            marker: false,
+            payload_type,
+            sequence: self.timeline.sequence(packet),
+            timestamp: self.timeline.timestamp(packet),
+            ssrc: self.ssrc(),
+            payload: &[],
+        };
+        header.write_header(out);
+    }
+
     /// The timestamp of the next whole packet, if there is one.
     pub fn next_timestamp(&self) -> Option<u32> {
         self.take_header().map(|(header, _)| header.timestamp)

@@ -9,10 +9,14 @@ pub(super) fn estimate(newest: u64, sequence: u16) -> u64 {
     newest.checked_add_signed(distance).unwrap_or(u64::from(sequence))
 }
 
-/// The lowest index with these low sixteen bits that is above `last`.
-pub(super) fn next_above(last: u64, sequence: u16) -> u64 {
+/// A number so little behind the last one is that of a packet that was sent, and not one of the next cycle.
+const REPEATED: u16 = 64;
+
+/// The lowest index with these low sixteen bits that is above `last`; `None` when that is a whole cycle away, or nearly.
+pub(super) fn next_above(last: u64, sequence: u16) -> Option<u64> {
+    let behind = (last as u16).wrapping_sub(sequence);
     let ahead = sequence.wrapping_sub(last as u16);
-    last + if ahead == 0 { 1 << 16 } else { u64::from(ahead) }
+    (behind >= REPEATED).then(|| last + u64::from(ahead))
 }
 
 /// The indices seen of one source (RFC 3711 §3.3.2).
@@ -76,10 +80,11 @@ mod tests {
 
     #[test]
     fn what_is_sent_never_goes_back() {
-        assert_eq!(next_above(9, 10), 10);
-        assert_eq!(next_above(10, 10), 65_546);
-        assert_eq!(next_above(65_535, 0), 65_536);
-        assert_eq!(next_above(65_546, 5), 131_077);
+        assert_eq!(next_above(9, 10), Some(10));
+        assert_eq!(next_above(10, 10), None);
+        assert_eq!(next_above(65_546, 5), None);
+        assert_eq!(next_above(65_535, 0), Some(65_536));
+        assert_eq!(next_above(0x1_9000, 0x1000), Some(0x2_1000));
     }
 
     #[test]

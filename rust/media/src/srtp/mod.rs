@@ -24,7 +24,7 @@ mod suite;
 pub use index::ReplayWindow;
 pub use key::{MasterKey, SrtpParams};
 pub use receiver::{MAX_SOURCES, ReceiveState, Refused, SourceState, SrtpReceiver};
-pub use sender::{Exhausted, SendState, SrtpSender};
+pub use sender::{NotProtected, SendState, SrtpSender};
 pub use suite::Suite;
 
 use crate::rtp::packet::HEADER_BYTES;

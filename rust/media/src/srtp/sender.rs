@@ -9,9 +9,9 @@ use super::{ENCRYPTED, RTCP_HEADER_BYTES, rtcp_ssrc, rtp_header};
 const MAX_RTP_INDEX: u64 = (1 << 48) - 1;
 const MAX_RTCP_INDEX: u32 = (1 << 31) - 1;
 
-/// The master key has protected as many packets as it may, or the packet is none. It must not be sent.
+/// The master key has protected as many packets as it may, or this number, or it is no packet. It must not be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Exhausted;
+pub struct NotProtected;
 
 /// What is not derived from the key. An index is noted before its packet can be sent, so that who goes on from here
 /// repeats none: two packets of one index would give their contents away, and under GCM the key.
@@ -56,13 +56,16 @@ impl SrtpSender {
     }
 
     /// Protects the RTP packet that begins at `start` and ends `out`. On an error `out` is as it was.
-    pub fn protect_rtp(&mut self, out: &mut Vec<u8>, start: usize) -> Result<(), Exhausted> {
-        let packet = out.get_mut(start..).ok_or(Exhausted)?;
-        let (ssrc, sequence, payload) = rtp_header(packet).ok_or(Exhausted)?;
+    pub fn protect_rtp(&mut self, out: &mut Vec<u8>, start: usize) -> Result<(), NotProtected> {
+        let packet = out.get_mut(start..).ok_or(NotProtected)?;
+        let (ssrc, sequence, payload) = rtp_header(packet).ok_or(NotProtected)?;
         let last = self.state.last_rtp.filter(|_| self.state.ssrc == ssrc);
-        let index = last.map_or(u64::from(sequence), |last| next_above(last, sequence));
+        let index = match last {
+            Some(last) => next_above(last, sequence).ok_or(NotProtected)?,
+            None => u64::from(sequence),
+        };
         if index > MAX_RTP_INDEX {
-            return Err(Exhausted);
+            return Err(NotProtected);
         }
         self.state.ssrc = ssrc;
         self.state.last_rtp = Some(index);
@@ -73,12 +76,12 @@ impl SrtpSender {
     }
 
     /// Protects the RTCP compound that begins at `start` and ends `out`. On an error `out` is as it was.
-    pub fn protect_rtcp(&mut self, out: &mut Vec<u8>, start: usize) -> Result<(), Exhausted> {
-        let packet = out.get_mut(start..).ok_or(Exhausted)?;
-        let ssrc = rtcp_ssrc(packet).ok_or(Exhausted)?;
+    pub fn protect_rtcp(&mut self, out: &mut Vec<u8>, start: usize) -> Result<(), NotProtected> {
+        let packet = out.get_mut(start..).ok_or(NotProtected)?;
+        let ssrc = rtcp_ssrc(packet).ok_or(NotProtected)?;
         let index = self.state.last_rtcp + 1;
         if index > MAX_RTCP_INDEX {
-            return Err(Exhausted);
+            return Err(NotProtected);
         }
         self.state.last_rtcp = index;
         let word = (index | ENCRYPTED).to_be_bytes();
