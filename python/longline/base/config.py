@@ -21,6 +21,7 @@ from longline.base.errors import ConfigError
 from longline.base.urls import http_url, ws_url
 
 WebhookVersion = Literal["2025-08-01", "2026-06-01"]
+CodecName = Literal["opus", "G722", "PCMU", "PCMA", "L16/8000", "L16/16000", "L16/24000", "L16/48000"]
 
 
 def host_port(text: str) -> tuple[str, int]:
@@ -67,6 +68,12 @@ def _chunk_size(value: int) -> int:
     if value % 20:
         raise ValueError("must be a multiple of 20 ms")
     return value
+
+
+def _distinct(names: list[CodecName]) -> list[CodecName]:
+    if len(set(names)) < len(names):
+        raise ValueError("must not name a codec twice")
+    return names
 
 
 def _data_dir(path: Path) -> Path:
@@ -150,6 +157,11 @@ class Config(_Section):
         default="preferred",
         description="SRTP: preferred takes it when it is offered and offers plain RTP; required offers it and takes "
         "nothing else; off takes none.",
+    )
+    codecs: Annotated[list[CodecName], AfterValidator(_distinct)] = Field(
+        default=["opus", "G722", "PCMU", "PCMA"],
+        min_length=1,
+        description="Codecs that calls may have. We offer them in this order; an offer is answered in its own.",
     )
     api_key: str | None = Field(default=None, min_length=8, max_length=255, pattern=r"^[!-~]+$", repr=False,
         description="An API key; if not given, one is generated at first start and printed once.",

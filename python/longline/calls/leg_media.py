@@ -8,7 +8,7 @@ from __future__ import annotations
 import base64
 import secrets
 
-from longline.media.protocol import PayloadType, Srtp, TelephoneEvent
+from longline.media.protocol import Opus, PayloadType, Srtp, TelephoneEvent
 from longline.media.session import LegAddress, LegRemote, MediaSession
 from longline.sip.crypto import SrtpKeys, SrtpPolicy
 from longline.sip.offer_answer import LocalMedia, Negotiated, make_answer, make_offer, read_answer
@@ -18,9 +18,12 @@ from longline.sip.sdp import SessionDescription
 class LegMedia:
     """`open` first. `offer` and `read_answer`, or `answer` alone, settle what `connect` then tells the media server."""
 
-    def __init__(self, session: MediaSession, leg_id: str, srtp: SrtpPolicy = "preferred") -> None:
+    def __init__(
+        self, session: MediaSession, leg_id: str, codecs: tuple[str, ...], srtp: SrtpPolicy = "preferred"
+    ) -> None:
         self._session = session
         self._leg_id = leg_id
+        self._codecs = codecs
         self._srtp: SrtpPolicy = srtp
         self._address: LegAddress | None = None
         self._offer: SessionDescription | None = None
@@ -70,7 +73,7 @@ class LegMedia:
         settled = self.negotiated
         if settled is None:
             return {}
-        return {"codec": settled.codec, "srtp_suite": settled.srtp.suite if settled.srtp else None}
+        return {"codec": settled.audio[0][1].name, "srtp_suite": settled.srtp.suite if settled.srtp else None}
 
     def _local(self) -> LocalMedia:
         assert self._address is not None, "open() comes first"
@@ -80,6 +83,7 @@ class LegMedia:
             address=host,
             rtp_port=rtp_port,
             rtcp_port=self._address.rtcp[1],
+            codecs=self._codecs,
             session_id=self._session_id,
             version=self._version,
             srtp=self._srtp,
@@ -89,12 +93,15 @@ class LegMedia:
 
 def leg_remote(settled: Negotiated, signalling_ip: str | None = None) -> LegRemote:
     """What SDP has settled, as the media server wants it."""
-    event = None if settled.telephone_event is None else TelephoneEvent(settled.telephone_event)
+    event = settled.telephone_event
+    opus = settled.opus
     return LegRemote(
         rtp=settled.remote_rtp,
         rtcp=settled.remote_rtcp,
-        payload_types=(PayloadType(settled.payload_type, settled.codec),),
-        telephone_event=event,
+        payload_types=tuple(PayloadType(number, codec.kind, codec.sample_rate_hz) for number, codec in settled.audio),
+        telephone_event=None if event is None else TelephoneEvent(event.payload_type, event.clock_hz),
+        ptime_ms=settled.ptime_ms,
+        opus=Opus(opus.bitrate_bps, opus.fec, opus.dtx),
         direction=settled.direction,
         rtcp_mux=settled.rtcp_mux,
         also_from=signalling_ip,

@@ -60,6 +60,7 @@ class LiveCall:
         *,
         ring_timeout_s: float,
         recordings_dir: Path,
+        codecs: tuple[str, ...],
         srtp: SrtpPolicy = "preferred",
         on_dialog: Callable[[str, LiveCall], None],
     ) -> None:
@@ -69,7 +70,7 @@ class LiveCall:
         self._ring_timeout_s = ring_timeout_s
         self._on_dialog = on_dialog
         self._mailbox = Mailbox(self._on_fault)
-        self._media = LegMedia(context.session, str(context.call.leg.id), srtp)
+        self._media = LegMedia(context.session, str(context.call.leg.id), codecs, srtp)
         self._streams = CallStreams(context)
         self._playbacks = CallPlaybacks(context)
         self._recording = CallRecording(context, recordings_dir)

@@ -182,6 +182,7 @@ class CallManager:
             ring_timeout_s=self._config.ring_timeout_s,
             srtp=self._config.srtp,
             recordings_dir=self._config.recordings_dir,
+            codecs=tuple(self._config.codecs),
             on_dialog=self._by_handle.__setitem__,
         )
         self._calls[call.id] = live

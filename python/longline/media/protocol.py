@@ -129,6 +129,15 @@ class TelephoneEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Opus:
+    """How Opus is encoded for the far end."""
+
+    bitrate_bps: int = 32_000
+    fec: bool = True
+    dtx: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Srtp:
     """The keys of SRTP: master key and salt in base64. They do not show in a `repr`."""
 
@@ -152,6 +161,7 @@ class LegConnect(Command):
     payload_types: tuple[PayloadType, ...]
     telephone_event: TelephoneEvent | None
     ptime_ms: int
+    opus: Opus
     direction: Direction
     rtcp_mux: bool
     also_from: str | None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,6 +21,7 @@ from longline.media.protocol import (
     LegConnect,
     LegOpen,
     MediaEvent,
+    Opus,
     PayloadType,
     PlaybackStart,
     PlaybackStop,
@@ -67,6 +68,7 @@ class LegRemote:
     direction: Direction
     rtcp_mux: bool
     ptime_ms: int = 20
+    opus: Opus = field(default_factory=Opus)
     also_from: str | None = None
     """Media may also come from this IP address, whence the far end's signalling came (docs/decisions/0004)."""
     srtp: Srtp | None = None
@@ -123,6 +125,7 @@ class MediaSession:
             payload_types=remote.payload_types,
             telephone_event=remote.telephone_event,
             ptime_ms=remote.ptime_ms,
+            opus=remote.opus,
             direction=remote.direction,
             rtcp_mux=remote.rtcp_mux,
             also_from=remote.also_from,

@@ -1,16 +1,25 @@
-"""Offer and answer (RFC 3264) for one G.711 audio stream with telephone-events.
+"""Offer and answer (RFC 3264) for one audio stream with telephone-events.
 
 Pure functions. An answer has as many m-lines as its offer, those we cannot use with port 0; the first audio we can use
-wins, and of its codecs the one the offerer likes best. SRTP with keys in SDP is taken or asked for by policy
-(`crypto.py` has the lines). Leaves out: DTLS-SRTP and the feedback profiles (refused, and said so), ICE, BUNDLE, more
-than one audio stream.
+wins. It takes every codec of the offer that is ours, in the offerer's order: the first is what we send with, and the
+far end may change between them in mid-call. SRTP with keys in SDP is taken or asked for by policy (`crypto.py` has the
+lines). Leaves out: DTLS-SRTP and the feedback profiles (refused, and said so), ICE, BUNDLE, more than one audio stream.
 """
 
 import ipaddress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, cast
 
 from longline.base.errors import RemoteProtocolError
+from longline.sip.codecs import (
+    CODECS,
+    DEFAULT_CODECS,
+    EVENT_PAYLOAD_TYPES,
+    STATIC_PAYLOAD_TYPES,
+    Codec,
+    OpusParameters,
+    find_codec,
+)
 from longline.sip.crypto import (
     OFFERED_SUITES,
     Crypto,
@@ -27,15 +36,13 @@ from longline.sip.sdp import Attributes, Connection, Media, Origin, RtpMap, Sess
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
 PTIME_MS = 20
+"""The packet time we ask for, and send unless the far end asks for another."""
+MIN_PTIME_MS = 10
 MAX_PTIME_MS = 60
-"""The longest packet that the jitter buffer takes."""
-"""The packet time we ask for and send."""
-TELEPHONE_EVENT_PAYLOAD_TYPE = 101
-"""What we offer; an answer uses the offerer's number."""
-_STATIC_PAYLOAD_TYPES = {0: RtpMap("PCMU", 8000), 8: RtpMap("PCMA", 8000)}
-"""RFC 3551 §6: these need no rtpmap."""
-_NUMBERS = {"PCMU": 0, "PCMA": 8}
-_TELEPHONE_EVENT = RtpMap("TELEPHONE-EVENT", 8000)
+"""The longest packet that we take and send."""
+MAX_CODECS = 4
+"""Payload types of audio that are agreed on; of more than these, the offerer's first count."""
+_TELEPHONE_EVENT = "TELEPHONE-EVENT"
 _PLAIN, _SECURE = "RTP/AVP", "RTP/SAVP"
 _HOLD_ADDRESSES = ("0.0.0.0", "::")
 
@@ -55,7 +62,7 @@ class LocalMedia:
     address: str
     rtp_port: int
     rtcp_port: int
-    codecs: tuple[str, ...] = ("PCMU", "PCMA")
+    codecs: tuple[str, ...] = DEFAULT_CODECS
     session_id: int = 1
     version: int = 1
     direction: Direction = "sendrecv"
@@ -66,33 +73,46 @@ class LocalMedia:
 
 
 @dataclass(frozen=True, slots=True)
+class TelephoneEvent:
+    """The payload type of telephone-events and the clock of their durations."""
+
+    payload_type: int
+    clock_hz: int
+
+
+@dataclass(frozen=True, slots=True)
 class Negotiated:
-    """What both sides agreed on. `direction` is ours; `remote_rtcp` is None when RTCP shares the RTP port."""
+    """What both sides agreed on. `direction` is ours; `remote_rtcp` is None when RTCP shares the RTP port.
+
+    Of `audio` (payload types and their codecs) the first is what we send with; all are received.
+    """
 
     remote_rtp: tuple[str, int]
     remote_rtcp: tuple[str, int] | None
-    codec: str
-    payload_type: int
-    telephone_event: int | None
+    audio: tuple[tuple[int, Codec], ...]
+    telephone_event: TelephoneEvent | None
     direction: Direction
     rtcp_mux: bool
     ptime_ms: int
     profile: str = _PLAIN
     srtp: SrtpKeys | None = None
+    opus: OpusParameters = field(default_factory=OpusParameters)
 
 
 @dataclass(frozen=True, slots=True)
 class _Choice:
-    codec: str
-    payload_type: int
-    telephone_event: int | None
+    audio: tuple[tuple[int, Codec], ...]
+    telephone_event: TelephoneEvent | None
 
 
 def make_offer(local: LocalMedia) -> SessionDescription:
     """Our codecs in our order, and telephone-events; with keys when media must be, or is, encrypted."""
-    maps = [(_NUMBERS[codec], RtpMap(codec, 8000)) for codec in local.codecs]
-    maps.append((TELEPHONE_EVENT_PAYLOAD_TYPE, _TELEPHONE_EVENT))
-    audio = _audio(local, maps, local.direction, mux=False)
+    codecs = [CODECS[name] for name in local.codecs]
+    payload_types = tuple((codec.payload_type, codec) for codec in codecs)
+    # RFC 4733 §2.1: events have the clock of the audio they interrupt.
+    clocks = dict.fromkeys(codec.clock_hz for codec in codecs)
+    events = [TelephoneEvent(EVENT_PAYLOAD_TYPES[clock_hz], clock_hz) for clock_hz in clocks]
+    audio = _audio(local, payload_types, events, local.direction, mux=False)
     was = local.settled
     if was is not None and was.srtp is not None:
         _add_crypto(audio, was.profile, [new_crypto(n, suite) for n, suite in enumerate(OFFERED_SUITES, 1)])
@@ -131,9 +151,17 @@ def read_answer(offer: SessionDescription, answer: SessionDescription) -> Negoti
     if theirs.kind != "audio" or theirs.port == 0:
         raise OfferRefused("the answer refuses our audio")
     keys = _read_keys(ours, theirs)
-    offered = {(m.encoding, m.rate_hz) for m in _codec_maps(ours).values()}
-    codecs = tuple(codec for codec in _NUMBERS if (codec, 8000) in offered)
-    choice = _choose(theirs, codecs)
+    offered = _payload_types(ours)
+    choice = _choose(theirs, tuple(codec.name for _, codec in _audio_codecs(offered, tuple(CODECS))))
+    # RFC 3264 §5.1: what they send bears our numbers, what we send theirs, which need not be the same.
+    numbers = {number for number, _ in choice.audio}
+    agreed = {codec for _, codec in choice.audio}
+    receive = [
+        (number, codec)
+        for number, codec in _audio_codecs(offered, tuple(CODECS))
+        if number not in numbers and codec in agreed
+    ]
+    choice = _Choice((*choice.audio, *receive), choice.telephone_event)
     # Once both sides have agreed, each sends what the other's description says, within what we offered ourselves.
     direction = _intersect(offer.direction_of(ours), _mirror(answer.direction_of(theirs)))
     mux = ours.attribute("rtcp-mux") is not None and theirs.attribute("rtcp-mux") is not None
@@ -155,10 +183,8 @@ def _accept(offer: SessionDescription, offered: Media, local: LocalMedia) -> tup
         raise OfferRefused(f"the media address is not of our family ({family})")
     if negotiated.remote_rtp == (local.address, local.rtp_port):
         raise OfferRefused("the offer's media address is our own")
-    maps = [(choice.payload_type, RtpMap(choice.codec, 8000))]
-    if choice.telephone_event is not None:
-        maps.append((choice.telephone_event, _TELEPHONE_EVENT))
-    answered = _audio(local, maps, negotiated.direction, mux)
+    events = [] if choice.telephone_event is None else [choice.telephone_event]
+    answered = _audio(local, choice.audio, events, negotiated.direction, mux)
     _add_crypto(answered, negotiated.profile, [ours] if ours else [])
     return negotiated, answered
 
@@ -220,13 +246,13 @@ def _plain(text: str) -> str:
     return "".join(c for c in text[:32] if c.isascii() and c.isprintable())
 
 
-def _codec_maps(media: Media) -> dict[int, RtpMap]:
+def _payload_types(media: Media) -> dict[int, RtpMap]:
     """What each payload type in the m= line stands for, in its order."""
     mapped = media.rtpmaps()
     maps: dict[int, RtpMap] = {}
     for text in media.formats:
         number = int(text) if text.isascii() and text.isdigit() and len(text) <= 3 else -1
-        found = mapped.get(number) or _STATIC_PAYLOAD_TYPES.get(number)
+        found = mapped.get(number) or STATIC_PAYLOAD_TYPES.get(number)
         if found is not None:
             maps.setdefault(number, found)
     return maps
@@ -234,12 +260,29 @@ def _codec_maps(media: Media) -> dict[int, RtpMap]:
 
 def _choose(media: Media, codecs: tuple[str, ...]) -> _Choice:
     """RFC 3264 §6.1: the offerer lists its codecs in order of preference, and we follow it."""
-    maps = _codec_maps(media)
-    events = [number for number, found in maps.items() if found == _TELEPHONE_EVENT]
-    for number, found in maps.items():
-        if found.encoding in codecs and found.rate_hz == 8000 and found.channels == 1:
-            return _Choice(found.encoding, number, events[0] if events else None)
-    raise OfferRefused(f"no common codec: only {' and '.join(codecs)} at 8000 Hz")
+    maps = _payload_types(media)
+    audio = _audio_codecs(maps, codecs)[:MAX_CODECS]
+    if not audio:
+        raise OfferRefused(f"no common codec: ours are {', '.join(codecs)}")
+    return _Choice(audio, _choose_events(maps, audio[0][1].clock_hz))
+
+
+def _audio_codecs(maps: dict[int, RtpMap], codecs: tuple[str, ...]) -> tuple[tuple[int, Codec], ...]:
+    found = ((number, find_codec(rtpmap, codecs)) for number, rtpmap in maps.items())
+    return tuple((number, codec) for number, codec in found if codec is not None)
+
+
+def _choose_events(maps: dict[int, RtpMap], clock_hz: int) -> TelephoneEvent | None:
+    """RFC 4733 §2.1: the events with the clock of what we send; else those of 8 kHz, which some always use."""
+    events = {
+        rtpmap.rate_hz: number
+        for number, rtpmap in reversed(maps.items())
+        if rtpmap.encoding == _TELEPHONE_EVENT and rtpmap.rate_hz in EVENT_PAYLOAD_TYPES
+    }
+    for rate_hz in (clock_hz, 8_000):
+        if rate_hz in events:
+            return TelephoneEvent(events[rate_hz], rate_hz)
+    return None
 
 
 def _negotiated(
@@ -260,15 +303,21 @@ def _negotiated(
     return Negotiated(
         remote_rtp=(address, media.port),
         remote_rtcp=None if mux else _rtcp(media, address),
-        codec=choice.codec,
-        payload_type=choice.payload_type,
+        audio=choice.audio,
         telephone_event=choice.telephone_event,
         direction=direction,
         rtcp_mux=mux,
         ptime_ms=_ptime(media),
         profile=_profile(media),
         srtp=keys,
+        opus=_opus(media, choice),
     )
+
+
+def _opus(media: Media, choice: _Choice) -> OpusParameters:
+    """What the far end says of the Opus it wants to be sent."""
+    payload_type = next((number for number, codec in choice.audio if codec.kind == "opus"), None)
+    return OpusParameters() if payload_type is None else OpusParameters.parse(media.fmtp(payload_type))
 
 
 def _address(connection: Connection) -> str:
@@ -291,10 +340,16 @@ def _rtcp(media: Media, address: str) -> tuple[str, int] | None:
 
 
 def _ptime(media: Media) -> int:
-    text = media.attribute("ptime") or ""
-    if text.isascii() and text.isdigit() and 10 <= int(text[:6]) <= 200:
-        return int(text)
-    return PTIME_MS
+    """RFC 8866 §6.4: what the far end would have in a packet of ours, as far as we can."""
+    longest = _millis(media, "maxptime") or MAX_PTIME_MS
+    wanted = _millis(media, "ptime") or PTIME_MS
+    return min(max(min(wanted, longest), MIN_PTIME_MS), MAX_PTIME_MS)
+
+
+def _millis(media: Media, name: str) -> int | None:
+    """An attribute in milliseconds; one beyond reason does not count."""
+    text = media.attribute(name) or ""
+    return int(text) if text.isascii() and text.isdigit() and 10 <= int(text[:6]) <= 200 else None
 
 
 def _mirror(direction: str) -> Direction:
@@ -311,19 +366,29 @@ def _intersect(one: str, other: str) -> Direction:
     return "recvonly" if receive else "inactive"
 
 
-def _audio(local: LocalMedia, maps: list[tuple[int, RtpMap]], direction: Direction, mux: bool) -> Media:
+def _audio(
+    local: LocalMedia,
+    audio: tuple[tuple[int, Codec], ...],
+    events: list[TelephoneEvent],
+    direction: Direction,
+    mux: bool,
+) -> Media:
     attributes: Attributes = []
-    for number, found in maps:
-        encoding = "telephone-event" if found == _TELEPHONE_EVENT else found.encoding
-        attributes.append(("rtpmap", f"{number} {encoding}/{found.rate_hz}"))
-        if found == _TELEPHONE_EVENT:
-            attributes.append(("fmtp", f"{number} 0-15"))
+    for number, codec in audio:
+        channels = "" if codec.rtpmap.channels == 1 else f"/{codec.rtpmap.channels}"
+        attributes.append(("rtpmap", f"{number} {codec.kind}/{codec.clock_hz}{channels}"))
+        if codec.fmtp is not None:
+            attributes.append(("fmtp", f"{number} {codec.fmtp}"))
+    for event in events:
+        attributes.append(("rtpmap", f"{event.payload_type} telephone-event/{event.clock_hz}"))
+        attributes.append(("fmtp", f"{event.payload_type} 0-15"))
+    numbers = [number for number, _ in audio] + [event.payload_type for event in events]
     attributes += [("ptime", str(PTIME_MS)), ("maxptime", str(MAX_PTIME_MS)), (direction, None)]
     if mux:
         attributes.append(("rtcp-mux", None))
     elif local.rtcp_port != local.rtp_port + 1:
         attributes.append(("rtcp", str(local.rtcp_port)))
-    return Media("audio", local.rtp_port, _PLAIN, [str(number) for number, _ in maps], attributes=attributes)
+    return Media("audio", local.rtp_port, _PLAIN, [str(number) for number in numbers], attributes=attributes)
 
 
 def _describe(local: LocalMedia, media: list[Media], times: list[str]) -> SessionDescription:

@@ -81,6 +81,14 @@ class Media:
         """The value of the first attribute of this name ("" when it has none), or None."""
         return _attribute(self.attributes, name)
 
+    def fmtp(self, payload_type: int) -> str:
+        """The parameters of a payload type: "" when there are none; the first line of a type wins."""
+        for name, value in self.attributes:
+            number, _, parameters = (value or "").partition(" ")
+            if name == "fmtp" and number == str(payload_type):
+                return parameters.strip()
+        return ""
+
     def rtpmaps(self) -> dict[int, RtpMap]:
         """The payload types that are mapped; malformed lines do not count, the first of a type wins."""
         maps: dict[int, RtpMap] = {}

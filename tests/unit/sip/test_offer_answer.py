@@ -1,10 +1,22 @@
 """Offer and answer: what phones, carriers and browsers offer, and what becomes of it."""
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longline.sip.offer_answer import LocalMedia, Negotiated, OfferRefused, make_answer, make_offer, read_answer
+from longline.base.config import CodecName, Config
+from longline.sip.codecs import CODECS, DEFAULT_CODECS, OpusParameters
+from longline.sip.offer_answer import (
+    LocalMedia,
+    Negotiated,
+    OfferRefused,
+    TelephoneEvent,
+    make_answer,
+    make_offer,
+    read_answer,
+)
 from longline.sip.sdp import SdpError, SessionDescription
 
 LOCAL = LocalMedia("198.51.100.1", 20000, 20001, session_id=77, version=3)
@@ -21,6 +33,10 @@ def agreed(*lines: str, local: LocalMedia = LOCAL, **more: str) -> Negotiated:
     return negotiated
 
 
+def audio(negotiated: Negotiated) -> list[tuple[int, str]]:
+    return [(number, codec.name) for number, codec in negotiated.audio]
+
+
 def refused(*lines: str, **more: str) -> str:
     with pytest.raises(OfferRefused) as caught:
         make_answer(offer(*lines, **more), LOCAL)
@@ -29,34 +45,92 @@ def refused(*lines: str, **more: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("formats", "maps", "codec", "payload_type"),
+    ("formats", "maps", "expected"),
     [
-        ("0 8", [], "PCMU", 0),
-        ("8 0", [], "PCMA", 8),
-        ("9 18 8", [], "PCMA", 8),
-        ("111 97", ["111 opus/48000/2", "97 pcma/8000"], "PCMA", 97),
-        ("0 8", ["0 L16/44100"], "PCMA", 8),
-        ("96 0", ["96 PCMU/16000"], "PCMU", 0),
-        (" ".join(map(str, range(1, 101))), [], "PCMA", 8),
+        ("0 8", [], [(0, "PCMU"), (8, "PCMA")]),
+        ("8 0", [], [(8, "PCMA"), (0, "PCMU")]),
+        ("9 18 8", [], [(9, "G722"), (8, "PCMA")]),
+        ("96 97", ["96 opus/48000/2", "97 pcma/8000"], [(96, "opus"), (97, "PCMA")]),
+        ("8 96", ["96 OPUS/48000"], [(8, "PCMA"), (96, "opus")]),
+        ("0 8", ["0 L16/44100"], [(8, "PCMA")]),
+        ("96 0", ["96 PCMU/16000"], [(0, "PCMU")]),
+        ("96 0", ["96 PCMU/8000/2"], [(0, "PCMU")]),
+        ("96 0", ["96 L16/16000"], [(0, "PCMU")]),
+        (" ".join(map(str, range(1, 101))), [], [(8, "PCMA"), (9, "G722")]),
     ],
 )
-def test_the_offerers_favourite_of_our_codecs_is_taken(
-    formats: str, maps: list[str], codec: str, payload_type: int
+def test_our_codecs_are_taken_in_the_offerers_order(
+    formats: str, maps: list[str], expected: list[tuple[int, str]]
 ) -> None:
     negotiated = agreed(f"m=audio 4000 RTP/AVP {formats}", *(f"a=rtpmap:{m}" for m in maps))
-    assert (negotiated.codec, negotiated.payload_type) == (codec, payload_type)
+    assert audio(negotiated) == expected
+
+
+def test_linear_samples_are_taken_at_the_rates_that_are_configured() -> None:
+    local = LocalMedia("198.51.100.1", 20000, 20001, codecs=("PCMU", "L16/16000"))
+    lines = ("m=audio 4000 RTP/AVP 96 97 0", "a=rtpmap:96 L16/8000", "a=rtpmap:97 L16/16000/1")
+    answer, negotiated = make_answer(offer(*lines), local)
+    assert audio(negotiated) == [(97, "L16/16000"), (0, "PCMU")]
+    assert ("rtpmap", "97 L16/16000") in answer.media[0].attributes
+
+
+def test_opus_is_answered_with_two_channels_and_what_we_can_repair() -> None:
+    lines = ("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 opus/48000/2", "a=fmtp:96 useinbandfec=1; stereo=1")
+    answer, negotiated = make_answer(offer(*lines), LOCAL)
+    assert ("rtpmap", "96 opus/48000/2") in answer.media[0].attributes
+    assert ("fmtp", "96 minptime=10;useinbandfec=1") in answer.media[0].attributes
+    assert negotiated.opus == OpusParameters(fec=True)
+
+
+@pytest.mark.parametrize(
+    ("fmtp", "expected"),
+    [
+        ("", OpusParameters(32_000, fec=False, dtx=False)),
+        ("useinbandfec=1;usedtx=1", OpusParameters(32_000, fec=True, dtx=True)),
+        ("maxaveragebitrate=20000; useinbandfec=0", OpusParameters(20_000)),
+        ("maxaveragebitrate=510000", OpusParameters(32_000)),
+        ("maxaveragebitrate=1", OpusParameters(6_000)),
+        ("MaxAverageBitrate=16000 ;x;=;usedtx=11", OpusParameters(16_000)),
+        ("maxaveragebitrate=99999999999999;usedtx", OpusParameters(32_000)),
+    ],
+)
+def test_opus_is_sent_as_the_far_end_wants_it_within_our_bounds(fmtp: str, expected: OpusParameters) -> None:
+    lines = ("m=audio 4000 RTP/AVP 96", "a=rtpmap:96 opus/48000/2", f"a=fmtp:96 {fmtp}")
+    assert agreed(*lines).opus == expected
+
+
+def test_what_may_be_configured_is_what_there_is() -> None:
+    assert set(get_args(CodecName)) == set(CODECS)
+    assert tuple(Config().codecs) == DEFAULT_CODECS
+    numbers = [codec.payload_type for codec in CODECS.values()]
+    assert len(set(numbers)) == len(numbers)
 
 
 def test_telephone_events_take_the_offerers_number() -> None:
     answer, negotiated = make_answer(offer("m=audio 4000 RTP/AVP 0 96", "a=rtpmap:96 telephone-event/8000"), LOCAL)
-    assert negotiated.telephone_event == 96
+    assert negotiated.telephone_event == TelephoneEvent(96, 8000)
     assert ("fmtp", "96 0-15") in answer.media[0].attributes
     assert answer.media[0].formats == ["0", "96"]
 
 
 @pytest.mark.parametrize("rtpmap", ["96 telephone-event/48000", "96 x/8000", "97 telephone-event/8000"])
-def test_telephone_events_are_off_unless_they_are_offered_at_8000(rtpmap: str) -> None:
+def test_telephone_events_are_off_unless_they_are_offered_at_our_clock(rtpmap: str) -> None:
     assert agreed("m=audio 4000 RTP/AVP 0 96", f"a=rtpmap:{rtpmap}").telephone_event is None
+
+
+@pytest.mark.parametrize(
+    ("formats", "expected"),
+    [
+        ("96 0 100 101", TelephoneEvent(101, 48000)),
+        ("0 96 101 100", TelephoneEvent(100, 8000)),
+        ("96 100", TelephoneEvent(100, 8000)),
+        ("96", None),
+    ],
+)
+def test_telephone_events_run_on_the_clock_of_what_we_send(formats: str, expected: TelephoneEvent | None) -> None:
+    maps = ("96 opus/48000/2", "100 telephone-event/8000", "101 telephone-event/48000")
+    negotiated = agreed(f"m=audio 4000 RTP/AVP {formats}", *(f"a=rtpmap:{m}" for m in maps))
+    assert negotiated.telephone_event == expected
 
 
 @pytest.mark.parametrize(
@@ -111,7 +185,7 @@ def test_answer_tells_our_own_origin_and_the_offers_time() -> None:
         (("m=video 4000 RTP/AVP 31",), "video is not supported"),
         (("m=image 4000 udptl t38",), "image is not supported"),
         (("m=audio 0 RTP/AVP 0",), "the offer's audio has port 0"),
-        (("m=audio 4000 RTP/AVP 9 18",), "no common codec: only PCMU and PCMA at 8000 Hz"),
+        (("m=audio 4000 RTP/AVP 4 18",), "no common codec: ours are opus, G722, PCMU, PCMA"),
         (("m=audio 4000 RTP/AVP 101", "a=rtpmap:101 telephone-event/8000"), "no common codec"),
         (("m=audio 4000 RTP/AVP",), "no common codec"),
         (("m=audio 4000 RTP/SAVP 0",), "RTP/SAVP has no crypto line"),
@@ -151,9 +225,45 @@ def test_rtcp_goes_where_the_offer_says_but_never_to_another_host(
     assert (answer.media[0].attribute("rtcp-mux") is not None) == mux
 
 
-@pytest.mark.parametrize(("text", "ptime"), [("30", 30), ("0", 20), ("1", 20), ("1000", 20), ("x", 20), ("", 20)])
+@pytest.mark.parametrize(
+    ("text", "ptime"), [("30", 30), ("10", 10), ("200", 60), ("0", 20), ("1", 20), ("1000", 20), ("x", 20), ("", 20)]
+)
 def test_packet_time_is_believed_within_reason(text: str, ptime: int) -> None:
     assert agreed("m=audio 4000 RTP/AVP 0", f"a=ptime:{text}").ptime_ms == ptime
+
+
+def test_packets_are_no_longer_than_the_far_end_takes() -> None:
+    assert agreed("m=audio 4000 RTP/AVP 0", "a=ptime:60", "a=maxptime:40").ptime_ms == 40
+    assert agreed("m=audio 4000 RTP/AVP 0", "a=maxptime:10").ptime_ms == 10
+    assert agreed("m=audio 4000 RTP/AVP 0", "a=maxptime:0").ptime_ms == 20
+
+
+def test_an_answer_may_number_a_codec_otherwise_than_our_offer() -> None:
+    lines = ("m=audio 4000 RTP/AVP 97 0 98", "a=rtpmap:97 opus/48000/2", "a=rtpmap:98 telephone-event/48000")
+    negotiated = read_answer(make_offer(LOCAL), offer(*lines, "a=fmtp:97 usedtx=1"))
+    # We send with 97, and are sent 111 by a peer that keeps RFC 3264, 97 by one that does not.
+    assert audio(negotiated) == [(97, "opus"), (0, "PCMU"), (111, "opus")]
+    assert negotiated.telephone_event == TelephoneEvent(98, 48000)
+    assert negotiated.opus.dtx
+
+
+def test_an_answer_with_a_codec_that_was_not_offered_does_not_settle_on_it() -> None:
+    local = LocalMedia("198.51.100.1", 20000, 20001, codecs=("PCMU", "G722"))
+    negotiated = read_answer(make_offer(local), offer("m=audio 4000 RTP/AVP 8 9 0"))
+    assert audio(negotiated) == [(9, "G722"), (0, "PCMU")]
+
+
+def test_our_offer_names_each_codec_and_events_for_each_clock() -> None:
+    (media,) = make_offer(LOCAL).media
+    assert media.formats == ["111", "9", "0", "8", "110", "101"]
+    assert [value for name, value in media.attributes if name == "rtpmap"] == [
+        "111 opus/48000/2",
+        "9 G722/8000",
+        "0 PCMU/8000",
+        "8 PCMA/8000",
+        "110 telephone-event/48000",
+        "101 telephone-event/8000",
+    ]
 
 
 def test_two_of_us_agree() -> None:
@@ -161,8 +271,10 @@ def test_two_of_us_agree() -> None:
     sdp = make_offer(theirs)
     answer, callee = make_answer(SessionDescription.parse(sdp.serialize()), LOCAL)
     caller = read_answer(sdp, SessionDescription.parse(answer.serialize()))
-    assert (callee.codec, callee.payload_type, callee.telephone_event) == ("PCMU", 0, 101)
-    assert (caller.codec, caller.payload_type, caller.telephone_event) == ("PCMU", 0, 101)
+    for side in (callee, caller):
+        assert audio(side) == [(111, "opus"), (9, "G722"), (0, "PCMU"), (8, "PCMA")]
+        assert side.telephone_event == TelephoneEvent(110, 48000)
+        assert side.opus.fec
     assert (callee.remote_rtp, callee.remote_rtcp) == (("203.0.113.5", 30000), ("203.0.113.5", 30005))
     assert (caller.remote_rtp, caller.remote_rtcp) == (("198.51.100.1", 20000), ("198.51.100.1", 20001))
 
@@ -171,7 +283,7 @@ def test_two_of_us_agree() -> None:
     "answer",
     [
         offer("m=audio 0 RTP/AVP 0"),
-        offer("m=audio 4000 RTP/AVP 9"),
+        offer("m=audio 4000 RTP/AVP 18"),
         offer("m=audio 4000 RTP/SAVP 0"),
         offer("m=video 4000 RTP/AVP 0"),
         offer(),
@@ -185,7 +297,7 @@ def test_answer_that_settles_on_nothing_is_refused(answer: SessionDescription) -
 
 def test_answer_may_hold_and_prefer_another_codec() -> None:
     negotiated = read_answer(make_offer(LOCAL), offer("m=audio 4000 RTP/AVP 8 0", "a=sendonly"))
-    assert (negotiated.codec, negotiated.direction) == ("PCMA", "recvonly")
+    assert (audio(negotiated), negotiated.direction) == ([(8, "PCMA"), (0, "PCMU")], "recvonly")
 
 
 def test_a_thousand_holds_and_resumes_leave_nothing_behind() -> None:
