@@ -1,5 +1,7 @@
 //! The engine: all sessions of one worker, the wheel that says which are due, and the five verbs.
 
+mod keep;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -14,6 +16,8 @@ use crate::session::Session;
 use crate::stats::{EngineStats, LegStats, SessionStats, StreamStats};
 use crate::time::{FRAME_TICKS, Time};
 use crate::{Form, Source, Transmit};
+use keep::Records;
+pub use keep::{Restored, RestoredPlayback, RestoredSession};
 
 const PHASES: usize = FRAME_TICKS as usize;
 
@@ -40,11 +44,20 @@ pub struct Engine {
     /// Sessions that have failed in this verb, and why: they go when the verb is done.
     failed: Vec<(u32, String)>,
     stats: EngineStats,
+    records: Option<Records>,
 }
 
 /// The session of a key and the context for it to work in, borrowed side by side.
 macro_rules! with_context {
     ($engine:ident, $key:expr, $unknown:expr) => {{
+        let key: SessionKey = $key;
+        if let Some(records) = &mut $engine.records {
+            records.touch(key.index);
+        }
+        with_context!(unchanged $engine, key, $unknown)
+    }};
+    // What a packet of audio changes is kept with the next frame.
+    (unchanged $engine:ident, $key:expr, $unknown:expr) => {{
         let key: SessionKey = $key;
         let place = $engine.places.get_mut(key.index as usize);
         let session = place
@@ -76,6 +89,7 @@ impl Engine {
             scratch: Vec::new(),
             failed: Vec::new(),
             stats: EngineStats::default(),
+            records: None,
         }
     }
 
@@ -96,6 +110,10 @@ impl Engine {
             index,
             generation: place.generation,
         };
+        if let Some(records) = &mut self.records {
+            self.stats.unkept_sessions += u64::from(!records.has_slot(index));
+            records.touch(index);
+        }
         let session = Box::new(Session::new(key, now));
         self.phases[session.phase()].push(index);
         place.session = Some(session);
@@ -113,7 +131,11 @@ impl Engine {
         self.phases[gone.phase()].retain(|&index| index != session.index);
         self.free.push(session.index);
         self.stats.sessions -= 1;
-        Ok(gone.close(now, &mut context))
+        let stats = gone.close(now, &mut context);
+        if let Some(records) = &mut self.records {
+            records.wipe(session.index, self.places[session.index as usize].generation);
+        }
+        Ok(stats)
     }
 
     /// Opens a leg; it neither sends nor listens until it is connected.
@@ -248,7 +270,8 @@ impl Engine {
             Source::Rtp { leg, .. } | Source::Rtcp { leg, .. } => leg.session,
             Source::Stream(stream) | Source::StreamBinary(stream) => stream.session,
         };
-        let (session, mut context) = with_context!(self, key, CommandError::UnknownSession);
+        let (session, mut context) = with_context!(unchanged self, key, CommandError::UnknownSession);
+        let told = context.events.len();
         let delivered = contain(|| {
             match source {
                 Source::Rtp { leg, from } => session.receive_rtp(now, leg, from, data, &mut context)?,
@@ -268,6 +291,13 @@ impl Engine {
             }
             Ok(())
         });
+        // A message changes the queue. What is told once is kept as told before anybody can hear of it.
+        let is_message = matches!(source, Source::Stream(_) | Source::StreamBinary(_));
+        if let Some(records) = &mut self.records
+            && (is_message || self.events.len() > told)
+        {
+            records.touch(key.index);
+        }
         delivered.unwrap_or_else(|reason| {
             self.failed.push((key.index, reason));
             self.bury_failed();
@@ -293,6 +323,9 @@ impl Engine {
             self.free.push(index);
             self.stats.sessions -= 1;
             self.stats.failed_sessions += 1;
+            if let Some(records) = &mut self.records {
+                records.wipe(index, place.generation);
+            }
             self.events.push(Event::SessionFailed { session, reason });
         }
     }
@@ -309,6 +342,10 @@ impl Engine {
         let tick = now.tick();
         if tick <= self.done_tick {
             return;
+        }
+        // Reserve before sending (invariant 4).
+        if let Some(records) = &mut self.records {
+            records.reserve(tick);
         }
         let first = (self.done_tick + 1).max(tick.saturating_sub(FRAME_TICKS - 1));
         for due in first..=tick {
@@ -341,6 +378,9 @@ impl Engine {
                 return self.failed.push((index, reason));
             }
         };
+        if let Some(records) = &mut self.records {
+            records.keep(index, session);
+        }
         self.stats.frames += ran.frames;
         self.stats.late_frames += ran.late;
         self.stats.skipped_frames += ran.skipped;
@@ -355,11 +395,13 @@ impl Engine {
 
     /// The next thing to send. Drain it after every other verb and command.
     pub fn poll_transmit(&mut self) -> Option<Transmit<'_>> {
+        self.catch_up();
         self.outbox.take()
     }
 
     /// The next thing that happened. Drain it after every other verb and command.
     pub fn poll_event(&mut self) -> Option<Event> {
+        self.catch_up();
         self.events.pop()
     }
 }

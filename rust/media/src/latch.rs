@@ -19,6 +19,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use crate::config::LegRemote;
+use crate::record::layout::{LegSetup, LegState, leg_state_flags};
 use crate::rtp::sequence::MAX_DROPOUT;
 use crate::time::Time;
 
@@ -129,6 +130,35 @@ impl Latch {
     /// The address that is held, if any.
     pub fn address(&self) -> Option<SocketAddr> {
         self.peer.map(|peer| peer.address)
+    }
+
+    /// What of it outlives the process; addresses that are proving themselves begin anew.
+    pub(crate) fn keep(&self, setup: &mut LegSetup) {
+        setup.latched = self.address().into();
+        setup.learning_until = self.learning_until.map_or(0, |until| until.0);
+    }
+
+    /// What changes with packets.
+    pub(crate) fn keep_peer(&self, state: &mut LegState) {
+        if let Some(peer) = self.peer {
+            (state.peer_ssrc, state.peer_sequence) = (peer.ssrc, peer.sequence);
+            state.peer_heard = peer.heard.0;
+        }
+        if self.intruder_told {
+            state.flags |= leg_state_flags::INTRUDER_TOLD;
+        }
+    }
+
+    /// Goes on, after signalling's description was given again.
+    pub(crate) fn resume(&mut self, setup: &LegSetup, state: &LegState) {
+        self.learning_until = (setup.learning_until > 0).then_some(Time(setup.learning_until));
+        self.peer = setup.latched.get().map(|address| Peer {
+            address,
+            ssrc: state.peer_ssrc,
+            sequence: state.peer_sequence,
+            heard: Time(state.peer_heard),
+        });
+        self.intruder_told = state.flags & leg_state_flags::INTRUDER_TOLD != 0;
     }
 
     /// Whether it is worth looking at a packet from there.

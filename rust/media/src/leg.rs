@@ -6,6 +6,8 @@
 //! **Source**: who may send is the latch's to say (`latch.rs`). With SRTP a packet is authenticated before it is learned
 //! from, counted as received or heard.
 
+mod keep;
+
 use std::net::SocketAddr;
 
 use crate::Destination;
@@ -62,6 +64,8 @@ pub(crate) struct Leg {
     /// From the rate of the session to that of the codec we send.
     to_codec: Converter,
     session_hz: u32,
+    /// What of it was kept last, so that it is written when it changes.
+    kept: keep::Kept,
     /// Counted here; what others count is added when asked.
     stats: LegStats,
 }
@@ -90,6 +94,7 @@ impl Leg {
             mute: Mute::default(),
             to_codec: Converter::new(RATE_HZ, RATE_HZ),
             session_hz: RATE_HZ,
+            kept: keep::Kept::default(),
             stats: LegStats::default(),
         }
     }
@@ -167,6 +172,7 @@ impl Leg {
         }
         self.receiver.connect(remote.jitter, &remote.audio);
         self.remote = Some(remote);
+        self.kept.is_stale = true;
         self.reporter.start(now, context.random);
     }
 
@@ -214,6 +220,7 @@ impl Leg {
     /// It is silenced, or no longer.
     pub fn set_mute(&mut self, mute: Mute) {
         self.mute = mute;
+        self.kept.is_stale = true;
     }
 
     /// The session has this rate now.

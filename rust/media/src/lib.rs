@@ -113,7 +113,7 @@ pub use config::{
     Bounds, Dialect, Encoding, EngineConfig, Layout, LegRemote, Limits, Mute, Numbering, OpusSettings,
     PayloadTypes, RecordingParams, StreamParams, TelephoneEvent,
 };
-pub use engine::Engine;
+pub use engine::{Engine, Restored, RestoredPlayback, RestoredSession};
 pub use error::CommandError;
 pub use event::{Event, PlaybackEnd, RefusedMessage};
 pub use frame::Frame;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::frame::{Converter, Frame};
+use crate::record::layout::PlaybackState;
 use crate::time::{FRAME_SAMPLES, RATE_HZ};
 
 /// One playback of a session.
@@ -53,6 +54,25 @@ impl Playback {
             }
         }
         done
+    }
+
+    /// Goes on at a sample, with so many times left.
+    pub fn resumed(samples: Arc<[i16]>, at: u64, left: u32, session_hz: u32) -> Playback {
+        let mut playback = Playback::new(samples, left, session_hz);
+        match usize::try_from(at) {
+            Ok(at) if at < playback.samples.len() && left > 0 => playback.at = at,
+            _ => playback.left = 0,
+        }
+        playback
+    }
+
+    /// What of it outlives the process: where it is.
+    pub fn keep(&self, serial: u32) -> PlaybackState {
+        PlaybackState {
+            at: self.at as u64,
+            serial,
+            left: self.left,
+        }
     }
 
     /// All of it has been pulled.

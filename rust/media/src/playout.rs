@@ -20,10 +20,13 @@
 //! While a sender keeps to real time and more than the reserve and a frame lies here for a whole window
 //! ([`WINDOW_FRAMES`]), one frame of near silence is left out. Senders that run ahead (speech synthesis) lose nothing.
 
+mod keep;
+
 use std::collections::VecDeque;
 
 use crate::stream::encoding::Encoding;
 use crate::time::{FRAME_MS, MAX_FRAME_SAMPLES, MAX_RATE_HZ, Time, frame_samples};
+use keep::Kept;
 
 /// The longest chunk id that is kept. Rule for a longer one: its chunk is played, but cannot be interrupted alone.
 pub const MAX_CHUNK_ID_BYTES: usize = 64;
@@ -95,6 +98,9 @@ impl std::fmt::Debug for ChunkId {
 struct Chunk {
     id: Option<ChunkId>,
     left: usize,
+    /// Where it is kept, and how many samples of it: for the first `kept` chunks.
+    kept_at: u64,
+    kept_samples: usize,
 }
 
 /// How a mark was reached.
@@ -212,6 +218,8 @@ pub struct Playout {
     window: Window,
     standing: bool,
     totals: PlayoutTotals,
+    /// What of it outlives the process ([`keep`]).
+    kept: Kept,
 }
 
 impl Playout {
@@ -237,6 +245,7 @@ impl Playout {
             window: Window::default(),
             standing: false,
             totals: PlayoutTotals::default(),
+            kept: Kept::default(),
         }
     }
 
@@ -276,7 +285,12 @@ impl Playout {
         }
         if taken > 0 {
             self.queue_samples(encoding, &bytes[..encoding.bytes_per_sample() * taken]);
-            self.chunks.push_back(Chunk { id, left: taken });
+            self.chunks.push_back(Chunk {
+                id,
+                left: taken,
+                kept_at: 0,
+                kept_samples: 0,
+            });
             self.enter_talkspurt(now);
         }
         self.note_overflow(offered - taken)
@@ -452,6 +466,7 @@ impl Playout {
             count -= part;
             if chunk.left == 0 {
                 self.chunks.pop_front();
+                self.kept.first_gone();
             }
         }
     }
@@ -469,6 +484,7 @@ impl Playout {
         self.left += self.queue.len() as u64;
         self.queue.clear();
         self.chunks.clear();
+        self.kept.cleared();
         self.totals.cleared += cleared.dropped;
         let told = std::mem::replace(&mut self.clear_told, true) && self.state == State::Idle;
         self.end_talkspurt();
@@ -506,7 +522,9 @@ impl Playout {
         if at == 0 {
             self.fade_out();
         }
-        let dropped = self.chunks.remove(at)?.left;
+        let chunk = self.chunks.remove(at)?;
+        self.kept.interrupted(at, chunk.kept_at);
+        let dropped = chunk.left;
         self.queue.drain(before..before + dropped);
         let before = self.left + before as u64;
         for mark in &mut self.marks {

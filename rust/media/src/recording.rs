@@ -6,6 +6,8 @@ use crate::key::{LegKey, RecordingKey};
 use crate::limiter::Limiter;
 use crate::mix::Mixer;
 use crate::outbox::Outbox;
+use crate::record::RecordError;
+use crate::record::layout::RecordingState;
 use crate::time::{FRAME_MS, frame_samples};
 use crate::{Destination, Track};
 
@@ -166,6 +168,30 @@ impl Recording {
             let parties = legs.iter().map(|leg| (*leg, &silence));
             self.write(key, Taps::SILENCE, parties, outbox);
         }
+    }
+
+    /// What of it outlives the process; where it is written is the runtime's to keep.
+    pub fn keep(&self, serial: u32) -> RecordingState {
+        RecordingState {
+            frames: self.frames,
+            serial,
+            layout: self.layout as u32,
+            rate_hz: self.rate_hz,
+            reserved: 0,
+        }
+    }
+
+    /// Goes on after the frames that were written.
+    pub fn restored(kept: &RecordingState, session_hz: u32) -> Result<Recording, RecordError> {
+        let mut layouts = [Layout::Stereo, Layout::Mono, Layout::Parties].into_iter();
+        let layout = layouts
+            .find(|layout| *layout as u32 == kept.layout)
+            .filter(|_| matches!(kept.rate_hz, 8_000 | 16_000 | 24_000 | 48_000))
+            .ok_or(RecordError::Impossible("layout or rate of a recording"))?;
+        Ok(Recording {
+            frames: kept.frames,
+            ..Recording::new(layout, kept.rate_hz, session_hz)
+        })
     }
 
     /// Its length so far.

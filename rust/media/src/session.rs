@@ -4,6 +4,8 @@
 //! legs → streams and recordings, and streams and playbacks → mixer → legs and recordings. Several legs also hear each
 //! other ([`Conference`]).
 
+pub(crate) mod keep;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -67,6 +69,7 @@ pub(crate) struct Session {
     skipped_frames: u64,
     /// Set by tests: the next frame panics.
     pub is_broken: bool,
+    keeper: keep::Keeper,
 }
 
 impl Session {
@@ -86,6 +89,7 @@ impl Session {
             late_frames: 0,
             skipped_frames: 0,
             is_broken: false,
+            keeper: keep::Keeper::default(),
         }
     }
 

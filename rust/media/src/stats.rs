@@ -138,6 +138,8 @@ pub struct EngineStats {
     pub failed_sessions: u64,
     /// Inputs for a leg or stream that is gone.
     pub stale_inputs: u64,
+    /// Sessions opened that the record store had no room for: they end with the process.
+    pub unkept_sessions: u64,
     /// Events dropped since nobody took them.
     pub events_dropped: u64,
     /// Transmits dropped since nobody took them.

@@ -5,6 +5,7 @@
 //! are ignored; of several events in one packet only the first is read.
 
 use super::digit_of;
+use crate::record::layout::{LegState, leg_state_flags};
 use crate::time::Time;
 
 /// A press whose end was lost is over so long after its last packet: three packets of 50 ms, and a little.
@@ -137,6 +138,35 @@ impl DigitReceiver {
             .as_mut()
             .filter(|press| now.millis_since(press.last_seen) >= LOST_END_MS)?
             .tell(self.clock_hz)
+    }
+}
+
+impl DigitReceiver {
+    /// What of it outlives the process: the press, so that it is told once.
+    pub(crate) fn keep(&self, state: &mut LegState) {
+        let Some(press) = self.press else { return };
+        state.press_timestamp = press.timestamp;
+        state.press_before = press.before;
+        state.press_duration = press.duration;
+        state.press_event = press.event;
+        state.press_last_seen = press.last_seen.0;
+        state.flags |= leg_state_flags::PRESS;
+        if press.told {
+            state.flags |= leg_state_flags::PRESS_TOLD;
+        }
+    }
+
+    /// Goes on with the press that was kept.
+    pub(crate) fn resume(&mut self, state: &LegState) {
+        let known = state.flags & leg_state_flags::PRESS != 0 && state.press_event < DIGITS;
+        self.press = known.then_some(Press {
+            timestamp: state.press_timestamp,
+            event: state.press_event,
+            before: state.press_before,
+            duration: state.press_duration,
+            last_seen: Time(state.press_last_seen),
+            told: state.flags & leg_state_flags::PRESS_TOLD != 0,
+        });
     }
 }
 

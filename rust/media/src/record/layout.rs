@@ -8,6 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 use crate::config::{Codec, MAX_ID_BYTES, MAX_PAYLOAD_TYPES};
 use crate::session;
+use crate::srtp::{MasterKey, Suite};
 
 /// Version of what follows.
 pub const MAJOR: u16 = 1;
@@ -74,6 +75,10 @@ plain! {
         ring_offset: u32,
         /// Bytes of the ring, of who wrote it.
         ring_bytes: u64,
+        /// Of the key of the session; when there is none, of the next one's.
+        session_generation: u32,
+        /// Zero.
+        reserved: u32,
     }
 
     /// First in each copy of a setup, and then the legs and streams that are in use.
@@ -136,14 +141,20 @@ plain! {
     LegSetup {
         /// Of its key.
         serial: u32,
-        /// Numbering of what it sends.
+        /// What it sends with.
         ssrc: u32,
-        /// Timestamp of frame 0.
+        /// Timestamp at the origin of its numbers.
         timestamp0: u32,
-        /// Sequence number of frame 0.
+        /// Sequence number at the origin.
         sequence0: u16,
         /// [`leg_flags`].
         flags: u16,
+        /// The frame of the origin.
+        frame0: u64,
+        /// Clock of the numbers.
+        clock_hz: u32,
+        /// Sound between two numbers.
+        number_ms: u32,
         /// Of the session description.
         rtp: AddressRecord,
         /// Of the session description.
@@ -162,10 +173,16 @@ plain! {
         reserved: u16,
         /// Clock of telephone-events.
         event_clock_hz: u32,
-        /// Sound in one packet.
+        /// Sound in one packet, as the far end asked.
         ptime_ms: u32,
-        /// Zero.
-        reserved_too: u32,
+        /// Least delay of the jitter buffer.
+        jitter_min_ms: u32,
+        /// Greatest delay of the jitter buffer.
+        jitter_max_ms: u32,
+        /// Rate of Opus.
+        opus_bitrate_bps: u32,
+        /// Until when an address that signalling did not name may prove itself, in microseconds.
+        learning_until: u64,
         /// RTCP's canonical name.
         cname: [u8; 24],
         /// Of what we send.
@@ -194,6 +211,10 @@ plain! {
         rate_hz: u32,
         /// Place among the dialects.
         dialect: u32,
+        /// Place among the encodings.
+        encoding: u32,
+        /// Zero.
+        reserved: u32,
         /// Account, call application, call, stream.
         ids: [IdRecord; 4],
     }
@@ -232,6 +253,10 @@ plain! {
         packets_sent: u64,
         /// Their payload bytes.
         bytes_sent: u64,
+        /// RTP packets sent under this SSRC.
+        source_packets: u64,
+        /// Their payload bytes.
+        source_octets: u64,
         /// RTP packets accepted.
         packets_received: u64,
         /// Their payload bytes.
@@ -254,6 +279,8 @@ plain! {
         srtcp_seen_low: u64,
         /// Upper half.
         srtcp_seen_high: u64,
+        /// When the far end was heard last, in microseconds.
+        peer_heard: u64,
         /// When the last packet of the press came, in microseconds.
         press_last_seen: u64,
         /// Timestamp of the press.
@@ -264,14 +291,20 @@ plain! {
         remote_ssrc: u32,
         /// Highest SRTCP index sent.
         srtcp_sent: u32,
+        /// Source of the far end's last packet.
+        peer_ssrc: u32,
+        /// Source that the SRTP indices are of.
+        srtp_ssrc: u32,
         /// Duration of the press's segment.
         press_duration: u16,
         /// Event of the press.
         press_event: u8,
         /// [`leg_state_flags`].
         flags: u8,
+        /// Number of the far end's last packet.
+        peer_sequence: u16,
         /// Zero.
-        reserved: u32,
+        reserved: u16,
     }
 
     /// A stream, what changes with messages and frames.
@@ -284,8 +317,8 @@ plain! {
         bytes_sent: u64,
         /// Bytes of the messages that came.
         bytes_received: u64,
-        /// Number of the next message of the dialect.
-        next_message_id: u64,
+        /// Numbers of the next message, as the dialect has them.
+        numbers: [u64; 2],
         /// The queue.
         queue: QueueState,
         /// [`stream_flags`].
@@ -326,8 +359,12 @@ plain! {
         frames: u64,
         /// Of its key.
         serial: u32,
-        /// Its kind, as its owner numbers them.
-        kind: u32,
+        /// Place among the layouts.
+        layout: u32,
+        /// Rate of what is written.
+        rate_hz: u32,
+        /// Zero.
+        reserved: u32,
     }
 
     /// A playback; its samples are the runtime's to bring again.
@@ -353,6 +390,14 @@ pub mod leg_flags {
     pub const RTCP_MUX: u16 = 8;
     /// Telephone-events were negotiated.
     pub const EVENTS: u16 = 16;
+    /// Opus repairs the loss of single packets.
+    pub const OPUS_FEC: u16 = 32;
+    /// Opus sends next to nothing in silence.
+    pub const OPUS_DTX: u16 = 64;
+    /// What it says is silence to all.
+    pub const MUTE_INPUT: u16 = 128;
+    /// It is sent silence.
+    pub const MUTE_OUTPUT: u16 = 256;
 }
 
 /// Bits of [`LegState::flags`].
@@ -367,6 +412,8 @@ pub mod leg_state_flags {
     pub const REMOTE: u8 = 8;
     /// SRTP of a source is known.
     pub const SRTP_REMOTE: u8 = 16;
+    /// An intruder was told of.
+    pub const INTRUDER_TOLD: u8 = 32;
 }
 
 /// Bits of [`StreamState::flags`].
@@ -439,6 +486,25 @@ impl AddressRecord {
             _ => return None,
         };
         Some(SocketAddr::new(ip, self.port))
+    }
+}
+
+impl KeyRecord {
+    /// Of a key.
+    pub fn new(key: &MasterKey) -> KeyRecord {
+        let mut record = KeyRecord::default();
+        let bytes = key.key_and_salt();
+        record.bytes[..bytes.len()].copy_from_slice(bytes);
+        record.length = bytes.len() as u8;
+        let place = Suite::ALL.iter().position(|suite| *suite == key.suite());
+        record.suite = place.map_or(0, |place| place as u8 + 1);
+        record
+    }
+
+    /// The key, if it is one.
+    pub fn get(&self) -> Option<MasterKey> {
+        let suite = Suite::ALL.get(usize::from(self.suite).checked_sub(1)?)?;
+        MasterKey::new(*suite, self.bytes.get(..usize::from(self.length))?)
     }
 }
 

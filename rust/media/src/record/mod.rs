@@ -29,9 +29,9 @@
 //! Leaves out: the URL and the headers of a stream and the path of a recording (the runtime and control hold these, under
 //! the keys that restoring gives back), samples of playbacks, and another host's clock: ticks are of this host.
 
-pub mod copies;
+pub(crate) mod copies;
 pub mod layout;
-pub mod ring;
+pub(crate) mod ring;
 mod store;
 
 pub use store::{HeapStore, RecordStore};

@@ -133,6 +133,18 @@ impl Receiver {
         self.decoded.clear();
     }
 
+    /// Goes on with a source of which another process has received up to `newest`.
+    pub fn resume(&mut self, ssrc: u32, newest: u64) {
+        self.source = Some((ssrc, SequenceTracker::resume(newest)));
+    }
+
+    /// The source and its highest number, when a packet has come.
+    pub fn newest(&self) -> Option<(u32, u64)> {
+        self.source
+            .as_ref()
+            .map(|(ssrc, tracker)| (*ssrc, tracker.newest()))
+    }
+
     /// Drops what has not been played yet.
     pub fn forget_audio(&mut self) {
         self.buffer.reset();

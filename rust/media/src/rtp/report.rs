@@ -67,6 +67,16 @@ impl Reporter {
         }
     }
 
+    /// The canonical name: it stays the same for as long as the leg lives (RFC 3550 §6.5.1).
+    pub(crate) fn cname(&self) -> [u8; CNAME_BYTES] {
+        self.cname
+    }
+
+    /// Goes on under the name of before.
+    pub(crate) fn resume(&mut self, cname: [u8; CNAME_BYTES]) {
+        self.cname = cname;
+    }
+
     /// What the far end has reported.
     pub fn view(&self) -> RemoteView {
         self.view

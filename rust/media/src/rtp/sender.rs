@@ -61,6 +61,18 @@ impl Sender {
         }
     }
 
+    /// Within a talkspurt.
+    pub(crate) fn is_talking(&self) -> bool {
+        self.talking
+    }
+
+    /// Goes on with the numbers of another process, after [`Sender::set_format`].
+    pub(crate) fn resume(&mut self, timeline: Timeline, (packets, octets): (u64, u64), talking: bool) {
+        self.timeline = timeline;
+        (self.packets, self.octets) = (packets, octets);
+        self.talking = talking;
+    }
+
     /// The numbers.
     pub fn timeline(&self) -> &Timeline {
         &self.timeline

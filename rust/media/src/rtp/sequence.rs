@@ -62,6 +62,16 @@ impl SequenceTracker {
         }
     }
 
+    /// Goes on behind a number that another process has counted: what is not newer was seen.
+    pub fn resume(newest: u64) -> SequenceTracker {
+        SequenceTracker {
+            first: newest,
+            newest,
+            seen: u128::MAX,
+            ..SequenceTracker::new(0)
+        }
+    }
+
     /// Judges the next packet, and counts it unless it is a [`Verdict::Jump`].
     pub fn update(&mut self, sequence: u16) -> Verdict {
         let ahead = sequence.wrapping_sub(self.newest as u16);

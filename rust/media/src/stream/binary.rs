@@ -90,6 +90,16 @@ impl Encoder {
         }
     }
 
+    /// What another process needs to go on.
+    pub(crate) fn numbers(&self) -> [u64; 2] {
+        [u64::from(self.next.sequence), self.next.timestamp]
+    }
+
+    /// Goes on with these numbers.
+    pub(crate) fn resume(&mut self, [sequence, timestamp]: [u64; 2]) {
+        (self.next.sequence, self.next.timestamp) = (sequence as u32, timestamp);
+    }
+
     /// Appends `start`.
     pub fn write_start(&mut self, params: &StreamParams, out: &mut Vec<u8>) {
         let message = format!(

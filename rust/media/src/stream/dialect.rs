@@ -50,6 +50,24 @@ impl Encoder {
         }
     }
 
+    /// What another process needs to go on.
+    pub fn numbers(&self) -> [u64; 2] {
+        match self {
+            Encoder::Teler(teler) => teler.numbers(),
+            Encoder::Twilio(twilio) => twilio.numbers(),
+            Encoder::Binary(binary) => binary.numbers(),
+        }
+    }
+
+    /// Goes on with these numbers.
+    pub fn resume(&mut self, numbers: [u64; 2]) {
+        match self {
+            Encoder::Teler(teler) => teler.resume(numbers),
+            Encoder::Twilio(twilio) => twilio.resume(numbers),
+            Encoder::Binary(binary) => binary.resume(numbers),
+        }
+    }
+
     /// What goes before `start`.
     pub fn write_connected(&mut self, out: &mut Vec<u8>) -> Option<Form> {
         match self {

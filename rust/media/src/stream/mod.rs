@@ -9,6 +9,7 @@ pub mod binary;
 pub mod dialect;
 pub mod encoding;
 pub mod json;
+mod keep;
 pub mod teler;
 pub mod twilio;
 

@@ -37,6 +37,16 @@ impl Encoder {
         }
     }
 
+    /// What another process needs to go on.
+    pub(crate) fn numbers(&self) -> [u64; 2] {
+        [self.next_message_id, 0]
+    }
+
+    /// Goes on with these numbers.
+    pub(crate) fn resume(&mut self, [next_message_id, _]: [u64; 2]) {
+        self.next_message_id = next_message_id.max(1);
+    }
+
     fn take_message_id(&mut self) -> u64 {
         let id = self.next_message_id;
         self.next_message_id += 1;

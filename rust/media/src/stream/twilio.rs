@@ -44,6 +44,16 @@ impl Encoder {
         }
     }
 
+    /// What another process needs to go on.
+    pub(crate) fn numbers(&self) -> [u64; 2] {
+        [self.next_sequence, self.chunks]
+    }
+
+    /// Goes on with these numbers.
+    pub(crate) fn resume(&mut self, [next_sequence, chunks]: [u64; 2]) {
+        (self.next_sequence, self.chunks) = (next_sequence.max(1), chunks);
+    }
+
     fn take_sequence(&mut self) -> u64 {
         let sequence = self.next_sequence;
         self.next_sequence += 1;

@@ -1,0 +1,174 @@
+//! What of a queue outlives the process: each chunk is an entry of the playout ring, the playhead is in the record.
+//!
+//! The queue does the work and the ring follows it: chunks are appended in order, an interrupted one is marked, and what
+//! was heard or cleared lies before the record's first chunk.
+
+use super::{Chunk, Playout, PlayoutTotals, State};
+use crate::record::layout::{QueueState, queue_flags};
+use crate::record::ring::{Entry, Ring};
+use crate::time::Time;
+
+/// How far the ring has followed.
+#[derive(Default)]
+pub(super) struct Kept {
+    /// Chunks at the front of the queue that are in the ring.
+    chunks: usize,
+    /// Entries that were interrupted since, to be marked.
+    interrupted: Vec<u64>,
+    clear_generation: u32,
+}
+
+impl Kept {
+    pub fn first_gone(&mut self) {
+        self.chunks = self.chunks.saturating_sub(1);
+    }
+
+    pub fn cleared(&mut self) {
+        self.chunks = 0;
+        self.interrupted.clear();
+        self.clear_generation = self.clear_generation.wrapping_add(1);
+    }
+
+    pub fn interrupted(&mut self, at: usize, kept_at: u64) {
+        if at < self.chunks {
+            self.chunks -= 1;
+            self.interrupted.push(kept_at);
+        }
+    }
+}
+
+impl Playout {
+    /// Brings the ring up to date; `stream` is the serial number its entries carry.
+    pub(crate) fn keep(&mut self, stream: u32, ring: &mut Ring<'_>) -> QueueState {
+        for at in self.kept.interrupted.drain(..) {
+            ring.interrupt(at);
+        }
+        if self.kept.chunks < self.chunks.len() {
+            self.append(stream, ring);
+        }
+        let (state, since) = match self.state {
+            State::Idle => (0, Time(0)),
+            State::Filling { since } => (1, since),
+            State::Playing => (2, Time(0)),
+            State::Dry { since } => (3, since),
+        };
+        let first = self.chunks.front().filter(|_| self.kept.chunks > 0);
+        let totals = self.totals;
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        QueueState {
+            first: first.map_or(0, |chunk| chunk.kept_at),
+            first_played: first.map_or(0, |chunk| (chunk.kept_samples - chunk.left) as u64),
+            since: since.0,
+            stable_since: self.stable_since.0,
+            played_of_talkspurt: self.played_of_talkspurt,
+            totals: [
+                totals.played,
+                totals.cleared,
+                totals.overflow,
+                totals.trimmed,
+                totals.underruns,
+            ],
+            reserve_ms: self.reserve_ms,
+            clear_generation: self.kept.clear_generation,
+            state,
+            flags: flag(self.audible, queue_flags::AUDIBLE)
+                | flag(self.paced, queue_flags::PACED)
+                | flag(self.overflowing, queue_flags::OVERFLOWING)
+                | flag(self.clear_told, queue_flags::CLEAR_TOLD)
+                | flag(first.is_some(), queue_flags::KEPT),
+            reserved: [0; 6],
+        }
+    }
+
+    /// Chunks that are not kept yet, as far as there is room. Order is kept: one that does not fit stops those after it.
+    fn append(&mut self, stream: u32, ring: &mut Ring<'_>) {
+        let kept = &mut self.kept;
+        let new: usize = self.chunks.iter().skip(kept.chunks).map(|chunk| chunk.left).sum();
+        let mut at = self.queue.len() - new;
+        let (older, newer) = self.queue.as_slices();
+        for chunk in self.chunks.iter_mut().skip(kept.chunks) {
+            let (from, to) = (at, at + chunk.left);
+            let parts = [
+                &older[from.min(older.len())..to.min(older.len())],
+                &newer[from.saturating_sub(older.len())..to.saturating_sub(older.len())],
+            ];
+            let Some(position) = ring.append(stream, kept.clear_generation, chunk.id.as_ref(), parts) else {
+                return;
+            };
+            (chunk.kept_at, chunk.kept_samples) = (position, chunk.left);
+            kept.chunks += 1;
+            at = to;
+        }
+    }
+
+    /// Where its first entry is, if it has one.
+    pub(crate) fn first_kept(&self) -> Option<u64> {
+        let first = self.chunks.front().filter(|_| self.kept.chunks > 0);
+        first.map(|chunk| chunk.kept_at)
+    }
+
+    /// The queue as it was: `entries` are those of its stream in the ring, in order.
+    pub(crate) fn restored<'a>(
+        limit_ms: u32,
+        rate_hz: u32,
+        kept: &QueueState,
+        entries: impl Iterator<Item = &'a Entry>,
+    ) -> Playout {
+        let mut playout = Playout::new(limit_ms, rate_hz);
+        let has = |flag: u8| kept.flags & flag != 0;
+        for entry in entries.filter(|entry| {
+            has(queue_flags::KEPT)
+                && entry.alive
+                && entry.at >= kept.first
+                && entry.clear_generation == kept.clear_generation
+        }) {
+            let played = if entry.at == kept.first {
+                kept.first_played
+            } else {
+                0
+            };
+            let Some(samples) = entry
+                .samples
+                .get(played as usize..)
+                .filter(|samples| !samples.is_empty())
+            else {
+                continue;
+            };
+            playout.queue.extend(samples);
+            playout.chunks.push_back(Chunk {
+                id: entry.id,
+                left: samples.len(),
+                kept_at: entry.at,
+                kept_samples: entry.samples.len(),
+            });
+            playout.kept.chunks += 1;
+        }
+        playout.kept.clear_generation = kept.clear_generation;
+        playout.state = match kept.state {
+            1 => State::Filling {
+                since: Time(kept.since),
+            },
+            2 => State::Playing,
+            3 => State::Dry {
+                since: Time(kept.since),
+            },
+            _ => State::Idle,
+        };
+        playout.audible = has(queue_flags::AUDIBLE);
+        playout.paced = has(queue_flags::PACED);
+        playout.overflowing = has(queue_flags::OVERFLOWING);
+        playout.clear_told = has(queue_flags::CLEAR_TOLD);
+        playout.played_of_talkspurt = kept.played_of_talkspurt;
+        playout.reserve_ms = kept.reserve_ms.min(super::MAX_RESERVE_MS);
+        playout.stable_since = Time(kept.stable_since);
+        let [played, cleared, overflow, trimmed, underruns] = kept.totals;
+        playout.totals = PlayoutTotals {
+            played,
+            cleared,
+            overflow,
+            trimmed,
+            underruns,
+        };
+        playout
+    }
+}

@@ -1,0 +1,106 @@
+//! What of a stream outlives the process: its identifiers, the numbers of its messages, and its playout queue. Its URL
+//! and headers are the runtime's to keep; its socket has to be opened again.
+
+use super::Stream;
+use crate::config::{Dialect, Limits, StreamParams};
+use crate::key::StreamKey;
+use crate::playout::Playout;
+use crate::record::RecordError;
+use crate::record::layout::{IdRecord, StreamSetup, StreamState, stream_flags};
+use crate::record::ring::{Entry, Ring};
+use crate::stream::encoding::Encoding;
+
+impl Stream {
+    /// What changes rarely.
+    pub fn keep_setup(&self) -> StreamSetup {
+        let params = &self.params;
+        StreamSetup {
+            serial: self.key.serial,
+            chunk_ms: params.chunk_ms,
+            rate_hz: params.rate_hz,
+            dialect: params.dialect as u32,
+            encoding: params.encoding as u32,
+            reserved: 0,
+            ids: [
+                IdRecord::new(&params.account_id),
+                IdRecord::new(&params.call_app_id),
+                IdRecord::new(&params.call_id),
+                IdRecord::new(&params.stream_id),
+            ],
+        }
+    }
+
+    /// What changes with messages and frames; brings the ring up to date.
+    pub fn keep_state(&mut self, ring: &mut Ring<'_>) -> StreamState {
+        let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+        StreamState {
+            messages_sent: self.stats.messages_sent,
+            messages_received: self.stats.messages_received,
+            bytes_sent: self.stats.bytes_sent,
+            bytes_received: self.stats.bytes_received,
+            numbers: self.encoder.numbers(),
+            queue: self.playout.keep(self.key.serial, ring),
+            flags: flag(self.connected, stream_flags::CONNECTED)
+                | flag(self.first_audio_sent, stream_flags::AUDIO_SENT)
+                | flag(self.first_audio_received, stream_flags::AUDIO_RECEIVED),
+            told: u32::from(self.told),
+        }
+    }
+
+    /// Where its first entry in the ring is.
+    pub fn first_kept(&self) -> Option<u64> {
+        self.playout.first_kept()
+    }
+
+    /// The stream as it was, but not connected: its socket has gone with the process.
+    pub fn restored(
+        key: StreamKey,
+        (setup, state): (&StreamSetup, &StreamState),
+        entries: &[Entry],
+        limits: &Limits,
+        session_hz: u32,
+    ) -> Result<Stream, RecordError> {
+        let [account_id, call_app_id, call_id, stream_id] = setup.ids.each_ref().map(|id| {
+            id.get()
+                .map(str::to_owned)
+                .ok_or(RecordError::Impossible("identifier of a stream"))
+        });
+        let params = StreamParams {
+            dialect: dialect(setup.dialect).ok_or(RecordError::Impossible("dialect"))?,
+            chunk_ms: setup.chunk_ms,
+            encoding: [Encoding::PcmS16le, Encoding::MuLaw]
+                .into_iter()
+                .find(|encoding| *encoding as u32 == setup.encoding)
+                .ok_or(RecordError::Impossible("encoding"))?,
+            rate_hz: setup.rate_hz,
+            account_id: account_id?,
+            call_app_id: call_app_id?,
+            call_id: call_id?,
+            stream_id: stream_id?,
+        };
+        let mut stream = Stream::new(key, params, limits.playout_ms, session_hz)
+            .map_err(|_| RecordError::Impossible("parameters of a stream"))?;
+        stream.encoder.resume(state.numbers);
+        let ours = entries.iter().filter(|entry| entry.stream == key.serial);
+        stream.playout = Playout::restored(limits.playout_ms, stream.input_hz, &state.queue, ours);
+        stream.first_audio_sent = state.flags & stream_flags::AUDIO_SENT != 0;
+        stream.first_audio_received = state.flags & stream_flags::AUDIO_RECEIVED != 0;
+        stream.told = state.told as u8;
+        stream.stats.messages_sent = state.messages_sent;
+        stream.stats.messages_received = state.messages_received;
+        stream.stats.bytes_sent = state.bytes_sent;
+        stream.stats.bytes_received = state.bytes_received;
+        Ok(stream)
+    }
+
+    /// How it was opened.
+    pub fn params(&self) -> &StreamParams {
+        &self.params
+    }
+}
+
+fn dialect(number: u32) -> Option<Dialect> {
+    [Dialect::Teler, Dialect::Twilio, Dialect::Binary]
+        .into_iter()
+        .find(|dialect| *dialect as u32 == number)
+}
