@@ -12,7 +12,7 @@ pub mod tones;
 pub use detector::Detector;
 pub use once::Once;
 pub use receiver::{Digit, DigitReceiver};
-pub use sender::{DigitSender, SendDigits, SentDigit, Step};
+pub use sender::{DigitSender, SendDigits, SentDigit, Slot, Step};
 
 /// The keys in the order of their event numbers (RFC 4733 §3.2).
 pub const DIGITS: &[u8; 16] = b"0123456789*#ABCD";

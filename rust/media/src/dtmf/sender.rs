@@ -1,16 +1,16 @@
-//! Digits to be sent: a bounded queue, and what each frame of 20 ms is to carry of it (RFC 4733 §2.5.1).
+//! Digits to be sent: a bounded queue, and what each packet is to carry of it (RFC 4733 §2.5.1).
 //!
-//! One packet a frame, so that RTP numbers stay a function of the tick: an event packet takes the frame's sequence
-//! number, and no audio is sent in that frame. The packet of the last frame has the end bit and is sent three times, in
-//! three frames; the two repeats fall into the gap, which is therefore at least [`MIN_GAP_MS`]. A press longer than the
-//! 16 bits of the duration goes on as a new segment (§2.5.1.3). In-band, the same queue says which tones to make.
+//! An event packet takes the place and the sequence number of an audio packet, so that RTP numbers stay a function of
+//! the tick; no audio is sent meanwhile, and the updates come as often as audio would. The last packet of a press has the
+//! end bit and is sent three times, in three places; the two repeats fall into the gap, which is therefore at least
+//! [`MIN_GAP_MS`]. A press longer than the 16 bits of the duration goes on as a new segment (§2.5.1.3). In-band, the same
+//! queue says which tones to make, frame by frame.
 //!
-//! A frame that is not sent at all (the host was late) is left out: the next packet tells the duration by its tick.
+//! Time is the RTP timestamp: what was not sent since the host was late shortens no press and lengthens none.
 
 use std::collections::VecDeque;
 
 use super::{Method, digit_of, event_of};
-use crate::time::{FRAME_MS, FRAME_TICKS};
 
 /// Digits and pauses that may wait. Rule: a command that would exceed it is refused whole.
 pub const MAX_QUEUED: usize = 128;
@@ -79,12 +79,24 @@ struct Item {
     gap_ms: u32,
 }
 
-/// A press under way: it began with a frame.
+/// A place that is due: a packet's, or a frame's where tones are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The timestamp of its first sample.
+    pub timestamp: u32,
+    /// What timestamps count, per second.
+    pub clock_hz: u32,
+    /// Its length.
+    pub length_ms: u32,
+}
+
+/// A press under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Press {
     item: Item,
     method: Method,
-    began: u64,
+    /// The timestamp of its begin.
+    began: u32,
     /// Of an event: clock units of the whole segments that have been told.
     before: u64,
     /// Times the end was sent; once is all that tones need.
@@ -104,17 +116,15 @@ pub struct SentDigit {
     pub left: usize,
 }
 
-/// What a frame carries.
+/// What a place carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// Audio, as ever.
     Audio,
     /// A telephone-event packet instead of audio.
     Event {
-        /// The frame whose timestamp the press has.
-        began: u64,
-        /// Clock units to add to that timestamp: whole segments.
-        offset: u32,
+        /// The timestamp of the press, or of its segment.
+        timestamp: u32,
         /// The first packet of the press.
         marker: bool,
         /// The payload.
@@ -124,9 +134,9 @@ pub enum Step {
     Tone {
         /// The event number.
         event: u8,
-        /// Milliseconds of the press before this frame.
+        /// Milliseconds of the press before this place.
         since_ms: u32,
-        /// Milliseconds of tone in this frame; silence after.
+        /// Milliseconds of tone in it; silence after.
         length_ms: u32,
     },
     /// Silence: between tones.
@@ -159,19 +169,21 @@ impl DigitSender {
         self.press.is_none() && self.queue.is_empty()
     }
 
-    /// Forgets what waits and what is under way.
-    pub fn clear(&mut self) {
-        *self = DigitSender::default();
-    }
-
-    /// What `frame` carries. `clock_hz` is that of the negotiated telephone-events; without one it is tones. A press is
-    /// told when its end has first been sent.
-    pub fn step(&mut self, frame: u64, clock_hz: Option<u32>) -> (Step, Option<SentDigit>) {
-        let left = self.digits_left();
-        if let Some(press) = &mut self.press
-            && press.is_over(frame)
-        {
-            self.press = None;
+    /// What a place carries. `event_hz` is the clock of the negotiated telephone-events; without one it is tones. A press
+    /// is told when its end has first been sent. A press that was begun the other way begins anew.
+    pub fn step(&mut self, slot: Slot, event_hz: Option<u32>) -> (Step, Option<SentDigit>) {
+        let method = if event_hz.is_some() {
+            Method::Event
+        } else {
+            Method::InBand
+        };
+        if let Some(press) = self.press {
+            if press.method != method && press.ends == 0 {
+                self.queue.push_front(press.item);
+                self.press = None;
+            } else if press.is_over(slot) {
+                self.press = None;
+            }
         }
         let press = match &mut self.press {
             Some(press) => press,
@@ -179,107 +191,88 @@ impl DigitSender {
                 let Some(item) = self.queue.pop_front() else {
                     return (Step::Audio, None);
                 };
-                let method = if clock_hz.is_some() {
-                    Method::Event
-                } else {
-                    Method::InBand
-                };
                 self.press.insert(Press {
                     item,
                     method,
-                    began: frame,
+                    began: slot.timestamp,
                     before: 0,
                     ends: 0,
                 })
             }
         };
-        let left = left.saturating_sub(usize::from(press.item.event.is_some() && press.began == frame));
-        match (press.item.event, press.method) {
-            (None, _) => (Step::Audio, None),
-            (Some(event), Method::Event) => press.event_step(frame, event, clock_hz.unwrap_or(8_000), left),
-            (Some(event), Method::InBand) => press.tone_step(frame, event, left),
-        }
-    }
-
-    fn digits_left(&self) -> usize {
-        self.queue.iter().filter(|item| item.event.is_some()).count()
+        let (step, ended) = match (press.item.event, event_hz) {
+            (None, _) => (Step::Audio, false),
+            (Some(event), Some(event_hz)) => press.event_step(slot, event, event_hz),
+            (Some(event), None) => press.tone_step(slot, event),
+        };
+        let told = press.item.event.filter(|_| ended).map(|event| SentDigit {
+            digit: digit_of(event),
+            duration_ms: press.item.tone_ms,
+            method: press.method,
+            left: self.queue.iter().filter(|item| item.event.is_some()).count(),
+        });
+        (step, told)
     }
 }
 
 impl Press {
-    /// Frames of the press itself.
-    fn tone_frames(&self) -> u64 {
-        u64::from(self.item.tone_ms.div_ceil(FRAME_MS))
+    /// Since its begin.
+    fn elapsed_ms(&self, slot: Slot) -> u64 {
+        u64::from(slot.timestamp.wrapping_sub(self.began)) * 1_000 / u64::from(slot.clock_hz.max(1))
     }
 
-    fn is_over(&self, frame: u64) -> bool {
-        let gap_frames = u64::from(self.item.gap_ms.div_ceil(FRAME_MS));
-        let frames = match self.item.event {
-            None => u64::from(PAUSE_MS) / FRAME_TICKS,
-            Some(_) => self.tone_frames() + gap_frames,
+    fn is_over(&self, slot: Slot) -> bool {
+        // The end is sent before the next press begins, and the gap is whole places.
+        let (length_ms, ends) = match (self.item.event, self.method) {
+            (None, _) => (PAUSE_MS, 0),
+            (Some(_), Method::Event) => (self.places_ms(slot), END_PACKETS),
+            (Some(_), Method::InBand) => (self.places_ms(slot), 1),
         };
-        // Whatever the delay, the end is sent before the next press begins.
-        let wanted = match (self.item.event, self.method) {
-            (None, _) => 0,
-            (Some(_), Method::Event) => END_PACKETS,
-            (Some(_), Method::InBand) => 1,
-        };
-        self.ends >= wanted && frame >= self.began + frames
+        self.ends >= ends && self.elapsed_ms(slot) >= u64::from(length_ms)
     }
 
-    /// The end is sent; told the first time.
-    fn end(&mut self, event: u8, left: usize) -> Option<SentDigit> {
-        self.ends = self.ends.saturating_add(1);
-        (self.ends == 1).then_some(SentDigit {
-            digit: digit_of(event),
-            duration_ms: self.item.tone_ms,
-            method: self.method,
-            left,
-        })
+    /// The press in whole places, and its gap.
+    fn places_ms(&self, slot: Slot) -> u32 {
+        self.item.tone_ms.next_multiple_of(slot.length_ms.max(1)) + self.item.gap_ms
     }
 
-    fn event_step(&mut self, frame: u64, event: u8, clock_hz: u32, left: usize) -> (Step, Option<SentDigit>) {
-        let per_ms = u64::from(clock_hz) / 1_000;
-        let elapsed = frame - self.began + 1;
-        let last = self.tone_frames();
+    fn event_step(&mut self, slot: Slot, event: u8, event_hz: u32) -> (Step, bool) {
         if self.ends >= END_PACKETS {
-            return (Step::Audio, None);
+            return (Step::Audio, false);
         }
-        let whole = (elapsed * FRAME_TICKS).min(u64::from(self.item.tone_ms)) * per_ms;
-        let is_end = elapsed >= last && whole - self.before <= LONGEST_SEGMENT;
-        let offset = self.before as u32;
-        let duration = (whole - self.before).min(LONGEST_SEGMENT);
-        if whole - self.before > LONGEST_SEGMENT {
+        let elapsed_ms = self.elapsed_ms(slot);
+        let held_ms = (elapsed_ms + u64::from(slot.length_ms)).min(u64::from(self.item.tone_ms));
+        let held = held_ms * u64::from(event_hz) / 1_000;
+        let timestamp = self.began.wrapping_add(self.before as u32);
+        let duration = (held - self.before).min(LONGEST_SEGMENT);
+        let is_end = held_ms == u64::from(self.item.tone_ms) && held - self.before <= LONGEST_SEGMENT;
+        if held - self.before > LONGEST_SEGMENT {
             self.before += LONGEST_SEGMENT;
         }
+        self.ends += u8::from(is_end);
         let [high, low] = (duration as u16).to_be_bytes();
         let step = Step::Event {
-            began: self.began,
-            offset,
-            marker: elapsed == 1,
+            timestamp,
+            marker: elapsed_ms == 0,
             payload: [event, u8::from(is_end) << 7 | VOLUME, high, low],
         };
-        let told = if is_end { self.end(event, left) } else { None };
-        (step, told)
+        (step, is_end && self.ends == 1)
     }
 
-    fn tone_step(&mut self, frame: u64, event: u8, left: usize) -> (Step, Option<SentDigit>) {
-        let since_ms = ((frame - self.began) * FRAME_TICKS) as u32;
+    fn tone_step(&mut self, slot: Slot, event: u8) -> (Step, bool) {
+        let since_ms = self.elapsed_ms(slot).min(u64::from(MAX_TONE_MS)) as u32;
         let rest = self.item.tone_ms.saturating_sub(since_ms);
-        let told = if rest <= FRAME_MS {
-            self.end(event, left)
-        } else {
-            None
-        };
+        let ended = rest <= slot.length_ms && self.ends == 0;
+        self.ends += u8::from(ended);
         let step = match rest {
             0 => Step::Silence,
             _ => Step::Tone {
                 event,
                 since_ms,
-                length_ms: rest.min(FRAME_MS),
+                length_ms: rest.min(slot.length_ms),
             },
         };
-        (step, told)
+        (step, ended)
     }
 }
 
@@ -287,31 +280,48 @@ impl Press {
 mod tests {
     use super::*;
 
-    fn events(sender: &mut DigitSender, frames: std::ops::Range<u64>) -> Vec<(u64, u32, bool, bool, u16)> {
+    /// The first timestamp: near the wrap.
+    const T0: u32 = u32::MAX - 400;
+
+    fn slot(frame: u32, length_ms: u32) -> Slot {
+        Slot {
+            timestamp: T0.wrapping_add(frame * length_ms * 8),
+            clock_hz: 8_000,
+            length_ms,
+        }
+    }
+
+    /// Timestamp since `T0`, marker, end bit and duration of each event packet.
+    fn events(
+        sender: &mut DigitSender,
+        length_ms: u32,
+        places: std::ops::Range<u32>,
+    ) -> Vec<(u32, bool, bool, u16)> {
         let mut seen = Vec::new();
-        for frame in frames {
-            if let (
-                Step::Event {
-                    began,
-                    offset,
-                    marker,
-                    payload,
-                },
-                _,
-            ) = sender.step(frame, Some(8_000))
+        for place in places {
+            let (step, _) = sender.step(slot(place, length_ms), Some(8_000));
+            if let Step::Event {
+                timestamp,
+                marker,
+                payload,
+            } = step
             {
                 let duration = u16::from_be_bytes([payload[2], payload[3]]);
-                seen.push((began, offset, marker, payload[1] & 0x80 != 0, duration));
+                seen.push((
+                    timestamp.wrapping_sub(T0),
+                    marker,
+                    payload[1] & 0x80 != 0,
+                    duration,
+                ));
             }
         }
         seen
     }
 
     fn sender(digits: &str, tone_ms: u32, gap_ms: u32) -> DigitSender {
+        let digits = SendDigits::new(digits, Some(tone_ms), Some(gap_ms)).unwrap();
         let mut sender = DigitSender::default();
-        sender
-            .push(&SendDigits::new(digits, Some(tone_ms), Some(gap_ms)).unwrap())
-            .unwrap();
+        sender.push(&digits).unwrap();
         sender
     }
 
@@ -319,36 +329,45 @@ mod tests {
     fn a_press_is_updates_and_three_ends_with_one_timestamp() {
         let mut sender = sender("5", 90, 60);
         assert_eq!(
-            events(&mut sender, 7..30),
+            events(&mut sender, 20, 7..30),
             [
-                (7, 0, true, false, 160),
-                (7, 0, false, false, 320),
-                (7, 0, false, false, 480),
-                (7, 0, false, false, 640),
-                (7, 0, false, true, 720),
-                (7, 0, false, true, 720),
-                (7, 0, false, true, 720),
+                (1_120, true, false, 160),
+                (1_120, false, false, 320),
+                (1_120, false, false, 480),
+                (1_120, false, false, 640),
+                (1_120, false, true, 720),
+                (1_120, false, true, 720),
+                (1_120, false, true, 720),
             ]
         );
         assert!(sender.is_idle());
     }
 
     #[test]
+    fn packets_of_another_length_take_their_own_steps() {
+        let sixty = events(&mut sender("5", 100, 40), 60, 0..10);
+        assert_eq!(
+            sixty,
+            [
+                (0, true, false, 480),
+                (0, false, true, 800),
+                (0, false, true, 800),
+                (0, false, true, 800)
+            ]
+        );
+        let ten = events(&mut sender("5", 40, 40), 10, 0..20);
+        let durations: Vec<u16> = ten.iter().map(|packet| packet.3).collect();
+        assert_eq!(durations, [80, 160, 240, 320, 320, 320]);
+    }
+
+    #[test]
     fn presses_are_told_once_and_keep_their_gap() {
         let mut sender = sender("1w2", 40, 40);
-        let mut told = Vec::new();
-        let mut began = Vec::new();
+        let (mut told, mut began) = (Vec::new(), Vec::new());
         for frame in 0..100 {
-            let (step, digit) = sender.step(frame, Some(8_000));
+            let (step, digit) = sender.step(slot(frame, 20), Some(8_000));
             told.extend(digit.map(|digit| (frame, digit.digit, digit.left)));
-            if let Step::Event {
-                marker: true,
-                began: first,
-                ..
-            } = step
-            {
-                began.push(first);
-            }
+            began.extend(matches!(step, Step::Event { marker: true, .. }).then_some(frame));
         }
         assert_eq!(told, [(1, '1', 1), (30, '2', 0)]);
         assert_eq!(began, [0, 29], "two frames, a gap of two, and half a second");
@@ -356,58 +375,36 @@ mod tests {
 
     #[test]
     fn a_press_longer_than_the_field_goes_on_as_a_segment() {
-        let seen = events(&mut sender("A", 10_000, 40), 0..600);
-        let last_of_first = seen
-            .iter()
-            .position(|packet| packet.1 == u32::from(u16::MAX))
-            .unwrap();
-        assert_eq!(seen[last_of_first - 1], (0, 0, false, false, u16::MAX));
-        assert_eq!(
-            seen[last_of_first].4,
-            ((last_of_first as u32 + 1) * 160 - 65_535) as u16
-        );
+        let seen = events(&mut sender("A", 10_000, 40), 20, 0..600);
+        let second = seen.iter().position(|packet| packet.0 == 65_535).unwrap();
+        assert_eq!(seen[second - 1], (0, false, false, u16::MAX));
+        assert_eq!(u32::from(seen[second].3), (second as u32 + 1) * 160 - 65_535);
         assert!(
-            seen[last_of_first..]
+            seen[second..]
                 .iter()
-                .all(|packet| packet.1 == 65_535 && !packet.2)
+                .all(|packet| packet.0 == 65_535 && !packet.1)
         );
         assert_eq!(
             seen.last(),
-            Some(&(0, 65_535, false, true, (80_000 - 65_535) as u16))
+            Some(&(65_535, false, true, 80_000u32.wrapping_sub(65_535) as u16))
         );
-        assert_eq!(seen.iter().filter(|packet| packet.3).count(), 3);
+        assert_eq!(seen.iter().filter(|packet| packet.2).count(), 3);
     }
 
     #[test]
-    fn frames_that_were_skipped_change_no_duration() {
+    fn places_that_were_skipped_change_no_duration() {
         let mut sender = sender("9", 100, 40);
-        let (_, none) = sender.step(0, Some(8_000));
-        assert_eq!(none, None);
-        let (step, told) = sender.step(9, Some(8_000));
-        assert!(
-            matches!(
-                step,
-                Step::Event {
-                    began: 0,
-                    payload: [9, 0x8a, 3, 0x20],
-                    ..
-                }
-            ),
-            "{step:?}"
-        );
+        assert_eq!(sender.step(slot(0, 20), Some(8_000)).1, None);
+        let (_, told) = sender.step(slot(9, 20), Some(8_000));
         assert_eq!(told.map(|digit| digit.duration_ms), Some(100));
-        let ends = events(&mut sender, 10..20);
-        assert_eq!(
-            ends,
-            [(0, 0, false, true, 800); 2],
-            "three ends, in whatever frames"
-        );
+        let ends = events(&mut sender, 20, 10..20);
+        assert_eq!(ends, [(0, false, true, 800); 2], "three ends, in whatever places");
     }
 
     #[test]
     fn without_events_the_same_queue_is_tones() {
         let mut sender = sender("7", 50, 40);
-        let steps: Vec<Step> = (0..6).map(|frame| sender.step(frame, None).0).collect();
+        let steps: Vec<Step> = (0..6).map(|frame| sender.step(slot(frame, 20), None).0).collect();
         let tone = |since_ms, length_ms| Step::Tone {
             event: 7,
             since_ms,
@@ -425,6 +422,20 @@ mod tests {
                 Step::Audio
             ]
         );
+    }
+
+    #[test]
+    fn a_press_begins_anew_when_events_are_gone() {
+        let mut sender = sender("7", 40, 40);
+        assert!(matches!(
+            sender.step(slot(0, 20), Some(8_000)).0,
+            Step::Event { .. }
+        ));
+        let told: Vec<_> = (1..10)
+            .filter_map(|frame| sender.step(slot(frame, 20), None).1)
+            .collect();
+        assert_eq!(told.len(), 1);
+        assert_eq!(told[0].method, Method::InBand);
     }
 
     #[test]
