@@ -94,6 +94,7 @@ pub mod ogg;
 mod outbox;
 mod playback;
 pub mod playout;
+pub mod quality;
 mod random;
 pub mod record;
 mod recording;

@@ -2,6 +2,7 @@
 
 pub mod decoded;
 pub mod delay;
+pub mod bursts;
 pub mod jitter;
 pub mod packet;
 pub mod receiver;
@@ -11,6 +12,7 @@ pub mod sender;
 pub mod sequence;
 pub mod stretch;
 pub mod timeline;
+pub mod xr;
 
 /// What a datagram on a leg's socket is, by its first bytes (RFC 7983 §7, RFC 5761 §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
