@@ -78,4 +78,5 @@ fi
 if [ "${1:-}" = --test ]; then
     need baresip baresip-core
     need sipp sip-tester
+    .venv/bin/python scripts/fetch_silero.py >/dev/null
 fi

@@ -105,6 +105,7 @@ pub mod srtp;
 mod stats;
 pub mod stream;
 mod time;
+pub mod vad;
 pub mod wav;
 
 use std::net::SocketAddr;
