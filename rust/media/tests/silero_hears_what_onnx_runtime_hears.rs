@@ -68,10 +68,11 @@ fn the_probabilities_are_those_of_the_oracle() {
 #[test]
 fn legs_at_every_rate_hear_the_voice_begin_and_end() {
     let Some(model) = model() else { return };
-    for rate_hz in [8_000, 16_000, 24_000, 48_000] {
-        let mut samples = vec![0; rate_hz as usize];
-        samples.extend(speech(7, rate_hz, 3));
-        samples.resize(5 * rate_hz as usize, 0);
+    for rate_hz in [8_000, 48_000] {
+        let second = rate_hz as usize;
+        let mut samples = vec![0; second / 2];
+        samples.extend(speech(7, rate_hz, 1));
+        samples.resize(second * 9 / 4, 0);
         let mut vad = Vad::new(&Kind::Silero(model.clone()), rate_hz).unwrap();
         let frames = samples.chunks(rate_hz as usize / 50).enumerate();
         let told: Vec<(usize, Speech)> = frames
@@ -84,16 +85,13 @@ fn legs_at_every_rate_hear_the_voice_begin_and_end() {
         else {
             panic!("{rate_hz} Hz: {told:?}")
         };
+        assert!((500..620).contains(&started), "{rate_hz} Hz: began at {started}");
         assert!(
-            (1_000..1_120).contains(&started),
-            "{rate_hz} Hz: began at {started}"
-        );
-        assert!(
-            (2_700..3_200).contains(&duration_ms),
+            (700..1_200).contains(&duration_ms),
             "{rate_hz} Hz: {duration_ms} ms"
         );
         assert!(
-            (4_200..4_600).contains(&stopped),
+            (1_700..2_100).contains(&stopped),
             "{rate_hz} Hz: stopped at {stopped}"
         );
     }
