@@ -12,6 +12,7 @@ pub fn run(data: &[u8]) {
         let blocks = match packet {
             RtcpPacket::SenderReport(_, _, blocks) | RtcpPacket::ReceiverReport(_, blocks) => blocks.count(),
             RtcpPacket::Goodbye(sources) => sources.count(),
+            RtcpPacket::ExtendedReport(_, blocks) => blocks.count(),
             RtcpPacket::Other(_) => 0,
         };
         assert!(blocks <= 31);

@@ -7,12 +7,15 @@ use std::sync::Arc;
 
 use crate::config::{EngineConfig, LegRemote, Mute, RecordingParams, StreamParams};
 use crate::context::{Context, Events};
+use crate::dtmf::SendDigits;
 use crate::error::CommandError;
 use crate::event::Event;
 use crate::key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
+use crate::meter::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};
 use crate::outbox::Outbox;
 use crate::random::Random;
 use crate::session::Session;
+use crate::signals::Detect;
 use crate::stats::{EngineStats, LegStats, SessionStats, StreamStats};
 use crate::time::{FRAME_TICKS, Time};
 use crate::{Form, Source, Transmit};
@@ -157,6 +160,32 @@ impl Engine {
     pub fn connect_leg(&mut self, now: Time, leg: LegKey, remote: LegRemote) -> Result<(), CommandError> {
         let (session, mut context) = with_context!(self, leg.session, CommandError::UnknownLeg);
         session.connect_leg(now, leg, remote, &mut context)
+    }
+
+    /// Queues digits to be sent by a leg: as telephone-events where they were negotiated, else as tones.
+    pub fn send_digits(&mut self, _now: Time, leg: LegKey, digits: &SendDigits) -> Result<(), CommandError> {
+        let (session, _) = with_context!(self, leg.session, CommandError::UnknownLeg);
+        session.leg_mut(leg)?.send_digits(digits)
+    }
+
+    /// What to listen for on a leg, from now on.
+    pub fn detect(&mut self, now: Time, leg: LegKey, wanted: Detect) -> Result<(), CommandError> {
+        let (session, mut context) = with_context!(self, leg.session, CommandError::UnknownLeg);
+        session.leg_mut(leg)?.detect(now, wanted, &mut context);
+        Ok(())
+    }
+
+    /// How often to tell of a leg's quality, in milliseconds: 0 for never, else within [`MIN_INTERVAL_MS`] and
+    /// [`MAX_INTERVAL_MS`].
+    pub fn report_quality(&mut self, now: Time, leg: LegKey, interval_ms: u64) -> Result<(), CommandError> {
+        if interval_ms != 0 && !(MIN_INTERVAL_MS..=MAX_INTERVAL_MS).contains(&interval_ms) {
+            return Err(CommandError::BadParameter(
+                "quality_interval_ms must be 0, or 1000 to 3600000",
+            ));
+        }
+        let (session, _) = with_context!(self, leg.session, CommandError::UnknownLeg);
+        session.leg_mut(leg)?.report_quality(now, interval_ms);
+        Ok(())
     }
 
     /// Closes a leg: an RTCP BYE is left in the outbox.

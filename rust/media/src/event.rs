@@ -2,11 +2,14 @@
 
 use std::net::SocketAddr;
 
+use crate::dtmf::{Method, SentDigit};
 use crate::key::{LegKey, PlaybackKey, SessionKey, StreamKey};
 use crate::playout::ChunkId;
+use crate::quality::Quality;
+use crate::vad::Evidence;
 
 /// Something happened.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// The first valid RTP packet since the address was (re)set; its source is now the only one listened to.
     LegFirstPacket {
@@ -22,7 +25,7 @@ pub enum Event {
         /// Where it sends from.
         from: SocketAddr,
     },
-    /// A telephone-event (RFC 4733) ended; once per key press however often it was sent.
+    /// A key press ended, told by a telephone-event (RFC 4733) or by its tones; once however often it was sent.
     DigitReceived {
         /// The leg.
         leg: LegKey,
@@ -30,6 +33,40 @@ pub enum Event {
         digit: char,
         /// How long the key was held.
         duration_ms: u32,
+        /// What told it.
+        method: Method,
+    },
+    /// A digit of ours has been sent.
+    DigitSent {
+        /// The leg.
+        leg: LegKey,
+        /// Which, and how.
+        sent: SentDigit,
+    },
+    /// The far end began to speak.
+    SpeechStarted {
+        /// The leg.
+        leg: LegKey,
+        /// Since the session was opened.
+        at_ms: u64,
+        /// What told it.
+        evidence: Evidence,
+    },
+    /// The far end has stopped speaking.
+    SpeechStopped {
+        /// The leg.
+        leg: LegKey,
+        /// Since the session was opened.
+        at_ms: u64,
+        /// From the first voiced frame to the last.
+        duration_ms: u32,
+    },
+    /// How a leg has sounded since this was last told.
+    LegQuality {
+        /// The leg.
+        leg: LegKey,
+        /// What was measured.
+        quality: Box<Quality>,
     },
     /// The first chunk of caller audio was made for the application.
     StreamFirstAudioSent {

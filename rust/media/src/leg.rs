@@ -13,21 +13,24 @@ use std::net::SocketAddr;
 use crate::Destination;
 use crate::config::{LegRemote, Mute, Numbering};
 use crate::context::Context;
-use crate::dtmf::DigitReceiver;
+use crate::dtmf::{DigitReceiver, Method, SendDigits, Slot, Step};
+use crate::error::CommandError;
 use crate::event::Event;
 use crate::frame::{Converter, Frame};
 use crate::keepalive::{KeepAlive, unknown_payload_type};
 use crate::key::LegKey;
 use crate::latch::{Latch, Learned};
+use crate::meter::{Meter, Surroundings};
 use crate::outbox::Outbox;
 use crate::random::Random;
 use crate::rtp::jitter::UNITS_PER_MS;
 use crate::rtp::packet::Packet;
 use crate::rtp::receiver::{Content, Receiver};
-use crate::rtp::report::{Reporter, Sent};
+use crate::rtp::report::{Extended, Reporter, Sent};
 use crate::rtp::rtcp::Compound;
 use crate::rtp::sender::{Format, Sender};
 use crate::rtp::{Datagram, classify};
+use crate::signals::{Detect, Signals};
 use crate::srtp::{Refused, SrtpParams, SrtpReceiver, SrtpSender};
 use crate::stats::LegStats;
 use crate::time::{FRAME_TICKS, RATE_HZ, Time};
@@ -59,6 +62,8 @@ pub(crate) struct Leg {
     keep_alive: KeepAlive,
     receiver: Receiver,
     digits: DigitReceiver,
+    signals: Signals,
+    meter: Meter,
     reporter: Reporter,
     mute: Mute,
     /// From the rate of the session to that of the codec we send.
@@ -90,6 +95,8 @@ impl Leg {
             keep_alive: KeepAlive::default(),
             receiver: Receiver::default(),
             digits: DigitReceiver::default(),
+            signals: Signals::default(),
+            meter: Meter::default(),
             reporter: Reporter::new(ntp_at_zero, random),
             mute: Mute::default(),
             to_codec: Converter::new(RATE_HZ, RATE_HZ),
@@ -138,8 +145,64 @@ impl Leg {
             round_trip_ms: view.round_trip_ms,
             remote_lost: view.lost,
             remote_jitter_ms: view.jitter_ms,
+            quality: self.meter.total(&self.surroundings()),
             ..self.stats
         }
+    }
+
+    /// What of it goes into its quality.
+    fn surroundings(&self) -> Surroundings {
+        let buffer = self.receiver.buffer();
+        let remote = self.remote.as_ref();
+        Surroundings {
+            jitter_ms: self.receiver.jitter_ms(),
+            buffer_ms: buffer.delay_ms(),
+            target_ms: buffer.target_ms(),
+            longest_ms: buffer.bounds().max_ms,
+            sent_codec: remote.map(|remote| remote.audio.send().1),
+            sent_packet_ms: remote.map_or(0, |remote| remote.audio.send().1.packet_ms(remote.ptime_ms)),
+            view: self.reporter.view(),
+        }
+    }
+
+    /// Packets that came too late, or for which there was no room.
+    fn discarded(&self) -> u64 {
+        {
+            let counters = self.receiver.buffer().counters();
+            counters.late + counters.overflow
+        }
+    }
+
+    /// Queues digits to be sent.
+    pub fn send_digits(&mut self, digits: &SendDigits) -> Result<(), CommandError> {
+        if !self.is_sending() {
+            return Err(CommandError::BadParameter("the leg does not send now"));
+        }
+        self.signals
+            .sender()
+            .push(digits)
+            .map_err(CommandError::LimitReached)
+    }
+
+    /// Listens for this from now on.
+    pub fn detect(&mut self, now: Time, wanted: Detect, context: &mut Context<'_>) {
+        self.signals.detect(self.now_ms(now), self.key, wanted, context);
+    }
+
+    /// Tells of its quality every `interval_ms`; 0 is never.
+    pub fn report_quality(&mut self, now: Time, interval_ms: u64) {
+        self.meter.set_interval(now, interval_ms);
+    }
+
+    /// Since the session was opened.
+    fn now_ms(&self, now: Time) -> u64 {
+        now.millis_since(Time::from_tick(self.tick0))
+    }
+
+    /// It is no more: tells what is left to tell, and says BYE.
+    pub fn close(&mut self, now: Time, context: &mut Context<'_>) {
+        self.signals.close(self.now_ms(now), self.key, context);
+        self.leave(now, context.outbox);
     }
 
     /// Tells the far end, first or anew.
@@ -161,6 +224,7 @@ impl Leg {
         if let Some(before) = self.remote {
             if before.rtp != remote.rtp {
                 self.receiver.forget_source();
+                self.meter.restart();
                 self.reporter.forget_remote();
             }
             if before.receive && !remote.receive {
@@ -171,8 +235,15 @@ impl Leg {
             self.sender.pause();
         }
         self.receiver.connect(remote.jitter, &remote.audio);
+        let event_hz = remote.telephone_event.map(|event| event.clock_hz);
+        if let Some(event_hz) = event_hz
+            && event_hz != self.digits.clock_hz()
+        {
+            self.digits = DigitReceiver::new(event_hz);
+        }
         self.remote = Some(remote);
         self.kept.is_stale = true;
+        self.meter.start(now);
         self.reporter.start(now, context.random);
     }
 
@@ -343,28 +414,33 @@ impl Leg {
         }
         self.stats.packets_received += 1;
         self.stats.bytes_received += packet.payload.len() as u64;
-        let changes = self.receiver.counters().ssrc_changes;
-        if self.receiver.receive(now, packet, content) && is_event {
-            if self.receiver.counters().ssrc_changes != changes {
-                self.digits = DigitReceiver::default();
-            }
+        let (changes, discarded) = (self.receiver.counters().ssrc_changes, self.discarded());
+        if !self.receiver.receive(now, packet, content) {
+            return;
+        }
+        if self.receiver.counters().ssrc_changes != changes {
+            self.digits = DigitReceiver::new(self.digits.clock_hz());
+            self.meter.restart();
+        }
+        let codec = match content {
+            Content::Audio(codec) => Some(codec),
+            _ => None,
+        };
+        self.meter.receive(packet, self.discarded() != discarded, codec);
+        if is_event {
             let digits = self.digits.receive(now, packet.timestamp, packet.payload);
-            self.tell_digits(digits, context);
+            self.tell_digits(now, digits, context);
         }
     }
 
     fn tell_digits(
-        &self,
+        &mut self,
+        now: Time,
         digits: impl IntoIterator<Item = Option<crate::dtmf::Digit>>,
         context: &mut Context<'_>,
     ) {
         for digit in digits.into_iter().flatten() {
-            let crate::dtmf::Digit { digit, duration_ms } = digit;
-            context.events.push(Event::DigitReceived {
-                leg: self.key,
-                digit,
-                duration_ms,
-            });
+            self.signals.tell(now, self.key, Method::Event, digit, context);
         }
     }
 
@@ -399,7 +475,8 @@ impl Leg {
         match Compound::parse(data) {
             Ok(compound) => {
                 self.stats.rtcp_received += 1;
-                self.reporter.receive(now, self.sender.ssrc(), compound);
+                let clock_hz = self.sender.timeline().clock_hz;
+                self.reporter.receive(now, self.sent(now), clock_hz, compound);
             }
             Err(_) => self.stats.malformed += 1,
         }
@@ -411,7 +488,17 @@ impl Leg {
         if self.remote.is_some_and(|remote| remote.receive) {
             self.receiver.pop_frame(now, &mut frame);
             let digit = self.digits.handle_timeout(now);
-            self.tell_digits([digit], context);
+            self.tell_digits(now, [digit], context);
+            self.signals
+                .hear(now, self.now_ms(now), self.key, &frame, context);
+        }
+        self.signals.tell_sent(self.key, context);
+        if self.meter.is_due(now) {
+            let around = self.surroundings();
+            context.events.push(Event::LegQuality {
+                leg: self.key,
+                quality: Box::new(self.meter.take(&around)),
+            });
         }
         if self.mute.input {
             frame.samples_mut().fill(0);
@@ -424,15 +511,20 @@ impl Leg {
         let Some(remote) = self.remote.filter(|remote| remote.send) else {
             return;
         };
-        let sound = self.to_codec.convert(sound.filter(|_| !self.mute.output));
+        let sound = sound.filter(|_| !self.mute.output);
+        let sound = match remote.telephone_event {
+            Some(_) => sound,
+            None => self.signals.tones(frame, self.session_hz, sound),
+        };
+        let sound = self.to_codec.convert(sound);
         self.sender.gather(frame, sound.as_ref());
         let to = self.rtp_to(&remote);
         loop {
-            let out = outbox.writer();
-            let start = out.len();
-            let Some(length) = self.sender.next_packet(out) else {
+            let start = outbox.writer().len();
+            let Some(length) = self.write_packet(&remote, outbox.writer()) else {
                 return;
             };
+            let out = outbox.writer();
             if let Some(srtp) = &mut self.srtp
                 && srtp.sender.protect_rtp(out, start).is_err()
             {
@@ -476,6 +568,41 @@ impl Leg {
         self.stats.keep_alives_sent += 1;
     }
 
+    /// Appends the next packet: audio, or the telephone-event that takes its place. Returns the length of its payload.
+    fn write_packet(&mut self, remote: &LegRemote, out: &mut Vec<u8>) -> Option<usize> {
+        let event = remote
+            .telephone_event
+            .filter(|_| !self.signals.sender().is_idle());
+        let step = match (event, self.sender.next_timestamp()) {
+            (Some(event), Some(timestamp)) => {
+                let (_, codec) = remote.audio.send();
+                let slot = Slot {
+                    timestamp,
+                    clock_hz: codec.clock_hz(),
+                    length_ms: codec.packet_ms(remote.ptime_ms),
+                };
+                self.signals.step(slot, Some(event.clock_hz))
+            }
+            _ => Step::Audio,
+        };
+        match (step, event) {
+            (
+                Step::Event {
+                    timestamp,
+                    marker,
+                    payload,
+                },
+                Some(event),
+            ) => {
+                let head = (event.payload_type, marker, Some(timestamp));
+                self.sender
+                    .replace_packet(head, &payload, out)
+                    .then_some(payload.len())
+            }
+            _ => self.sender.next_packet(out),
+        }
+    }
+
     /// Sends an RTCP report when one is due.
     pub fn report(&mut self, now: Time, random: &mut Random, outbox: &mut Outbox) {
         self.keep_alive(now, outbox);
@@ -489,6 +616,19 @@ impl Leg {
         self.send_compound(now, true, outbox);
     }
 
+    /// What reports say of our sending.
+    fn sent(&self, now: Time) -> Sent {
+        let timeline = self.sender.timeline();
+        let origin = Time::from_tick(self.tick0 + timeline.frame0 * FRAME_TICKS);
+        let (packets, octets) = self.sender.counts();
+        Sent {
+            ssrc: self.sender.ssrc(),
+            timestamp: timeline.timestamp_at(now.micros_since(origin)),
+            packets,
+            octets,
+        }
+    }
+
     fn send_compound(&mut self, now: Time, leaving: bool, outbox: &mut Outbox) {
         let Some(remote) = self.remote else { return };
         let leg = self.key;
@@ -500,19 +640,18 @@ impl Leg {
             (false, Some(to)) => Destination::Rtcp { leg, to },
             (false, None) => return,
         };
-        let timeline = self.sender.timeline();
-        let origin = Time::from_tick(self.tick0 + timeline.frame0 * FRAME_TICKS);
-        let (packets, octets) = self.sender.counts();
-        let sent = Sent {
-            ssrc: self.sender.ssrc(),
-            timestamp: timeline.timestamp_at(now.micros_since(origin)),
-            packets,
-            octets,
+        let sent = self.sent(now);
+        let around = self.surroundings();
+        let source = self.receiver.source();
+        let extended = Extended {
+            receiving: remote.receive,
+            metrics: source
+                .as_ref()
+                .and_then(|(ssrc, _)| self.meter.metrics(*ssrc, &around)),
         };
         let out = outbox.writer();
         let start = out.len();
-        self.reporter
-            .write(now, sent, self.receiver.source(), leaving, out);
+        self.reporter.write(now, sent, source, extended, leaving, out);
         if let Some(srtp) = &mut self.srtp
             && srtp.sender.protect_rtcp(out, start).is_err()
         {

@@ -210,7 +210,7 @@ impl Session {
             .position(|leg| leg.key() == key)
             .ok_or(CommandError::UnknownLeg)?;
         let mut leg = self.legs.remove(at);
-        leg.leave(now, context.outbox);
+        leg.close(now, context);
         for (_, recording) in &mut self.recordings {
             recording.forget(key);
         }
@@ -391,9 +391,7 @@ impl Session {
             duration_ms: now.millis_since(self.due(0)),
             ..self.stats()
         };
-        self.legs
-            .iter_mut()
-            .for_each(|leg| leg.leave(now, context.outbox));
+        self.legs.iter_mut().for_each(|leg| leg.close(now, context));
         self.streams
             .iter_mut()
             .for_each(|stream| stream.stop(context.outbox));

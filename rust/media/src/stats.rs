@@ -1,6 +1,7 @@
 //! Counters. Each says one thing; none is ever reset.
 
 use crate::key::{LegKey, StreamKey};
+use crate::quality::Quality;
 
 /// What a session has seen.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -80,6 +81,8 @@ pub struct LegStats {
     pub rtcp_received: u64,
     /// RTCP packets sent.
     pub rtcp_sent: u64,
+    /// How it has sounded, since it was connected.
+    pub quality: Quality,
 }
 
 /// What a stream has seen.

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use media::dtmf::SendDigits;
 use media::{LegRemote, LegStats, SessionStats, StreamParams, StreamStats};
 
 pub use media::{Layout, Mute};
@@ -33,6 +34,24 @@ pub enum Action {
         leg: String,
         /// The far end.
         remote: LegRemote,
+        /// How often to tell of its quality; 0 is never.
+        quality_interval_ms: u64,
+    },
+    /// Send digits by a leg.
+    SendDigits {
+        /// Its name.
+        leg: String,
+        /// Which.
+        digits: SendDigits,
+    },
+    /// Listen for something on a leg.
+    Detect {
+        /// Its name.
+        leg: String,
+        /// Digits as tones.
+        inband_dtmf: bool,
+        /// Voices.
+        vad: Vad,
     },
     /// Silence a leg, or let it be heard again.
     MuteLeg {
@@ -92,6 +111,17 @@ pub enum Action {
         /// Its name.
         recording: String,
     },
+}
+
+/// How to listen for voices.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Vad {
+    /// Not at all.
+    Off,
+    /// By their level.
+    Energy,
+    /// By Silero's network, for which the node needs its weights.
+    Silero,
 }
 
 /// What a command gave.

@@ -2,6 +2,9 @@
 
 use std::net::SocketAddr;
 
+use media::dtmf::{Method, SentDigit};
+use media::quality::Quality;
+use media::vad::Evidence;
 use media::{ChunkId, PlaybackEnd};
 
 use crate::command::{RecordingReport, StreamReport};
@@ -42,6 +45,40 @@ pub enum Event {
         digit: char,
         /// For how long.
         duration_ms: u32,
+        /// What told it.
+        method: Method,
+    },
+    /// A digit of ours has been sent.
+    LegDigitSent {
+        /// The leg.
+        leg: String,
+        /// Which, and how.
+        sent: SentDigit,
+    },
+    /// The far end began to speak.
+    LegSpeechStarted {
+        /// The leg.
+        leg: String,
+        /// Since the session was opened.
+        at_ms: u64,
+        /// What told it.
+        evidence: Evidence,
+    },
+    /// The far end has stopped speaking.
+    LegSpeechStopped {
+        /// The leg.
+        leg: String,
+        /// Since the session was opened.
+        at_ms: u64,
+        /// For how long it spoke.
+        duration_ms: u32,
+    },
+    /// How a leg has sounded since this was last told.
+    LegQuality {
+        /// The leg.
+        leg: String,
+        /// What was measured.
+        quality: Box<Quality>,
     },
     /// A fault of ours ended the session; it is gone with all of its parts.
     SessionFailed {

@@ -9,6 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use media::vad::silero::Model;
+
 use crate::command::{Action, Command, Refusal, Reply};
 use crate::event::Observer;
 use crate::loader::Loader;
@@ -30,6 +32,8 @@ pub struct NodeConfig {
     pub rtp_ports: RangeInclusive<u16>,
     /// Certificate authorities beside the system's, PEM.
     pub ca_files: Vec<PathBuf>,
+    /// Silero's weights, if there are any.
+    pub silero: Option<Arc<Model>>,
     /// The patience of streams.
     pub timeouts: StreamTimeouts,
 }
@@ -131,6 +135,7 @@ impl Node {
             loader: Loader::start()?,
             recorder,
             timeouts: config.timeouts,
+            silero: config.silero.clone(),
         };
         let metrics: Vec<Arc<Metrics>> = (0..config.workers).map(|_| Arc::default()).collect();
         let mut mailboxes = Vec::new();

@@ -42,6 +42,10 @@ pub struct Args {
     #[arg(long, value_name = "DIR")]
     pub recordings_dir: Option<PathBuf>,
 
+    /// The weights of the Silero voice detector, as scripts/fetch_silero.py makes them [default: none, and no such detector]
+    #[arg(long, value_name = "PATH")]
+    pub silero_weights: Option<PathBuf>,
+
     /// Exit when standard input ends, so that no orphan outlives the process that holds its other end
     #[arg(long)]
     pub exit_with_parent: bool,
@@ -81,6 +85,7 @@ impl Args {
             rtp_address: self.rtp_address,
             rtp_ports: self.rtp_ports.clone(),
             ca_files: self.ca_files.clone(),
+            silero: None,
             timeouts: StreamTimeouts {
                 connect_ms: self.stream_connect_timeout,
                 stall_ms: self.stream_stall_timeout,

@@ -10,6 +10,7 @@ mod framing;
 mod protocol;
 mod recording;
 mod report;
+mod signals;
 mod stop;
 
 use std::process::ExitCode;
@@ -52,7 +53,9 @@ fn run(args: Args) -> Result<(), String> {
     let (stopper, stops) = channel();
     stop::on_signals(stopper.clone()).map_err(|error| format!("signals cannot be handled: {error}"))?;
     let hub = Arc::new(Hub::default());
-    let node = Node::start(&args.node_config(), hub.clone()).map_err(|error| error.to_string())?;
+    let mut config = args.node_config();
+    config.silero = signals::load_weights(args.silero_weights.as_deref())?;
+    let node = Node::start(&config, hub.clone()).map_err(|error| error.to_string())?;
     let control = Control::new(args, Arc::new(node), hub, stopper.clone());
     let listener = control.listen()?;
     if control.args.exit_with_parent {

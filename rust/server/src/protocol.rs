@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use media::dtmf::SendDigits;
 use media::{
     Bounds, Codec, Dialect, Encoding, LegRemote, OpusSettings, PayloadTypes, SrtpParams, StreamParams, Suite,
     TelephoneEvent,
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::recording::{Encryption, FormatName, LayoutName, Rate};
+use crate::signals::VadName;
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -158,6 +160,25 @@ pub enum Request {
         also_from: Option<IpAddr>,
         #[serde(default)]
         srtp: Option<Keys>,
+        #[serde(default)]
+        quality_interval_ms: u64,
+    },
+    #[serde(rename = "leg.send_dtmf")]
+    LegSendDtmf {
+        session: Name,
+        leg: Name,
+        digits: String,
+        tone_ms: Option<u32>,
+        gap_ms: Option<u32>,
+    },
+    #[serde(rename = "leg.detect")]
+    LegDetect {
+        session: Name,
+        leg: Name,
+        #[serde(default)]
+        inband_dtmf: bool,
+        #[serde(default)]
+        vad: VadName,
     },
     #[serde(rename = "leg.mute")]
     LegMute {
@@ -286,6 +307,7 @@ impl Request {
                 rtcp_mux,
                 also_from,
                 srtp,
+                quality_interval_ms,
             } => {
                 let (send, receive) = direction.send_and_receive();
                 let remote = LegRemote {
@@ -302,7 +324,14 @@ impl Request {
                     also_from,
                     srtp: srtp.map(|keys| keys.0),
                 };
-                (session, Action::ConnectLeg { leg: leg.0, remote })
+                (
+                    session,
+                    Action::ConnectLeg {
+                        leg: leg.0,
+                        remote,
+                        quality_interval_ms,
+                    },
+                )
             }
             Self::LegMute {
                 session,
@@ -314,6 +343,29 @@ impl Request {
                 (session, Action::MuteLeg { leg: leg.0, mute })
             }
             Self::LegClose { session, leg } => (session, Action::CloseLeg { leg: leg.0 }),
+            Self::LegSendDtmf {
+                session,
+                leg,
+                digits,
+                tone_ms,
+                gap_ms,
+            } => {
+                let digits = SendDigits::new(&digits, tone_ms, gap_ms).map_err(bad)?;
+                (session, Action::SendDigits { leg: leg.0, digits })
+            }
+            Self::LegDetect {
+                session,
+                leg,
+                inband_dtmf,
+                vad,
+            } => (
+                session,
+                Action::Detect {
+                    leg: leg.0,
+                    inband_dtmf,
+                    vad: vad.into(),
+                },
+            ),
             Self::SessionClose { session } => (session, Action::CloseSession),
             Self::SessionStats { session } => (session, Action::SessionStats),
             Self::StreamOpen {
@@ -505,7 +557,7 @@ mod tests {
     fn a_connect_is_read_field_by_field() {
         let Ok(Some(Command {
             session,
-            action: Action::ConnectLeg { leg, remote },
+            action: Action::ConnectLeg { leg, remote, .. },
         })) = command(connect())
         else {
             panic!("not a connect")
@@ -599,6 +651,28 @@ mod tests {
             assert_eq!(refusal.code, "bad_request");
             assert!(refusal.message.contains("srtp"), "{}", refusal.message);
             assert!(!refusal.message.contains("SECRET") && !refusal.message.contains(&send));
+        }
+    }
+
+    #[test]
+    fn digits_are_checked_and_not_repeated_in_the_error() {
+        let send = |digits: &str, tone_ms: u32| {
+            command(
+                json!({"id": 1, "cmd": "leg.send_dtmf", "session": "s", "leg": "l", "digits": digits,
+                "tone_ms": tone_ms}),
+            )
+        };
+        assert!(matches!(
+            send("12w#", 40),
+            Ok(Some(Command {
+                action: Action::SendDigits { .. },
+                ..
+            }))
+        ));
+        for (digits, tone_ms) in [("4711x", 100), ("", 100), ("4711", 39)] {
+            let refusal = send(digits, tone_ms).unwrap_err();
+            assert_eq!(refusal.code, "bad_request");
+            assert!(!refusal.message.contains("4711"), "{}", refusal.message);
         }
     }
 

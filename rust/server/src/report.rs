@@ -6,6 +6,8 @@ use runtime::event::{Event, Notice, StreamEvent};
 use runtime::node::Node;
 use serde_json::{Map, Value, json};
 
+use crate::signals;
+
 /// The answer to a command.
 pub fn answer(id: &Value, outcome: &Outcome) -> Value {
     match outcome {
@@ -72,9 +74,36 @@ fn event(event: &Event) -> (&'static str, Value) {
             leg,
             digit,
             duration_ms,
+            method,
         } => (
             "leg.digit",
-            json!({"leg": leg, "digit": digit, "duration_ms": duration_ms}),
+            json!({"leg": leg, "digit": digit, "duration_ms": duration_ms, "method": method.as_str()}),
+        ),
+        Event::LegDigitSent { leg, sent } => (
+            "leg.dtmf_sent",
+            json!({
+                "leg": leg, "digit": sent.digit, "duration_ms": sent.duration_ms, "method": sent.method.as_str(),
+                "left": sent.left,
+            }),
+        ),
+        Event::LegSpeechStarted { leg, at_ms, evidence } => {
+            let (level_db, probability) = signals::evidence(*evidence);
+            (
+                "leg.speech_started",
+                json!({"leg": leg, "at_ms": at_ms, "level_db": level_db, "probability": probability}),
+            )
+        }
+        Event::LegSpeechStopped {
+            leg,
+            at_ms,
+            duration_ms,
+        } => (
+            "leg.speech_stopped",
+            json!({"leg": leg, "at_ms": at_ms, "duration_ms": duration_ms}),
+        ),
+        Event::LegQuality { leg, quality } => (
+            "leg.quality",
+            json!({"leg": leg, "quality": signals::quality(quality)}),
         ),
         Event::SpeakerChanged { leg } => ("speaker.changed", json!({"leg": leg})),
         Event::SessionFailed { reason } => ("session.failed", json!({"reason": reason})),
@@ -184,6 +213,7 @@ fn leg(stats: &LegStats) -> Value {
         "packets_sent": stats.packets_sent, "bytes_sent": stats.bytes_sent, "round_trip_ms": stats.round_trip_ms,
         "remote_lost": stats.remote_lost, "remote_jitter_ms": stats.remote_jitter_ms,
         "rtcp_received": stats.rtcp_received, "rtcp_sent": stats.rtcp_sent,
+        "quality": signals::quality(&stats.quality),
     });
     let parts = [received, buffer, sent]
         .into_iter()

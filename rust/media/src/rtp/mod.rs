@@ -1,8 +1,8 @@
 //! RTP and RTCP (RFC 3550, 3551): formats, sequence numbers, the jitter buffer, and what is made of them.
 
+pub mod bursts;
 pub mod decoded;
 pub mod delay;
-pub mod bursts;
 pub mod jitter;
 pub mod packet;
 pub mod receiver;

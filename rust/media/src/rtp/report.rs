@@ -6,8 +6,9 @@
 
 use super::rtcp::{Compound, ReportBlock, RtcpPacket, SenderInfo, write_cname, write_goodbye, write_report};
 use super::sequence::SequenceTracker;
+use super::xr::{self, Echo, VoipMetrics};
 use crate::random::Random;
-use crate::time::{SAMPLES_PER_MS, Time};
+use crate::time::Time;
 
 /// The interval before it is randomised.
 pub const INTERVAL_MS: u64 = 5_000;
@@ -19,12 +20,20 @@ const CNAME_BYTES: usize = 24;
 /// What the far end reports of what we sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct RemoteView {
-    /// From LSR and DLSR of the last block that had them.
+    /// From LSR and DLSR of the last block that had them, or from the last DLRR (RFC 3611 §4.5).
     pub round_trip_ms: Option<f64>,
     /// Cumulative loss.
     pub lost: Option<i64>,
+    /// Packets we had sent when it was told.
+    pub expected: Option<u64>,
+    /// Loss between the last two of its reports, 0..=1.
+    pub fraction_lost: Option<f64>,
     /// Interarrival jitter.
     pub jitter_ms: Option<f64>,
+    /// Its VoIP metrics (RFC 3611 §4.7).
+    pub metrics: Option<VoipMetrics>,
+    /// Reports of it so far.
+    pub blocks: u64,
 }
 
 /// What a report says of our sending.
@@ -40,6 +49,15 @@ pub struct Sent {
     pub octets: u64,
 }
 
+/// What an extended report says beside.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Extended {
+    /// We receive: whoever does and sends nothing has its round trip by its reference time.
+    pub receiving: bool,
+    /// What we measured.
+    pub metrics: Option<VoipMetrics>,
+}
+
 /// The RTCP state of one leg.
 pub struct Reporter {
     cname: [u8; CNAME_BYTES],
@@ -47,6 +65,8 @@ pub struct Reporter {
     due: Option<Time>,
     /// The last sender report: the middle of its clock, and when it came.
     last_sr: Option<(u32, Time)>,
+    /// The last receiver reference time: whose, the middle of its clock, and when it came.
+    last_rr: Option<(u32, u32, Time)>,
     /// Packets we had sent at our last report: who has sent none since is no sender (RFC 3550 §6.4).
     reported_packets: u64,
     view: RemoteView,
@@ -62,6 +82,7 @@ impl Reporter {
             ntp_at_zero,
             due: None,
             last_sr: None,
+            last_rr: None,
             reported_packets: 0,
             view: RemoteView::default(),
         }
@@ -90,7 +111,7 @@ impl Reporter {
 
     /// Forgets the far end: it is another one now.
     pub fn forget_remote(&mut self) {
-        self.last_sr = None;
+        (self.last_sr, self.last_rr) = (None, None);
         self.view = RemoteView::default();
     }
 
@@ -116,6 +137,7 @@ impl Reporter {
         now: Time,
         sent: Sent,
         source: Option<(u32, &mut SequenceTracker)>,
+        extended: Extended,
         leaving: bool,
         out: &mut Vec<u8>,
     ) {
@@ -132,20 +154,28 @@ impl Reporter {
             highest_sequence: tracker.highest(),
             jitter: tracker.jitter(),
             last_sr: self.last_sr.map_or(0, |(middle, _)| middle),
-            delay_since_last_sr: self.last_sr.map_or(0, |(_, came)| {
-                ((u128::from(now.micros_since(came)) << 16) / 1_000_000).min(u128::from(u32::MAX)) as u32
-            }),
+            delay_since_last_sr: self.last_sr.map_or(0, |(_, came)| delay(now, came)),
         });
         let sending = sent.packets > std::mem::replace(&mut self.reported_packets, sent.packets);
         write_report(out, sent.ssrc, sending.then_some(info), block);
         write_cname(out, sent.ssrc, &self.cname);
+        let reference_time = (extended.receiving && !sending).then_some(info.ntp);
+        let echo = self.last_rr.map(|(ssrc, last_rr, came)| Echo {
+            ssrc,
+            last_rr,
+            delay: delay(now, came),
+        });
+        if reference_time.is_some() || echo.is_some() || extended.metrics.is_some() {
+            xr::write(out, sent.ssrc, reference_time, echo, extended.metrics.as_ref());
+        }
         if leaving {
             write_goodbye(out, sent.ssrc);
         }
     }
 
     /// Reads a compound of the far end's. BYE is not the end of a call: signalling says when that is.
-    pub fn receive(&mut self, now: Time, ours: u32, compound: Compound<'_>) {
+    pub fn receive(&mut self, now: Time, sent: Sent, clock_hz: u32, compound: Compound<'_>) {
+        let ours = sent.ssrc;
         for packet in compound {
             let blocks = match packet {
                 RtcpPacket::SenderReport(_, info, blocks) => {
@@ -153,31 +183,55 @@ impl Reporter {
                     blocks
                 }
                 RtcpPacket::ReceiverReport(_, blocks) => blocks,
+                RtcpPacket::ExtendedReport(ssrc, blocks) => {
+                    blocks.for_each(|block| self.take_extended(now, ours, ssrc, block));
+                    continue;
+                }
                 RtcpPacket::Goodbye(_) | RtcpPacket::Other(_) => continue,
             };
             blocks
                 .filter(|block| block.ssrc == ours)
-                .for_each(|block| self.take_block(now, &block));
+                .for_each(|block| self.take_block(now, sent, clock_hz, &block));
         }
     }
 
-    fn take_block(&mut self, now: Time, block: &ReportBlock) {
-        self.view.lost = Some(i64::from(block.cumulative_lost));
-        self.view.jitter_ms = Some(f64::from(block.jitter) / SAMPLES_PER_MS as f64);
-        if block.last_sr == 0 {
-            return;
+    fn take_extended(&mut self, now: Time, ours: u32, theirs: u32, block: xr::Block<'_>) {
+        match block {
+            xr::Block::ReferenceTime(ntp) => self.last_rr = Some((theirs, (ntp >> 16) as u32, now)),
+            xr::Block::Dlrr(echoes) => echoes
+                .filter(|echo| echo.ssrc == ours && echo.last_rr != 0)
+                .for_each(|echo| self.take_round_trip(now, echo.last_rr, echo.delay)),
+            xr::Block::VoipMetrics(metrics) if metrics.ssrc == ours => self.view.metrics = Some(metrics),
+            xr::Block::VoipMetrics(_) | xr::Block::Other(_) => {}
         }
-        // RFC 3550 §6.4.1: A - LSR - DLSR, in 1/65536 s.
+    }
+
+    fn take_block(&mut self, now: Time, sent: Sent, clock_hz: u32, block: &ReportBlock) {
+        self.view.blocks += 1;
+        self.view.lost = Some(i64::from(block.cumulative_lost));
+        self.view.expected = Some(sent.packets);
+        self.view.fraction_lost = Some(f64::from(block.fraction_lost) / 256.0);
+        self.view.jitter_ms = Some(f64::from(block.jitter) * 1_000.0 / f64::from(clock_hz.max(1)));
+        if block.last_sr != 0 {
+            self.take_round_trip(now, block.last_sr, block.delay_since_last_sr);
+        }
+    }
+
+    /// RFC 3550 §6.4.1: A - LSR - DLSR, in 1/65536 s.
+    fn take_round_trip(&mut self, now: Time, last: u32, delay: u32) {
         let middle = (self.ntp(now) >> 16) as u32;
-        let round_trip = middle
-            .wrapping_sub(block.last_sr)
-            .wrapping_sub(block.delay_since_last_sr) as i32;
+        let round_trip = middle.wrapping_sub(last).wrapping_sub(delay) as i32;
         let round_trip_ms = f64::from(round_trip) * 1_000.0 / 65_536.0;
         // The two fields are rounded: a hair below zero is zero.
         if (-1.0..=MAX_ROUND_TRIP_MS).contains(&round_trip_ms) {
             self.view.round_trip_ms = Some(round_trip_ms.max(0.0));
         }
     }
+}
+
+/// From `came` to `now` in 1/65536 s.
+fn delay(now: Time, came: Time) -> u32 {
+    ((u128::from(now.micros_since(came)) << 16) / 1_000_000).min(u128::from(u32::MAX)) as u32
 }
 
 /// A time in microseconds, of `millis` times 0.5..1.5.

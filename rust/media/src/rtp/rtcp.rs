@@ -1,7 +1,9 @@
 //! RTCP (RFC 3550 §6) as a codec: compound packets of SR, RR, SDES and BYE.
 //!
-//! What is read: sender reports, report blocks, BYE. Source descriptions are checked for length and skipped, as are
-//! packet types not known here (APP, feedback, extended reports). Reduced-size RTCP (RFC 5506) is not accepted.
+//! What is read: sender reports, report blocks, BYE, and extended reports, whose blocks are [`xr`](super::xr)'s. Source
+//! descriptions are checked for length and skipped, as are packet types not known here (APP, feedback). Reduced-size RTCP (RFC 5506) is not accepted.
+
+use super::xr::{self, EXTENDED_REPORT};
 
 /// Bytes of one report block.
 const BLOCK_BYTES: usize = 24;
@@ -66,6 +68,8 @@ pub enum RtcpPacket<'a> {
     ReceiverReport(u32, Blocks<'a>),
     /// Some sources have left.
     Goodbye(Sources<'a>),
+    /// An extended report (RFC 3611) and its blocks.
+    ExtendedReport(u32, xr::Blocks<'a>),
     /// Something valid that is not looked into.
     Other(u8),
 }
@@ -153,6 +157,7 @@ impl<'a> Iterator for Compound<'a> {
                 RtcpPacket::ReceiverReport(word(packet, 4), Blocks(&packet[8..8 + count * BLOCK_BYTES]))
             }
             GOODBYE => RtcpPacket::Goodbye(Sources(&packet[4..4 + count * 4])),
+            EXTENDED_REPORT => RtcpPacket::ExtendedReport(word(packet, 4), xr::Blocks::new(&packet[8..])),
             other => RtcpPacket::Other(other),
         })
     }
@@ -182,6 +187,7 @@ fn check(packet: &[u8], last: bool) -> Result<(), Malformed> {
         RECEIVER_REPORT => 8 + count * BLOCK_BYTES,
         GOODBYE => 4 + count * 4,
         SOURCE_DESCRIPTION => 4 + count * 4,
+        EXTENDED_REPORT => 8,
         _ => 4,
     };
     if needed > room {

@@ -2,12 +2,13 @@
 
 use std::collections::HashMap;
 
-use media::{LegRemote, Mute, SessionKey, Time};
+use media::dtmf::SendDigits;
+use media::{Detect, LegKey, LegRemote, Mute, SessionKey, Time, vad};
 
 use super::files::{after_recordings, ended_early};
 use super::legs::no_session;
 use super::{Playback, Session, Worker};
-use crate::command::{Action, Answer, Command, Outcome, Refusal, Reply, SessionReport};
+use crate::command::{Action, Answer, Command, Outcome, Refusal, Reply, SessionReport, Vad};
 use crate::event::{CloseCause, CloseReason, Event};
 use crate::websocket::close_code;
 
@@ -22,7 +23,17 @@ impl Worker<'_> {
         }
         let outcome = match action {
             Action::OpenLeg { leg } => self.open_leg_and_session(now, &session, leg),
-            Action::ConnectLeg { leg, remote } => self.connect_leg(now, &session, &leg, remote),
+            Action::ConnectLeg {
+                leg,
+                remote,
+                quality_interval_ms,
+            } => self.connect_leg(now, &session, &leg, remote, quality_interval_ms),
+            Action::SendDigits { leg, digits } => self.send_digits(now, &session, &leg, &digits),
+            Action::Detect {
+                leg,
+                inband_dtmf,
+                vad,
+            } => self.detect(now, &session, &leg, inband_dtmf, vad),
             Action::MuteLeg { leg, mute } => self.mute_leg(now, &session, &leg, mute),
             Action::CloseLeg { leg } => self.close_leg(now, &session, &leg),
             Action::SessionStats => self
@@ -84,12 +95,47 @@ impl Worker<'_> {
         Ok(())
     }
 
-    fn connect_leg(&mut self, now: Time, session: &str, leg: &str, remote: LegRemote) -> Outcome {
+    fn connect_leg(
+        &mut self,
+        now: Time,
+        session: &str,
+        leg: &str,
+        remote: LegRemote,
+        quality_interval_ms: u64,
+    ) -> Outcome {
+        let key = self.leg_key(session, leg)?;
+        self.engine.report_quality(now, key, quality_interval_ms)?;
+        self.engine.connect_leg(now, key, remote)?;
+        Ok(Answer::Done)
+    }
+
+    fn send_digits(&mut self, now: Time, session: &str, leg: &str, digits: &SendDigits) -> Outcome {
+        let key = self.leg_key(session, leg)?;
+        self.engine.send_digits(now, key, digits)?;
+        Ok(Answer::Done)
+    }
+
+    fn detect(&mut self, now: Time, session: &str, leg: &str, inband_dtmf: bool, vad: Vad) -> Outcome {
+        let key = self.leg_key(session, leg)?;
+        let vad = match (vad, &self.shell.services.silero) {
+            (Vad::Off, _) => vad::Kind::Off,
+            (Vad::Energy, _) => vad::Kind::Energy,
+            (Vad::Silero, Some(model)) => vad::Kind::Silero(model.clone()),
+            (Vad::Silero, None) => {
+                return Err(Refusal::new(
+                    "no_weights",
+                    "the media server was started without --silero-weights; the energy detector needs none",
+                ));
+            }
+        };
+        self.engine.detect(now, key, Detect { inband_dtmf, vad })?;
+        Ok(Answer::Done)
+    }
+
+    fn leg_key(&self, session: &str, leg: &str) -> Result<LegKey, Refusal> {
         let entry = self.sessions.get(session).ok_or_else(no_session)?;
         let index = entry.legs.get(leg).ok_or(media::CommandError::UnknownLeg)?;
-        self.engine
-            .connect_leg(now, self.legs[*index as usize].key, remote)?;
-        Ok(Answer::Done)
+        Ok(self.legs[*index as usize].key)
     }
 
     fn mute_leg(&mut self, now: Time, session: &str, leg: &str, mute: Mute) -> Outcome {

@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Receiver;
 use std::thread::{self, JoinHandle};
 
+use media::vad::silero::Model;
 use media::{Engine, EngineConfig, LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey, Time};
 use rustls::ClientConfig;
 use slab::Slab;
@@ -65,6 +66,8 @@ pub struct Services {
     pub loader: Loader,
     pub recorder: Recorder,
     pub timeouts: StreamTimeouts,
+    /// Silero's weights, for all legs.
+    pub silero: Option<Arc<Model>>,
 }
 
 /// What a worker counts, for all to read. Written by the worker alone.

@@ -80,12 +80,34 @@ impl Worker<'_> {
                 leg,
                 digit,
                 duration_ms,
+                method,
             } => {
                 self.tell_leg(leg, |leg| Event::LegDigit {
                     leg,
                     digit,
                     duration_ms,
+                    method,
                 });
+            }
+            EngineEvent::DigitSent { leg, sent } => {
+                self.tell_leg(leg, |leg| Event::LegDigitSent { leg, sent });
+            }
+            EngineEvent::SpeechStarted { leg, at_ms, evidence } => {
+                self.tell_leg(leg, |leg| Event::LegSpeechStarted { leg, at_ms, evidence });
+            }
+            EngineEvent::SpeechStopped {
+                leg,
+                at_ms,
+                duration_ms,
+            } => {
+                self.tell_leg(leg, |leg| Event::LegSpeechStopped {
+                    leg,
+                    at_ms,
+                    duration_ms,
+                });
+            }
+            EngineEvent::LegQuality { leg, quality } => {
+                self.tell_leg(leg, |leg| Event::LegQuality { leg, quality });
             }
             EngineEvent::StreamFirstAudioSent { stream } => {
                 self.tell_stream(stream, StreamEvent::FirstAudioSent);
