@@ -387,7 +387,7 @@ impl Leg {
             .is_some_and(|event| event.payload_type == packet.payload_type);
         let content = match (packet.payload_type, remote.audio.codec(packet.payload_type)) {
             (_, Some(codec)) => Content::Audio(codec),
-            (COMFORT_NOISE, _) => Content::Pause,
+            (COMFORT_NOISE, _) => Content::Noise,
             _ if is_event => Content::Pause,
             _ => {
                 self.stats.unknown_payload_type += 1;

@@ -72,8 +72,8 @@
 //!
 //! # Standards
 //!
-//! RFC 3550 and 3551 (RTP), 4733 (telephone-events), 5761 (multiplexed RTCP), 7983 (demultiplexing), 3389 (comfort noise:
-//! taken as silence), ITU-T G.711 and its Appendix I in part. Left out: SRTP, other codecs, sending telephone-events.
+//! RFC 3550 and 3551 (RTP), 4733 (telephone-events), 5761 (multiplexed RTCP), 7983 (demultiplexing), 3389 (comfort noise,
+//! received), ITU-T G.711 and concealment in the class of its Appendix I. Left out: SRTP, other codecs, sending telephone-events.
 
 pub mod codec;
 mod conference;

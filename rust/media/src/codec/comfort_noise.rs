@@ -21,6 +21,8 @@ pub const RISE_MS: u32 = 60;
 pub const FALL_MS: u32 = 5;
 /// The loudest background that is taken on without having been told.
 pub const MOST_ESTIMATED_DBOV: f32 = -50.0;
+/// What is never quieter than this is no background but music or a tone: nothing is known of what is behind it.
+pub const LOUDEST_BACKGROUND_DBOV: f32 = -40.0;
 /// Coefficients of a background that was heard.
 const HEARD_ORDER: usize = 4;
 /// Noise is made in blocks of so many milliseconds; at each the filter moves towards its target.
@@ -135,8 +137,9 @@ impl ComfortNoise {
         self.described.unwrap_or(Noise {
             level: self
                 .floor
-                .map_or(0.0, f32::sqrt)
-                .min(from_db(MOST_ESTIMATED_DBOV)),
+                .map(f32::sqrt)
+                .filter(|level| *level <= from_db(LOUDEST_BACKGROUND_DBOV))
+                .map_or(0.0, |level| level.min(from_db(MOST_ESTIMATED_DBOV))),
             reflections: self.heard,
         })
     }
@@ -323,11 +326,14 @@ mod tests {
             comfort.sound(&mut [0; 160]);
         }
         assert_eq!(noise(&mut comfort, 100), vec![0; 800]);
-        let mut comfort = ComfortNoise::new(8_000);
-        for frame in hiss(8_000, 20).as_chunks::<160>().0 {
-            comfort.sound(&mut frame.clone());
+        for (level, most) in [(20, -90.0), (44, MOST_ESTIMATED_DBOV + 1.0)] {
+            let mut comfort = ComfortNoise::new(8_000);
+            for frame in hiss(8_000, level).as_chunks::<160>().0 {
+                comfort.sound(&mut frame.clone());
+            }
+            let got = dbov(&noise(&mut comfort, 1_000)[4_000..]);
+            assert!(got < most, "{level}: {got}");
         }
-        assert!(dbov(&noise(&mut comfort, 1_000)[4_000..]) < MOST_ESTIMATED_DBOV + 1.0);
     }
 
     #[test]

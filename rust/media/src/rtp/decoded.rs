@@ -5,6 +5,7 @@
 
 use super::jitter::UNITS_PER_MS;
 use super::stretch::{self, Towards};
+use crate::codec::comfort_noise::ComfortNoise;
 use crate::codec::conceal::Concealer;
 use crate::codec::decoder::Decoder;
 use crate::codec::resample::resample;
@@ -35,6 +36,7 @@ pub enum Licence {
 pub struct Decoded {
     decoder: Decoder,
     concealer: Concealer,
+    noise: ComfortNoise,
     queue: Vec<i16>,
     /// The frame played last.
     played: Vec<i16>,
@@ -46,6 +48,7 @@ impl Decoded {
         let mut decoded = Decoded {
             decoder: Decoder::new(codec),
             concealer: Concealer::new(codec.rate_hz()),
+            noise: ComfortNoise::new(codec.rate_hz()),
             queue: Vec::new(),
             played: vec![0; frame_samples(codec.rate_hz())],
         };
@@ -123,6 +126,7 @@ impl Decoded {
         let (queue, mut played) = (convert(&self.queue), convert(&self.played));
         played.resize(frame_samples(to_hz), 0);
         self.concealer = Concealer::new(to_hz);
+        self.noise = ComfortNoise::new(to_hz);
         self.concealer.good(&mut played.clone());
         (self.queue, self.played) = (queue, played);
         self.make_room();
@@ -165,7 +169,20 @@ impl Decoded {
             return units;
         }
         self.queue.resize(start + count, 0);
-        self.concealer.conceal(&mut self.queue[start..]) as u32 * self.units_per_sample()
+        let sounding = self.concealer.conceal(&mut self.queue[start..]);
+        // What was said fades, what was behind it does not.
+        self.noise.pause(&mut self.queue[start..]);
+        sounding as u32 * self.units_per_sample()
+    }
+
+    /// Takes a description of what pauses sound like (RFC 3389) until there is sound again; `false` when it is none.
+    pub fn describe_pauses(&mut self, payload: &[u8]) -> bool {
+        self.noise.describe(payload)
+    }
+
+    /// Another source comes: what was behind the one before is not behind it.
+    pub fn forget_background(&mut self) {
+        self.noise = ComfortNoise::new(self.rate_hz());
     }
 
     /// Fills a pause.
@@ -178,12 +195,14 @@ impl Decoded {
         let start = self.queue.len();
         self.queue.resize(start + self.samples(units), 0);
         self.concealer.pause(&mut self.queue[start..]);
+        self.noise.pause(&mut self.queue[start..]);
     }
 
     /// The seam after a gap, where the codec does not see to it itself.
     fn blend(&mut self, start: usize) {
         if !self.decoder.conceals() {
             self.concealer.good(&mut self.queue[start..]);
+            self.noise.sound(&mut self.queue[start..]);
         }
     }
 

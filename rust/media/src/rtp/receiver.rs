@@ -19,7 +19,9 @@ use crate::time::{RATE_HZ, Time};
 pub enum Content {
     /// Audio in this codec.
     Audio(Codec),
-    /// Valid, but no audio: a telephone-event or comfort noise.
+    /// Comfort noise (RFC 3389).
+    Noise,
+    /// Valid, but no audio: a telephone-event.
     Pause,
 }
 
@@ -131,6 +133,7 @@ impl Receiver {
         self.candidate = None;
         self.buffer.forget_network();
         self.decoded.clear();
+        self.decoded.forget_background();
     }
 
     /// Goes on with a source of which another process has received up to `newest`.
@@ -199,7 +202,15 @@ impl Receiver {
     fn measure(&self, packet: &Packet<'_>, content: Content) -> Option<(Option<Kind>, u32, u32)> {
         let pause = Some((None, self.clock_hz, 0));
         let codec = match content {
-            Content::Pause => return pause,
+            // The static payload type has a clock of 8 kHz, and says nothing on another.
+            Content::Noise if self.clock_hz == RATE_HZ && self.buffer.holds(packet.payload.len().max(1)) => {
+                return Some((
+                    Some(Kind::Noise).filter(|_| !packet.payload.is_empty()),
+                    RATE_HZ,
+                    0,
+                ));
+            }
+            Content::Noise | Content::Pause => return pause,
             Content::Audio(_) if packet.payload.is_empty() => return pause,
             Content::Audio(codec) => codec,
         };
@@ -339,7 +350,10 @@ impl Receiver {
                 self.decoded.push_pause(units);
                 0
             }
-            Piece::Noise(_) => 0,
+            Piece::Noise(payload) => {
+                self.decoded.describe_pauses(payload);
+                0
+            }
         });
     }
 }
