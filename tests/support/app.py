@@ -34,10 +34,10 @@ class AppCall:
     async def send(self, message: Any) -> None:
         await self.socket.send(json.dumps(message))
 
-    async def hear(self, seconds: float) -> Samples:
-        """So much of the caller's audio, from now on."""
+    async def hear(self, seconds: float, rate_hz: int = 8000) -> Samples:
+        """So much of the caller's audio, from now on, at the rate of the stream."""
         heard: list[Samples] = []
-        while sum(map(len, heard)) < seconds * 8000:
+        while sum(map(len, heard)) < seconds * rate_hz:
             message = json.loads(await self.socket.recv())
             if message["type"] == "audio":
                 data = base64.b64decode(message["data"]["audio_b64"])

@@ -19,14 +19,18 @@ call_local_timeout 120
 audio_source aufile,{folder}/say.wav
 audio_player aubridge,player
 audio_level no
-ausrc_srate 8000
-auplay_srate 8000
+ausrc_srate {rate_hz}
+ausrc_channels 1
+auplay_srate {rate_hz}
+auplay_channels 1
+opus_stereo no
+opus_sprop_stereo no
 rtp_ports {rtp_ports}
 jitter_buffer_delay 5-10
 rtp_stats no
 snd_path {folder}
 module_path {modules}
-module g711.so
+module {codec}.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -39,11 +43,21 @@ module_app menu.so
 class Baresip:
     """One phone at 127.0.0.1:`port`, which says `say` and answers by itself unless told otherwise.
 
+    It has the one codec of the module `codec`. What it says and hears has the rate `rate_hz`.
+
     `async with` it: it never outlives the block.
     """
 
     def __init__(
-        self, folder: Path, port: int, say: Samples, *, rtp_ports: str = "42000-42998", answer: bool = True
+        self,
+        folder: Path,
+        port: int,
+        say: Samples,
+        *,
+        rtp_ports: str = "42000-42998",
+        answer: bool = True,
+        codec: str = "g711",
+        rate_hz: int = 8000,
     ) -> None:
         self.folder = folder
         self.port = port
@@ -51,11 +65,14 @@ class Baresip:
         self._process: asyncio.subprocess.Process | None = None
         self._reader: asyncio.Task[None] | None = None
         folder.mkdir(parents=True, exist_ok=True)
-        write_wav(folder / "say.wav", say)
+        write_wav(folder / "say.wav", say, rate_hz)
         mode = "auto" if answer else "manual"
         (folder / "accounts").write_text(f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode={mode}\n")
         (folder / "contacts").write_text("")
-        (folder / "config").write_text(CONFIG.format(port=port, folder=folder, rtp_ports=rtp_ports, modules=MODULES))
+        settings = CONFIG.format(
+            port=port, folder=folder, rtp_ports=rtp_ports, modules=MODULES, codec=codec, rate_hz=rate_hz
+        )
+        (folder / "config").write_text(settings)
 
     async def __aenter__(self) -> Self:
         return self

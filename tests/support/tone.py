@@ -1,4 +1,4 @@
-"""Tones: made, measured for pitch, and searched for gaps. Signals are int16 arrays, mono, 8 kHz."""
+"""Tones: made, measured for pitch, and searched for gaps. Signals are int16 arrays, mono, 8 kHz unless told otherwise."""
 
 import wave
 from pathlib import Path
@@ -10,32 +10,32 @@ RATE_HZ = 8000
 Samples = NDArray[np.int16]
 
 
-def tone(pitch_hz: float, seconds: float, amplitude: float = 12_000) -> Samples:
+def tone(pitch_hz: float, seconds: float, amplitude: float = 12_000, rate_hz: int = RATE_HZ) -> Samples:
     """A sine."""
-    times = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
+    times = np.arange(round(seconds * rate_hz)) / rate_hz
     return np.asarray(amplitude * np.sin(2 * np.pi * pitch_hz * times), dtype=np.int16)
 
 
-def pitch_hz(samples: Samples) -> float:
+def pitch_hz(samples: Samples, rate_hz: int = RATE_HZ) -> float:
     """The strongest frequency, to a fraction of a hertz."""
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples))))
-    return float(np.argmax(spectrum) * RATE_HZ / len(samples))
+    return float(np.argmax(spectrum) * rate_hz / len(samples))
 
 
-def power_at(samples: Samples, frequency_hz: float) -> float:
+def power_at(samples: Samples, frequency_hz: float, rate_hz: int = RATE_HZ) -> float:
     """The share (0 to 1) of the signal's energy that lies within 30 Hz of a frequency."""
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
-    frequencies = np.fft.rfftfreq(len(samples), 1 / RATE_HZ)
+    frequencies = np.fft.rfftfreq(len(samples), 1 / rate_hz)
     return float(spectrum[np.abs(frequencies - frequency_hz) < 30].sum() / max(spectrum.sum(), 1.0))
 
 
-def longest_gap_ms(samples: Samples, floor: float = 1500) -> float:
+def longest_gap_ms(samples: Samples, floor: float = 1500, rate_hz: int = RATE_HZ) -> float:
     """The longest stretch of a tone without a sample above `floor`; a tone's own zero crossings are far shorter."""
     loud = np.flatnonzero(np.abs(samples.astype(int)) > floor)
     if len(loud) == 0:
-        return len(samples) * 1000 / RATE_HZ
+        return len(samples) * 1000 / rate_hz
     edges = np.concatenate([[loud[0]], loud, [len(samples) - 1]])
-    return float(np.max(np.diff(edges)) * 1000 / RATE_HZ)
+    return float(np.max(np.diff(edges)) * 1000 / rate_hz)
 
 
 def trim_silence(samples: Samples, floor: float = 1500) -> Samples:
@@ -44,11 +44,11 @@ def trim_silence(samples: Samples, floor: float = 1500) -> Samples:
     return samples[loud[0] : loud[-1] + 1] if len(loud) else samples[:0]
 
 
-def write_wav(path: Path, samples: Samples) -> None:
+def write_wav(path: Path, samples: Samples, rate_hz: int = RATE_HZ) -> None:
     with wave.open(str(path), "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(RATE_HZ)
+        file.setframerate(rate_hz)
         file.writeframes(samples.tobytes())
 
 
