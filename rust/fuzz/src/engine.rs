@@ -1,12 +1,15 @@
 //! A whole engine: datagrams, messages, commands and times as the script says, and beside it a session that nobody
-//! touches. Nothing panics, every bound holds, numbers never go back, and the other session sends every frame.
+//! touches. At any moment the engine may die and be made again of its records. Nothing panics, every bound holds, the
+//! numbers of a source never go back, and the other session sends every frame.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use media::record::{HeapStore, RecordStore};
+use media::srtp::{SrtpParams, SrtpSender, Suite};
 use media::{
     Bounds, Codec, CommandError, Destination, Dialect, Encoding, Engine, EngineConfig, LegKey, LegRemote,
-    OpusSettings, PayloadTypes, SessionKey, Source, StreamKey, StreamParams, TelephoneEvent, Time,
+    OpusSettings, PayloadTypes, Restored, SessionKey, Source, StreamKey, StreamParams, TelephoneEvent, Time,
 };
 
 use crate::input::Input;
@@ -14,6 +17,8 @@ use crate::input::Input;
 /// A longer script says nothing that a shorter one does not.
 const MAX_STEPS: usize = 400;
 const PLAYOUT_MS: u32 = 2_000;
+const SLOTS: u32 = 4;
+const RING_BYTES: usize = 16 << 10;
 
 struct Call {
     session: SessionKey,
@@ -24,18 +29,19 @@ struct Call {
 struct Bench {
     engine: Engine,
     now: Time,
-    /// The last sequence number that each leg sent, and when.
-    last: HashMap<LegKey, (u16, Time)>,
+    /// The last sequence number that each source of each leg sent, and when.
+    last: HashMap<(LegKey, u32), (u16, Time)>,
     quiet_frames: u64,
     quiet: LegKey,
+    /// Protects as the far end of a leg with keys does.
+    far_end: SrtpSender,
 }
 
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
     let now = Time::from_millis(10_000);
-    let mut config = EngineConfig::new(u64::from(input.u16()), 0xe000_0000_0000_0000);
-    config.limits.playout_ms = PLAYOUT_MS;
-    let mut engine = Engine::new(config);
+    let mut engine = Engine::new(config(u64::from(input.u16())));
+    engine.keep_records(Box::new(HeapStore::with_ring(SLOTS, RING_BYTES)));
     let quiet = engine.open_session(now).expect("the first session");
     let quiet = engine.open_leg(now, quiet).expect("its leg");
     let mut call = open(&mut engine, now);
@@ -45,8 +51,9 @@ pub fn run(data: &[u8]) {
         last: HashMap::new(),
         quiet_frames: 0,
         quiet,
+        far_end: SrtpSender::new(&keys().receive),
     };
-    let connected = bench.engine.connect_leg(now, quiet, remote(0));
+    let connected = bench.engine.connect_leg(now, quiet, remote(0, 0));
     connected.expect("a plain remote");
     for _ in 0..MAX_STEPS {
         if input.is_empty() {
@@ -56,6 +63,8 @@ pub fn run(data: &[u8]) {
         bench.drain();
         bench.check(&call);
     }
+    bench.pass(0);
+    bench.drain();
     let frames = (bench.now.tick() - 10_000) / 20;
     let skipped = bench
         .engine
@@ -67,6 +76,12 @@ pub fn run(data: &[u8]) {
         frames,
         "the other session was disturbed"
     );
+}
+
+fn config(seed: u64) -> EngineConfig {
+    let mut config = EngineConfig::new(seed, 0xe000_0000_0000_0000);
+    config.limits.playout_ms = PLAYOUT_MS;
+    config
 }
 
 fn open(engine: &mut Engine, now: Time) -> Call {
@@ -84,12 +99,24 @@ fn address(which: u8) -> SocketAddr {
 }
 
 fn audio(flags: u8) -> PayloadTypes {
-    let mut types = [(0, Codec::Pcmu), (8, Codec::Pcma)];
-    types.rotate_left(usize::from(flags >> 2 & 1));
-    PayloadTypes::new(&types).unwrap_or_else(|| unreachable!("two static types"))
+    let mut types = [
+        (0, Codec::Pcmu),
+        (9, Codec::G722),
+        (96, Codec::Opus),
+        (97, Codec::L16(16_000)),
+        (8, Codec::Pcma),
+    ];
+    let count = types.len();
+    types.rotate_left(usize::from(flags >> 2) % count);
+    PayloadTypes::new(&types).unwrap_or_else(|| unreachable!("five types"))
 }
 
-fn remote(flags: u8) -> LegRemote {
+fn keys() -> SrtpParams {
+    let suite = Suite::AeadAes128Gcm;
+    SrtpParams::new(suite, &[1; 28], &[2; 28]).unwrap_or_else(|| unreachable!("of the right length"))
+}
+
+fn remote(flags: u8, more: u8) -> LegRemote {
     LegRemote {
         rtp: address(flags & 1),
         rtcp: (flags & 2 == 0).then(|| address(0x40)),
@@ -98,14 +125,14 @@ fn remote(flags: u8) -> LegRemote {
             payload_type: 101,
             clock_hz: 8_000,
         }),
-        ptime_ms: 20,
+        ptime_ms: [20, 10, 30, 60][usize::from(more >> 1 & 3)],
         opus: OpusSettings::default(),
         jitter: Bounds::default(),
         send: flags & 16 == 0,
         receive: flags & 32 == 0,
         rtcp_mux: flags & 64 != 0,
         also_from: (flags & 128 != 0).then(|| address(3).ip()),
-        srtp: None,
+        srtp: (more & 1 != 0).then(keys),
     }
 }
 
@@ -113,7 +140,8 @@ impl Bench {
     fn step(&mut self, call: &mut Call, input: &mut Input<'_>) {
         let (operation, now) = (input.u8(), self.now);
         match operation % 16 {
-            0..=3 => {
+            3 => self.die(call, u64::from(operation >> 4) * 7),
+            0..=2 => {
                 let from = address(input.u8());
                 let length = usize::from(input.u8());
                 let data = input.take(length);
@@ -128,6 +156,9 @@ impl Bench {
                 packet.extend_from_slice(&timestamp.to_be_bytes());
                 packet.extend_from_slice(&[0, 0, 0, operation >> 6]);
                 packet.extend_from_slice(input.take(length));
+                if operation % 16 == 5 {
+                    self.far_end.protect_rtp(&mut packet, 0).unwrap_or_default();
+                }
                 self.receive(Source::Rtp { leg: call.leg, from }, &packet);
             }
             6 => {
@@ -139,21 +170,35 @@ impl Bench {
             7..=8 => {
                 let length = usize::from(input.u16() % 2_000);
                 let text = input.take(length);
-                if let Some(stream) = call.streams.first() {
-                    self.receive(Source::Stream(*stream), text);
+                if let Some(stream) = call.streams.first().copied() {
+                    self.receive(
+                        if operation & 0x80 == 0 {
+                            Source::Stream(stream)
+                        } else {
+                            Source::StreamBinary(stream)
+                        },
+                        text,
+                    );
                 }
             }
             9..=10 => self.pass(u64::from(input.u8()) % 50),
             11 => self.pass(u64::from(input.u16()) % 5_000),
             12 => {
                 let flags = input.u8();
-                let outcome = self.engine.connect_leg(now, call.leg, remote(flags));
+                let remote = remote(flags, operation >> 4);
+                let outcome = self.engine.connect_leg(now, call.leg, remote);
                 outcome.expect("a remote that can be");
             }
             13 => {
+                let (dialect, encoding) = [
+                    (Dialect::Teler, Encoding::PcmS16le),
+                    (Dialect::Twilio, Encoding::MuLaw),
+                    (Dialect::Binary, Encoding::PcmS16le),
+                    (Dialect::Binary, Encoding::MuLaw),
+                ][usize::from(operation >> 4 & 3)];
                 let params = StreamParams {
-                    dialect: Dialect::Teler,
-                    encoding: Encoding::PcmS16le,
+                    dialect,
+                    encoding,
                     chunk_ms: 20 * u32::from(input.u8() % 8),
                     rate_hz: [8_000, 16_000][usize::from(input.u8() & 1)],
                     account_id: "a".into(),
@@ -189,6 +234,29 @@ impl Bench {
         self.engine.receive(self.now, source, data);
     }
 
+    /// The process dies; after a while another goes on.
+    fn die(&mut self, call: &Call, outage_ms: u64) {
+        let Some(store) = self.engine.record_store() else {
+            unreachable!("records are kept")
+        };
+        let mut records = HeapStore::with_ring(SLOTS, RING_BYTES);
+        records.node().copy_from_slice(store.node());
+        for index in 0..store.slots() {
+            if let (Some(from), Some(to)) = (store.slot(index), records.slot(index)) {
+                to.copy_from_slice(from);
+            }
+        }
+        self.now = self.now.plus_millis(outage_ms);
+        let restored = Engine::restore(config(1), self.now, Box::new(records));
+        let Restored { engine, refused, .. } = restored.unwrap_or_else(|error| panic!("{error}"));
+        assert!(refused.is_empty(), "{refused:?}");
+        self.engine = engine;
+        for stream in &call.streams {
+            let connected = self.engine.stream_connected(self.now, *stream);
+            connected.expect("streams go on");
+        }
+    }
+
     /// The shell comes back so much later: at times it is late.
     fn pass(&mut self, millis: u64) {
         self.now = self.now.plus_millis(millis);
@@ -208,7 +276,8 @@ impl Bench {
             }
             self.quiet_frames += u64::from(leg == self.quiet);
             let sequence = u16::from_be_bytes([data[2], data[3]]);
-            if let Some((last, at)) = self.last.insert(leg, (sequence, self.now))
+            let ssrc = u32::from_be_bytes([data[8], data[9], data[10], data[11]]);
+            if let Some((last, at)) = self.last.insert((leg, ssrc), (sequence, self.now))
                 && self.now.millis_since(at) < 600_000
             {
                 assert!(
@@ -237,11 +306,12 @@ impl Bench {
         let engine = self.engine.engine_stats();
         assert_eq!(
             (
+                engine.failed_sessions,
                 engine.stale_inputs,
                 engine.events_dropped,
                 engine.transmits_dropped
             ),
-            (0, 0, 0)
+            (0, 0, 0, 0)
         );
     }
 }

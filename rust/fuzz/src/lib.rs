@@ -5,23 +5,29 @@
 //! `cargo test` replays the corpus, so that what was found stays found.
 
 mod demux;
+mod dialects;
 mod engine;
 mod input;
+mod ogg;
+mod payload;
 mod rtcp;
 mod rtp;
+mod srtp;
 mod telephone_event;
-mod teler;
 mod wav;
 
 type Target = fn(&[u8]);
 
 const TARGETS: &[(&str, Target)] = &[
     ("demux", demux::run),
+    ("dialects", dialects::run),
     ("engine", engine::run),
+    ("ogg", ogg::run),
+    ("payload", payload::run),
     ("rtcp", rtcp::run),
     ("rtp", rtp::run),
+    ("srtp", srtp::run),
     ("telephone_event", telephone_event::run),
-    ("teler", teler::run),
     ("wav", wav::run),
 ];
 
