@@ -12,8 +12,10 @@ host=$(rustc -vV | sed -n 's/^host: //p')
 coverage="-Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 -Cllvm-args=-sanitizer-coverage-inline-8bit-counters"
 coverage+=" -Cllvm-args=-sanitizer-coverage-pc-table -Cllvm-args=-sanitizer-coverage-trace-compares"
 # With --target the flags reach neither build scripts nor macros. One codegen unit: the pass loses edges between many.
+# The versions are those of the workspace; libFuzzer itself is pinned in its manifest.
+cp Cargo.lock rust/fuzz/libfuzzer/Cargo.lock
 RUSTFLAGS="$coverage -Ccodegen-units=1 --cfg fuzzing" CARGO_TARGET_DIR=target/fuzz \
-    cargo build --quiet --release --locked --manifest-path rust/fuzz/libfuzzer/Cargo.toml --target "$host"
+    cargo build --quiet --release --manifest-path rust/fuzz/libfuzzer/Cargo.toml --target "$host"
 
 targets=${1:-all}
 [ "$targets" != all ] || targets=$(ls rust/fuzz/corpus)
