@@ -11,6 +11,7 @@ use media::{
     StreamStats, TelephoneEvent, Time, Track,
 };
 
+pub mod far_end;
 pub mod secure;
 pub mod wire;
 
