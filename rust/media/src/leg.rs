@@ -169,7 +169,7 @@ impl Leg {
     fn discarded(&self) -> u64 {
         {
             let counters = self.receiver.buffer().counters();
-            counters.late + counters.overflow
+            counters.discarded + counters.overflow
         }
     }
 
