@@ -31,6 +31,7 @@ rtp_stats no
 snd_path {folder}
 module_path {modules}
 module {codec}.so
+module srtp.so
 module aufile.so
 module aubridge.so
 module sndfile.so
@@ -58,6 +59,7 @@ class Baresip:
         answer: bool = True,
         codec: str = "g711",
         rate_hz: int = 8000,
+        srtp: bool = False,
     ) -> None:
         self.folder = folder
         self.port = port
@@ -67,7 +69,8 @@ class Baresip:
         folder.mkdir(parents=True, exist_ok=True)
         write_wav(folder / "say.wav", say, rate_hz)
         mode = "auto" if answer else "manual"
-        (folder / "accounts").write_text(f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode={mode}\n")
+        secure = ";mediaenc=srtp-mand" if srtp else ""
+        (folder / "accounts").write_text(f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode={mode}{secure}\n")
         (folder / "contacts").write_text("")
         settings = CONFIG.format(
             port=port, folder=folder, rtp_ports=rtp_ports, modules=MODULES, codec=codec, rate_hz=rate_hz
