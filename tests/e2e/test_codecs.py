@@ -2,13 +2,12 @@
 
 import asyncio
 import contextlib
-import sys
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
-from tests.support.app import App, AppCall
+from tests.support.app import App, AppCall, listen
 from tests.support.baresip import Baresip
 from tests.support.node import Node
 from tests.support.ports import free_ports
@@ -66,8 +65,7 @@ class Talk:
     async def __call__(self, call: AppCall) -> None:
         await call.say(tone(APP_HZ, TALK_S + 1))
         self.heard.append(await call.hear(TALK_S, STREAM_HZ))
-        with contextlib.suppress(Exception):
-            await call.socket.wait_closed()
+        await listen(call)
 
 
 async def codecs_of_calls(node: Node) -> list[str]:
@@ -114,14 +112,10 @@ async def test_wideband_phones_are_called_with_g722_opus_and_l16(tmp_path: Path)
         node = await stack.enter_async_context(Node(tmp_path / "node", LONGLINE_CODECS=all_codecs))
         called = [await stack.enter_async_context(phone) for phone in phones(tmp_path)]
         await asyncio.gather(*(phone.start() for phone in called))
+        flow = {"action": "stream", "ws_url": app.url, "chunk_size": 20, "sample_rate": "16k"}
         for phone in called:
-            command = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "longline", "call", phone.uri),
-                *("--stream", app.url, "--chunk-size", "20", "--sample-rate", "16k"),
-                env=dict(node.environment), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,
-            )  # fmt: skip
-            output, _ = await asyncio.wait_for(command.communicate(), 20)
-            assert command.returncode == 0, output.decode()
+            body = {"from_number": "+15550100", "to_number": phone.uri, "flow": flow}
+            (await node.api.post("/api/v1/voice/calls/initiate", json=body)).raise_for_status()
         for phone in called:
             await phone.until("Call established", 10)
         await asyncio.sleep(TALK_S + 1.5)

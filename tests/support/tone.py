@@ -1,4 +1,4 @@
-"""Tones: made, measured for pitch, and searched for gaps. Signals are int16 arrays, mono, 8 kHz unless told otherwise."""
+"""Tones: made, measured for pitch, and searched for gaps. Signals are int16 arrays, mono, at 8 kHz unless told."""
 
 import wave
 from pathlib import Path

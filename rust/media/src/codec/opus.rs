@@ -16,7 +16,8 @@ pub const MAX_PAYLOAD_BYTES: usize = 3 * 1_275 + 7;
 pub const STEP_SAMPLES: usize = 120;
 /// The longest sound of a packet (RFC 6716 §3.2.5, R5).
 const MAX_DURATION: u32 = 120 * 48;
-/// How hard libopus tries, of 0 to 10. Measured on speech: 5 costs half of what 10 does, and is as good to the ear.
+/// How hard libopus tries, of 0 to 10. A second of a voice at 32 kbit/s with FEC costs 4 ms of a core at 1, 9 at 3, 11 at
+/// 5 and 13 at 10; decoding it costs 2.
 const COMPLEXITY: i32 = 5;
 /// The loss that FEC is sized for. Without a figure libopus leaves FEC out.
 const EXPECTED_LOSS_PERCENT: i32 = 10;
