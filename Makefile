@@ -6,7 +6,7 @@ VENV := .venv/bin
 CARGO_TEST := cargo test --workspace --locked
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: help setup setup-test demo test test-rust test-unit e2e check format bench fuzz docs clean
+.PHONY: help setup setup-test demo test test-rust test-unit e2e check format bench bench-quality fuzz docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -50,6 +50,11 @@ format:  ## format both languages
 bench: setup  ## round trip and CPU per call at 1 and at 100 calls, beside the floor; figures in bench/results
 	@cargo build --quiet --release --locked -p longline-media -p longline-bench -p longline-floor
 	@target/release/longline-bench $(if $(CALLS),--calls $(CALLS))
+
+bench-quality:  ## PESQ of speech through bad networks, beside other receivers (QUICK=1: a few rows); bench/results/quality.jsonl
+	@scripts/setup.sh --quality
+	@cargo build --quiet --release --locked -p longline-quality
+	@.setup/quality/bin/python bench/quality/quality.py $(if $(QUICK),--quick)
 
 fuzz: setup  ## fuzz the parsers of what strangers send, on stable Rust (TARGET=rtp SECONDS=60; all in turn by default)
 	@scripts/fuzz.sh $(or $(TARGET),all) $(or $(SECONDS),60)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Sets up a working tree: system tools, the virtual environment, the media server. Does only what is missing.
-#   scripts/setup.sh          what `longline serve` and `make demo` need
-#   scripts/setup.sh --test   and the peers that the tests call (baresip, SIPp)
+#   scripts/setup.sh             what `longline serve` and `make demo` need
+#   scripts/setup.sh --test      and the peers that the tests call (baresip, SIPp)
+#   scripts/setup.sh --quality   and what `make bench-quality` speaks and scores with
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -79,4 +80,18 @@ if [ "${1:-}" = --test ]; then
     need baresip baresip-core
     need sipp sip-tester
     .venv/bin/python scripts/fetch_silero.py >/dev/null
+fi
+
+if [ "${1:-}" = --quality ]; then
+    need flite flite
+    need espeak-ng espeak-ng
+    "$python" -c 'import ctypes; ctypes.CDLL("libspandsp.so.2")' 2>/dev/null || install_packages libspandsp2
+    if ! fresh .setup/quality/done bench/quality/requirements-build.txt bench/quality/requirements.txt; then
+        say "building PESQ in an environment of its own"
+        "$python" -m venv .setup/quality
+        pip=(.setup/quality/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes)
+        "${pip[@]}" -r bench/quality/requirements-build.txt
+        "${pip[@]}" --no-build-isolation -r bench/quality/requirements.txt
+        touch .setup/quality/done
+    fi
 fi

@@ -24,7 +24,7 @@ const FRAME_US: u64 = 20_000;
 /// Sends speech through a bad network and writes what each contender makes of it.
 #[derive(Parser)]
 struct Args {
-    /// Speech: raw s16le at 8 kHz.
+    /// Speech: a WAV file; it is played at 8 kHz, at most at half of full scale.
     #[arg(long)]
     speech: PathBuf,
     /// Directory for what was heard: `<contender>.raw`, `reference.raw`, and `fixed60.mask` (a byte a frame, 1: missing).
@@ -100,11 +100,17 @@ impl Args {
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args = Args::parse();
-    let mut speech = samples(&std::fs::read(&args.speech)?);
+    let mut speech = media::wav::parse(&std::fs::read(&args.speech)?).map_err(|error| error.to_string())?;
+    let peak = speech.iter().map(|sample| sample.unsigned_abs()).max();
+    let peak = i32::from(peak.unwrap_or(0).max(1));
+    for sample in &mut speech {
+        *sample = (i32::from(*sample) * 16_384 / peak) as i16;
+    }
     // Half a second of silence, so that passes do not touch.
     speech.resize((speech.len() + 4_000).next_multiple_of(FRAME), 0);
     let passes = 1 + (args.warmup_s * 8_000).div_ceil(speech.len() as u64);
-    let wire = Wire::new(args.link()?, args.drift_ppm, args.seed, &speech, passes);
+    let link = args.link()?;
+    let wire = Wire::new(link, args.drift_ppm, args.seed, &speech, passes);
     let written_from = wire.sent_us((passes - 1) * (speech.len() / FRAME) as u64) - FRAME_US;
     let heard = (speech.len() / FRAME) as u64 + 20;
 
@@ -143,6 +149,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         "{}",
         serde_json::json!({
             "hours": frames as f64 * 20.0 / 3_600_000.0,
+            "way_ms": link.delay_us as f64 / 1_000.0,
             "offset_ms": (phase_us + first * FRAME_US - written_from) as f64 / 1_000.0,
             "lost": wire.lost,
             "concealments": ours.concealments,
@@ -151,11 +158,6 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         })
     );
     Ok(())
-}
-
-fn samples(bytes: &[u8]) -> Vec<i16> {
-    let pairs = bytes.as_chunks::<2>().0;
-    pairs.iter().map(|pair| i16::from_le_bytes(*pair)).collect()
 }
 
 fn write(path: &Path, samples: &[i16]) -> std::io::Result<()> {
