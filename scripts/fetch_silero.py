@@ -1,16 +1,15 @@
 #!/usr/bin/env python3
 """Fetches the weights of Silero VAD (MIT licence) for the media server's option --silero-weights.
 
-They are taken from the ONNX file inside the `silero-vad` wheel, which is pinned by its hash; neither the package nor its
-dependencies are installed, and the file is read without the onnx package. What is written has, after eight bytes of
-magic, for each tensor: the length of its name (u8), its name, its count of numbers (u32) and the numbers (f32), all
+They are taken from the ONNX file inside the `silero-vad` wheel, which is pinned by its hash; neither the package nor
+its dependencies are installed, and the file is read without the onnx package. What is written has, after eight bytes
+of magic, for each tensor: the length of its name (u8), its name, its count of numbers (u32) and the numbers (f32), all
 little-endian. `rust/media/src/vad/silero.rs` reads it.
 
     scripts/fetch_silero.py [FILE]          by default .setup/silero.weights
 """
 
 import hashlib
-import os
 import struct
 import subprocess
 import sys
@@ -68,8 +67,8 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def initializers(model: bytes) -> Iterator[tuple[str, bytes]]:
-    """The weights of an ONNX model: ModelProto.graph is field 7, GraphProto.initializer 5, and of a TensorProto 2 is the
-    type, 8 the name and 9 the raw data."""
+    """The weights of an ONNX model: ModelProto.graph is field 7, GraphProto.initializer 5; of a TensorProto 2 is the type,
+    8 the name and 9 the raw data."""
     for number, graph in fields(model):
         if number != 7 or not isinstance(graph, bytes):
             continue
@@ -108,7 +107,7 @@ def main() -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     part = file.with_name(file.name + ".part")
     part.write_bytes(blob)
-    os.replace(part, file)
+    part.replace(file)
     print(f"fetch_silero: wrote {file}, {len(blob)} bytes")
 
 

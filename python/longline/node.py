@@ -36,6 +36,7 @@ from longline.flows.runner import FlowRunner
 from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
 from longline.media.protocol import format_address
+from longline.media.session import Watch
 from longline.sip.user_agent import TrunkCredential, UserAgent, UserAgentSettings, told_address
 from longline.store.durable import Durable
 from longline.webhooks.dispatcher import Dispatcher
@@ -94,7 +95,7 @@ class Node:
         leftovers = await end_leftovers(durable, self._bus, self._clock)
         if leftovers:
             log.warning("calls of a node that was killed are ended", calls=leftovers)
-        media = MediaEngine(_media_settings(config), self._clock)
+        media = MediaEngine(_media_settings(config), self._clock, _watch(config))
         await media.start()
         stack.push_async_callback(media.stop)
         manager = CallManager(config, media, durable, self._bus, self._clock)
@@ -206,6 +207,15 @@ def _media_settings(config: Config) -> MediaServerSettings:
         workers=config.media_workers,
         ca_files=config.ca_files,
         recordings_dir=config.recordings_dir,
+        silero_weights=config.silero_weights,
+    )
+
+
+def _watch(config: Config) -> Watch:
+    return Watch(
+        quality_interval_ms=int(config.quality_interval_s * 1000),
+        inband_dtmf=config.inband_dtmf,
+        vad=config.voice_activity,
     )
 
 

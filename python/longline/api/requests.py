@@ -100,6 +100,14 @@ class HangupRequest(_StrictRequest):
     reason: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Z0-9_]+$")] | None = None
 
 
+class DtmfRequest(_StrictRequest):
+    """Press keys toward the far end of a call, or of one leg of it."""
+
+    leg_id: LegIdField | None = None
+    digits: Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"^[0-9*#A-D]+$")] = Field(repr=False)
+    duration_ms: int = Field(default=100, ge=40, le=1000, description="How long each key is held.")
+
+
 class StreamOpenRequest(_StrictRequest):
     """Join a live call to one more WebSocket."""
 

@@ -199,6 +199,19 @@ class Config(_Section):
     webhook_secret: str | None = Field(
         default=None, min_length=8, repr=False, description="Signs webhooks: X-Teler-Signature is sent."
     )
+    quality_interval_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=3600,
+        description="Seconds between two reports of a live call's quality; 0 for none but the one at its end.",
+    )
+    inband_dtmf: bool = Field(default=False, description="Hear digits that come as tones in the audio as well.")
+    voice_activity: Literal["off", "energy", "silero"] = Field(
+        default="off", description="Tell when the far end begins and stops to speak; silero needs silero_weights."
+    )
+    silero_weights: Path | None = Field(
+        default=None, description="The weights of Silero, as scripts/fetch_silero.py makes them."
+    )
     default_trunk: str | None = Field(
         default=None, description="Trunk of outbound calls; the only one if there is one."
     )
@@ -206,6 +219,18 @@ class Config(_Section):
     trunks: dict[str, Trunk] = Field(
         default_factory=dict, max_length=1000, description="Ways to the telephone network, by name."
     )
+
+    @model_validator(mode="after")
+    def _interval_of_a_second(self) -> Self:
+        if 0 < self.quality_interval_s < 1:
+            raise ValueError("quality_interval_s must be 0, or at least 1")
+        return self
+
+    @model_validator(mode="after")
+    def _weights_for_silero(self) -> Self:
+        if self.voice_activity == "silero" and self.silero_weights is None:
+            raise ValueError("voice_activity silero needs silero_weights: scripts/fetch_silero.py makes the file")
+        return self
 
     @model_validator(mode="after")
     def _known_trunk(self) -> Self:

@@ -131,6 +131,11 @@ class CallNotLive(InvalidState):
     default_message = "The call is not live."
 
 
+class CallNotControllable(InvalidState):
+    code = "call_not_controllable"
+    default_message = "The call cannot be controlled so now."
+
+
 class LegNotFound(InvalidState):
     code = "leg_not_found"
     default_message = "The call has no such live leg."

@@ -33,6 +33,10 @@ _OBSERVATIONS = frozenset(
         EventType.PLAYOUT_OVERFLOW,
         EventType.STREAM_REFUSED_MESSAGE,
         EventType.DTMF_RECEIVED,
+        EventType.DTMF_SENT,
+        EventType.SPEECH_STARTED,
+        EventType.SPEECH_STOPPED,
+        EventType.CALL_QUALITY_MEASURED,
     }
 )
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
-from longline.base.errors import CallNotLive, LonglineError, MediaUnavailable
+from longline.base.errors import CallNotControllable, CallNotLive, LimitReached, LonglineError, MediaUnavailable
 from longline.base.events import EventType
 from longline.base.log import get_logger
 from longline.calls.call import Call, Direction
@@ -31,7 +31,18 @@ from longline.calls.stream import Stream, StreamRequest
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import MediaEvent
 from longline.sip.crypto import SrtpPolicy
-from longline.sip.events import Answered, Canceled, Ended, Failed, IncomingCall, Progress, Reanswered, Reoffer, SipEvent
+from longline.sip.events import (
+    Answered,
+    Canceled,
+    Ended,
+    Failed,
+    IncomingCall,
+    InfoDigit,
+    Progress,
+    Reanswered,
+    Reoffer,
+    SipEvent,
+)
 from longline.sip.offer_answer import OfferRefused
 from longline.sip.sdp import SdpError
 
@@ -101,6 +112,19 @@ class LiveCall:
     async def start_playback(self, path: Path, source: str, repeat: int = 1) -> Playback:
         """Play a WAV file. Raise CallNotLive, MediaCommandRefused ("bad_file")."""
         return await self._ask(lambda: self._when_answered(lambda: self._playbacks.start(path, source, repeat)))
+
+    async def send_digits(self, digits: str, tone_ms: int | None = None) -> None:
+        """Send digits to the far end; returns when they are queued. Raise CallNotLive, CallNotControllable when the
+        far end does not listen, LimitReached when too many digits wait."""
+        await self._ask(lambda: self._when_answered(lambda: self._send_digits(digits, tone_ms)))
+
+    async def _send_digits(self, digits: str, tone_ms: int | None) -> None:
+        try:
+            await self.context.session.send_digits(str(self.call.leg.id), digits, tone_ms)
+        except MediaCommandRefused as error:
+            if error.code == "limit_reached":
+                raise LimitReached(f"The call cannot take more digits: {error}") from error
+            raise CallNotControllable(f"The digits cannot be sent: {error}") from error
 
     async def start_recording(self) -> None:
         """Record, if this call is to be recorded and is not being recorded yet. Raise CallNotLive."""
@@ -248,6 +272,12 @@ class LiveCall:
             await self._dialog_ended(event)
         elif isinstance(event, Reoffer):
             await self._reoffer(event.offer)
+        elif isinstance(event, InfoDigit):
+            self._info_digit(event)
+
+    def _info_digit(self, event: InfoDigit) -> None:
+        data = {"digit": event.digit, "duration_ms": event.duration_ms, "method": "sip_info"}
+        self.context.publish(EventType.DTMF_RECEIVED, data, leg_id=self.call.leg.id)
 
     async def _progress(self, event: Progress) -> None:
         if event.status > 100:
@@ -365,6 +395,9 @@ class LiveCall:
         assert told_by is not None
         await self.context.save_call()
         data = self.call.event_data() | ({"detail": detail} if detail else {})
+        quality = self.call.properties.get("media", {}).get("quality")
+        if quality is not None:
+            data["quality"] = quality
         self.context.publish(told_by, data, leg_id=self.call.leg.id)
         self.context.counters[f"ended_{reason}"] += 1
         if not leg_is_gone:

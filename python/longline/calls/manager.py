@@ -84,6 +84,16 @@ class CallManager:
             raise LegNotFound
         await live.hang_up(reason)
 
+    async def send_digits(
+        self, call_id: UUID, digits: str, *, tone_ms: int | None = None, leg_id: UUID | None = None
+    ) -> None:
+        """Send digits to the far end of a live call. Raise CallNotFound, CallNotLive, LegNotFound,
+        CallNotControllable, LimitReached."""
+        live = await self._find(call_id)
+        if leg_id is not None and leg_id not in {leg.id for leg in live.call.legs}:
+            raise LegNotFound
+        await live.send_digits(digits, tone_ms)
+
     async def open_stream(self, call_id: UUID, request: StreamRequest) -> StreamRecord:
         """Join a live call to one more WebSocket. Raise CallNotFound, CallNotLive, LimitReached."""
         live = await self._find(call_id)

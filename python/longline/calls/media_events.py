@@ -18,6 +18,10 @@ OBSERVATIONS: dict[type[MediaEvent], EventType] = {
     protocol.LegMediaStarted: EventType.LEG_MEDIA_STARTED,
     protocol.LegIntruder: EventType.LEG_INTRUDER_DETECTED,
     protocol.LegDigit: EventType.DTMF_RECEIVED,
+    protocol.LegDtmfSent: EventType.DTMF_SENT,
+    protocol.LegSpeechStarted: EventType.SPEECH_STARTED,
+    protocol.LegSpeechStopped: EventType.SPEECH_STOPPED,
+    protocol.LegQuality: EventType.CALL_QUALITY_MEASURED,
     protocol.StreamFirstAudioSent: EventType.STREAM_FIRST_AUDIO_SENT,
     protocol.StreamFirstAudioReceived: EventType.STREAM_FIRST_AUDIO_RECEIVED,
     protocol.StreamRefusedMessage: EventType.STREAM_REFUSED_MESSAGE,
@@ -67,6 +71,8 @@ class MediaEvents:
     def _observe(self, event: MediaEvent) -> None:
         stream = getattr(event, "stream", None)
         data = event_data(event)
+        if isinstance(event, protocol.LegQuality):
+            data = event.quality
         if isinstance(event, protocol.LegMediaStarted):
             data |= self._media.what_flows()
         self._context.publish(

@@ -20,7 +20,7 @@ from longline.media.connection import COMMAND_TIMEOUT_S, MediaConnection
 from longline.media.errors import MediaCommandRefused
 from longline.media.process import MediaProcess, MediaServerSettings
 from longline.media.protocol import Command, Hello, MediaEvent, ServerStats, SessionFailed, Shutdown, WorkerDied
-from longline.media.session import MediaSession
+from longline.media.session import MediaSession, Watch
 
 RESTART_MIN_S = 0.1
 RESTART_MAX_S = 5.0
@@ -39,8 +39,9 @@ class MediaEngine:
     `counters`: `restarts`, `sessions_lost`, `orphan_events` (of a session nobody owns any more), `hung`.
     """
 
-    def __init__(self, settings: MediaServerSettings, clock: Clock | None = None) -> None:
+    def __init__(self, settings: MediaServerSettings, clock: Clock | None = None, watch: Watch | None = None) -> None:
         self._settings = settings
+        self._watch = watch or Watch()
         self._clock = clock or SystemClock()
         self._process: MediaProcess | None = None
         self._connection: MediaConnection | None = None
@@ -76,7 +77,7 @@ class MediaEngine:
         self, session_id: str, on_event: Callable[[MediaEvent], None], on_lost: Callable[[str], None]
     ) -> MediaSession:
         """A session of this id; it comes to be on the server with its first leg."""
-        session = MediaSession(session_id, self.request, on_event, on_lost, self._forget)
+        session = MediaSession(session_id, self.request, on_event, on_lost, self._forget, self._watch)
         self._sessions[session_id] = session
         return session
 

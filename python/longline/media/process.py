@@ -34,6 +34,7 @@ class MediaServerSettings:
     workers: int = 0
     ca_files: Sequence[Path] = ()
     recordings_dir: Path | None = None
+    silero_weights: Path | None = None
     binary: Path | None = None
     extra_arguments: Sequence[str] = ()
 
@@ -46,6 +47,8 @@ class MediaServerSettings:
             arguments += ["--ca-file", str(ca_file)]
         if self.recordings_dir is not None:
             arguments += ["--recordings-dir", str(self.recordings_dir)]
+        if self.silero_weights is not None:
+            arguments += ["--silero-weights", str(self.silero_weights)]
         return [*arguments, *self.extra_arguments]
 
 

@@ -19,6 +19,7 @@ MAX_FRAME_BYTES = 1 << 20
 _LENGTH_BYTES = 4
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
+Vad = Literal["off", "energy", "silero"]
 Dialect = Literal["teler", "twilio", "binary"]
 Stats = dict[str, Any]
 
@@ -166,6 +167,30 @@ class LegConnect(Command):
     rtcp_mux: bool
     also_from: str | None
     srtp: Srtp | None = None
+    quality_interval_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LegSendDtmf(Command):
+    """Send digits: as telephone-events where they were negotiated, else as tones. They do not show in a `repr`."""
+
+    name: ClassVar[str] = "leg.send_dtmf"
+    session: str
+    leg: str
+    digits: str = dataclasses.field(repr=False)
+    tone_ms: int | None = None
+    gap_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LegDetect(Command):
+    """What to listen for on a leg; replaces what was asked before."""
+
+    name: ClassVar[str] = "leg.detect"
+    session: str
+    leg: str
+    inband_dtmf: bool
+    vad: Vad
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,6 +312,47 @@ class LegDigit(MediaEvent):
     leg: str
     digit: str
     duration_ms: int
+    method: str = "rfc4733"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegDtmfSent(MediaEvent):
+    """A digit of ours has been sent; `left` wait behind it."""
+
+    name: ClassVar[str] = "leg.dtmf_sent"
+    leg: str
+    digit: str
+    duration_ms: int
+    method: str
+    left: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegSpeechStarted(MediaEvent):
+    """`level_db` is the energy detector's, `probability` Silero's; `at_ms` counts from the session's beginning."""
+
+    name: ClassVar[str] = "leg.speech_started"
+    leg: str
+    at_ms: int
+    level_db: float | None = None
+    probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegSpeechStopped(MediaEvent):
+    name: ClassVar[str] = "leg.speech_stopped"
+    leg: str
+    at_ms: int
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LegQuality(MediaEvent):
+    """How the leg has sounded since this was last told. What was not measured is None."""
+
+    name: ClassVar[str] = "leg.quality"
+    leg: str
+    quality: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -405,7 +471,12 @@ EVENTS: dict[str, type[MediaEvent]] = {
     event.name: event
     for event in (
         LegMediaStarted,
+        LegIntruder,
         LegDigit,
+        LegDtmfSent,
+        LegSpeechStarted,
+        LegSpeechStopped,
+        LegQuality,
         StreamConnected,
         StreamFirstAudioSent,
         StreamFirstAudioReceived,

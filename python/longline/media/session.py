@@ -13,13 +13,16 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from longline.base.errors import MediaUnavailable
+from longline.base.log import get_logger
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import (
     Command,
     Dialect,
     Direction,
     LegConnect,
+    LegDetect,
     LegOpen,
+    LegSendDtmf,
     MediaEvent,
     Opus,
     PayloadType,
@@ -35,9 +38,12 @@ from longline.media.protocol import (
     StreamClose,
     StreamOpen,
     TelephoneEvent,
+    Vad,
     format_address,
     parse_address,
 )
+
+log = get_logger(__name__)
 
 CLOSE_TIMEOUT_S = 1.0
 """How long the end of a call waits for a media server that does not answer."""
@@ -75,6 +81,19 @@ class LegRemote:
 
 
 @dataclass(frozen=True, slots=True)
+class Watch:
+    """What is told of every connected leg: its quality every so often (0 is never), tones, voices."""
+
+    quality_interval_ms: int = 0
+    inband_dtmf: bool = False
+    vad: Vad = "off"
+
+    @property
+    def listens(self) -> bool:
+        return self.inband_dtmf or self.vad != "off"
+
+
+@dataclass(frozen=True, slots=True)
 class StreamTarget:
     """The application's WebSocket, and who the stream says that it is (ids as the dialect shows them)."""
 
@@ -98,6 +117,7 @@ class MediaSession:
         on_event: Callable[[MediaEvent], None],
         on_lost: Callable[[str], None],
         forget: Callable[[str], None],
+        watch: Watch | None = None,
     ) -> None:
         self.id = session_id
         self.is_lost = False
@@ -105,6 +125,8 @@ class MediaSession:
         self._on_event = on_event
         self._on_lost = on_lost
         self._forget = forget
+        self._watch = watch or Watch()
+        self._listening: set[str] = set()
 
     async def open_leg(self, leg: str) -> LegAddress:
         """Reserve ports for a leg."""
@@ -130,8 +152,28 @@ class MediaSession:
             rtcp_mux=remote.rtcp_mux,
             also_from=remote.also_from,
             srtp=remote.srtp,
+            quality_interval_ms=self._watch.quality_interval_ms,
         )
         await self._request(command)
+        if self._watch.listens and leg not in self._listening:
+            self._listening.add(leg)
+            await self._listen(leg)
+
+    async def _listen(self, leg: str) -> None:
+        try:
+            await self.detect(leg, inband_dtmf=self._watch.inband_dtmf, vad=self._watch.vad)
+        except MediaCommandRefused as error:
+            # A call is worth more than what observes it.
+            log.warning("leg is not listened to", session=self.id, error=str(error))
+
+    async def send_digits(self, leg: str, digits: str, tone_ms: int | None = None, gap_ms: int | None = None) -> None:
+        """Queue `0-9*#A-D`, and `w` for half a second, to be sent; LegDtmfSent tells of each digit. Refused:
+        "bad_request" when the leg does not send, "limit_reached" when too many wait."""
+        await self._request(LegSendDtmf(self.id, leg, digits, tone_ms, gap_ms))
+
+    async def detect(self, leg: str, *, inband_dtmf: bool, vad: Vad) -> None:
+        """Listen for tones and voices from now on. Refused: "no_weights" when Silero has none."""
+        await self._request(LegDetect(self.id, leg, inband_dtmf, vad))
 
     async def open_stream(self, stream: str, target: StreamTarget) -> None:
         """Begin to dial; StreamConnected or StreamClosed tells the outcome."""

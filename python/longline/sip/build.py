@@ -9,7 +9,7 @@ from longline.base.errors import RemoteProtocolError
 from longline.sip.headers import Headers, parse_name_addr
 from longline.sip.message import Request, Response
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS"
+ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
 """The methods we do (RFC 3261 §20.5)."""
 
 REASON_PHRASES = {

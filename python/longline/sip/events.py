@@ -5,7 +5,7 @@ outgoing call ends with exactly one of Failed or Ended. Leaves out: retransmissi
 stack's own affair.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +105,26 @@ class ReofferCanceled:
     handle: str
 
 
+@dataclass(frozen=True, slots=True)
+class InfoDigit:
+    """An INFO told of a key; 200 has been sent. `duration_ms` is None when it did not say. It does not show in a
+    `repr`."""
+
+    handle: str
+    digit: str = field(repr=False)
+    duration_ms: int | None
+
+
 SipEvent = (
-    IncomingCall | Progress | Answered | Acked | Failed | Canceled | Ended | Reoffer | Reanswered | ReofferCanceled
+    IncomingCall
+    | Progress
+    | Answered
+    | Acked
+    | Failed
+    | Canceled
+    | Ended
+    | Reoffer
+    | Reanswered
+    | ReofferCanceled
+    | InfoDigit
 )

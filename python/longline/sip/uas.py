@@ -1,6 +1,7 @@
 """The user agent server core (RFC 3261 §8.2, §9.2, §12.2.2, §13.3, §14.2, §15.1.2): requests that come in.
 
-Leaves out: what an incoming call is for. REGISTER, INFO, UPDATE and the like get 405, methods nobody knows 501.
+Leaves out: what an incoming call is for. REGISTER, UPDATE and the like get 405, methods nobody knows 501. Of INFO only
+digits are understood (`info.py`).
 """
 
 import ipaddress
@@ -10,8 +11,18 @@ from longline.sip.body import SDP, media_type, sdp_of
 from longline.sip.build import ALLOW, response_to
 from longline.sip.core import RETRY_AFTER_S, Core
 from longline.sip.dialog import Dialog, contact_of, routes_of
-from longline.sip.events import Acked, Answered, Canceled, IncomingCall, Reanswered, Reoffer, ReofferCanceled
+from longline.sip.events import (
+    Acked,
+    Answered,
+    Canceled,
+    IncomingCall,
+    InfoDigit,
+    Reanswered,
+    Reoffer,
+    ReofferCanceled,
+)
 from longline.sip.headers import parse_name_addr
+from longline.sip.info import DTMF, DTMF_RELAY, digit_of
 from longline.sip.message import KNOWN_METHODS, Request
 from longline.sip.timers import Timer
 from longline.sip.transaction_layer import ServerTransaction, merge_key
@@ -19,7 +30,7 @@ from longline.sip.uri import parse_uri, scheme_of, user_of
 from longline.sip.usage import InviteUsage, Reinvite, Stage, Step
 from longline.sip.wire import Source
 
-_DIALOG_METHODS = frozenset(("INVITE", "BYE", "OPTIONS"))
+_DIALOG_METHODS = frozenset(("INVITE", "BYE", "OPTIONS", "INFO"))
 _ACCEPTABLE = frozenset((SDP, "application/*", "*/*"))
 _Headers = list[tuple[str, str]]
 
@@ -334,8 +345,19 @@ class ServerCore:
             self._options(now, transaction)
         elif usage.stage is Stage.ENDED:
             raise Refused(481)
+        elif request.method == "INFO":
+            self._info(now, usage, transaction, request)
         else:
             self._reinvite(now, usage, transaction, request)
+
+    def _info(self, now: float, usage: InviteUsage, transaction: ServerTransaction, request: Request) -> None:
+        """RFC 6086 §4.2.2: an INFO of the old kind. An empty one asks whether the dialog is there."""
+        told = digit_of(request)
+        if told is None and request.body:
+            raise Refused(415, headers=[("Accept", f"{DTMF_RELAY}, {DTMF}")])
+        self._respond(now, transaction, 200, to_tag=usage.dialog.local_tag)
+        if told is not None:
+            self.core.events.append(InfoDigit(usage.handle, told.digit, told.duration_ms))
 
     def _bye(self, now: float, usage: InviteUsage, transaction: ServerTransaction, request: Request) -> None:
         self._respond(now, transaction, 200)

@@ -67,6 +67,7 @@
 //! | [`stream::json::MAX_DEPTH`] | 16 | message refused, `malformed_json` |
 //! | [`playout::MAX_CHUNK_ID_BYTES`] | 64 | chunk plays without a name |
 //! | [`playout::MAX_MARKS`], [`playout::MAX_MARK_BYTES`] | 1024, 512 | mark refused, `refused_marks` |
+//! | [`dtmf::sender::MAX_QUEUED`] | 128 | `send_digits` refuses whole |
 //! | [`session::MAX_EVENTS`] | 65536 | newest dropped, `events_dropped` |
 //! | [`MAX_OUTBOX_BYTES`] | 64 MiB | newest dropped, `transmits_dropped` |
 //!

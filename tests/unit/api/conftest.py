@@ -51,6 +51,14 @@ class FakeManager:
         call.state, call.ended_at, call.reason = "completed", self.clock.now(), "completed"
         await self.durable.save_call(call)
 
+    async def send_digits(
+        self, call_id: UUID, digits: str, *, tone_ms: int | None = None, leg_id: UUID | None = None
+    ) -> None:
+        self._ask((call_id, digits, tone_ms, leg_id))
+        call = await self._live(call_id)
+        if leg_id is not None and leg_id not in {leg.id for leg in call.legs}:
+            raise LegNotFound
+
     async def open_stream(self, call_id: UUID, request: StreamRequest) -> StreamRecord:
         self._ask(request)
         await self._live(call_id)

@@ -299,3 +299,42 @@ async def test_an_idempotency_key_has_1_to_255_characters(house: Any, key: str) 
     call = await house.call()
     answer = await house.http.post(f"{CALLS}/{call.id}/hangup", json={}, headers={"Idempotency-Key": key})
     assert answer.status_code == 422
+
+
+async def test_digits_are_pressed_toward_the_far_end(house: Any) -> None:
+    call = await house.call()
+    leg_id = call.legs[0].id
+    body = {"digits": "12*#D", "duration_ms": 60, "leg_id": encode_id("cl", leg_id)}
+    answer = await house.http.post(f"{CALLS}/{call.id}/dtmf", json=body)
+    assert answer.status_code == 202
+    assert set(answer.json()) == {"request_id"}
+    assert house.manager.asked[-1] == (call.id, "12*#D", 60, leg_id)
+    assert (await house.http.post(f"{CALLS}/{call.id}/dtmf", json={"digits": "1"})).status_code == 202
+    assert house.manager.asked[-1] == (call.id, "1", 100, None)
+
+
+async def test_digits_are_pressed_once_under_one_idempotency_key(house: Any) -> None:
+    call = await house.call()
+    pressed = [
+        await house.http.post(f"{CALLS}/{call.id}/dtmf", json={"digits": "5"}, headers={"Idempotency-Key": "k"})
+        for _ in range(2)
+    ]
+    assert pressed[0].json() == pressed[1].json()
+    assert house.manager.asked.count((call.id, "5", 100, None)) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"digits": ""}, {"digits": "1" * 65}, {"digits": "12w"}, {"digits": "a"}, {"digits": 5},
+     {"digits": "1", "duration_ms": 39}, {"digits": "1", "duration_ms": 1001}, {"digits": "1", "gap_ms": 40}],
+)  # fmt: skip
+async def test_bad_digits_are_422_and_not_repeated(house: Any, body: dict[str, Any]) -> None:
+    answer = await house.http.post(f"{CALLS}/{(await house.call()).id}/dtmf", json=body)
+    assert answer.status_code == 422
+    assert "12w" not in answer.text
+
+
+async def test_digits_for_a_call_that_is_not_live_are_409(house: Any) -> None:
+    ended = await house.call(ended_at=house.clock.now())
+    answer = await house.http.post(f"{CALLS}/{ended.id}/dtmf", json={"digits": "1"})
+    assert (answer.status_code, answer.json()["code"]) == (409, "call_not_live")

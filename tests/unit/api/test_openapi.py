@@ -167,6 +167,7 @@ async def nothing(_house: Any) -> dict[str, Any]:
     return {}
 
 
+DTMF, DIGITS = f"{CALL}/dtmf", {"digits": "1"}
 HANGUP, STREAMS, STREAM = f"{CALL}/hangup", f"{CALL}/streams", f"{CALL}/streams/{{stream_id}}"
 EVENT, REDELIVER = "/api/v1/events/{event_id}", "/api/v1/events/{event_id}/redeliver"
 RECORDINGS, AUDIO = "/api/v1/recordings", "/api/v1/recordings/{recording_id}/audio"
@@ -188,6 +189,13 @@ CASES = [
     case("POST", HANGUP, 409, json={}, refusal=CallNotLive()),
     case("POST", HANGUP, 413, content=BIG, headers=JSON),
     case("POST", HANGUP, 422, json={"reason": "lower"}),
+    case("POST", DTMF, 202, json=DIGITS),
+    no_key("POST", DTMF, json=DIGITS),
+    case("POST", DTMF, 404, json=DIGITS, exists=False),
+    case("POST", DTMF, 409, json=DIGITS, refusal=CallNotLive()),
+    case("POST", DTMF, 413, content=BIG, headers=JSON),
+    case("POST", DTMF, 422, json={"digits": "x"}),
+    case("POST", DTMF, 503, json=DIGITS, refusal=LimitReached("x")),
     case("POST", STREAMS, 201, json=WS),
     no_key("POST", STREAMS, json=WS),
     case("POST", STREAMS, 404, json=WS, exists=False),
@@ -264,7 +272,7 @@ async def test_every_route_of_the_application_is_in_the_document(house: Any) -> 
     for reference in set(re.findall(r"#/components/schemas/[A-Za-z0-9_]+", text)):
         assert lookup(reference, document)
     operation_ids = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
-    assert len(set(operation_ids)) == len(operation_ids) == 17
+    assert len(set(operation_ids)) == len(operation_ids) == 18
 
 
 async def test_what_needs_a_key_says_so_and_what_does_not_does_not(house: Any) -> None:

@@ -7,13 +7,13 @@ import pytest
 from tests.support.calls import ANSWER, G729_OFFER, HOLD_OFFER, House
 
 from longline.base.clock import settle
-from longline.base.errors import CallNotLive
+from longline.base.errors import CallNotControllable, CallNotLive, LimitReached
 from longline.calls import context
 from longline.calls.live_call import LiveCall
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
-from longline.media.protocol import LegDigit, RecordingFinished
-from longline.sip.events import Answered, Canceled, Ended, Reanswered, Reoffer
+from longline.media.protocol import LegDigit, LegDtmfSent, LegQuality, LegSpeechStarted, RecordingFinished
+from longline.sip.events import Answered, Canceled, Ended, InfoDigit, Reanswered, Reoffer
 
 
 @pytest.fixture
@@ -313,8 +313,46 @@ async def test_a_digit_is_told_with_the_time_at_which_it_was_pressed(house: Hous
     await answered(house)
     await house.media_tells(LegDigit(at=86400.5, session=house.session.id, leg="l", digit="#", duration_ms=120))
     event = house.event("dtmf.received")
-    assert event.data == {"digit": "#", "duration_ms": 120}
+    assert event.data == {"digit": "#", "duration_ms": 120, "method": "rfc4733"}
     assert event.at.timestamp() == 86400.5
+
+
+async def test_a_digit_by_sip_info_takes_the_same_way(house: House) -> None:
+    handle = await answered(house)
+    await house.sip(InfoDigit(handle, "7", None))
+    assert house.event("dtmf.received").data == {"digit": "7", "duration_ms": None, "method": "sip_info"}
+
+
+async def test_digits_are_handed_to_the_media_server_and_told_when_sent(house: House) -> None:
+    await answered(house)
+    (live,) = house.manager.live()
+    await house.manager.send_digits(live.id, "12", tone_ms=60)
+    command = house.media.find("leg.send_dtmf")
+    assert (command.digits, command.tone_ms) == ("12", 60)
+    assert "12" not in repr(command).replace(command.session, "").replace(command.leg, ""), "digits may be credentials"
+    sent = LegDtmfSent(at=1.0, session=house.session.id, leg="l", digit="1", duration_ms=60, method="inband", left=1)
+    await house.media_tells(sent)
+    assert house.event("dtmf.sent").data == {"digit": "1", "duration_ms": 60, "method": "inband", "left": 1}
+
+
+async def test_digits_that_cannot_be_sent_are_refused_with_the_reason(house: House) -> None:
+    await answered(house)
+    (live,) = house.manager.live()
+    house.media.refuse["leg.send_dtmf"] = ("bad_request", "the leg does not send now")
+    with pytest.raises(CallNotControllable, match="does not send now"):
+        await house.manager.send_digits(live.id, "1")
+    house.media.refuse["leg.send_dtmf"] = ("limit_reached", "limit reached: digits that wait to be sent")
+    with pytest.raises(LimitReached, match="digits that wait"):
+        await house.manager.send_digits(live.id, "1")
+
+
+async def test_quality_and_voices_are_told_as_they_were_measured(house: House) -> None:
+    await answered(house)
+    quality = {"interval_ms": 10_000, "heard": {"mos_lq": 4.41}, "sent": {"mos_lq": None}}
+    await house.media_tells(LegQuality(at=1.0, session=house.session.id, leg="l", quality=quality))
+    assert house.event("call.quality_measured").data == quality
+    await house.media_tells(LegSpeechStarted(at=1.0, session=house.session.id, leg="l", at_ms=40, level_db=-21.5))
+    assert house.event("speech.started").data == {"at_ms": 40, "level_db": -21.5, "probability": None}
 
 
 async def test_a_recorded_call_is_told_when_its_file_is_whole(tmp_path: Path) -> None:

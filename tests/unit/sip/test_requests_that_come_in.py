@@ -3,7 +3,7 @@
 import pytest
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Sent, Wire, answers_at_once, established, pair
 
-from longline.sip.events import IncomingCall
+from longline.sip.events import IncomingCall, InfoDigit
 from longline.sip.headers import Headers
 from longline.sip.message import Request, Response, parse
 from longline.sip.wire import Source
@@ -41,11 +41,11 @@ def bob() -> tuple[Wire, Party]:
 @pytest.mark.parametrize(
     ("message", "status", "header"),
     [
-        (request("FROBNICATE"), 501, ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")),
-        (request("INFO"), 405, ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")),
-        (request("UPDATE"), 405, ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")),
-        (request("REFER"), 405, ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")),
-        (request("REGISTER"), 405, ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS")),
+        (request("FROBNICATE"), 501, ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO")),
+        (request("INFO"), 481, None),
+        (request("UPDATE"), 405, ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO")),
+        (request("REFER"), 405, ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO")),
+        (request("REGISTER"), 405, ("Allow", "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO")),
         (request("INVITE", "Require: 100rel, timer"), 420, ("Unsupported", "100rel, timer")),
         (request("INVITE", uri="tel:+15550100"), 416, None),
         (request("INVITE", uri="sips:bob@192.0.2.2"), 416, None),
@@ -258,13 +258,59 @@ def test_request_with_a_lower_cseq_is_refused_with_500() -> None:
     assert "Ended" not in party.names()
 
 
-@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("INFO", 405), ("UPDATE", 405), ("NOTIFY", 405)])
+@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("INFO", 200), ("UPDATE", 405), ("NOTIFY", 405)])
 def test_request_in_a_dialog_leaves_the_call_alone(method: str, status: int) -> None:
     wire, alice, party, ours, _ = established()
     message = alice.endpoint.dialog(ours).request(method)
     message.headers.push("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKwithin")
     assert statuses(wire.inject(party, message.encode())) == [status]
     assert party.names() == ["IncomingCall", "Acked"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "body", "digit", "duration_ms"),
+    [
+        ("application/dtmf-relay", b"Signal=5\r\nDuration=160\r\n", "5", 160),
+        ("application/dtmf-relay", b"Signal= * \nDuration= 250", "*", 250),
+        ("application/DTMF-Relay; x=y", b"signal=11", "#", None),
+        ("application/dtmf-relay", b"Signal=d\r\nDuration=-3\r\n", "D", None),
+        ("application/dtmf-relay", b"Signal=1\r\nDuration=99999999\r\n", "1", 60_000),
+        ("application/dtmf", b"7", "7", None),
+        ("application/dtmf", b"#\r\n", "#", None),
+    ],
+)
+def test_digit_in_an_info_is_told_and_answered(kind: str, body: bytes, digit: str, duration_ms: int | None) -> None:
+    wire, alice, party, ours, theirs = established()
+    assert statuses(wire.inject(party, info(alice, ours, kind, body))) == [200]
+    assert party.events[-1] == InfoDigit(theirs, digit, duration_ms)
+    assert "digit=" not in repr(party.events[-1]), "digits may be credentials"
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("application/dtmf-relay", b"Signal=16\r\n"),
+        ("application/dtmf-relay", b"Duration=160\r\n"),
+        ("application/dtmf", b"55"),
+        ("application/dtmf", b"\xff"),
+        ("application/dtmf", b"5" + b" " * 300),
+        ("application/media_control+xml", b"<x/>"),
+    ],
+)
+def test_info_that_is_not_understood_says_what_would_be(kind: str, body: bytes) -> None:
+    wire, alice, party, ours, _ = established()
+    (sent,) = wire.inject(party, info(alice, ours, kind, body))
+    assert isinstance(sent.message, Response)
+    assert sent.message.status == 415
+    assert sent.message.headers.get("Accept") == "application/dtmf-relay, application/dtmf"
+    assert party.names() == ["IncomingCall", "Acked"]
+
+
+def info(alice: Party, handle: str, kind: str, body: bytes) -> bytes:
+    message = alice.endpoint.dialog(handle).request("INFO", body=body)
+    message.headers.push("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKinfo")
+    message.headers.set("Content-Type", kind)
+    return message.encode()
 
 
 def reinvite(alice: Party, handle: str, branch: str, body: bytes = OFFER) -> bytes:

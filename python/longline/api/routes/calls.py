@@ -9,7 +9,7 @@ from longline.api.answers import CallControlResponse, CallInitiateResponse, Call
 from longline.api.deps import DepsOf, IdempotencyOf, ViewsOf
 from longline.api.fields import path_call_id
 from longline.api.problems import declare
-from longline.api.requests import CallInitiateRequest, CallQuery, HangupRequest, PageQuery
+from longline.api.requests import CallInitiateRequest, CallQuery, DtmfRequest, HangupRequest, PageQuery
 from longline.base.errors import CallNotFound
 from longline.base.ids import new_request_id
 from longline.store.records import EventFilter
@@ -91,3 +91,17 @@ async def hang_up_call(
         return CallControlResponse(request_id=new_request_id())
 
     return await idempotency.run(f"hangup {call_id}", key, order, hang_up)
+
+
+@router.post("/voice/calls/{call_id}/dtmf", status_code=202, responses=declare(403, 404, 409, 413, 422, 503))
+async def send_call_dtmf(
+    call_id: CallId, request: DtmfRequest, deps: DepsOf, idempotency: IdempotencyOf, key: IdempotencyKey = None
+) -> CallControlResponse:
+    """Press keys toward the far end. The answer comes when they are queued; each key that has been sent is told by an
+    event `dtmf.sent`. A repeated Idempotency-Key gets the first answer again, and presses nothing."""
+
+    async def send() -> CallControlResponse:
+        await deps.manager.send_digits(call_id, request.digits, tone_ms=request.duration_ms, leg_id=request.leg_id)
+        return CallControlResponse(request_id=new_request_id())
+
+    return await idempotency.run(f"dtmf {call_id}", key, request, send)
