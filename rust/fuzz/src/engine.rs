@@ -55,6 +55,8 @@ pub fn run(data: &[u8]) {
     };
     let connected = bench.engine.connect_leg(now, quiet, remote(0, 0));
     connected.expect("a plain remote");
+    // Records are written with the draining that follows every command.
+    bench.drain();
     for _ in 0..MAX_STEPS {
         if input.is_empty() {
             break;
