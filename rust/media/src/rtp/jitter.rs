@@ -24,6 +24,8 @@
 //! | timestamps jump, the clock changes, or a new source | the anchor moves so that nothing is heard of it |
 
 use super::delay::{Bounds, DelayEstimator, GUARD_US, LIMIT_MS};
+use super::store::{PacketStore, Slot};
+use super::timestamps::Timestamps;
 use crate::Codec;
 use crate::time::{FRAME_MS, Time};
 
@@ -44,10 +46,6 @@ pub const TOLERANCE_US: i64 = 2_000;
 pub const SKIP_MS: u32 = 20;
 /// With nothing to play for so long, the next packet starts anew.
 pub const RESTART_MS: u32 = 200;
-/// A timestamp this far ahead of the newest is a jump, not a pause.
-pub const MAX_AHEAD_MS: u32 = 1_000;
-/// Packets that follow each other may be so far apart or overlap, by timestamp: some senders' timestamps are a clock's.
-pub const SNAP_MS: u32 = 5;
 /// Room for packets when a packet holds 10 ms, at the highest bound.
 pub const MAX_SLOTS: usize = slots(LIMIT_MS);
 /// What Opus is taken to need at most, on average: 128 kbit/s.
@@ -160,48 +158,11 @@ pub struct BufferCounters {
     pub resyncs: u64,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    sequence: u64,
-    start: i64,
-    arrival: Time,
-    duration: u32,
-    offset: u32,
-    length: u16,
-    kind: Kind,
-    /// The timeline was moved here: a hole before it is a pause.
-    moved: bool,
-}
-
-impl Slot {
-    fn end(&self) -> i64 {
-        self.start + i64::from(self.duration)
-    }
-}
-
-/// Where a timestamp stands in media time.
-#[derive(Clone, Copy, Debug)]
-struct Anchor {
-    timestamp: u32,
-    clock_hz: u32,
-    start: i64,
-    /// End of the newest packet, and its number.
-    newest_end: i64,
-    newest_sequence: u64,
-}
-
 /// The jitter buffer of one source.
 pub struct JitterBuffer {
     delay: DelayEstimator,
-    /// Payloads, packed; what is behind `tail` is free.
-    arena: Vec<u8>,
-    tail: usize,
-    /// By media time. Room is made when the leg connects.
-    slots: Vec<Slot>,
-    capacity: usize,
-    anchor: Option<Anchor>,
-    /// The next packet comes from elsewhere: its timestamps start anew.
-    moved: bool,
+    packets: PacketStore,
+    timestamps: Timestamps,
     /// `None`: waiting for the first packet to have waited long enough.
     position: Option<i64>,
     last_sequence: u64,
@@ -225,12 +186,8 @@ impl JitterBuffer {
     pub fn new(bounds: Bounds) -> JitterBuffer {
         JitterBuffer {
             delay: DelayEstimator::new(bounds),
-            arena: Vec::new(),
-            tail: 0,
-            slots: Vec::new(),
-            capacity: 0,
-            anchor: None,
-            moved: false,
+            packets: PacketStore::default(),
+            timestamps: Timestamps::default(),
             position: None,
             last_sequence: 0,
             pause_sequence: 0,
@@ -258,13 +215,8 @@ impl JitterBuffer {
             };
             (span * each_ms).max(2 * codec.max_payload_bytes())
         });
-        let (bytes, capacity) = (bytes.max().unwrap_or(0), slots(bounds.max_ms));
-        if (bytes, capacity) != (self.arena.len(), self.capacity) {
-            self.reset();
-            self.arena = vec![0; bytes];
-            self.slots = Vec::with_capacity(capacity);
-            self.capacity = capacity;
-        }
+        self.packets
+            .make_room(bytes.max().unwrap_or(0), slots(bounds.max_ms));
     }
 
     /// The counters.
@@ -292,14 +244,19 @@ impl JitterBuffer {
         self.longest_delay_us as f64 / 1_000.0
     }
 
+    /// Memory for packets, in bytes.
+    pub fn room_bytes(&self) -> usize {
+        self.packets.room_bytes()
+    }
+
     /// There is room for a payload of so many bytes at all.
     pub fn holds(&self, bytes: usize) -> bool {
-        bytes <= self.arena.len()
+        self.packets.holds(bytes)
     }
 
     /// Sound held, from the position (or the first packet) to the end of the last, in units.
     pub fn held(&self) -> u32 {
-        let (Some(first), Some(last)) = (self.slots.first(), self.slots.last()) else {
+        let (Some(first), Some(last)) = (self.packets.first(), self.packets.last()) else {
             return 0;
         };
         (last.end() - self.position.unwrap_or(first.start)).max(0) as u32
@@ -307,8 +264,7 @@ impl JitterBuffer {
 
     /// Drops everything held. The next packet starts anew, with what is known of the network.
     pub fn reset(&mut self) {
-        self.slots.clear();
-        self.tail = 0;
+        self.packets.clear();
         self.due = None;
         self.pausing = false;
         self.idle();
@@ -316,14 +272,13 @@ impl JitterBuffer {
 
     /// The next packet is of another source: its timestamps have nothing to do with those before.
     pub fn expect_jump(&mut self) {
-        self.moved = true;
+        self.timestamps.expect_jump();
     }
 
     /// Forgets the network too: the far end is another one.
     pub fn forget_network(&mut self) {
         self.reset();
-        self.anchor = None;
-        self.moved = false;
+        self.timestamps = Timestamps::default();
         self.delay = DelayEstimator::new(self.delay.bounds());
     }
 
@@ -343,13 +298,17 @@ impl JitterBuffer {
 
     /// Takes a packet that is no duplicate.
     pub fn insert(&mut self, now: Time, packet: Arrival<'_>) -> Inserted {
-        debug_assert!(!packet.payload.is_empty() && packet.payload.len() <= self.arena.len());
-        let Some((start, moved)) = self.place(now, &packet) else {
+        debug_assert!(!packet.payload.is_empty() && self.packets.holds(packet.payload.len()));
+        let idle = self.position.is_none() && self.packets.is_empty();
+        // As if it came without jitter: where a packet goes whose timestamp says nothing.
+        let expected = self.delay.base_us().map(|base| units(now.0 as i64 - base));
+        let Some((start, moved)) = self.timestamps.place(&packet, idle, expected) else {
             self.counters.late += 1;
             self.counters.discarded += 1;
             return Inserted::Discarded;
         };
         let duration = packet.duration * (48_000 / packet.clock_hz);
+        self.counters.resyncs += u64::from(moved);
         let arrival = self.without_own_lateness(now, start);
         let transit_us = arrival.0 as i64 - micros(start);
         self.delay.observe(arrival, transit_us, duration / UNITS_PER_MS);
@@ -360,16 +319,7 @@ impl JitterBuffer {
             Kind::Noise => true,
             Kind::Sound(codec) => codec == Codec::Opus && packet.payload.len() <= DTX_BYTES,
         };
-        let slot = Slot {
-            sequence: packet.sequence,
-            start,
-            arrival,
-            duration,
-            offset: 0,
-            length: packet.payload.len() as u16,
-            kind: packet.kind,
-            moved,
-        };
+        let slot = Slot::new(packet.sequence, start, duration, arrival, packet.kind, moved);
         let outcome = self.end_stretch(&slot);
         if outcome == Inserted::Discarded {
             self.counters.discarded += 1;
@@ -391,66 +341,12 @@ impl JitterBuffer {
         }
     }
 
-    /// The media time of a packet, and whether the timeline was moved for it; `None` for what is far behind.
-    fn place(&mut self, now: Time, packet: &Arrival<'_>) -> Option<(i64, bool)> {
-        let scale = i64::from(48_000 / packet.clock_hz);
-        let duration = i64::from(packet.duration) * scale;
-        let Some(anchor) = self.anchor else {
-            self.moved = false;
-            self.set_anchor(packet, 0, duration);
-            return Some((0, false));
-        };
-        let ticks = i64::from(packet.timestamp.wrapping_sub(anchor.timestamp) as i32);
-        let start = anchor.start + ticks * scale;
-        let known = anchor.clock_hz == packet.clock_hz && !self.moved;
-        let after = start - anchor.newest_end;
-        if !packet.newest {
-            let near = after.abs() <= i64::from(MAX_AHEAD_MS * UNITS_PER_MS);
-            return (known && near).then_some((start, false));
-        }
-        let idle = self.position.is_none() && self.slots.is_empty();
-        if known && idle {
-            self.set_anchor(packet, start, duration);
-            return Some((start, false));
-        }
-        let follows = packet.sequence == anchor.newest_sequence + 1;
-        let snap = i64::from(SNAP_MS * UNITS_PER_MS);
-        if known && follows && (-snap..=snap).contains(&after) {
-            // Contiguous. The anchor keeps what the timestamp said, so that small errors do not gather unseen.
-            let anchor = self.anchor.get_or_insert(anchor);
-            (anchor.newest_end, anchor.newest_sequence) = (anchor.newest_end + duration, packet.sequence);
-            return Some((anchor.newest_end - duration, false));
-        }
-        if known && (0..=i64::from(MAX_AHEAD_MS * UNITS_PER_MS)).contains(&after) {
-            self.set_anchor(packet, start, duration);
-            return Some((start, false));
-        }
-        // As if it had come without jitter, but never on top of what is there.
-        let now_units = self.delay.base_us().map(|base| units(now.0 as i64 - base));
-        let start = now_units.map_or(anchor.newest_end, |now| now.max(anchor.newest_end));
-        self.moved = false;
-        self.counters.resyncs += 1;
-        self.set_anchor(packet, start, duration);
-        Some((start, true))
-    }
-
-    fn set_anchor(&mut self, packet: &Arrival<'_>, start: i64, duration: i64) {
-        self.anchor = Some(Anchor {
-            timestamp: packet.timestamp,
-            clock_hz: packet.clock_hz,
-            start,
-            newest_end: start + duration,
-            newest_sequence: packet.sequence,
-        });
-    }
-
     /// After a stretch: the hole before this packet is paid for by the stretch; what of the stretch is left was lateness.
     fn end_stretch(&mut self, slot: &Slot) -> Inserted {
         let Some(position) = self.position else {
             return Inserted::InTime;
         };
-        let behind = |position: i64| slot.end() < position || (slot.duration > 0 && slot.end() == position);
-        if behind(position) {
+        if slot.is_behind(position) {
             return Inserted::Discarded;
         }
         let stretch = std::mem::take(&mut self.stretch);
@@ -463,7 +359,7 @@ impl JitterBuffer {
             position += i64::from(late);
         }
         self.position = Some(position);
-        match (is_late, behind(position)) {
+        match (is_late, slot.is_behind(position)) {
             (true, true) => Inserted::Discarded,
             (true, false) => Inserted::Late,
             (false, _) => Inserted::InTime,
@@ -475,53 +371,19 @@ impl JitterBuffer {
         slot.moved || slot.sequence == self.last_sequence + 1 || slot.sequence == self.pause_sequence + 1
     }
 
-    fn store(&mut self, mut slot: Slot, payload: &[u8]) {
-        while self.slots.len() >= self.capacity || self.free_bytes() < payload.len() {
-            let end = self.slots.first().map(Slot::end);
+    fn store(&mut self, slot: Slot, payload: &[u8]) {
+        while !self.packets.has_room(payload.len()) {
+            let end = self.packets.first().map(Slot::end);
             self.position = self.position.max(end.filter(|_| self.position.is_some()));
             self.release_first();
             self.counters.overflow += 1;
         }
-        if self.tail + payload.len() > self.arena.len() {
-            self.compact();
-        }
-        slot.offset = self.tail as u32;
-        self.arena[self.tail..self.tail + payload.len()].copy_from_slice(payload);
-        self.tail += payload.len();
-        let place = self.slots.iter().rposition(|other| other.start <= slot.start);
-        self.slots.insert(place.map_or(0, |place| place + 1), slot);
-    }
-
-    fn free_bytes(&self) -> usize {
-        let used: usize = self.slots.iter().map(|slot| usize::from(slot.length)).sum();
-        self.arena.len() - used
-    }
-
-    /// Moves the payloads together at the start, in the order they lie in.
-    fn compact(&mut self) {
-        let mut end = 0;
-        let mut last = None;
-        while let Some(next) = self
-            .slots
-            .iter_mut()
-            .filter(|slot| last.is_none_or(|last| slot.offset > last))
-            .min_by_key(|slot| slot.offset)
-        {
-            let (from, length) = (next.offset as usize, usize::from(next.length));
-            last = Some(next.offset);
-            next.offset = end as u32;
-            self.arena.copy_within(from..from + length, end);
-            end += length;
-        }
-        self.tail = end;
+        self.packets.insert(slot, payload);
     }
 
     fn release_first(&mut self) {
-        let slot = self.slots.remove(0);
+        let slot = self.packets.remove_first();
         self.last_sequence = self.last_sequence.max(slot.sequence);
-        if self.slots.is_empty() {
-            self.tail = 0;
-        }
     }
 
     /// To be called once before the pieces of each frame, with the sound that is queued behind the decoder, in units:
@@ -554,7 +416,7 @@ impl JitterBuffer {
     }
 
     fn start(&mut self, now: Time) {
-        let (None, Some(first), Some(base)) = (self.position, self.slots.first(), self.delay.base_us())
+        let (None, Some(first), Some(base)) = (self.position, self.packets.first(), self.delay.base_us())
         else {
             return;
         };
@@ -577,7 +439,7 @@ impl JitterBuffer {
         let excess = excess.min(i64::from(self.held()) - i64::from(FRAME_UNITS)).max(0);
         let position = position + excess;
         self.position = Some(position);
-        while self.slots.first().is_some_and(|slot| slot.end() <= position) {
+        while self.packets.first().is_some_and(|slot| slot.end() <= position) {
             self.release_first();
             self.counters.overflow += 1;
         }
@@ -633,7 +495,7 @@ impl JitterBuffer {
 
     /// The next piece is sound that is here, and more of it can be pulled ahead of its time.
     pub fn is_ready(&self) -> bool {
-        let (Some(position), Some(first)) = (self.position, self.slots.first()) else {
+        let (Some(position), Some(first)) = (self.position, self.packets.first()) else {
             return false;
         };
         first.start <= position && first.kind != Kind::Noise
@@ -645,13 +507,13 @@ impl JitterBuffer {
             return Piece::Pause(wanted);
         };
         while self
-            .slots
+            .packets
             .first()
             .is_some_and(|slot| slot.duration > 0 && slot.end() <= position)
         {
             self.release_first();
         }
-        let Some(&slot) = self.slots.first() else {
+        let Some(&slot) = self.packets.first() else {
             return self.stretched(wanted);
         };
         if slot.start > position {
@@ -659,7 +521,7 @@ impl JitterBuffer {
         }
         // Its payload stays where it is until the next packet is stored.
         self.release_first();
-        let payload = &self.arena[slot.offset as usize..][..usize::from(slot.length)];
+        let payload = self.packets.payload(&slot);
         let Kind::Sound(codec) = slot.kind else {
             return Piece::Noise(payload);
         };
@@ -692,7 +554,7 @@ impl JitterBuffer {
         if let Kind::Sound(codec @ Codec::Opus) = slot.kind {
             if hole <= slot.duration {
                 self.position = Some(slot.start);
-                let payload = &self.arena[slot.offset as usize..][..usize::from(slot.length)];
+                let payload = self.packets.payload(&slot);
                 return Piece::Recoverable(hole, codec, payload);
             }
             let missing = (hole - slot.duration).min(FRAME_UNITS);

@@ -10,8 +10,10 @@ pub mod report;
 pub mod rtcp;
 pub mod sender;
 pub mod sequence;
+mod store;
 pub mod stretch;
 pub mod timeline;
+mod timestamps;
 pub mod xr;
 
 /// What a datagram on a leg's socket is, by its first bytes (RFC 7983 §7, RFC 5761 §4).

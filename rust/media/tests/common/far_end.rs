@@ -119,7 +119,7 @@ impl Line {
         let each = (u64::from(rate_hz / 1_000) * sending.ptime_ms) as usize;
         let mut encoder = Encoder::new(sending.codec, OpusSettings::default());
         // A whole number of packets of every length.
-        let sound = talk(rate_hz, rate_hz as usize * 6);
+        let sound = talk(rate_hz, rate_hz as usize * 2);
         self.payloads = sound
             .chunks_exact(each)
             .map(|samples| {
