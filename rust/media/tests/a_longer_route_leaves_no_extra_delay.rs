@@ -15,7 +15,7 @@ fn way(delay_ms: u64) -> Link {
 
 #[test]
 fn a_route_change_is_over_in_ten_seconds() {
-    for (before_ms, after_ms) in [(30, 90), (30, 180), (30, 330), (180, 30), (330, 30)] {
+    for (before_ms, after_ms) in [(30u64, 90), (30, 180), (30, 330), (180, 30), (330, 30)] {
         let mut line = Line::new(way(before_ms), 0, 5, G711);
         line.run_ms(60_000);
         line.take_delays();
@@ -29,7 +29,7 @@ fn a_route_change_is_over_in_ten_seconds() {
             "{before_ms} to {after_ms}: {after:?}"
         );
         let concealed = line.concealed_ms();
-        let step = (after_ms as u64).saturating_sub(before_ms);
+        let step = after_ms.saturating_sub(before_ms);
         assert!(concealed <= step + 40, "{before_ms} to {after_ms}: {concealed}");
         line.run_ms(60_000);
         assert_eq!(line.concealed_ms(), concealed, "and nothing after it");
