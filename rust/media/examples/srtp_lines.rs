@@ -29,7 +29,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         let (verb, packet) = line.split_once(' ').ok_or("a line is a verb and a packet")?;
         let mut packet = unhex(packet).ok_or("a packet is hexadecimal")?;
         let outcome = match verb {
-            "protect" => sender.protect_rtp(&mut packet, 0).map_err(|why| format!("{why:?}")),
+            "protect" => sender
+                .protect_rtp(&mut packet, 0)
+                .map_err(|why| format!("{why:?}")),
             "protect_rtcp" => sender
                 .protect_rtcp(&mut packet, 0)
                 .map_err(|why| format!("{why:?}")),

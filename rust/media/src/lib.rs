@@ -68,13 +68,15 @@
 //! | [`playout::MAX_CHUNK_ID_BYTES`] | 64 | chunk plays without a name |
 //! | [`playout::MAX_MARKS`], [`playout::MAX_MARK_BYTES`] | 1024, 512 | mark refused, `refused_marks` |
 //! | [`dtmf::sender::MAX_QUEUED`] | 128 | `send_digits` refuses whole |
+//! | [`srtp::MAX_SOURCES`] of one key | 16 | packets of another refused, `srtp_auth_failed` |
 //! | [`session::MAX_EVENTS`] | 65536 | newest dropped, `events_dropped` |
 //! | [`MAX_OUTBOX_BYTES`] | 64 MiB | newest dropped, `transmits_dropped` |
 //!
 //! # Standards
 //!
 //! RFC 3550 and 3551 (RTP), 4733 (telephone-events), 5761 (multiplexed RTCP), 7983 (demultiplexing), 3389 (comfort noise,
-//! received), ITU-T G.711 and concealment in the class of its Appendix I. Left out: SRTP, other codecs, sending telephone-events.
+//! received), ITU-T G.711 and concealment in the class of its Appendix I, RFC 3711
+//! and 7714 (SRTP, in [`srtp`]), RFC 6263 (keep-alives). Left out: DTLS-SRTP.
 
 pub mod codec;
 mod conference;

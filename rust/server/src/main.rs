@@ -50,6 +50,7 @@ fn fail(why: &str) -> ExitCode {
 /// Serve until told to stop.
 fn run(args: Args) -> Result<(), String> {
     raise_descriptor_limit();
+    forbid_core_dumps();
     let (stopper, stops) = channel();
     stop::on_signals(stopper.clone()).map_err(|error| format!("signals cannot be handled: {error}"))?;
     let hub = Arc::new(Hub::default());
@@ -70,6 +71,17 @@ fn run(args: Args) -> Result<(), String> {
     control.hub.end();
     listener.remove();
     Ok(())
+}
+
+/// A core dump would hold the keys and the voices of every call.
+fn forbid_core_dumps() {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "core dumps cannot be forbidden");
+    }
 }
 
 /// A leg takes two descriptors and a stream one: the soft limit of 1024 would be 340 calls.
