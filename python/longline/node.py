@@ -28,8 +28,9 @@ from longline.base.config import Config
 from longline.base.errors import ConfigError
 from longline.base.keyfile import write_key_file
 from longline.base.log import get_logger
-from longline.calls.leftovers import end_leftovers
+from longline.calls.leftovers import end_leftovers, end_recordings
 from longline.calls.manager import CallManager
+from longline.calls.recording import recording_plan
 from longline.flows.fetch import HttpFlowFetcher
 from longline.flows.media_files import MediaFiles
 from longline.flows.runner import FlowRunner
@@ -95,6 +96,9 @@ class Node:
         leftovers = await end_leftovers(durable, self._bus, self._clock)
         if leftovers:
             log.warning("calls of a node that was killed are ended", calls=leftovers)
+        recordings = await end_recordings(durable, self._bus, self._clock, recording_plan(config).master_key)
+        if recordings:
+            log.warning("recordings of a node that was killed are found", recordings=recordings)
         media = MediaEngine(_media_settings(config), self._clock, _watch(config))
         await media.start()
         stack.push_async_callback(media.stop)

@@ -1,6 +1,7 @@
 """Flows on real calls: play, chained flows, streams opened on a live call, and a trunk that wants credentials."""
 
 import asyncio
+import base64
 import contextlib
 import threading
 from collections.abc import Iterator
@@ -140,13 +141,14 @@ async def test_a_trunk_that_wants_credentials_gets_them(tmp_path: Path) -> None:
     assert (call["state"], call["reason"]) == ("completed", "completed")
 
 
-async def test_a_recorded_call_leaves_a_stereo_file_behind_a_signed_link(tmp_path: Path) -> None:
+async def test_a_recorded_call_leaves_an_encrypted_stereo_file_behind_a_signed_link(tmp_path: Path) -> None:
     async def speak(call: AppCall) -> None:
         await call.say(tone(900, 1.0))
         await call.hear(1.5)
 
     async with Backend() as backend, App(speak) as app:
-        settings = {"LONGLINE_INBOUND__WEBHOOK_URL": backend.webhook_url}
+        key = base64.b64encode(bytes(range(32))).decode()
+        settings = {"LONGLINE_INBOUND__WEBHOOK_URL": backend.webhook_url, "LONGLINE_RECORDING_KEY": key}
         async with Node(tmp_path / "node", "--stream", app.url, **settings) as node:
             async with RawPhone(node.sip_port) as phone:
                 assert await phone.call() == 200
@@ -157,6 +159,9 @@ async def test_a_recorded_call_leaves_a_stereo_file_behind_a_signed_link(tmp_pat
             assert link.status_code == 307
             audio = await node.api.get(link.headers["location"], headers={"x-api-key": ""})
             assert audio.status_code == 200
+            (file,) = (tmp_path / "node").rglob("rec_*.wav")
+            assert file.read_bytes()[:8] == b"LLSEALED"
+    assert int.from_bytes(audio.content[40:44], "little") == len(audio.content) - 44
     samples = np.frombuffer(audio.content[44:], dtype="<i2").reshape(-1, 2)
     heard, spoken = samples[:, 0].astype(np.int16), samples[:, 1].astype(np.int16)
     assert abs(heard.astype(int)).max() > 10_000

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from longline.base.errors import InvalidLink, RecordingNotFound
 from longline.store.durable import Durable
+from longline.store.records import RecordingRecord
 
 LINK_SECRET: Final = "recording-links"
 
@@ -29,19 +30,23 @@ async def link_query(durable: Durable, recording_id: UUID, now: datetime, expire
     return {"expires": str(expires), "signature": signature}
 
 
-async def open_link(durable: Durable, recording_id: UUID, now: datetime, expires: int, signature: str) -> Path:
-    """The file behind a link. Raises InvalidLink, RecordingNotFound."""
+async def open_link(
+    durable: Durable, recording_id: UUID, now: datetime, expires: int, signature: str
+) -> RecordingRecord:
+    """The recording behind a link. Raises InvalidLink, RecordingNotFound."""
     expected = sign_link(await durable.secret(LINK_SECRET), recording_id, expires)
     if not hmac.compare_digest(expected.encode(), signature.encode(errors="replace")) or now.timestamp() >= expires:
         raise InvalidLink
     return await recording_file(durable, recording_id)
 
 
-async def recording_file(durable: Durable, recording_id: UUID) -> Path:
+async def recording_file(durable: Durable, recording_id: UUID) -> RecordingRecord:
+    """The recording, whose file is there and whole. Raises RecordingNotFound."""
     recording = await durable.get_recording(recording_id)
     if recording is None:
         raise RecordingNotFound
-    path = Path(recording.path)
-    if not path.is_file():
+    if recording.state == "recording":
+        raise RecordingNotFound("The recording has not ended.")
+    if not Path(recording.path).is_file():
         raise RecordingNotFound("The recording has no audio.")
-    return path
+    return recording

@@ -6,6 +6,8 @@ ConfigError that gives its path and what is allowed; an unknown one also names t
 `Config(...)` itself reads neither file nor environment. Leaves out: secrets from files and reloading.
 """
 
+import base64
+import binascii
 import ipaddress
 import os
 import re
@@ -74,6 +76,16 @@ def _distinct(names: list[CodecName]) -> list[CodecName]:
     if len(set(names)) < len(names):
         raise ValueError("must not name a codec twice")
     return names
+
+
+def _key(text: str) -> str:
+    try:
+        key = base64.b64decode(text.strip(), validate=True)
+    except binascii.Error:
+        key = b""
+    if len(key) != 32:
+        raise ValueError("must be 32 bytes in base64, such as `openssl rand -base64 32` gives")
+    return text.strip()
 
 
 def _data_dir(path: Path) -> Path:
@@ -192,6 +204,16 @@ class Config(_Section):
     flow_timeout_s: float = Field(default=5.0, gt=0, le=60, description="How long a flow URL may take to answer.")
     max_calls: int = Field(default=1000, ge=1, le=100_000, description="Live calls at once; more are refused with 503.")
     recording: bool = Field(default=True, description="Record calls that do not say whether to.")
+    recording_format: Literal["wav", "ogg"] = Field(
+        default="wav", description="How recordings are encoded: WAV, or Opus in Ogg at about a tenth of the size."
+    )
+    recording_layout: Literal["stereo", "mono", "parties"] = Field(
+        default="stereo",
+        description="stereo: left what the caller said, right what the caller heard; mono: both; parties: a file each.",
+    )
+    recording_key: Annotated[str, AfterValidator(_key)] | None = Field(
+        default=None, repr=False, description="32 bytes in base64: recordings are encrypted under this master key."
+    )
     webhook_version: WebhookVersion = Field(
         default="2025-08-01",
         description="Format of webhooks, and of ids: raw UUIDs in 2025-08-01, prefixed in 2026-06-01.",

@@ -121,6 +121,13 @@ class RecordingNotFound(NotFound):
     default_message = "Recording not found."
 
 
+class RecordingUnreadable(RequestError):
+    """A fault of ours or of the file: it is sealed, and cannot be opened with the key we have."""
+
+    status, code, type = 500, "recording_unreadable", "internal"
+    default_message = "The recording cannot be decrypted."
+
+
 class InvalidState(RequestError):
     status, code, type = 409, "invalid_state", "invalid_state"
     default_message = "The resource is not in a state that allows this."

@@ -1,26 +1,26 @@
-"""The recording of one live call: begun once, told of once when its file is whole."""
+"""The recording of one live call: begun once, told of once when its files are whole."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from longline.base.errors import MediaUnavailable
 from longline.base.events import EventType
+from longline.base.ids import Prefix, encode_id, new_id
 from longline.calls.context import CallContext
-from longline.calls.recording import Recording
+from longline.calls.recording import Recording, RecordingPlan, completed_facts
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import RecordingFinished
-
-_WAV_HEADER_BYTES = 44
-_WAV_BYTES_PER_MS = 32  # 8 kHz, two channels of 16 bits
+from longline.media.recording_file import duration_ms, party_files
 
 
 class CallRecording:
     """Every method is called by the call's own task, one at a time."""
 
-    def __init__(self, context: CallContext, directory: Path) -> None:
+    def __init__(self, context: CallContext, plan: RecordingPlan) -> None:
         self._context = context
-        self._directory = directory
+        self._plan = plan
         self._recording: Recording | None = None
 
     @property
@@ -28,48 +28,74 @@ class CallRecording:
         return self._recording is not None and not self._recording.is_finished
 
     async def start(self) -> None:
-        """Begin to record, if that has not begun. A recording that cannot be begun is told of, and the call goes on."""
+        """Begin to record, if that has not begun. A recording that cannot be begun is told of, and the call goes on.
+
+        It is stored before it begins: after a kill its file is found by that."""
         if self._recording is not None:
             return
-        call = self._context.call
-        recording = self._recording = Recording(call.id, call.leg.id, self._directory, self._context.now())
+        call, plan = self._context.call, self._plan
+        recording = self._recording = Recording(call.id, call.leg.id, plan, self._context.now())
+        await self._context.keep(self._context.store.save_recording(recording.to_record("recording")))
         try:
-            self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-            await self._context.session.start_recording(str(recording.id), recording.path)
+            plan.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+            await self._context.session.start_recording(
+                str(recording.id),
+                recording.path,
+                format=plan.format,
+                layout=plan.layout,
+                encryption=plan.encryption(),
+            )
         except (MediaCommandRefused, MediaUnavailable, OSError) as error:
-            self._fail(recording, str(error))
+            await self._fail(recording, str(error))
 
     async def finished(self, event: RecordingFinished) -> None:
-        if self._recording is not None and event.recording == str(self._recording.id):
-            await self._finish(self._recording, event.duration_ms, event.error)
+        recording = self._recording
+        if recording is None or recording.is_finished or event.recording != str(recording.id):
+            return
+        if event.error is not None:
+            await self._fail(recording, event.error)
+            return
+        tracks = event.tracks or [{"track": event.layout, "path": event.path, "duration_ms": event.duration_ms}]
+        await self._complete(
+            recording, [(str(t["track"]), Path(str(t["path"])), int(t["duration_ms"])) for t in tracks]
+        )
 
     async def salvage(self, why: str) -> None:
-        """Nobody will tell how it ended: keep what is in the file, whose header is valid at every second."""
+        """Nobody will tell how it ended: keep what is in the files, which are whole at every second."""
         recording = self._recording
         if recording is None or recording.is_finished:
             return
         try:
-            size = recording.path.stat().st_size
-        except OSError:
-            self._fail(recording, why)
-            return
-        await self._finish(recording, max(0, size - _WAV_HEADER_BYTES) // _WAV_BYTES_PER_MS, None)
+            found = [
+                (track, path, duration_ms(path, self._plan.master_key))
+                for track, path in party_files(recording.path, self._plan.layout)
+            ]
+        except (OSError, ValueError):
+            found = []
+        if found:
+            await self._complete(recording, found)
+        else:
+            await self._fail(recording, why)
 
-    async def _finish(self, recording: Recording, duration_ms: int, error: str | None) -> None:
-        if recording.is_finished:
-            return
-        if error is not None:
-            self._fail(recording, error)
-            return
-        recording.is_finished, recording.duration_ms = True, duration_ms
-        self._context.call.leg.recordings.append(recording.name)
-        await self._context.keep(self._context.store.save_recording(recording.to_record()))
+    async def _complete(self, recording: Recording, files: Sequence[tuple[str, Path, int]]) -> None:
+        """Each file is a recording that can be downloaded; the first has the id under which it began."""
+        recording.is_finished = True
+        leg = self._context.call.leg
+        ids = [recording.id, *(new_id() for _ in files[1:])]
+        records = [
+            recording.to_record("completed", duration_ms=length, path=path, track=track, id=id_)
+            for id_, (track, path, length) in zip(ids, files, strict=True)
+        ]
+        for record in records:
+            leg.recordings.append(encode_id(Prefix.RECORDING, record.id))
+            await self._context.keep(self._context.store.save_recording(record))
         await self._context.save_call()
-        data = {"recording_id": recording.name, "duration_ms": duration_ms}
-        self._context.publish(EventType.RECORDING_COMPLETED, data, leg_id=recording.leg_id)
+        for record in records:
+            self._context.publish(EventType.RECORDING_COMPLETED, completed_facts(record), leg_id=recording.leg_id)
 
-    def _fail(self, recording: Recording, why: str) -> None:
+    async def _fail(self, recording: Recording, why: str) -> None:
         recording.is_finished = True
         self._context.counters["recordings_failed"] += 1
+        await self._context.keep(self._context.store.save_recording(recording.to_record("failed")))
         data = {"recording_id": recording.name, "reason": why}
         self._context.publish(EventType.RECORDING_FAILED, data, leg_id=recording.leg_id)

@@ -1,19 +1,27 @@
 """The calls that a node which was killed has left in the store as if they lived: ended, and told of, at the next start.
 
-Their end is the moment at which that is noticed: nobody knows the real one. Leaves out nodes that share a store.
+So are their recordings, whose files the media server completed when its node died, or left whole up to the last block:
+each is told with the duration that its file has. A call's end is the moment at which that is noticed: nobody knows the
+real one. Leaves out nodes that share a store.
 """
 
 from __future__ import annotations
 
+import dataclasses
+from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
 from longline.base.bus import Bus
 from longline.base.clock import Clock
 from longline.base.events import Event, EventType
+from longline.base.ids import Prefix, encode_id, new_id
 from longline.calls.reason import Reason
+from longline.calls.recording import completed_facts
+from longline.media.recording_file import duration_ms, party_files
+from longline.media.sealed import MasterKey
 from longline.store.pages import PAGE_LIMIT_MAX, Page, PageRequest
-from longline.store.records import CallFilter, CallRecord, CallState, StreamRecord
+from longline.store.records import CallFilter, CallRecord, CallState, RecordingRecord, StreamRecord
 
 LIVE_STATES: tuple[CallState, ...] = ("initiated", "ringing", "answered")
 
@@ -27,6 +35,9 @@ class LeftoverStore(Protocol):
     async def list_streams(self, call_id: UUID, page: PageRequest | None = None) -> Page[StreamRecord]: ...
     async def save_call(self, call: CallRecord) -> Any: ...
     async def save_stream(self, stream: StreamRecord) -> Any: ...
+    async def get_call(self, call_id: UUID) -> CallRecord | None: ...
+    async def save_recording(self, recording: RecordingRecord) -> Any: ...
+    async def unfinished_recordings(self) -> list[RecordingRecord]: ...
 
 
 async def end_leftovers(store: LeftoverStore, bus: Bus, clock: Clock) -> int:
@@ -39,6 +50,46 @@ async def end_leftovers(store: LeftoverStore, bus: Bus, clock: Clock) -> int:
                 await _end_call(store, bus, clock, call)
             ended += len(found)
     return ended
+
+
+async def end_recordings(store: LeftoverStore, bus: Bus, clock: Clock, master_key: MasterKey | None = None) -> int:
+    """Find the files of every recording that the store has as under way; how many recordings there were.
+
+    What cannot be read, or is not there, is a recording that failed. Call it after `end_leftovers`: a call's end is
+    told before its recording."""
+    found = await store.unfinished_recordings()
+    for record in found:
+        call = await store.get_call(record.call_id)
+        try:
+            found_files = party_files(Path(record.path), record.track)
+            files = [(track, path, duration_ms(path, master_key)) for track, path in found_files]
+            if not files:
+                raise FileNotFoundError("there is no file of it")
+        except (OSError, ValueError) as error:
+            record.state = "failed"
+            await store.save_recording(record)
+            if call is not None:
+                data = {"recording_id": encode_id(Prefix.RECORDING, record.id), "reason": str(error)}
+                _tell(bus, EventType.RECORDING_FAILED, call, clock, data, leg_id=record.leg_id)
+            continue
+        for number, (track, path, length_ms) in enumerate(files):
+            part = dataclasses.replace(
+                record,
+                id=record.id if number == 0 else new_id(),
+                path=str(path),
+                duration_ms=length_ms,
+                track=track,
+                state="completed",
+            )
+            await store.save_recording(part)
+            if call is None:
+                continue
+            for leg in call.legs:
+                if leg.id == record.leg_id or record.leg_id is None:
+                    leg.recordings.append(encode_id(Prefix.RECORDING, part.id))
+            await store.save_call(call)
+            _tell(bus, EventType.RECORDING_COMPLETED, call, clock, completed_facts(part), leg_id=record.leg_id)
+    return len(found)
 
 
 async def _end_streams(store: LeftoverStore, bus: Bus, clock: Clock, call: CallRecord) -> None:
@@ -72,6 +123,13 @@ async def _end_call(store: LeftoverStore, bus: Bus, clock: Clock, call: CallReco
 
 
 def _tell(
-    bus: Bus, event_type: EventType, call: CallRecord, clock: Clock, data: dict[str, Any], stream_id: UUID | None = None
+    bus: Bus,
+    event_type: EventType,
+    call: CallRecord,
+    clock: Clock,
+    data: dict[str, Any],
+    stream_id: UUID | None = None,
+    leg_id: UUID | None = None,
 ) -> None:
-    bus.publish(Event(type=str(event_type), call_id=call.id, at=clock.now(), stream_id=stream_id, data=data))
+    event = Event(type=str(event_type), call_id=call.id, at=clock.now(), stream_id=stream_id, leg_id=leg_id, data=data)
+    bus.publish(event)

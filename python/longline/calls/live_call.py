@@ -27,6 +27,7 @@ from longline.calls.mailbox import Mailbox, MailboxClosed
 from longline.calls.media_events import MediaEvents
 from longline.calls.ports import CallFlow, FlowFailed, Signalling
 from longline.calls.reason import FACTS, Reason, reason_header, reason_of_status
+from longline.calls.recording import RecordingPlan
 from longline.calls.stream import Stream, StreamRequest
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import MediaEvent
@@ -70,7 +71,7 @@ class LiveCall:
         flow: CallFlow,
         *,
         ring_timeout_s: float,
-        recordings_dir: Path,
+        recordings: RecordingPlan,
         codecs: tuple[str, ...],
         srtp: SrtpPolicy = "preferred",
         on_dialog: Callable[[str, LiveCall], None],
@@ -84,7 +85,7 @@ class LiveCall:
         self._media = LegMedia(context.session, str(context.call.leg.id), codecs, srtp)
         self._streams = CallStreams(context)
         self._playbacks = CallPlaybacks(context)
-        self._recording = CallRecording(context, recordings_dir)
+        self._recording = CallRecording(context, recordings)
         self._media_events = MediaEvents(context, self._media, self._streams, self._playbacks, self._recording)
         self._offer: bytes | None = None
         self._early_answer: bytes | None = None

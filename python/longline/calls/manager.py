@@ -22,6 +22,7 @@ from longline.calls.live_call import LiveCall
 from longline.calls.originate import OriginateRequest, find_destination
 from longline.calls.ports import CallFlow, CallStore, Media, Signalling
 from longline.calls.reason import Reason
+from longline.calls.recording import recording_plan
 from longline.calls.stream import StreamRequest
 from longline.media.protocol import format_address
 from longline.sip.events import Answered, IncomingCall, SipEvent
@@ -38,6 +39,7 @@ class CallManager:
 
     def __init__(self, config: Config, media: Media, store: CallStore, bus: Bus, clock: Clock) -> None:
         self._config = config
+        self._recordings = recording_plan(config)
         self._media = media
         self._store = store
         self._bus = bus
@@ -191,7 +193,7 @@ class CallManager:
             self._flow,
             ring_timeout_s=self._config.ring_timeout_s,
             srtp=self._config.srtp,
-            recordings_dir=self._config.recordings_dir,
+            recordings=self._recordings,
             codecs=tuple(self._config.codecs),
             on_dialog=self._by_handle.__setitem__,
         )

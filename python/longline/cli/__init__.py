@@ -9,6 +9,7 @@ from longline.cli.calls import calls
 from longline.cli.demo import demo
 from longline.cli.dial import dial
 from longline.cli.hangup import hangup
+from longline.cli.recordings import recordings
 from longline.cli.serve import serve
 
 app = typer.Typer(
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 for command in (serve, call, calls, hangup, dial, demo):
     app.command()(command)
+app.add_typer(recordings)
 
 
 def main() -> None:

@@ -167,7 +167,7 @@ class Phone:
             recording = (record or Path(folder) / "call.wav").absolute()
             recording.parent.mkdir(parents=True, exist_ok=True)
             await session.connect_leg(_LEG, leg_remote(negotiated))
-            await session.start_recording(_RECORDING, recording)
+            await session.start_recording(_RECORDING, recording, rate_hz=8000)
             talk_started = time.time()
             if play is not None:
                 duration_ms = await session.start_playback(_PLAYBACK, play.absolute())

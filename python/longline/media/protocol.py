@@ -21,6 +21,8 @@ _LENGTH_BYTES = 4
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Vad = Literal["off", "energy", "silero"]
 Dialect = Literal["teler", "twilio", "binary"]
+RecordingFormat = Literal["wav", "ogg"]
+RecordingLayout = Literal["stereo", "mono", "parties"]
 Stats = dict[str, Any]
 
 
@@ -194,6 +196,30 @@ class LegDetect(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class LegMute(Command):
+    """Silence a leg: what it says, to all; what it is sent."""
+
+    name: ClassVar[str] = "leg.mute"
+    session: str
+    leg: str
+    mutes_input: bool
+    mutes_output: bool
+
+    def to_message(self, command_id: int) -> dict[str, Any]:
+        names = {"session": self.session, "leg": self.leg}
+        return {"id": command_id, "cmd": self.name, **names, "in": self.mutes_input, "out": self.mutes_output}
+
+
+@dataclass(frozen=True, slots=True)
+class LegClose(Command):
+    """Close one leg; the session stays."""
+
+    name: ClassVar[str] = "leg.close"
+    session: str
+    leg: str
+
+
+@dataclass(frozen=True, slots=True)
 class SessionClose(Command):
     """Close the legs, the streams (1000), the playbacks and the recordings of a session."""
 
@@ -250,13 +276,26 @@ class PlaybackStop(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class Encryption:
+    """The data key of a sealed recording, and what the master key has made of it, in base64."""
+
+    data_key: str = dataclasses.field(repr=False)
+    wrapped_key: str
+
+
+@dataclass(frozen=True, slots=True)
 class RecordingStart(Command):
-    """Write a stereo WAV: left is heard from the leg, right is sent to it."""
+    """Write a file, or one for each party. "stereo" has left what the first leg said, right what it was sent. `rate_hz`
+    None is the session's."""
 
     name: ClassVar[str] = "recording.start"
     session: str
     recording: str
     path: str
+    format: RecordingFormat = "wav"
+    layout: RecordingLayout = "stereo"
+    rate_hz: int | None = None
+    encryption: Encryption | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -441,12 +480,29 @@ class PlaybackFinished(MediaEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingFinished(MediaEvent):
+    """`path` is the first file; `tracks` has each: `track` ("stereo", "mono", "streams" or a leg), `path`,
+    `duration_ms`, `bytes`."""
+
     name: ClassVar[str] = "recording.finished"
     recording: str
     path: str
     duration_ms: int
     bytes: int
+    format: str = "wav"
+    layout: str = "stereo"
+    channels: int = 2
+    rate_hz: int = 8000
+    encrypted: bool = False
+    tracks: list[dict[str, Any]] = dataclasses.field(default_factory=list)
     error: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SpeakerChanged(MediaEvent):
+    """Of several legs another speaks now; `leg` is None when nobody does."""
+
+    name: ClassVar[str] = "speaker.changed"
+    leg: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -489,6 +545,7 @@ EVENTS: dict[str, type[MediaEvent]] = {
         StreamClosed,
         PlaybackFinished,
         RecordingFinished,
+        SpeakerChanged,
         SessionFailed,
         WorkerDied,
     )

@@ -19,8 +19,11 @@ from longline.media.protocol import (
     Command,
     Dialect,
     Direction,
+    Encryption,
+    LegClose,
     LegConnect,
     LegDetect,
+    LegMute,
     LegOpen,
     LegSendDtmf,
     MediaEvent,
@@ -29,6 +32,8 @@ from longline.media.protocol import (
     PlaybackStart,
     PlaybackStop,
     ProtocolError,
+    RecordingFormat,
+    RecordingLayout,
     RecordingStart,
     RecordingStop,
     SessionClose,
@@ -202,9 +207,26 @@ class MediaSession:
     async def stop_playback(self, playback: str) -> None:
         await self._request(PlaybackStop(self.id, playback))
 
-    async def start_recording(self, recording: str, path: Path) -> None:
-        """Record both directions to a stereo WAV file; RecordingFinished tells the end."""
-        await self._request(RecordingStart(self.id, recording, str(path)))
+    async def start_recording(
+        self,
+        recording: str,
+        path: Path,
+        *,
+        format: RecordingFormat = "wav",
+        layout: RecordingLayout = "stereo",
+        rate_hz: int | None = None,
+        encryption: Encryption | None = None,
+    ) -> None:
+        """Record to a file, or one for each party; RecordingFinished tells the end. No `rate_hz`: the session's."""
+        await self._request(RecordingStart(self.id, recording, str(path), format, layout, rate_hz, encryption))
+
+    async def mute_leg(self, leg: str, *, input: bool, output: bool) -> None:
+        """Silence what a leg says, to all, and what it is sent; or let it be heard and hear again."""
+        await self._request(LegMute(self.id, leg, input, output))
+
+    async def close_leg(self, leg: str) -> Stats:
+        """Close one leg; the session stays. Returns what the leg has seen."""
+        return _stats(await self._request(LegClose(self.id, leg)))
 
     async def stop_recording(self, recording: str) -> None:
         await self._request(RecordingStop(self.id, recording))

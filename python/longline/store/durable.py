@@ -164,6 +164,12 @@ class Durable:
         query = select(tables.recordings).where(tables.recordings.c.id == recording_id)
         return _only(await self._read(RecordingRecord, query))
 
+    async def unfinished_recordings(self) -> list[RecordingRecord]:
+        """The recordings that have begun and not ended, in the order of their creation."""
+        columns = tables.recordings.c
+        query = select(tables.recordings).where(columns.state == "recording")
+        return await self._read(RecordingRecord, query.order_by(columns.created_at, columns.id))
+
     # API keys (only their hashes) and the server's own secrets
 
     async def add_api_key(self, key_hash: str) -> None:

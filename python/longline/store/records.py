@@ -13,6 +13,8 @@ from longline.base.ids import DEFAULT_ACCOUNT_ID
 
 CallState = Literal["initiated", "ringing", "answered", "completed", "failed"]
 LegState = Literal["created", "ringing", "answered", "completed", "failed"]
+RecordingFormat = Literal["wav", "ogg"]
+RecordingState = Literal["recording", "completed", "failed"]
 StreamState = Literal["connecting", "connected", "closed", "failed"]
 Direction = Literal["inbound", "outbound"]
 LegRole = Literal["primary", "dial_target", "transfer_target", "monitor", "parked"]
@@ -99,7 +101,8 @@ class EventRecord(Event):
 
 @dataclass(slots=True, kw_only=True)
 class RecordingRecord:
-    """One recording; `path` is a stereo WAV file (left: heard from the leg, right: sent to it)."""
+    """One file of a recording. `track` says who is in it: "stereo" (left: heard from the leg, right: sent to it),
+    "mono" (everyone), "streams", or a leg's id."""
 
     id: UUID
     call_id: UUID
@@ -107,6 +110,11 @@ class RecordingRecord:
     created_at: datetime
     leg_id: UUID | None = None
     duration_ms: int = 0
+    format: RecordingFormat = "wav"
+    channels: int = 2
+    encrypted: bool = False
+    track: str = "stereo"
+    state: RecordingState = "completed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

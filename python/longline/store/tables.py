@@ -8,6 +8,7 @@ from typing import Any
 
 from sqlalchemy import (
     JSON,
+    Boolean,
     Column,
     DateTime,
     Dialect,
@@ -20,6 +21,7 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     Uuid,
+    false,
 )
 
 
@@ -137,6 +139,11 @@ recordings = Table(
     Column("path", Text(), nullable=False),
     Column("duration_ms", Integer(), nullable=False),
     _time("created_at", nullable=False),
+    Column("format", String(8), nullable=False, server_default="wav"),
+    Column("channels", Integer(), nullable=False, server_default="2"),
+    Column("encrypted", Boolean(), nullable=False, server_default=false()),
+    Column("track", String(64), nullable=False, server_default="stereo"),
+    Column("state", String(16), nullable=False, server_default="completed"),
 )
 Index("recordings_by_call", recordings.c.call_id, recordings.c.created_at, recordings.c.id)
 

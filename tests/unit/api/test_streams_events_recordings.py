@@ -1,11 +1,15 @@
 """What the API has beside calls: streams, events, recordings, health."""
 
+import base64
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from tests.support.sealed import MASTER, chunks, seal, wav
 
+from longline.api.audio import byte_range
 from longline.base.ids import encode_id, new_id
 
 CALLS = "/api/v1/voice/calls"
@@ -146,6 +150,41 @@ async def test_a_recording_is_downloaded_without_a_key_by_its_signed_link(house:
         assert answer.headers["content-type"] == "audio/wav"
     part = await without_key(house, url, range="bytes=0-3")
     assert (part.status_code, part.content) == (206, b"RIFF")
+
+
+def test_of_a_range_what_is_there_is_served() -> None:
+    for header, expected in (
+        (None, (0, 100)), ("bytes=0-9", (0, 10)), ("bytes=90-200", (90, 100)), ("bytes=95-", (95, 100)),
+        ("bytes=-5", (95, 100)), ("bytes=-500", (0, 100)), ("bytes=100-", None), ("bytes=-0", None),
+        ("bytes=9-3", None), ("bytes=0-1,5-6", (0, 100)), ("lines=1-2", (0, 100)), ("bytes=-", (0, 100)),
+    ):  # fmt: skip
+        assert byte_range(header, 100) == expected
+
+
+async def test_an_encrypted_recording_is_decrypted_on_the_way(house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    recording = await house.recording()
+    recording.encrypted = True
+    await house.durable.save_recording(recording)
+    seal(Path(recording.path), chunks(wav(1000, 0xFFFFFFFF - 36)))
+    url = await link(house, recording.id)
+    assert (await without_key(house, url)).json()["code"] == "recording_unreadable"
+    monkeypatch.setitem(house.deps.config.__dict__, "recording_key", base64.b64encode(MASTER.key).decode())
+    whole = wav(1000, 32_000)
+    answer = await without_key(house, url)
+    assert (answer.status_code, answer.content) == (200, whole)
+    assert (answer.headers["content-type"], answer.headers["content-length"]) == ("audio/wav", str(len(whole)))
+    part = await without_key(house, url, range="bytes=40-99")
+    assert (part.status_code, part.content) == (206, whole[40:100])
+    assert part.headers["content-range"] == f"bytes 40-99/{len(whole)}"
+    assert (await without_key(house, url, range="bytes=99999-")).status_code == 416
+
+
+async def test_a_recording_that_has_not_ended_is_404(house: Any) -> None:
+    recording = await house.recording()
+    recording.state = "recording"
+    await house.durable.save_recording(recording)
+    answer = await house.http.get("/api/v1/recordings", params={"recording_id": str(recording.id)})
+    assert answer.status_code == 404
 
 
 async def test_the_old_path_with_a_slash_redirects_to_the_one_without(house: Any) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from tests.support.calls import ANSWER, G729_OFFER, HOLD_OFFER, House
+from tests.support.sealed import wav
 
 from longline.base.clock import settle
 from longline.base.errors import CallNotControllable, CallNotLive, LimitReached
@@ -374,10 +375,10 @@ async def test_a_recorded_call_is_told_when_its_file_is_whole(tmp_path: Path) ->
 async def test_a_recording_of_which_nothing_is_heard_is_salvaged(tmp_path: Path) -> None:
     house = House(tmp_path, recording=True)
     handle = await answered(house)
-    Path(house.media.find("recording.start").path).write_bytes(bytes(44 + 32 * 250))
+    Path(house.media.find("recording.start").path).write_bytes(wav(248))
     await house.sip(Ended(handle, "remote", "bye"))
     await house.clock.advance(6)
-    assert next(iter(house.store.recordings.values())).duration_ms == 250
+    assert next(iter(house.store.recordings.values())).duration_ms == 248
     assert house.told()[-1] == "recording.completed"
 
 

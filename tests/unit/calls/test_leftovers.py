@@ -3,13 +3,15 @@
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.support.sealed import MASTER, chunks, seal, wav
+
 from longline.base.bus import Bus
 from longline.base.clock import VirtualClock
 from longline.base.events import Event
 from longline.base.ids import new_id
-from longline.calls.leftovers import end_leftovers
+from longline.calls.leftovers import end_leftovers, end_recordings
 from longline.store.durable import Durable
-from longline.store.records import CallRecord, CallState, LegRecord, StreamRecord
+from longline.store.records import CallRecord, CallState, LegRecord, RecordingRecord, StreamRecord
 
 THEN = datetime(2025, 12, 31, 23, 59, tzinfo=UTC)
 
@@ -46,4 +48,47 @@ async def test_calls_left_live_are_ended_and_told_of_once(tmp_path: Path) -> Non
     assert told[-1].data["duration_seconds"] == 60
     untouched = await durable.get_call(over.id)
     assert untouched is not None and untouched.reason is None
+    await durable.close()
+
+
+async def test_recordings_left_under_way_are_found_with_their_true_duration(tmp_path: Path) -> None:
+    durable = await Durable.open(f"sqlite+aiosqlite:///{tmp_path}/longline.db")
+    bus, told = Bus(), list[Event]()
+    bus.subscribe(told.append)
+    call = a_call("completed")
+    await durable.save_call(call)
+
+    async def left(name: str, track: str, *, encrypted: bool = False) -> RecordingRecord:
+        record = RecordingRecord(
+            id=new_id(), call_id=call.id, leg_id=call.legs[0].id, path=str(tmp_path / name), created_at=THEN,
+            track=track, encrypted=encrypted, state="recording",
+        )  # fmt: skip
+        await durable.save_recording(record)
+        return record
+
+    stereo = await left("a.wav", "stereo", encrypted=True)
+    parties, gone = await left("b.wav", "parties"), await left("c.wav", "mono")
+    ends = seal(tmp_path / "a.wav", chunks(wav(2000)))
+    with (tmp_path / "a.wav").open("r+b") as file:
+        file.truncate(ends[4] + 7)
+    (tmp_path / "b.streams.wav").write_bytes(wav(1000))
+    (tmp_path / "b.leg1.wav").write_bytes(wav(1000)[:-3200])
+
+    assert await end_recordings(durable, bus, VirtualClock(), MASTER) == 3
+    assert await end_recordings(durable, bus, VirtualClock(), MASTER) == 0
+
+    assert [(event.type, event.data.get("duration_ms")) for event in told] == [
+        ("recording.completed", 1500),
+        ("recording.completed", 1000),
+        ("recording.completed", 900),
+        ("recording.failed", None),
+    ]
+    kept = [await durable.get_recording(record.id) for record in (stereo, parties, gone)]
+    assert [(record.state, record.track) for record in kept if record is not None] == [
+        ("completed", "stereo"),
+        ("completed", "streams"),
+        ("failed", "mono"),
+    ]
+    stored = await durable.get_call(call.id)
+    assert stored is not None and len(stored.legs[0].recordings) == 3
     await durable.close()

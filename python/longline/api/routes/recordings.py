@@ -4,8 +4,9 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
-from fastapi.responses import FileResponse, RedirectResponse
+from fastapi.responses import FileResponse, RedirectResponse, Response
 
+from longline.api.audio import audio_response
 from longline.api.deps import DepsOf
 from longline.api.fields import path_signed_recording_id
 from longline.api.links import link_query, open_link
@@ -18,11 +19,15 @@ signed_router = APIRouter(tags=["recordings"])
 
 RecordingId = Annotated[UUID, Depends(path_signed_recording_id)]
 
-_WAV: dict[str, Any] = {"audio/wav": {"schema": {"type": "string", "format": "binary"}}}
+_BYTES: dict[str, Any] = {"schema": {"type": "string", "format": "binary"}}
+_FILE: dict[str, Any] = {"audio/wav": _BYTES, "audio/ogg": _BYTES}
 _TEXT: dict[str, Any] = {"text/plain": {"schema": {"type": "string"}}}
 _AUDIO: dict[int | str, dict[str, Any]] = {
-    200: {"description": "A stereo WAV file: left was heard from the far end, right was sent to it", "content": _WAV},
-    206: {"description": "The part of the file that Range asks for", "content": _WAV},
+    200: {
+        "description": "The audio. Of two channels left was heard from the far end",
+        "content": _FILE,
+    },
+    206: {"description": "The part of the file that Range asks for", "content": _FILE},
     400: {"description": "The Range header is malformed", "content": _TEXT},
     416: {"description": "The range is not within the file", "content": _TEXT},
 }
@@ -48,8 +53,9 @@ async def retrieve_recording(query: Annotated[RecordingQuery, Query()], request:
     "/recordings/{recording_id}/audio", response_class=FileResponse, responses=_AUDIO | declare(403, 404, 422)
 )
 async def download_recording(
-    recording_id: RecordingId, link: Annotated[RecordingLinkQuery, Query()], deps: DepsOf
-) -> FileResponse:
-    """The audio behind a signed link."""
-    path = await open_link(deps.durable, recording_id, deps.clock.now(), link.expires, link.signature)
-    return FileResponse(path, media_type="audio/wav", filename=path.name)
+    recording_id: RecordingId, link: Annotated[RecordingLinkQuery, Query()], request: Request, deps: DepsOf
+) -> Response:
+    """The audio behind a signed link; an encrypted recording is decrypted on the way."""
+    recording = await open_link(deps.durable, recording_id, deps.clock.now(), link.expires, link.signature)
+    name = encode_id(Prefix.RECORDING, recording.id)
+    return audio_response(recording, name, request.headers.get("range"), deps.config.recording_key)

@@ -229,6 +229,17 @@ mod tests {
         assert!(open(&other_key, &file).is_err());
     }
 
+    /// The same file is opened by `tests/unit/media/test_sealed.py`.
+    #[test]
+    fn the_format_is_what_it_was() {
+        let mut sealer = Sealer::new(&data_key(), 2, [3; SALT_BYTES]);
+        let mut file = sealer.header().to_vec();
+        sealer.seal(b"OggS", &mut file);
+        sealer.finish(&mut file);
+        let hex: String = file[96..].iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(hex, "000000042b7182ecf0bdcf8f2c358786b9b90101d75bd20c80000000cad80f4a6ae2e87cb12eacb58519e605");
+    }
+
     #[test]
     fn a_key_is_never_shown() {
         assert_eq!(format!("{:?}", data_key()), "DataKey(..)");
