@@ -7,8 +7,11 @@ use std::cell::Cell;
 
 use common::secure::*;
 use common::*;
+use media::codec::encoder::Encoder;
 use media::srtp::Suite;
-use media::{Dialect, Encoding, RecordingParams, Source, StreamKey, StreamParams};
+use media::{
+    Codec, Dialect, Encoding, LegRemote, OpusSettings, RecordingParams, Source, StreamKey, StreamParams,
+};
 
 const STEREO: RecordingParams = RecordingParams::new(media::Layout::Stereo);
 
@@ -264,4 +267,62 @@ fn a_conference_in_steady_state_allocates_nothing() {
         "it did work: {bytes}"
     );
     assert_eq!(allocations, Some(0));
+}
+
+#[test]
+fn nor_does_any_codec_at_any_packet_time() {
+    for (codec, ptime_ms) in [
+        (Codec::G722, 20),
+        (Codec::G722, 60),
+        (Codec::Opus, 20),
+        (Codec::Opus, 60),
+        (Codec::L16(16_000), 10),
+    ] {
+        let mut node = Node::new();
+        node.connect(LegRemote {
+            audio: payload_types(&[(96, codec)]),
+            ptime_ms,
+            ..remote(phone_rtp())
+        });
+        let (leg, from) = (node.leg, phone_rtp());
+        let stream = node.open_stream(stream_params(20, 16_000));
+        let text = audio(&tone(0, 8_000), 1);
+        let mut encoder = Encoder::new(codec, OpusSettings::default());
+        let mut phone = Phone {
+            payload_type: 96,
+            ..Phone::new()
+        };
+        let samples: Vec<i16> = tone(0, codec.rate_hz() as usize / 50);
+        let packets: Vec<Vec<u8>> = (0..600)
+            .map(|_| {
+                let mut payload = Vec::new();
+                encoder.encode(&samples, &mut payload);
+                let packet = phone.with_payload(&payload);
+                phone.sequence = phone.sequence.wrapping_add(1);
+                phone.timestamp += codec.clock_hz() / 50;
+                packet
+            })
+            .collect();
+        let mut bytes = 0;
+        for (n, packet) in packets.iter().enumerate() {
+            if n == 400 {
+                ALLOCATIONS.set(Some(0));
+            }
+            if n % 50 == 0 {
+                node.engine
+                    .receive(node.now, Source::Stream(stream), text.as_bytes());
+            }
+            if n % 17 != 3 {
+                node.engine.receive(node.now, Source::Rtp { leg, from }, packet);
+            }
+            node.now = node.now.plus_millis(20);
+            node.engine.handle_timeout(node.now);
+            bytes += discard(&mut node);
+        }
+        let allocations = ALLOCATIONS.take();
+        let stats = node.leg_stats();
+        assert!(stats.lost > 30 && stats.concealed_ms > 0, "{codec:?} {stats:?}");
+        assert!(bytes > 600 * 640, "it did work: {bytes}");
+        assert_eq!(allocations, Some(0), "{codec:?} at {ptime_ms} ms");
+    }
 }
