@@ -6,7 +6,7 @@ VENV := .venv/bin
 CARGO_TEST := cargo test --workspace --locked
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: help setup setup-test demo test test-rust test-unit e2e check format bench bench-quality fuzz docs clean
+.PHONY: help setup setup-test demo test test-rust test-unit e2e check format bench bench-build bench-load bench-quality fuzz docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -47,9 +47,14 @@ format:  ## format both languages
 	$(VENV)/ruff format .
 	$(VENV)/ruff check --fix-only .
 
-bench: setup  ## round trip and CPU per call at 1 and at 100 calls, beside the floor; figures in bench/results
+bench: setup bench-build  ## a first look, 1 and 100 calls in one dialect, beside the floor: 40 s; figures in bench/results
+	@target/release/longline-bench --calls $(or $(CALLS),1,100) --dialects teler --output bench/results/bench.jsonl
+
+bench-load: setup bench-build  ## cost, memory, loss and delay of 100 to 2,000 calls in every dialect, beside the floor: 7 minutes
+	@target/release/longline-bench $(if $(CALLS),--calls $(CALLS)) $(if $(DIALECTS),--dialects $(DIALECTS)) $(if $(TURNS),--turns $(TURNS))
+
+bench-build:
 	@cargo build --quiet --release --locked -p longline-media -p longline-bench -p longline-floor
-	@target/release/longline-bench $(if $(CALLS),--calls $(CALLS))
 
 bench-quality:  ## PESQ of speech through bad networks, beside other receivers (QUICK=1: a few rows); bench/results/quality.jsonl
 	@scripts/setup.sh --quality

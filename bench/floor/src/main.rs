@@ -29,8 +29,6 @@ const TCP_SEND_BUFFER: usize = 32 << 10;
 const EXPEDITED_FORWARDING: u8 = 46 << 2;
 /// The epoll data of a call's TCP connection is its number with this bit.
 const IS_TCP: u64 = 1 << 32;
-/// What stands before the audio in a message, in both directions.
-const AUDIO: &str = r#""audio_b64":""#;
 
 /// Moves packets to messages and back at the least possible cost.
 #[derive(Parser)]
@@ -44,9 +42,18 @@ struct Args {
     /// The WebSocket server to connect each call to.
     #[arg(long)]
     application: SocketAddr,
-    /// A message as the media server sends it; only its length matters, and where its audio begins.
+    /// The length of a message to the application.
     #[arg(long)]
-    message: String,
+    message_bytes: usize,
+    /// Where its audio begins.
+    #[arg(long)]
+    audio_at: usize,
+    /// Where the audio of an answer begins.
+    #[arg(long)]
+    answer_audio_at: usize,
+    /// Whether messages are text (1) or binary (2).
+    #[arg(long)]
+    opcode: u8,
 }
 
 struct Call {
@@ -56,18 +63,14 @@ struct Call {
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    let audio_at = audio_in(args.message.as_bytes())
-        .ok_or_else(|| Error::new(ErrorKind::InvalidInput, "--message has no audio"))?;
-    if args.message.len() < audio_at + RTP_PAYLOAD || args.message.len() > usize::from(u16::MAX) {
-        return Err(Error::new(
-            ErrorKind::InvalidInput,
-            "--message has no room for a packet",
-        ));
+    if args.message_bytes < args.audio_at + RTP_PAYLOAD || !(126..1 << 16).contains(&args.message_bytes) {
+        let wrong = "--message-bytes: no room for a packet, or another header";
+        return Err(Error::new(ErrorKind::InvalidInput, wrong));
     }
     let epoll = epoll::create(CreateFlags::CLOEXEC)?;
     let mut calls = Vec::with_capacity(args.calls);
     for number in 0..args.calls as u64 {
-        let call = Call::open(args.application)?;
+        let call = Call::open(args.application, number)?;
         epoll::add(&epoll, &call.udp, EventData::new_u64(number), EventFlags::IN)?;
         epoll::add(
             &epoll,
@@ -81,9 +84,9 @@ fn main() -> Result<()> {
     let mut floor = Floor {
         calls,
         phone: args.phone,
-        frame_audio_at: FRAME_HEADER + audio_at,
-        frame: frame(args.message.as_bytes()),
-        answer_audio_at: None,
+        frame_audio_at: FRAME_HEADER + args.audio_at,
+        frame: frame(args.opcode, args.message_bytes),
+        answer_audio_at: ANSWER_HEADER + args.answer_audio_at,
         packet: [0; RTP_HEADER + RTP_PAYLOAD],
         buffer: vec![0; 64 << 10].into(),
     };
@@ -111,20 +114,12 @@ const FRAME_HEADER: usize = 8;
 /// A server's, which has no mask.
 const ANSWER_HEADER: usize = 4;
 
-fn frame(text: &[u8]) -> Vec<u8> {
-    let mut frame = vec![0x81, 0x80 | 126];
-    frame.extend_from_slice(&(text.len() as u16).to_be_bytes());
-    frame.extend_from_slice(&[0; 4]);
-    frame.extend_from_slice(text);
+fn frame(opcode: u8, length: usize) -> Vec<u8> {
+    let mut frame = vec![0x80 | opcode, 0x80 | 126];
+    frame.extend_from_slice(&(length as u16).to_be_bytes());
+    frame.resize(FRAME_HEADER, 0);
+    frame.resize(FRAME_HEADER + length, b'-');
     frame
-}
-
-/// Where the audio of a message begins.
-fn audio_in(message: &[u8]) -> Option<usize> {
-    let found = message
-        .windows(AUDIO.len())
-        .position(|window| window == AUDIO.as_bytes());
-    found.map(|at| at + AUDIO.len())
 }
 
 struct Floor {
@@ -132,8 +127,7 @@ struct Floor {
     phone: SocketAddr,
     frame: Vec<u8>,
     frame_audio_at: usize,
-    /// Found in the first answer; the same in all.
-    answer_audio_at: Option<usize>,
+    answer_audio_at: usize,
     packet: [u8; RTP_HEADER + RTP_PAYLOAD],
     buffer: Box<[u8]>,
 }
@@ -161,12 +155,8 @@ impl Floor {
         while let [_, 126, high, low, ..] = *rest {
             let end = ANSWER_HEADER + usize::from(u16::from_be_bytes([high, low]));
             let Some(answer) = rest.get(..end) else { break };
-            let audio_at = match self.answer_audio_at {
-                Some(at) => at,
-                None => audio_in(answer).ok_or_else(|| Error::other("an answer has no audio"))?,
-            };
-            self.answer_audio_at = Some(audio_at);
-            self.packet[RTP_HEADER..].copy_from_slice(&answer[audio_at..][..RTP_PAYLOAD]);
+            let audio = answer.get(self.answer_audio_at..self.answer_audio_at + RTP_PAYLOAD);
+            self.packet[RTP_HEADER..].copy_from_slice(audio.ok_or(ErrorKind::InvalidData)?);
             call.udp.send_to(&self.packet, self.phone)?;
             rest = &rest[end..];
         }
@@ -188,7 +178,7 @@ fn send(tcp: &mut TcpStream, frame: &[u8]) -> Result<()> {
 }
 
 impl Call {
-    fn open(application: SocketAddr) -> Result<Call> {
+    fn open(application: SocketAddr, number: u64) -> Result<Call> {
         let udp = UdpSocket::bind("127.0.0.1:0")?;
         udp.set_nonblocking(true)?;
         sockopt::set_socket_recv_buffer_size(&udp, UDP_RECEIVE_BUFFER)?;
@@ -198,7 +188,7 @@ impl Call {
         sockopt::set_socket_send_buffer_size(&tcp, TCP_SEND_BUFFER)?;
         write!(
             tcp,
-            "GET / HTTP/1.1\r\nHost: {application}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+            "GET /{number} HTTP/1.1\r\nHost: {application}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
              Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
         )?;
         let mut answer = Vec::new();

@@ -1,74 +1,89 @@
-//! The application of a run: a WebSocket server that sends every chunk of audio straight back (Teler dialect).
+//! The door of the application of a run: it takes the WebSocket connections; what comes over them is `generator`'s.
 
-use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io::{Read, Result, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
 
-use futures_util::{SinkExt, StreamExt};
-use tokio::net::{TcpListener, TcpStream};
-use tokio_tungstenite::tungstenite::Message;
+use base64::Engine as _;
+use sha1::{Digest, Sha1};
 
-/// The application, on a thread of its own.
-pub struct Application {
+/// What a server appends to the key (RFC 6455 §1.3).
+const KEY_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Takes connections on a thread of its own.
+pub struct Door {
     /// Where it listens.
     pub address: SocketAddr,
-    sample: Sample,
+    arrivals: Receiver<(usize, TcpStream)>,
 }
 
-/// A message as it came.
-type Sample = Arc<Mutex<Option<String>>>;
-
-/// Which message of a connection is kept as a sample: one with a number of as many digits as most have.
-const SAMPLE: u64 = 100;
-
-impl Application {
-    /// Starts the application.
-    pub fn start() -> std::io::Result<Application> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_io()
-            .build()?;
-        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0"))?;
+impl Door {
+    /// Opens it on loopback.
+    pub fn open() -> Result<Door> {
+        let listener = TcpListener::bind("127.0.0.1:0")?;
         let address = listener.local_addr()?;
-        let sample = Sample::default();
-        let samples = sample.clone();
+        let (sender, arrivals) = channel();
         std::thread::spawn(move || {
-            runtime.block_on(async move {
-                while let Ok((socket, _)) = listener.accept().await {
-                    tokio::spawn(echo(socket, samples.clone()));
+            for socket in listener.incoming().flatten() {
+                if let Ok(arrival) = welcome(socket)
+                    && sender.send(arrival).is_err()
+                {
+                    return;
                 }
-            });
+            }
         });
-        Ok(Application { address, sample })
+        Ok(Door { address, arrivals })
     }
 
-    /// A message of audio as it came in.
-    pub fn sample(&self) -> Option<String> {
-        self.sample.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The connections of so many calls, in the calls' order.
+    pub fn take(&self, calls: usize) -> std::result::Result<Vec<TcpStream>, RecvTimeoutError> {
+        let mut sockets: Vec<Option<TcpStream>> = (0..calls).map(|_| None).collect();
+        for _ in 0..calls {
+            let (call, socket) = self.arrivals.recv_timeout(PATIENCE)?;
+            if let Some(place) = sockets.get_mut(call) {
+                *place = Some(socket);
+            }
+        }
+        Ok(sockets.into_iter().flatten().collect())
     }
 }
 
-async fn echo(socket: TcpStream, sample: Sample) {
-    let _ = socket.set_nodelay(true);
-    let Ok(mut socket) = tokio_tungstenite::accept_async(socket).await else {
-        return;
-    };
-    let mut chunk_id = 0_u64;
-    while let Some(Ok(message)) = socket.next().await {
-        let Message::Text(text) = message else { continue };
-        let Some(audio) = audio_of(&text) else { continue };
-        chunk_id += 1;
-        let answer = format!(r#"{{"type":"audio","audio_b64":"{audio}","chunk_id":{chunk_id}}}"#);
-        if chunk_id == SAMPLE {
-            let mut sample = sample.lock().unwrap_or_else(PoisonError::into_inner);
-            sample.get_or_insert_with(|| text.to_string());
+/// The upgrade (RFC 6455 §4.2); the number of the call is the path.
+fn welcome(mut socket: TcpStream) -> Result<(usize, TcpStream)> {
+    socket.set_nodelay(true)?;
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        let mut bytes = [0; 1024];
+        // The client waits for the answer: nothing comes after the request.
+        let count = socket.read(&mut bytes)?;
+        if count == 0 {
+            return Err(std::io::ErrorKind::UnexpectedEof.into());
         }
-        if socket.send(Message::text(answer)).await.is_err() {
-            return;
-        }
+        request.extend_from_slice(&bytes[..count]);
     }
-}
-
-/// The base64 of an `audio` message, found without parsing the rest: this application must cost little.
-fn audio_of(text: &str) -> Option<&str> {
-    let (_, rest) = text.split_once(r#""audio_b64":""#)?;
-    rest.split('"').next()
+    let text = String::from_utf8_lossy(&request);
+    let path = text.split(' ').nth(1).unwrap_or_default();
+    let call = path
+        .trim_start_matches('/')
+        .parse()
+        .map_err(std::io::Error::other)?;
+    let key = text.lines().find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("sec-websocket-key")
+            .then(|| value.trim())
+    });
+    let hash = Sha1::new()
+        .chain_update(key.unwrap_or_default())
+        .chain_update(KEY_SUFFIX)
+        .finalize();
+    let accept = base64::engine::general_purpose::STANDARD.encode(hash);
+    write!(
+        socket,
+        "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Accept: {accept}\r\n\r\n"
+    )?;
+    socket.set_nonblocking(true)?;
+    Ok((call, socket))
 }

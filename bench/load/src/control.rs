@@ -10,7 +10,18 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::clock;
+use crate::dialect::Dialect;
 use crate::process::Process;
+
+/// Calls opened in one round of 20 ms.
+const PHASE_ROUND: usize = 100;
+/// Calls whose commands wait for answers at once.
+const BATCH: usize = 250;
+
+fn session(call: usize) -> String {
+    format!("call-{call}")
+}
 
 /// A media server of our own, ended with this value.
 pub struct MediaServer {
@@ -18,8 +29,6 @@ pub struct MediaServer {
     pub process: Process,
     socket: UnixStream,
     next_id: u64,
-    /// Streams that have connected so far: their events arrive between the answers.
-    connected: usize,
     folder: std::path::PathBuf,
 }
 
@@ -51,56 +60,70 @@ impl MediaServer {
             process,
             socket,
             next_id: 0,
-            connected: 0,
             folder,
         };
         server.command("hello", json!({ "version": 1 }))?;
         Ok(server)
     }
 
-    /// Opens a call between `phone` and `application`; answers the address that the phone sends to.
-    pub fn open_call(
+    /// Opens calls between `phone` and `application`; answers the addresses that the phone sends to. They are opened over
+    /// time, since a session's frames fall on the tick of its birth: so their phases are spread as the packets' are.
+    pub fn open_calls(
         &mut self,
-        call: usize,
+        calls: usize,
         phone: SocketAddr,
         application: SocketAddr,
-        chunk_ms: u32,
-    ) -> Result<SocketAddr> {
-        let session = format!("call-{call}");
-        let opened = self.command("leg.open", json!({ "session": session, "leg": "phone" }))?;
-        self.command(
-            "leg.connect",
-            json!({
-                "session": session, "leg": "phone", "rtp": phone.to_string(), "rtcp": null, 
-                "payload_types": [{"payload_type": 0, "codec": "PCMU"}], "telephone_event": null, "direction": "sendrecv", "rtcp_mux": false,
-            }),
-        )?;
-        self.command(
-            "stream.open",
-            json!({
-                "session": session, "stream": "echo", "url": format!("ws://{application}/{call}"), "dialect": "teler",
-                "chunk_ms": chunk_ms, "rate_hz": 8000, "account_id": "acc_bench", "call_app_id": "va_bench",
-                "call_id": format!("cs_{call}"), "stream_id": format!("ms_{call}"),
-            }),
-        )?;
-        let address = opened["rtp"].as_str().unwrap_or_default();
-        address
-            .parse()
-            .map_err(|_| Error::new(ErrorKind::InvalidData, format!("not an address: {opened}")))
-    }
-
-    /// Waits until every stream has reached the application.
-    pub fn wait_for_streams(&mut self, streams: usize) -> Result<()> {
-        while self.connected < streams {
-            let message = self.read()?;
-            self.note(&message)?;
+        dialect: Dialect,
+    ) -> Result<Vec<SocketAddr>> {
+        let mut addresses = Vec::with_capacity(calls);
+        let first = clock::now();
+        for call in 0..calls {
+            // So many rounds of 20 ms as make room for the answers, each over all phases.
+            let round = (call / PHASE_ROUND) as u64 * clock::FRAME_NS;
+            let phase = (call % PHASE_ROUND) as u64 * clock::FRAME_NS / calls.min(PHASE_ROUND) as u64;
+            clock::sleep_until(first + round + phase);
+            self.send("leg.open", json!({ "session": session(call), "leg": "phone" }))?;
         }
-        Ok(())
+        for call in 0..calls {
+            let opened = self.answer("leg.open")?;
+            let address = opened["rtp"].as_str().unwrap_or_default();
+            addresses.push(
+                address
+                    .parse()
+                    .map_err(|_| Error::new(ErrorKind::InvalidData, format!("call {call}: {opened}")))?,
+            );
+        }
+        for first in (0..calls).step_by(BATCH) {
+            let batch = first..calls.min(first + BATCH);
+            for call in batch.clone() {
+                self.send(
+                    "leg.connect",
+                    json!({
+                        "session": session(call), "leg": "phone", "rtp": phone.to_string(), "rtcp": null,
+                        "payload_types": [{"payload_type": 0, "codec": "PCMU"}], "telephone_event": null,
+                        "direction": "sendrecv", "rtcp_mux": false,
+                    }),
+                )?;
+                self.send(
+                    "stream.open",
+                    json!({
+                        "session": session(call), "stream": "echo", "url": format!("ws://{application}/{call}"),
+                        "dialect": dialect.name(), "chunk_ms": 20, "rate_hz": 8000, "account_id": "acc_bench",
+                        "call_app_id": "va_bench", "call_id": format!("cs_{call}"), "stream_id": format!("ms_{call}"),
+                    }),
+                )?;
+            }
+            for _ in batch {
+                self.answer("leg.connect")?;
+                self.answer("stream.open")?;
+            }
+        }
+        Ok(addresses)
     }
 
     /// What the media server counted of one call.
     pub fn stats(&mut self, call: usize) -> Result<Value> {
-        let mut ok = self.command("session.stats", json!({ "session": format!("call-{call}") }))?;
+        let mut ok = self.command("session.stats", json!({ "session": session(call) }))?;
         Ok(ok["stats"].take())
     }
 
@@ -114,33 +137,35 @@ impl MediaServer {
         Ok((busy.count(), workers.len()))
     }
 
-    fn command(&mut self, name: &str, mut fields: Value) -> Result<Value> {
+    fn command(&mut self, name: &str, fields: Value) -> Result<Value> {
+        self.send(name, fields)?;
+        self.answer(name)
+    }
+
+    fn send(&mut self, name: &str, mut fields: Value) -> Result<()> {
         self.next_id += 1;
         fields["id"] = json!(self.next_id);
         fields["cmd"] = json!(name);
         let body = serde_json::to_vec(&fields)?;
+        let length = u32::try_from(body.len()).map_err(Error::other)?;
         self.socket
-            .write_all(&u32::try_from(body.len()).map_err(Error::other)?.to_be_bytes())?;
-        self.socket.write_all(&body)?;
+            .write_all(&[&length.to_be_bytes()[..], &body].concat())
+    }
+
+    /// The next answer: those of sessions on one worker come in order.
+    fn answer(&mut self, name: &str) -> Result<Value> {
         loop {
             let mut message = self.read()?;
-            if message["re"] == json!(self.next_id) {
+            if message.get("re").is_some() {
                 return match message.get("error") {
                     Some(error) => Err(Error::other(format!("{name}: {error}"))),
                     None => Ok(message["ok"].take()),
                 };
             }
-            self.note(&message)?;
+            if message["event"] == "stream.closed" {
+                return Err(Error::other(format!("a stream was closed: {message}")));
+            }
         }
-    }
-
-    fn note(&mut self, message: &Value) -> Result<()> {
-        match message["event"].as_str() {
-            Some("stream.connected") => self.connected += 1,
-            Some("stream.closed") => return Err(Error::other(format!("a stream was closed: {message}"))),
-            _ => {}
-        }
-        Ok(())
     }
 
     fn read(&mut self) -> Result<Value> {
