@@ -50,6 +50,9 @@
 //! and playbacks, and for each leg what the others say → mixer → encoders → legs. While no leg sends (not connected, or on
 //! hold), queues and playbacks wait.
 //!
+//! **Records.** [`Engine::keep_records`] keeps what must outlive the process in memory of the caller's ([`record`]),
+//! [`Engine::restore`] goes on from there. They are written before anything can be drained: a key is safe to tell after it.
+//!
 //! # Errors
 //!
 //! Commands refuse with a [`CommandError`] and change nothing. A bad packet or message is a counter, and an

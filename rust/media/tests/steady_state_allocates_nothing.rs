@@ -114,6 +114,9 @@ fn the_other_dialects_allocate_nothing_either() {
 fn a_call_in_steady_state_allocates_nothing() {
     for (chunk_ms, rate_hz) in [(20, 8_000), (400, 8_000), (800, 16_000)] {
         let mut node = Node::connected();
+        // Records are part of it.
+        let store = media::record::HeapStore::new(1);
+        node.engine.keep_records(Box::new(store));
         let (leg, from) = (node.leg, phone_rtp());
         let stream = node.open_stream(stream_params(chunk_ms, rate_hz));
         node.engine
