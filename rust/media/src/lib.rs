@@ -78,8 +78,8 @@
 //! # Standards
 //!
 //! RFC 3550 and 3551 (RTP), 4733 (telephone-events), 5761 (multiplexed RTCP), 7983 (demultiplexing), 3389 (comfort noise,
-//! received), ITU-T G.711 and concealment in the class of its Appendix I, RFC 3711
-//! and 7714 (SRTP, in [`srtp`]), RFC 6263 (keep-alives). Left out: DTLS-SRTP.
+//! received), ITU-T G.711 and concealment in the class of its Appendix I, RFC 3711 and 7714 (SRTP, in [`srtp`]), RFC 6263
+//! (keep-alives), RFC 3611 (extended reports), ITU-T Q.23 and Q.24 (tones), G.107 (the E-model). Left out: DTLS-SRTP.
 
 pub mod codec;
 mod conference;
