@@ -66,6 +66,11 @@ impl Converter {
         }
     }
 
+    /// The two rates are the same: frames need not be handed through.
+    pub fn is_idle(&self) -> bool {
+        self.resampler.is_none()
+    }
+
     /// Between other rates from now on; what it has of the old ones is dropped if they are others indeed.
     pub fn retune(&mut self, from_hz: u32, to_hz: u32) {
         if (from_hz, to_hz) != (self.from_hz, self.to_hz) {

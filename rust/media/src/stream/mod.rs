@@ -153,7 +153,9 @@ impl Stream {
         if !self.connected {
             return;
         }
-        if let Some(frame) = self.to_stream.convert(Some(frame.clone())) {
+        if self.to_stream.is_idle() {
+            self.params.encoding.append(frame.samples(), &mut self.chunk);
+        } else if let Some(frame) = self.to_stream.convert(Some(frame.clone())) {
             self.params.encoding.append(frame.samples(), &mut self.chunk);
         }
         if self.chunk.len() < self.chunk_bytes {

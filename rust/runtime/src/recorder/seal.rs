@@ -237,7 +237,10 @@ mod tests {
         sealer.seal(b"OggS", &mut file);
         sealer.finish(&mut file);
         let hex: String = file[96..].iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "000000042b7182ecf0bdcf8f2c358786b9b90101d75bd20c80000000cad80f4a6ae2e87cb12eacb58519e605");
+        assert_eq!(
+            hex,
+            "000000042b7182ecf0bdcf8f2c358786b9b90101d75bd20c80000000cad80f4a6ae2e87cb12eacb58519e605"
+        );
     }
 
     #[test]
