@@ -463,3 +463,67 @@ fn a_store_without_room_keeps_nobody_and_says_so() {
     engine.receive(now, Source::Rtp { leg, from }, &Phone::new().tone());
     assert_eq!(engine.engine_stats().unkept_sessions, 1);
 }
+
+#[test]
+fn srtp_goes_on_under_the_same_key_and_uses_no_index_again() {
+    use media::srtp::{SrtpParams, SrtpReceiver, SrtpSender, Suite};
+    use media::{Destination, LegRemote};
+
+    for suite in Suite::ALL {
+        let length = if suite == Suite::AeadAes256Gcm { 44 } else { 30 };
+        let length = if suite == Suite::AeadAes128Gcm { 28 } else { length };
+        let keys = SrtpParams::new(suite, &vec![1; length], &vec![2; length]).unwrap();
+        let mut config = EngineConfig::new(7, 0);
+        // Over the wrap of the sequence number, where the rollover counter is what counts.
+        config.numbering = Some(media::Numbering {
+            ssrc: 9,
+            sequence: 65_500,
+            timestamp: 0,
+        });
+        let mut node = Node::with(config);
+        node.engine.keep_records(Box::new(HeapStore::with_ring(1, RING)));
+        node.connect(LegRemote {
+            srtp: Some(keys),
+            ..remote(phone_rtp())
+        });
+        let mut far_sender = SrtpSender::new(&keys.receive);
+        let mut far_receiver = SrtpReceiver::new(&keys.send);
+        let mut phone = Phone::new();
+        let (mut sent, mut heard) = (0, 0);
+        for frame in 0..120u64 {
+            let mut packet = phone.tone();
+            far_sender.protect_rtp(&mut packet, 0).unwrap();
+            let source = Source::Rtp {
+                leg: node.leg,
+                from: phone_rtp(),
+            };
+            node.engine.receive(node.now, source, &packet);
+            node.now = node.now.plus_millis(20);
+            node.engine.handle_timeout(node.now);
+            while let Some(transmit) = node.engine.poll_transmit() {
+                let mut data = transmit.payload.to_vec();
+                match transmit.to {
+                    Destination::Rtp { .. } => {
+                        // The far end's own replay list is the judge: an index that is used again is refused.
+                        far_receiver.unprotect_rtp(&mut data).unwrap();
+                        heard += 1;
+                    }
+                    Destination::Rtcp { .. } => {
+                        far_receiver.unprotect_rtcp(&mut data).unwrap();
+                    }
+                    _ => {}
+                }
+            }
+            sent += 1;
+            if frame % 7 == 3 {
+                let records = records_of(&mut node.engine);
+                restore(&mut node, records);
+                // What was heard before is known.
+                node.engine.receive(node.now, source, &packet);
+            }
+        }
+        let stats = node.leg_stats();
+        assert_eq!((heard, stats.packets_received), (sent, 120), "{suite:?}");
+        assert_eq!(stats.srtp_auth_failed, 0, "{suite:?}");
+    }
+}
