@@ -286,6 +286,9 @@ fn keys_of_what_is_gone_are_errors() {
     let mut node = Node::connected();
     let stream = node.open_stream(stream_params(20, 8_000));
     let (session, leg, now) = (node.session, node.leg, node.now);
+    for _ in 1..media::session::MAX_LEGS {
+        node.engine.open_leg(now, session).unwrap();
+    }
     assert_eq!(
         node.engine.open_leg(now, session),
         Err(CommandError::LimitReached("legs of a session"))
