@@ -67,8 +67,8 @@ def fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
 
 
 def initializers(model: bytes) -> Iterator[tuple[str, bytes]]:
-    """The weights of an ONNX model: ModelProto.graph is field 7, GraphProto.initializer 5; a TensorProto has its type in
-    2, its name in 8 and the raw data in 9."""
+    """The weights of an ONNX model: ModelProto.graph is field 7, GraphProto.initializer 5; a TensorProto has its type
+    in 2, its name in 8 and the raw data in 9."""
     for number, graph in fields(model):
         if number != 7 or not isinstance(graph, bytes):
             continue
