@@ -249,7 +249,8 @@ impl Bench {
             }
         }
         self.now = self.now.plus_millis(outage_ms);
-        let restored = Engine::restore(config(1), self.now, Box::new(records));
+        // A seed that no process before had: what is drawn from it must not come twice.
+        let restored = Engine::restore(config(self.now.0), self.now, Box::new(records));
         let Restored { engine, refused, .. } = restored.unwrap_or_else(|error| panic!("{error}"));
         assert!(refused.is_empty(), "{refused:?}");
         self.engine = engine;

@@ -135,7 +135,9 @@ impl Leg {
         }
         let talking = state.flags & leg_state_flags::TALKING != 0;
         let counts = (state.source_packets, state.source_octets);
-        leg.sender.resume(timeline, counts, talking);
+        if has(leg_flags::CONNECTED) {
+            leg.sender.resume(timeline, counts, talking);
+        }
         leg.latch.resume(setup, state);
         if let Some(srtp) = &mut leg.srtp {
             srtp.resume(setup.ssrc, state);

@@ -42,6 +42,8 @@ pub struct Sender {
     /// Packets and octets under this SSRC, for sender reports.
     packets: u64,
     octets: u64,
+    /// Numbers of this SSRC were used, be it for a keep-alive alone: they never go back.
+    numbered: bool,
 }
 
 impl Sender {
@@ -58,6 +60,7 @@ impl Sender {
             talking: false,
             packets: 0,
             octets: 0,
+            numbered: false,
         }
     }
 
@@ -69,6 +72,7 @@ impl Sender {
     /// Goes on with the numbers of another process, after [`Sender::set_format`].
     pub(crate) fn resume(&mut self, timeline: Timeline, (packets, octets): (u64, u64), talking: bool) {
         self.timeline = timeline;
+        self.numbered = true;
         (self.packets, self.octets) = (packets, octets);
         self.talking = talking;
     }
@@ -117,7 +121,7 @@ impl Sender {
 
     /// Whether `format` needs another source than the one that has been heard of.
     pub fn changes_source(&self, format: Format) -> bool {
-        self.packets > 0 && format.codec.clock_hz() != self.timeline.clock_hz
+        (self.packets > 0 || self.numbered) && format.codec.clock_hz() != self.timeline.clock_hz
     }
 
     /// Nothing is sent for a while: the next sound begins a talkspurt.
@@ -154,13 +158,14 @@ impl Sender {
         if (clock_hz, ptime_ms) == (self.timeline.clock_hz, self.timeline.ptime_ms) {
             return;
         }
-        if self.packets == 0 {
+        if self.packets == 0 && !self.numbered {
             self.timeline = Timeline::new(self.timeline.numbering, clock_hz, ptime_ms);
         } else {
             let ssrc = self.ssrc();
             self.timeline = self.timeline.change(frame, clock_hz, ptime_ms, self.fresh);
             if self.ssrc() != ssrc {
                 (self.packets, self.octets) = (0, 0);
+                self.numbered = false;
             }
         }
         self.end_ms = u64::MAX;
@@ -219,7 +224,8 @@ impl Sender {
 
     /// Appends a packet without payload that has the numbers of the one that would be due at `frame`, when nothing else
     /// is sent.
-    pub fn write_empty_packet(&self, frame: u64, payload_type: u8, out: &mut Vec<u8>) {
+    pub fn write_empty_packet(&mut self, frame: u64, payload_type: u8, out: &mut Vec<u8>) {
+        self.numbered = true;
         let millis = self.timeline.millis(frame.max(self.timeline.frame0));
         let packet = millis / u64::from(self.timeline.ptime_ms);
         let header = Packet {
