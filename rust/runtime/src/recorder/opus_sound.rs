@@ -92,8 +92,8 @@ impl Channel {
     fn new(rate_hz: u32) -> opus::Result<Self> {
         let mut encoder = Encoder::new(rate_hz, Channels::Mono, Application::Voip)?;
         encoder.set_bitrate(Bitrate::Bits(match rate_hz {
-            ..=8_000 => 16_000,
-            ..=16_000 => 24_000,
+            0..=8_000 => 16_000,
+            8_001..=16_000 => 24_000,
             _ => 32_000,
         }))?;
         encoder.set_complexity(COMPLEXITY)?;
