@@ -66,7 +66,7 @@ impl Calls {
             self.node.engine.receive(self.node.now, source, &packet);
             let packet = self.phone.tone();
             ours(&mut self.node, packet);
-            if self.frames % 20 == 0 {
+            if self.frames.is_multiple_of(20) {
                 let text = audio(&tone(self.frames * 160, 3_200), 1);
                 let source = Source::Stream(self.other_stream);
                 self.node.engine.receive(self.node.now, source, text.as_bytes());
