@@ -6,7 +6,7 @@ VENV := .venv/bin
 CARGO_TEST := cargo test --workspace --locked
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: help setup setup-test demo test test-rust test-unit e2e check format bench bench-build bench-load bench-quality fuzz docs clean
+.PHONY: help setup setup-test demo test test-rust test-unit e2e check format bench bench-build bench-load bench-micro bench-quality fuzz docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -52,6 +52,9 @@ bench: setup bench-build  ## a first look, 1 and 100 calls in one dialect, besid
 
 bench-load: setup bench-build  ## cost, memory, loss and delay of 100 to 2,000 calls in every dialect, beside the floor: 7 minutes
 	@target/release/longline-bench $(if $(CALLS),--calls $(CALLS)) $(if $(DIALECTS),--dialects $(DIALECTS)) $(if $(TURNS),--turns $(TURNS))
+
+bench-micro: setup  ## what one frame costs the engine alone, by dialect, in ns: a few seconds
+	@cargo run --quiet --release --locked -p longline-micro
 
 bench-build:
 	@cargo build --quiet --release --locked -p longline-media -p longline-bench -p longline-floor

@@ -69,7 +69,10 @@ impl Conference {
     pub fn hear(&mut self, now: Time, rate_hz: u32, legs: &mut [Leg], context: &mut Context<'_>) -> Mixer {
         let mut mixer = Mixer::new(rate_hz);
         for (leg, party) in legs.iter_mut().zip(&mut self.parties) {
-            party.heard = leg.hear(now, context);
+            if party.heard.rate_hz() != rate_hz {
+                party.heard = Frame::silent(rate_hz);
+            }
+            leg.hear(now, &mut party.heard, context);
             party.is_heard = party.heard.samples().iter().any(|&sample| sample != 0);
             party.level.hear(party.heard.samples());
             if party.is_heard {
@@ -120,7 +123,7 @@ impl Conference {
             if at == 0 {
                 first.clone_from(&others);
             }
-            leg.say(frame, others, context.outbox);
+            leg.say(frame, others.as_ref(), context.outbox);
         }
         first
     }

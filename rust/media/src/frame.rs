@@ -38,10 +38,16 @@ impl Frame {
 
 /// Frames of one rate made frames of another; costs nothing when the two are the same.
 pub(crate) struct Converter {
-    resampler: Option<Resampler>,
-    converted: Vec<i16>,
     from_hz: u32,
     to_hz: u32,
+    work: Option<Box<Work>>,
+}
+
+/// What conversion needs.
+struct Work {
+    resampler: Resampler,
+    converted: Vec<i16>,
+    out: Frame,
     /// The last frame has left something in the filter.
     ringing: bool,
 }
@@ -52,23 +58,15 @@ impl Converter {
         let resampler = (from_hz != to_hz)
             .then(|| Resampler::new(from_hz, to_hz).ok())
             .flatten();
-        let room = if resampler.is_some() {
-            2 * frame_samples(to_hz)
-        } else {
-            0
-        };
-        Converter {
-            resampler,
-            converted: Vec::with_capacity(room),
-            from_hz,
-            to_hz,
-            ringing: false,
-        }
-    }
-
-    /// The two rates are the same: frames need not be handed through.
-    pub fn is_idle(&self) -> bool {
-        self.resampler.is_none()
+        let work = resampler.map(|resampler| {
+            Box::new(Work {
+                resampler,
+                converted: Vec::with_capacity(2 * frame_samples(to_hz)),
+                out: Frame::silent(to_hz),
+                ringing: false,
+            })
+        });
+        Converter { from_hz, to_hz, work }
     }
 
     /// Between other rates from now on; what it has of the old ones is dropped if they are others indeed.
@@ -79,22 +77,26 @@ impl Converter {
     }
 
     /// The frame at the other rate. Nothing stays nothing, once the end of what was has rung out.
-    pub fn convert(&mut self, frame: Option<Frame>) -> Option<Frame> {
-        let Some(resampler) = &mut self.resampler else {
-            return frame;
-        };
+    pub fn convert<'a>(&'a mut self, frame: Option<&'a Frame>) -> Option<&'a Frame> {
+        let Some(work) = &mut self.work else { return frame };
         let sounding = frame.is_some();
-        if !sounding && !self.ringing {
+        if !sounding && !work.ringing {
             return None;
         }
-        self.ringing = sounding;
-        let frame = frame.unwrap_or_else(|| Frame::silent(self.from_hz));
-        self.converted.clear();
-        resampler.process(frame.samples(), &mut self.converted);
-        let mut out = Frame::silent(self.to_hz);
-        let count = self.converted.len().min(out.samples().len());
-        out.samples_mut()[..count].copy_from_slice(&self.converted[..count]);
-        Some(out)
+        work.ringing = sounding;
+        work.converted.clear();
+        match frame {
+            Some(frame) => work.resampler.process(frame.samples(), &mut work.converted),
+            None => {
+                let silence = Frame::silent(self.from_hz);
+                work.resampler.process(silence.samples(), &mut work.converted);
+            }
+        }
+        let out = work.out.samples_mut();
+        let count = work.converted.len().min(out.len());
+        out[..count].copy_from_slice(&work.converted[..count]);
+        out[count..].fill(0);
+        Some(&work.out)
     }
 }
 
@@ -110,12 +112,12 @@ mod tests {
             for _ in 0..5 {
                 let mut frame = Frame::silent(from);
                 frame.samples_mut().fill(1_000);
-                let out = converter.convert(Some(frame)).unwrap();
+                let out = converter.convert(Some(&frame)).unwrap();
                 assert_eq!(out.samples().len(), to as usize / 50);
             }
             let mut frame = Frame::silent(from);
             frame.samples_mut().fill(1_000);
-            let last = converter.convert(Some(frame)).unwrap();
+            let last = converter.convert(Some(&frame)).unwrap();
             let end = *last.samples().last().unwrap();
             assert!((i32::from(end) - 1_000).abs() < 5, "{from} to {to}: {end}");
         }
@@ -127,7 +129,7 @@ mod tests {
         let mut frame = Frame::silent(8_000);
         frame.samples_mut().fill(1_000);
         assert!(converter.convert(None).is_none());
-        assert!(converter.convert(Some(frame)).is_some());
+        assert!(converter.convert(Some(&frame)).is_some());
         let tail = converter.convert(None).unwrap();
         assert!(tail.samples()[0] > 500 && *tail.samples().last().unwrap() == 0);
         assert!(converter.convert(None).is_none());

@@ -483,14 +483,14 @@ impl Leg {
     }
 
     /// The next frame of what the far end says; silence while we do not receive.
-    pub fn hear(&mut self, now: Time, context: &mut Context<'_>) -> Frame {
-        let mut frame = Frame::silent(self.session_hz);
+    pub fn hear(&mut self, now: Time, frame: &mut Frame, context: &mut Context<'_>) {
         if self.remote.is_some_and(|remote| remote.receive) {
-            self.receiver.pop_frame(now, &mut frame);
+            self.receiver.pop_frame(now, frame);
             let digit = self.digits.handle_timeout(now);
             self.tell_digits(now, [digit], context);
-            self.signals
-                .hear(now, self.now_ms(now), self.key, &frame, context);
+            self.signals.hear(now, self.now_ms(now), self.key, frame, context);
+        } else {
+            frame.samples_mut().fill(0);
         }
         self.signals.tell_sent(self.key, context);
         if self.meter.is_due(now) {
@@ -503,21 +503,20 @@ impl Leg {
         if self.mute.input {
             frame.samples_mut().fill(0);
         }
-        frame
     }
 
     /// Sends one frame: sound, or silence when there is none.
-    pub fn say(&mut self, frame: u64, sound: Option<Frame>, outbox: &mut Outbox) {
+    pub fn say(&mut self, frame: u64, sound: Option<&Frame>, outbox: &mut Outbox) {
         let Some(remote) = self.remote.filter(|remote| remote.send) else {
             return;
         };
         let sound = sound.filter(|_| !self.mute.output);
-        let sound = match remote.telephone_event {
-            Some(_) => sound,
-            None => self.signals.tones(frame, self.session_hz, sound),
+        let tones = match remote.telephone_event {
+            Some(_) => None,
+            None => self.signals.tones(frame, self.session_hz),
         };
-        let sound = self.to_codec.convert(sound);
-        self.sender.gather(frame, sound.as_ref());
+        let sound = self.to_codec.convert(tones.as_ref().or(sound));
+        self.sender.gather(frame, sound);
         let to = self.rtp_to(&remote);
         loop {
             let start = outbox.writer().len();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::frame::{Converter, Frame};
+use crate::mix::Mixer;
 use crate::record::layout::PlaybackState;
 use crate::time::{FRAME_SAMPLES, RATE_HZ};
 
@@ -32,11 +33,13 @@ impl Playback {
         self.converter.retune(RATE_HZ, session_hz);
     }
 
-    /// The next frame at the session's rate; nothing after it has ended.
-    pub fn pull(&mut self) -> Option<Frame> {
+    /// Adds the next frame; nothing after it has ended.
+    pub fn speak(&mut self, mixer: &mut Mixer) {
         let mut frame = Frame::silent(RATE_HZ);
         let sounding = self.take(frame.samples_mut()) > 0;
-        self.converter.convert(sounding.then_some(frame))
+        if let Some(frame) = self.converter.convert(sounding.then_some(&frame)) {
+            mixer.add(frame);
+        }
     }
 
     /// The next samples; fewer than a frame when it ends, none after it has ended.

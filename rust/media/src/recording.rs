@@ -88,22 +88,23 @@ impl Recording {
     ) {
         match self.layout {
             Layout::Stereo => {
-                let left = self.converters[0].convert(taps.heard.cloned());
-                let right = self.converters[1].convert(taps.sent.cloned());
-                self.commit(key, Track::All, left.as_ref(), right.as_ref(), outbox);
+                let [left, right] = &mut self.converters;
+                let pair = [left.convert(taps.heard), right.convert(taps.sent)];
+                commit(key, Track::All, self.rate_hz, &pair, outbox);
             }
             Layout::Mono => {
                 let mixed = self.mix(taps);
-                let mixed = self.converters[0].convert(mixed);
-                self.commit(key, Track::All, mixed.as_ref(), None, outbox);
+                let mixed = self.converters[0].convert(mixed.as_ref());
+                commit(key, Track::All, self.rate_hz, &[mixed], outbox);
             }
             Layout::Parties => {
                 // First, and in every frame: it is the clock of the others.
-                let said = self.converters[0].convert(taps.said.cloned());
-                self.commit(key, Track::Streams, said.as_ref(), None, outbox);
+                let said = self.converters[0].convert(taps.said);
+                commit(key, Track::Streams, self.rate_hz, &[said], outbox);
                 for (leg, frame) in parties {
-                    let heard = self.converter_of(leg).convert(Some(frame.clone()));
-                    self.commit(key, Track::Leg(leg), heard.as_ref(), None, outbox);
+                    let rate_hz = self.rate_hz;
+                    let heard = self.converter_of(leg).convert(Some(frame));
+                    commit(key, Track::Leg(leg), rate_hz, &[heard], outbox);
                 }
             }
         }
@@ -133,31 +134,6 @@ impl Recording {
     /// A leg has left.
     pub fn forget(&mut self, leg: LegKey) {
         self.parties.retain(|(other, _)| *other != leg);
-    }
-
-    fn commit(
-        &self,
-        key: RecordingKey,
-        track: Track,
-        left: Option<&Frame>,
-        right: Option<&Frame>,
-        outbox: &mut Outbox,
-    ) {
-        let count = frame_samples(self.rate_hz);
-        let channels = self.layout.channels();
-        let out = outbox.writer();
-        let start = out.len();
-        out.resize(start + 2 * channels * count, 0);
-        for (channel, frame) in [left, right].into_iter().take(channels).enumerate() {
-            let Some(frame) = frame else { continue };
-            for (place, sample) in out[start + 2 * channel..]
-                .chunks_mut(2 * channels)
-                .zip(frame.samples())
-            {
-                place[..2].copy_from_slice(&sample.to_le_bytes());
-            }
-        }
-        outbox.commit(Destination::Recording(key, track));
     }
 
     /// Silence in place of frames that were skipped, so that time in the file is time of the call.
@@ -198,4 +174,21 @@ impl Recording {
     pub fn duration_ms(&self) -> u64 {
         self.frames * u64::from(FRAME_MS)
     }
+}
+
+/// One frame of a track, its channels interleaved; nothing in a channel is silence.
+fn commit(key: RecordingKey, track: Track, rate_hz: u32, channels: &[Option<&Frame>], outbox: &mut Outbox) {
+    let out = outbox.writer();
+    let start = out.len();
+    out.resize(start + 2 * channels.len() * frame_samples(rate_hz), 0);
+    for (channel, frame) in channels.iter().enumerate() {
+        let Some(frame) = frame else { continue };
+        for (place, sample) in out[start + 2 * channel..]
+            .chunks_mut(2 * channels.len())
+            .zip(frame.samples())
+        {
+            place[..2].copy_from_slice(&sample.to_le_bytes());
+        }
+    }
+    outbox.commit(Destination::Recording(key, track));
 }

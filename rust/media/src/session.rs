@@ -436,13 +436,13 @@ impl Session {
         if self.conference.is_some() {
             return self.run_conference(now, frame, context);
         }
-        let heard = match self.legs.first_mut() {
-            Some(leg) => leg.hear(now, context),
-            None => Frame::silent(self.rate_hz),
-        };
+        let mut heard = Frame::silent(self.rate_hz);
+        if let Some(leg) = self.legs.first_mut() {
+            leg.hear(now, &mut heard, context);
+        }
         let said = self.pull_said(now, context);
         if let Some(leg) = self.legs.first_mut() {
-            leg.say(frame, said.clone(), context.outbox);
+            leg.say(frame, said.as_ref(), context.outbox);
             leg.report(now, context.random, context.outbox);
         }
         for stream in &mut self.streams {
@@ -502,13 +502,10 @@ impl Session {
         }
         let mut mixer = Mixer::new(self.rate_hz);
         for stream in &mut self.streams {
-            stream
-                .pull(now, context)
-                .iter()
-                .for_each(|frame| mixer.add(frame));
+            stream.speak(now, &mut mixer, context);
         }
         self.playbacks.retain_mut(|(key, playback)| {
-            playback.pull().iter().for_each(|frame| mixer.add(frame));
+            playback.speak(&mut mixer);
             if playback.is_finished() {
                 context.events.push(Event::PlaybackFinished {
                     playback: *key,

@@ -108,10 +108,10 @@ impl Signals {
         self.tell_sent(key, context);
     }
 
-    /// The frame with tones in it, while there are digits and no telephone-events to send them with.
-    pub fn tones(&mut self, frame: u64, rate_hz: u32, sound: Option<Frame>) -> Option<Frame> {
+    /// A frame of tones in place of sound, while there are digits and no telephone-events to send them with.
+    pub fn tones(&mut self, frame: u64, rate_hz: u32) -> Option<Frame> {
         if self.sender.is_idle() {
-            return sound;
+            return None;
         }
         let slot = Slot {
             timestamp: (frame as u32).wrapping_mul(FRAME_MS),
@@ -136,7 +136,7 @@ impl Signals {
                 Some(frame)
             }
             Step::Silence => Some(Frame::silent(rate_hz)),
-            Step::Audio | Step::Event { .. } => sound,
+            Step::Audio | Step::Event { .. } => None,
         }
     }
 

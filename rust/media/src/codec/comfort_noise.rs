@@ -31,6 +31,8 @@ const BLOCK_MS: u32 = 5;
 const APPROACH: f32 = 0.2;
 /// How fast the estimated background rises under louder sound: 1 dB a second in blocks of 20 ms.
 const FORGET: f32 = 1.004_6;
+/// Of so many pieces of sound, the spectrum of one is looked at: a background does not change its colour in 100 ms.
+const LEARN_EVERY: u8 = 5;
 /// Sound within 6 dB of the quietest is background, and its spectrum is learnt.
 const BACKGROUND: f32 = 4.0;
 /// A background that rings more than this is a whistle.
@@ -60,6 +62,8 @@ pub struct ComfortNoise {
     /// What was heard: mean square of the quietest sound, and its spectrum.
     floor: Option<f32>,
     heard: [f32; MAX_ORDER],
+    /// Pieces of background since the spectrum was looked at.
+    unlearnt: u8,
     /// What is made now.
     current: Noise,
     /// How much of it there is, 0 to 1.
@@ -77,6 +81,7 @@ impl ComfortNoise {
             described: None,
             floor: None,
             heard: SILENCE.reflections,
+            unlearnt: LEARN_EVERY - 1,
             current: SILENCE,
             presence: 0.0,
             lattice: [0.0; MAX_ORDER + 1],
@@ -190,6 +195,11 @@ impl ComfortNoise {
         if energy > floor * BACKGROUND || energy < 1.0 || samples.len() < 16 * HEARD_ORDER {
             return;
         }
+        self.unlearnt += 1;
+        if self.unlearnt < LEARN_EVERY {
+            return;
+        }
+        self.unlearnt = 0;
         for (heard, reflection) in self.heard.iter_mut().zip(reflections(samples)) {
             *heard += APPROACH * (reflection - *heard);
         }
@@ -200,12 +210,13 @@ fn from_db(dbov: f32) -> f32 {
     FULL_SCALE * 10f32.powf(dbov / 20.0)
 }
 
+/// In whole numbers, since the compiler may reorder their sum and use vector instructions.
 fn correlation(samples: &[i16], lag: usize) -> f32 {
     samples[lag..]
         .iter()
         .zip(samples)
-        .map(|(&a, &b)| f32::from(a) * f32::from(b))
-        .sum()
+        .map(|(&a, &b)| i64::from(i32::from(a) * i32::from(b)))
+        .sum::<i64>() as f32
 }
 
 /// The reflection coefficients of what was heard (Levinson and Durbin).

@@ -289,8 +289,8 @@ impl Receiver {
         self.converter.retune(rate_hz, frame.rate_hz());
         let mut heard = Frame::silent(rate_hz);
         heard.samples_mut().copy_from_slice(played);
-        if let Some(converted) = self.converter.convert(Some(heard)) {
-            *frame = converted;
+        if let Some(converted) = self.converter.convert(Some(&heard)) {
+            frame.samples_mut().copy_from_slice(converted.samples());
         }
     }
 

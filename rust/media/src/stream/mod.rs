@@ -19,6 +19,7 @@ use crate::error::CommandError;
 use crate::event::{Event, RefusedMessage};
 use crate::frame::{Converter, Frame};
 use crate::key::StreamKey;
+use crate::mix::Mixer;
 use crate::outbox::Outbox;
 use crate::playout::{Cleared, Playout, Pushed};
 use crate::stats::StreamStats;
@@ -153,9 +154,7 @@ impl Stream {
         if !self.connected {
             return;
         }
-        if self.to_stream.is_idle() {
-            self.params.encoding.append(frame.samples(), &mut self.chunk);
-        } else if let Some(frame) = self.to_stream.convert(Some(frame.clone())) {
+        if let Some(frame) = self.to_stream.convert(Some(frame)) {
             self.params.encoding.append(frame.samples(), &mut self.chunk);
         }
         if self.chunk.len() < self.chunk_bytes {
@@ -172,8 +171,8 @@ impl Stream {
         }
     }
 
-    /// The next frame of what the application said, if it says anything, at the session's rate.
-    pub fn pull(&mut self, now: Time, context: &mut Context<'_>) -> Option<Frame> {
+    /// Adds the next frame of what the application said, if it says anything.
+    pub fn speak(&mut self, now: Time, mixer: &mut Mixer, context: &mut Context<'_>) {
         let mut frame = Frame::silent(self.input_hz);
         let pulled = self.playout.pull(now, frame.samples_mut());
         self.answer_marks(context.outbox);
@@ -183,7 +182,9 @@ impl Stream {
         if pulled.drained {
             context.events.push(Event::PlayoutDrained { stream: self.key });
         }
-        self.to_session.convert((pulled.count > 0).then_some(frame))
+        if let Some(frame) = self.to_session.convert((pulled.count > 0).then_some(&frame)) {
+            mixer.add(frame);
+        }
     }
 
     fn answer_marks(&mut self, outbox: &mut Outbox) {
