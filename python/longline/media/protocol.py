@@ -1,7 +1,7 @@
 """The control protocol of the media server: its commands, answers, events and frames as plain data.
 
 One frame is a 4-byte big-endian length and that many bytes of UTF-8 JSON, one object each. The specification is
-`docs/reference/control-protocol.md`; the other side is `rust/server/src/protocol.rs`. This module only encodes and
+`docs/reference/control-protocol.md`; the other side is `rust/server/src/protocol/`. This module only encodes and
 decodes: it opens nothing, waits for nothing and reads no clock.
 """
 

@@ -8,7 +8,6 @@ mod connection;
 mod control;
 mod framing;
 mod protocol;
-mod recording;
 mod report;
 mod signals;
 mod stop;

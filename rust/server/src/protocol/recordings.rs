@@ -1,4 +1,4 @@
-//! The part of `recording.start` that says what the file is made of.
+//! `recording.start`: what the file is made of.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
