@@ -1,0 +1,93 @@
+//! A stream and its playout queue in a record.
+
+use super::value::IdRecord;
+
+plain! {
+    /// A stream, what changes rarely.
+    StreamSetup {
+        /// Of its key.
+        serial: u32,
+        /// Audio per message.
+        chunk_ms: u32,
+        /// Rate to the application.
+        rate_hz: u32,
+        /// Place among the dialects.
+        dialect: u32,
+        /// Place among the encodings.
+        encoding: u32,
+        /// Zero.
+        reserved: u32,
+        /// Account, call application, call, stream.
+        ids: [IdRecord; 4],
+    }
+
+    /// A stream, what changes with messages and frames.
+    StreamState {
+        /// Messages made.
+        messages_sent: u64,
+        /// Messages that came.
+        messages_received: u64,
+        /// Bytes of the messages made.
+        bytes_sent: u64,
+        /// Bytes of the messages that came.
+        bytes_received: u64,
+        /// Numbers of the next message, as the dialect has them.
+        numbers: [u64; 2],
+        /// The queue.
+        queue: QueueState,
+        /// [`stream_flags`].
+        flags: u32,
+        /// Reasons of refusal told, a bit each.
+        told: u32,
+    }
+
+    /// A playout queue, but for its audio.
+    QueueState {
+        /// Ring position of the first chunk that is to be heard, when there is one.
+        first: u64,
+        /// Samples of it that were heard.
+        first_played: u64,
+        /// Since when it fills, or is dry.
+        since: u64,
+        /// Since when it plays without underrun.
+        stable_since: u64,
+        /// Samples of the talkspurt that were heard.
+        played_of_talkspurt: u64,
+        /// Samples played, cleared, overflowed and trimmed, and underruns.
+        totals: [u64; 5],
+        /// The reserve.
+        reserve_ms: u32,
+        /// Clears so far: chunks of an older generation never come back.
+        clear_generation: u32,
+        /// 0 idle, 1 filling, 2 playing, 3 dry.
+        state: u8,
+        /// [`queue_flags`].
+        flags: u8,
+        /// Zero.
+        reserved: [u8; 6],
+    }
+}
+
+/// Bits of [`StreamState::flags`].
+pub mod stream_flags {
+    /// Its socket was there.
+    pub const CONNECTED: u32 = 1;
+    /// The first audio to the application was told.
+    pub const AUDIO_SENT: u32 = 2;
+    /// The first audio from the application was told.
+    pub const AUDIO_RECEIVED: u32 = 4;
+}
+
+/// Bits of [`QueueState::flags`].
+pub mod queue_flags {
+    /// Something of the talkspurt was heard.
+    pub const AUDIBLE: u8 = 1;
+    /// The last message was short.
+    pub const PACED: u8 = 2;
+    /// The queue is full, and it was told.
+    pub const OVERFLOWING: u8 = 4;
+    /// A clear was told.
+    pub const CLEAR_TOLD: u8 = 8;
+    /// [`QueueState::first`](super::QueueState::first) names a chunk.
+    pub const KEPT: u8 = 16;
+}
