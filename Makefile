@@ -53,7 +53,7 @@ bench: setup bench-build  ## a first look, 1 and 100 calls in one dialect, besid
 bench-load: setup bench-build  ## cost, memory, loss and delay of 100 to 2,000 calls in every dialect, beside the floor: 7 minutes
 	@target/release/longline-bench $(if $(CALLS),--calls $(CALLS)) $(if $(DIALECTS),--dialects $(DIALECTS)) $(if $(TURNS),--turns $(TURNS))
 
-bench-micro: setup  ## what one frame costs the engine alone, by dialect, in ns: a few seconds
+bench-micro: setup  ## what one frame costs the engine alone, by dialect, and the detectors of digits and voices: a few seconds
 	@cargo run --quiet --release --locked -p longline-micro
 
 bench-build:

@@ -30,7 +30,7 @@ jitter_buffer_delay 5-10
 rtp_stats no
 snd_path {folder}
 module_path {modules}
-module {codec}.so
+{keypad}module {codec}.so
 module srtp.so
 module aufile.so
 module aubridge.so
@@ -44,7 +44,8 @@ module_app menu.so
 class Baresip:
     """One phone at 127.0.0.1:`port`, which says `say` and answers by itself unless told otherwise.
 
-    It has the one codec of the module `codec`. What it says and hears has the rate `rate_hz`.
+    It has the one codec of the module `codec`. What it says and hears has the rate `rate_hz`. With a `keypad` its keys
+    can be pressed.
 
     `async with` it: it never outlives the block.
     """
@@ -60,6 +61,7 @@ class Baresip:
         codec: str = "g711",
         rate_hz: int = 8000,
         srtp: bool = False,
+        keypad: bool = False,
     ) -> None:
         self.folder = folder
         self.port = port
@@ -73,7 +75,13 @@ class Baresip:
         (folder / "accounts").write_text(f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode={mode}{secure}\n")
         (folder / "contacts").write_text("")
         settings = CONFIG.format(
-            port=port, folder=folder, rtp_ports=rtp_ports, modules=MODULES, codec=codec, rate_hz=rate_hz
+            port=port,
+            folder=folder,
+            rtp_ports=rtp_ports,
+            modules=MODULES,
+            codec=codec,
+            rate_hz=rate_hz,
+            keypad="module stdio.so\n" if keypad else "",
         )
         (folder / "config").write_text(settings)
 
@@ -110,6 +118,14 @@ class Baresip:
                     await asyncio.sleep(0.02)
         except TimeoutError:
             raise AssertionError(f"baresip did not say {text!r} within {timeout_s} s:\n{self.output[-3000:]}") from None
+
+    async def press(self, keys: str) -> None:
+        """Press these keys in turn, in a call. It lets each go by itself, 250 ms after it was pressed."""
+        assert self._process is not None and self._process.stdin is not None
+        for key in keys:
+            self._process.stdin.write(key.encode())
+            await self._process.stdin.drain()
+            await asyncio.sleep(0.4)
 
     async def stop(self) -> None:
         """End the program; it hangs up if it is in a call."""

@@ -2,7 +2,12 @@
 //! from the application and out to the phone, for each dialect, beside a bare copy of the same bytes.
 //!
 //! One JSON object a row: `dialect`, `calls` (their state is as cold as so many make it), `ns_per_frame`,
-//! `copy_ns_per_frame`. The best of several rounds, since what disturbs a round only adds.
+//! `copy_ns_per_frame`. The best of several rounds, since what disturbs a round only adds. Then what a leg has only when it
+//! is asked for: the detectors of digits and voices.
+//!
+//!     longline-micro [WEIGHTS]          of Silero, by default .setup/silero.weights; without the file it has no row
+
+mod detectors;
 
 use std::hint::black_box;
 use std::net::SocketAddr;
@@ -41,6 +46,7 @@ fn main() {
             println!("{row}");
         }
     }
+    detectors::run();
 }
 
 /// Sound with the ups and downs of speech, in frames of 20 ms.

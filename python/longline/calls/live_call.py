@@ -26,6 +26,7 @@ from longline.calls.leg_media import LegMedia
 from longline.calls.mailbox import Mailbox, MailboxClosed
 from longline.calls.media_events import MediaEvents
 from longline.calls.ports import CallFlow, FlowFailed, Signalling
+from longline.calls.presses import Presses
 from longline.calls.reason import FACTS, Reason, reason_header, reason_of_status
 from longline.calls.recording import RecordingPlan
 from longline.calls.stream import Stream, StreamRequest
@@ -86,7 +87,10 @@ class LiveCall:
         self._streams = CallStreams(context)
         self._playbacks = CallPlaybacks(context)
         self._recording = CallRecording(context, recordings)
-        self._media_events = MediaEvents(context, self._media, self._streams, self._playbacks, self._recording)
+        self._presses = Presses()
+        self._media_events = MediaEvents(
+            context, self._media, self._streams, self._playbacks, self._recording, self._presses
+        )
         self._offer: bytes | None = None
         self._early_answer: bytes | None = None
         self._flow_task: asyncio.Task[None] | None = None
@@ -277,6 +281,8 @@ class LiveCall:
             self._info_digit(event)
 
     def _info_digit(self, event: InfoDigit) -> None:
+        if not self._presses.is_new(self.context.clock.monotonic(), event.digit, "sip_info"):
+            return
         data = {"digit": event.digit, "duration_ms": event.duration_ms, "method": "sip_info"}
         self.context.publish(EventType.DTMF_RECEIVED, data, leg_id=self.call.leg.id)
 

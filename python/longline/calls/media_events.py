@@ -11,6 +11,7 @@ from longline.calls.call_recording import CallRecording
 from longline.calls.call_streams import CallStreams
 from longline.calls.context import CallContext
 from longline.calls.leg_media import LegMedia
+from longline.calls.presses import Presses
 from longline.media import protocol
 from longline.media.protocol import MediaEvent, event_data
 
@@ -44,12 +45,14 @@ class MediaEvents:
         streams: CallStreams,
         playbacks: CallPlaybacks,
         recording: CallRecording,
+        presses: Presses,
     ) -> None:
         self._media = media
         self._context = context
         self._streams = streams
         self._playbacks = playbacks
         self._recording = recording
+        self._presses = presses
 
     @staticmethod
     def is_observation(event: MediaEvent) -> bool:
@@ -69,6 +72,10 @@ class MediaEvents:
             self._observe(event)
 
     def _observe(self, event: MediaEvent) -> None:
+        if isinstance(event, protocol.LegDigit):
+            now = self._context.clock.monotonic()
+            if not self._presses.is_new(now, event.digit, "media"):
+                return
         stream = getattr(event, "stream", None)
         data = event_data(event)
         if isinstance(event, protocol.LegQuality):

@@ -133,7 +133,7 @@ impl Meter {
         quality
     }
 
-    /// The quality of the whole call.
+    /// The quality of the whole call, were it over now.
     pub fn total(&self, around: &Surroundings) -> Quality {
         let view = &around.view;
         let share = match (view.lost, view.expected) {
@@ -143,7 +143,7 @@ impl Meter {
         Quality {
             interval_ms: self.began.map_or(0, |began| self.now.millis_since(began)),
             round_trip_ms: view.round_trip_ms,
-            heard: self.heard(&self.bursts.losses(), around),
+            heard: self.heard(&self.bursts.final_losses(), around),
             sent: Direction {
                 packets: view.expected,
                 ..sent(around, share)

@@ -5,13 +5,15 @@
 
 #[path = "common/voice.rs"]
 mod voice;
+#[path = "common/weights.rs"]
+mod weights;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use media::vad::silero::{Model, RATE_HZ, Silero, WINDOW};
 use media::vad::{Kind, Speech, Vad};
 use voice::speech;
+use weights::model;
 
 /// Of every sixth window.
 const EXPECTED: [f32; 26] = [
@@ -19,15 +21,6 @@ const EXPECTED: [f32; 26] = [
     0.382102, 0.899545, 0.939762, 0.730461, 0.023602, 0.677467, 0.825175, 0.991814, 0.934206, 0.998467,
     0.99669, 0.004394, 0.000472, 0.000472, 0.000473, 0.000441,
 ];
-
-fn model() -> Option<Arc<Model>> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.setup/silero.weights");
-    let Ok(file) = std::fs::read(path) else {
-        eprintln!("no {path}: run scripts/fetch_silero.py; nothing is tested");
-        return None;
-    };
-    Some(Arc::new(Model::parse(&file).unwrap()))
-}
 
 /// A second of silence, three of a voice, a second of silence.
 fn audio() -> Vec<i16> {
@@ -44,11 +37,7 @@ fn probabilities(model: Arc<Model>) -> Vec<f32> {
         .map(|&sample| f32::from(sample) / 32_768.0)
         .collect();
     let windows = scaled.as_chunks::<WINDOW>().0;
-    let began = Instant::now();
-    let seen: Vec<f32> = windows.iter().map(|window| silero.probability(window)).collect();
-    let micros = began.elapsed().as_secs_f64() * 1e6 / seen.len() as f64;
-    println!("{micros:.1} µs a window of 32 ms");
-    seen
+    windows.iter().map(|window| silero.probability(window)).collect()
 }
 
 #[test]

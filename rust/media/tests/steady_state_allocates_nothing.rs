@@ -1,6 +1,10 @@
 //! After a while nothing is allocated any more: counted by the allocator itself, for this thread.
 
 mod common;
+#[path = "common/voice.rs"]
+mod voice;
+#[path = "common/weights.rs"]
+mod weights;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -8,9 +12,12 @@ use std::cell::Cell;
 use common::secure::*;
 use common::*;
 use media::codec::encoder::Encoder;
+use media::dtmf::{Method, SendDigits, tones};
 use media::srtp::Suite;
+use media::vad::Kind;
 use media::{
-    Codec, Dialect, Encoding, LegRemote, OpusSettings, RecordingParams, Source, StreamKey, StreamParams,
+    Codec, Detect, Dialect, Encoding, Event, LegRemote, OpusSettings, RecordingParams, Source, StreamKey,
+    StreamParams,
 };
 
 const STEREO: RecordingParams = RecordingParams::new(media::Layout::Stereo);
@@ -327,5 +334,103 @@ fn nor_does_any_codec_at_any_packet_time() {
         assert!(stats.lost > 30 && stats.concealed_ms > 0, "{codec:?} {stats:?}");
         assert!(bytes > 600 * 640, "it did work: {bytes}");
         assert_eq!(allocations, Some(0), "{codec:?} at {ptime_ms} ms");
+    }
+}
+
+/// What was told of signals.
+#[derive(Debug, Default)]
+struct Told {
+    digits_sent: usize,
+    digits_received: usize,
+    voices: usize,
+    qualities: usize,
+}
+
+impl Told {
+    /// Takes everything that came out, counting the events.
+    fn take(&mut self, node: &mut Node) {
+        while node.engine.poll_transmit().is_some() {}
+        while let Some(event) = node.engine.poll_event() {
+            match event {
+                Event::DigitSent { .. } => self.digits_sent += 1,
+                Event::DigitReceived { .. } => self.digits_received += 1,
+                Event::SpeechStarted { .. } => self.voices += 1,
+                Event::LegQuality { .. } => self.qualities += 1,
+                _ => {}
+            }
+        }
+    }
+}
+
+/// Digits go both ways by one road while a voice is listened for and the quality is told every second, for 20 s.
+fn allocations_of_signals(road: Method, vad: Kind) -> (Option<u64>, Told) {
+    let mut node = Node::new();
+    let by_event = remote(phone_rtp());
+    node.connect(match road {
+        Method::Event => by_event,
+        Method::InBand => LegRemote {
+            telephone_event: None,
+            ..by_event
+        },
+    });
+    let (leg, from) = (node.leg, phone_rtp());
+    let inband_dtmf = road == Method::InBand;
+    node.engine
+        .detect(node.now, leg, Detect { inband_dtmf, vad })
+        .unwrap();
+    node.engine.report_quality(node.now, leg, 1_000).unwrap();
+    let digits = SendDigits::new(&"159D".repeat(25), None, None).unwrap();
+    node.engine.send_digits(node.now, leg, &digits).unwrap();
+
+    // Each second: 300 ms of a voice, soon a press of 100 ms, and silence until the voice is over.
+    let mut phone = Phone::new();
+    let mut voice = voice::speech(5, 8_000, 20);
+    for second in voice.chunks_mut(8_000) {
+        second[2_400..].fill(0);
+        if inband_dtmf {
+            tones::write(5, 8_000, 0, &mut second[2_880..3_680]);
+        }
+    }
+    let packets: Vec<Vec<u8>> = voice
+        .chunks(160)
+        .enumerate()
+        .flat_map(|(n, samples)| {
+            let audio = phone.say(samples);
+            let press = (!inband_dtmf && n % 50 == 35).then(|| phone.event(5, true, 800));
+            [Some(audio), press]
+        })
+        .flatten()
+        .collect();
+    let mut told = Told::default();
+    let mut frames = 0;
+    for packet in &packets {
+        node.engine.receive(node.now, Source::Rtp { leg, from }, packet);
+        if packet[1] == EVENT_TYPE {
+            continue;
+        }
+        node.now = node.now.plus_millis(20);
+        node.engine.handle_timeout(node.now);
+        told.take(&mut node);
+        frames += 1;
+        if frames == 500 {
+            told = Told::default();
+            ALLOCATIONS.set(Some(0));
+        }
+    }
+    (ALLOCATIONS.take(), told)
+}
+
+/// A report of quality, at most one a second, travels in a box of its own; nothing else may be allocated.
+#[test]
+fn nor_do_digits_and_voices_both_ways() {
+    let detectors = [Some(Kind::Energy), weights::model().map(Kind::Silero)];
+    for vad in detectors.into_iter().flatten() {
+        for road in [Method::Event, Method::InBand] {
+            let (allocations, told) = allocations_of_signals(road, vad.clone());
+            let case = format!("{vad:?} {road:?} {told:?}");
+            assert!(told.digits_sent >= 49 && told.digits_received >= 9, "{case}");
+            assert!(told.voices >= 3 && told.qualities >= 9, "{case}");
+            assert_eq!(allocations, Some(told.qualities as u64), "{case}");
+        }
     }
 }

@@ -12,6 +12,7 @@ from longline.base.errors import CallNotControllable, CallNotLive, LimitReached
 from longline.calls import context
 from longline.calls.live_call import LiveCall
 from longline.calls.ports import FlowFailed
+from longline.calls.presses import SAME_PRESS_S
 from longline.calls.reason import Reason
 from longline.media.protocol import LegDigit, LegDtmfSent, LegQuality, LegSpeechStarted, RecordingFinished
 from longline.sip.events import Answered, Canceled, Ended, InfoDigit, Reanswered, Reoffer
@@ -322,6 +323,33 @@ async def test_a_digit_by_sip_info_takes_the_same_way(house: House) -> None:
     handle = await answered(house)
     await house.sip(InfoDigit(handle, "7", None))
     assert house.event("dtmf.received").data == {"digit": "7", "duration_ms": None, "method": "sip_info"}
+
+
+async def test_a_press_by_sip_info_and_in_the_media_is_told_once(house: House) -> None:
+    handle = await answered(house)
+
+    async def by_info(digit: str) -> None:
+        await house.sip(InfoDigit(handle, digit, 100))
+
+    async def by_media(digit: str) -> None:
+        await house.media_tells(LegDigit(at=0.0, session=house.session.id, leg="l", digit=digit, duration_ms=100))
+
+    for press in [by_info("1"), by_media("1"), by_media("2"), by_info("2")]:
+        await press
+    for press in [by_media("3"), by_media("3"), by_info("3"), by_info("3")]:  # one key twice is two digits
+        await press
+    await by_info("4")
+    await house.clock.advance(SAME_PRESS_S + 0.1)
+    await by_media("4")
+    told = [(event.data["digit"], event.data["method"]) for event in house.events if event.type == "dtmf.received"]
+    assert told == [
+        ("1", "sip_info"),
+        ("2", "rfc4733"),
+        ("3", "rfc4733"),
+        ("3", "rfc4733"),
+        ("4", "sip_info"),
+        ("4", "rfc4733"),
+    ]
 
 
 async def test_digits_are_handed_to_the_media_server_and_told_when_sent(house: House) -> None:

@@ -161,6 +161,13 @@ impl Bursts {
         losses
     }
 
+    /// The same as if nothing more came: what is still open is settled as it stands.
+    pub fn final_losses(&self) -> Losses {
+        let mut all = self.clone();
+        all.restart();
+        all.losses()
+    }
+
     fn fate(&self, age: u32) -> Fate {
         let bit = 1u64 << age;
         match (self.came & bit != 0, self.late & bit != 0) {

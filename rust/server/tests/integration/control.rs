@@ -217,6 +217,10 @@ fn wrong_arguments_are_refused_in_words() {
         (&["--socket", "/no/such/dir/socket"], "/no/such/dir/socket"),
         (&["--socket", "/tmp/unused", "--log", "a=b=c"], "--log"),
         (&["--workers", "none"], "1 to 256"),
+        (
+            &["--silero-weights", "/no/such.weights", "--socket", "/tmp/unused"],
+            "/no/such.weights",
+        ),
         (&[], "--socket"),
     ] {
         let output = std::process::Command::new(env!("CARGO_BIN_EXE_longline-media"))

@@ -7,6 +7,7 @@ mod control;
 mod faults;
 mod files;
 mod recordings;
+mod signals;
 mod stopping;
 mod support;
 mod tls;
