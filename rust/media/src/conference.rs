@@ -65,6 +65,11 @@ impl Conference {
         self.speaker.current()
     }
 
+    /// This leg was told to speak; how loud all are is heard anew.
+    pub fn resume(&mut self, speaker: Option<LegKey>) {
+        self.speaker.resume(speaker);
+    }
+
     /// Takes a frame of what the legs say; the sum of it.
     pub fn hear(&mut self, now: Time, rate_hz: u32, legs: &mut [Leg], context: &mut Context<'_>) -> Mixer {
         let mut mixer = Mixer::new(rate_hz);

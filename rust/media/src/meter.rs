@@ -80,6 +80,11 @@ impl Meter {
         }
     }
 
+    /// Between two tellings; 0 is never.
+    pub fn interval_ms(&self) -> u64 {
+        self.interval_ms
+    }
+
     /// A packet was taken. `late`: too late to be heard; `codec`: of its audio.
     pub fn receive(&mut self, packet: &Packet<'_>, late: bool, codec: Option<Codec>) {
         self.bursts.receive(packet.sequence, late);

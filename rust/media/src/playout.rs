@@ -127,6 +127,8 @@ struct Mark {
     /// How many samples of the queue's whole life stand before it.
     at: u64,
     cleared: bool,
+    /// Where it is kept: for the first `kept` marks.
+    kept_at: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -543,6 +545,7 @@ impl Playout {
                 name: name.into(),
                 at: self.left + self.queue.len() as u64,
                 cleared: false,
+                kept_at: 0,
             });
         }
         fits
@@ -552,6 +555,7 @@ impl Playout {
     pub fn take_mark(&mut self) -> Option<(Box<str>, MarkOutcome)> {
         self.marks.front().filter(|mark| mark.at <= self.left)?;
         let mark = self.marks.pop_front()?;
+        self.kept.first_mark_gone();
         let outcome = if mark.cleared {
             MarkOutcome::Cleared
         } else {

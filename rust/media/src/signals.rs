@@ -1,7 +1,9 @@
 //! What a leg carries beside audio: digits to be sent, and what is listened for in what it hears.
 
+mod keep;
+
 use crate::context::Context;
-use crate::dtmf::{Detector, Digit, DigitSender, Method, Once, SentDigit, Slot, Step, tones};
+use crate::dtmf::{Detector, Digit, DigitSender, Method, Once, SendDigits, SentDigit, Slot, Step, tones};
 use crate::event::Event;
 use crate::frame::Frame;
 use crate::key::LegKey;
@@ -24,6 +26,10 @@ struct Ears {
     detector: Option<Detector>,
     vad: Option<Vad>,
     once: Once,
+    /// The network was wanted, and its weights have not come again.
+    lacks_model: bool,
+    /// A voice was told, and `vad` does not know it yet: for how long it has spoken.
+    spoken_ms: Option<u32>,
 }
 
 /// The signals of one leg.
@@ -33,24 +39,35 @@ pub(crate) struct Signals {
     /// Sent, not told yet.
     sent: Option<SentDigit>,
     ears: Option<Box<Ears>>,
+    /// What changes rarely has changed since it was kept.
+    is_stale: bool,
 }
 
 impl Signals {
-    /// The digits to be sent.
-    pub fn sender(&mut self) -> &mut DigitSender {
-        &mut self.sender
+    /// Queues digits to be sent. The error names the bound.
+    pub fn send(&mut self, digits: &SendDigits) -> Result<(), &'static str> {
+        self.is_stale = true;
+        self.sender.push(digits)
     }
 
-    /// Listens for this from now on. A voice that is speaking has then stopped.
+    /// There are digits to be sent.
+    pub fn is_sending(&self) -> bool {
+        !self.sender.is_idle()
+    }
+
+    /// Listens for this from now on. A voice that is speaking has then stopped; tones are listened for without a break.
     pub fn detect(&mut self, now_ms: u64, key: LegKey, wanted: Detect, context: &mut Context<'_>) {
-        if let Some(ears) = self.ears.take() {
-            ears.close(now_ms, key, context);
+        self.is_stale = true;
+        let mut ears = Ears::default();
+        if let Some(mut before) = self.ears.take() {
+            if before.wanted.inband_dtmf {
+                ears.detector = before.detector.take();
+                ears.once = std::mem::take(&mut before.once);
+            }
+            before.close(now_ms, key, context);
         }
         if wanted.inband_dtmf || !matches!(wanted.vad, Kind::Off) {
-            self.ears = Some(Box::new(Ears {
-                wanted,
-                ..Ears::default()
-            }));
+            self.ears = Some(Box::new(Ears { wanted, ..ears }));
         }
     }
 
@@ -58,7 +75,10 @@ impl Signals {
     pub fn tell(&mut self, now: Time, key: LegKey, method: Method, digit: Digit, context: &mut Context<'_>) {
         let Digit { digit, duration_ms } = digit;
         let is_new = match &mut self.ears {
-            Some(ears) if ears.wanted.inband_dtmf => ears.once.is_new(now, digit, method),
+            Some(ears) if ears.wanted.inband_dtmf => {
+                self.is_stale = true;
+                ears.once.is_new(now, digit, method)
+            }
             _ => true,
         };
         if is_new {
@@ -87,6 +107,10 @@ impl Signals {
         let Some(ears) = &mut self.ears else { return };
         if ears.vad.is_none() {
             ears.vad = Vad::new(&ears.wanted.vad, rate_hz);
+            if let (Some(vad), Some(spoken_ms)) = (&mut ears.vad, ears.spoken_ms) {
+                vad.resume(spoken_ms);
+                ears.spoken_ms = None;
+            }
         }
         if let Some(speech) = ears.vad.as_mut().and_then(|vad| vad.push(samples, rate_hz)) {
             tell_speech(now_ms, key, speech, context);
@@ -142,7 +166,9 @@ impl Signals {
 
     /// What a place carries, and with which clock.
     pub fn step(&mut self, slot: Slot, event_hz: Option<u32>) -> Step {
+        let waiting = self.sender.waiting();
         let (step, sent) = self.sender.step(slot, event_hz);
+        self.is_stale |= self.sender.waiting() != waiting;
         self.sent = sent.or(self.sent.take());
         step
     }
@@ -150,7 +176,8 @@ impl Signals {
 
 impl Ears {
     fn close(self, now_ms: u64, key: LegKey, context: &mut Context<'_>) {
-        if let Some(speech) = self.vad.and_then(Vad::end) {
+        let spoken = self.spoken_ms.map(|duration_ms| Speech::Stopped { duration_ms });
+        if let Some(speech) = self.vad.and_then(Vad::end).or(spoken) {
             tell_speech(now_ms, key, speech, context);
         }
     }

@@ -48,6 +48,11 @@ impl Speaker {
         self.current
     }
 
+    /// This leg speaks, for all that was told.
+    pub fn resume(&mut self, speaker: Option<LegKey>) {
+        self.current = speaker;
+    }
+
     /// This leg has gone.
     pub fn forget(&mut self, leg: LegKey) {
         if self.current == Some(leg) {

@@ -5,59 +5,16 @@ mod common;
 
 use std::collections::HashSet;
 
+use common::records::{RING, keeping, records_of, restore};
 use common::*;
 use media::codec::g711::{self, Law};
 use media::record::{HeapStore, RecordStore};
-use media::{Engine, EngineConfig, Event, Restored, Source, StreamKey, Time};
+use media::{Engine, EngineConfig, Event, Source, StreamKey, Time};
 
 /// Length of the call.
 const CALL_MS: u64 = 1_000;
 /// A crash is noticed and another engine runs so much later.
 const OUTAGE_MS: u64 = 47;
-/// Small rings: tests copy them.
-const RING: usize = 24 << 10;
-
-/// The records as they are at this moment: what another process would find.
-fn records_of(engine: &mut Engine) -> HeapStore {
-    let store = engine.record_store().expect("records are kept");
-    let slots = store.slots();
-    let bytes = store.slot(0).map_or(0, |slot| slot.len());
-    let mut copy = HeapStore::with_ring(slots, bytes - media::record::FIXED_BYTES);
-    copy.node().copy_from_slice(store.node());
-    for index in 0..slots {
-        let bytes = store.slot(index).unwrap();
-        copy.slot(index).unwrap().copy_from_slice(bytes);
-    }
-    copy
-}
-
-fn keeping(config: EngineConfig) -> Node {
-    let mut node = Node::with(config);
-    node.engine.keep_records(Box::new(HeapStore::with_ring(4, RING)));
-    node
-}
-
-/// Another process goes on with what one has left behind. Keys stay what they were.
-fn restore(node: &mut Node, records: HeapStore) {
-    let config = EngineConfig::new(99, 0xe000_0000_0000_0000);
-    let Restored {
-        engine,
-        sessions,
-        refused,
-    } = Engine::restore(config, node.now, Box::new(records)).unwrap();
-    assert!(refused.is_empty(), "{refused:?}");
-    assert_eq!((sessions.len(), sessions[0].session), (1, node.session));
-    assert_eq!(sessions[0].legs, [node.leg]);
-    assert!(sessions[0].audio_is_whole);
-    node.engine = engine;
-    node.drain();
-    for (stream, params) in &sessions[0].streams {
-        assert_eq!(params, &stream_params(20, 8_000));
-        node.engine.stream_connected(node.now, *stream).unwrap();
-    }
-    node.drain();
-}
-
 /// What arrives at a millisecond of the script, whoever is there to take it.
 #[derive(Clone)]
 struct Script {
@@ -169,7 +126,9 @@ fn killed(before: &Node, moment: Moment) -> Node {
     (node.session, node.leg) = (before.session, before.leg);
     let mut script = moment.script;
     (moment.at + 1..moment.at + OUTAGE_MS).for_each(|at| script.arrive(at, None));
-    restore(&mut node, moment.records);
+    let restored = restore(&mut node, moment.records);
+    let params = restored.streams.iter().map(|(_, params)| params);
+    assert!(params.eq([&stream_params(20, 8_000)]));
     let start = node.now;
     // So long that all has been played, however late.
     for at in moment.at + OUTAGE_MS..CALL_MS + OUTAGE_MS {

@@ -5,12 +5,14 @@
 //! twice quickly stays two digits.
 
 use super::Method;
+use super::sender::keep::{method, number};
+use crate::record::layout::ToldRecord;
 use crate::time::Time;
 
 /// Two tellings of one press are at most so far apart: the jitter buffer's longest delay, a lost end, and a little.
 pub const SAME_PRESS_MS: u64 = 600;
 /// Presses remembered. Rule when full: the oldest is forgotten.
-const REMEMBERED: usize = 8;
+pub const REMEMBERED: usize = 8;
 
 #[derive(Clone, Copy, Debug)]
 struct Told {
@@ -45,6 +47,31 @@ impl Once {
         });
         self.next = (self.next + 1) % REMEMBERED;
         true
+    }
+
+    /// All of it outlives the process.
+    pub(crate) fn keep(&self, records: &mut [ToldRecord; REMEMBERED]) {
+        for (record, told) in records.iter_mut().zip(&self.told) {
+            *record = told.map_or_else(ToldRecord::default, |told| ToldRecord {
+                at: told.at.0,
+                digit: told.digit as u8,
+                method: number(told.method),
+                reserved: [0; 6],
+            });
+        }
+    }
+
+    /// Goes on; the oldest gives way first.
+    pub(crate) fn resume(&mut self, records: &[ToldRecord; REMEMBERED]) {
+        for (told, record) in self.told.iter_mut().zip(records) {
+            *told = method(record.method).map(|method| Told {
+                at: Time(record.at),
+                digit: char::from(record.digit),
+                method,
+            });
+        }
+        let ages = records.iter().enumerate();
+        self.next = ages.min_by_key(|(_, record)| record.at).map_or(0, |(at, _)| at);
     }
 }
 

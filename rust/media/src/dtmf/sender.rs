@@ -8,6 +8,8 @@
 //!
 //! Time is the RTP timestamp: what was not sent since the host was late shortens no press and lengthens none.
 
+pub(crate) mod keep;
+
 use std::collections::VecDeque;
 
 use super::{Method, digit_of, event_of};
@@ -205,13 +207,17 @@ impl DigitSender {
             (Some(event), Some(event_hz)) => press.event_step(slot, event, event_hz),
             (Some(event), None) => press.tone_step(slot, event),
         };
-        let told = press.item.event.filter(|_| ended).map(|event| SentDigit {
+        let (ended, press) = (press.item.event.filter(|_| ended), *press);
+        (step, ended.map(|event| self.sent(event, press)))
+    }
+
+    fn sent(&self, event: u8, press: Press) -> SentDigit {
+        SentDigit {
             digit: digit_of(event),
             duration_ms: press.item.tone_ms,
             method: press.method,
             left: self.queue.iter().filter(|item| item.event.is_some()).count(),
-        });
-        (step, told)
+        }
     }
 }
 
@@ -244,9 +250,11 @@ impl Press {
         let held_ms = (elapsed_ms + u64::from(slot.length_ms)).min(u64::from(self.item.tone_ms));
         let held = held_ms * u64::from(event_hz) / 1_000;
         let timestamp = self.began.wrapping_add(self.before as u32);
-        let duration = (held - self.before).min(LONGEST_SEGMENT);
-        let is_end = held_ms == u64::from(self.item.tone_ms) && held - self.before <= LONGEST_SEGMENT;
-        if held - self.before > LONGEST_SEGMENT {
+        // Less than nothing, should the clock have become slower in the middle of it.
+        let of_segment = held.saturating_sub(self.before);
+        let duration = of_segment.min(LONGEST_SEGMENT);
+        let is_end = held_ms == u64::from(self.item.tone_ms) && of_segment <= LONGEST_SEGMENT;
+        if of_segment > LONGEST_SEGMENT {
             self.before += LONGEST_SEGMENT;
         }
         self.ends += u8::from(is_end);

@@ -83,6 +83,8 @@ pub struct RestoredSession {
     pub session: SessionKey,
     /// Its legs: they send and listen, if somebody carries their packets.
     pub legs: Vec<LegKey>,
+    /// Those of them whose voices the network has listened for: bring its weights again, by [`Engine::detect`].
+    pub without_model: Vec<LegKey>,
     /// Its streams: open their sockets again, then [`Engine::stream_connected`].
     pub streams: Vec<(StreamKey, StreamParams)>,
     /// Its recordings, and how much of each was made. What the store says was made may not have reached the disk.

@@ -1,4 +1,11 @@
-//! What of a leg outlives the process: whom it talks to, under which numbers and keys, and the press half received.
+//! What of a leg outlives the process: whom it talks to, under which numbers and keys, the press half received, and its
+//! signals (`signals/keep.rs`).
+//!
+//! Not kept, since it comes again by itself: jitter buffer and decoder (up to its delay of sound), concealment, round trip
+//! and reports (with the next RTCP), addresses that are proving themselves, when the next keep-alive and report are due.
+//! Not kept, since it is worth less than its keeping: frames gathered for a packet of more than 20 ms (at most 40 ms of
+//! sound, sent as silence), the state of filters and encoders (one frame's artefact), counters but for packets and bytes,
+//! and what was measured of the quality so far: `quality` of a call is that since the process went on.
 
 use std::net::SocketAddr;
 
@@ -8,12 +15,12 @@ use crate::context::Context;
 use crate::key::LegKey;
 use crate::record::RecordError;
 use crate::record::layout::{
-    AddressRecord, KeyRecord, LegSetup, LegState, PayloadTypeRecord, leg_flags, leg_state_flags,
+    AddressRecord, KeyRecord, LegSetup, LegState, PayloadTypeRecord, SignalsSetup, leg_flags, leg_state_flags,
 };
 use crate::rtp::delay::{Bounds, LIMIT_MS};
 use crate::rtp::timeline::Timeline;
 use crate::srtp::{ReceiveState, ReplayWindow, SendState, SourceState, SrtpParams, SrtpReceiver, SrtpSender};
-use crate::time::Time;
+use crate::time::{FRAME_TICKS, Time};
 
 /// What was kept last of what changes rarely.
 #[derive(Default)]
@@ -24,10 +31,20 @@ pub(super) struct Kept {
     timeline: Option<Timeline>,
 }
 
+/// A leg as it is found.
+#[derive(Clone, Copy)]
+pub(crate) struct KeptLeg<'a> {
+    pub setup: &'a LegSetup,
+    pub signals: Option<&'a SignalsSetup>,
+    pub state: &'a LegState,
+    /// The next frame of its session.
+    pub next_frame: u64,
+}
+
 impl Leg {
     /// What changes rarely has changed since this was asked last.
     pub fn take_setup_changed(&mut self) -> bool {
-        let is_stale = std::mem::take(&mut self.kept.is_stale);
+        let is_stale = std::mem::take(&mut self.kept.is_stale) | self.signals.take_changed();
         let before = std::mem::replace(&mut self.kept.latched, self.latch.address());
         let timeline = self.kept.timeline.replace(*self.sender.timeline());
         is_stale || before != self.kept.latched || timeline != self.kept.timeline
@@ -45,6 +62,7 @@ impl Leg {
             clock_hz: timeline.clock_hz,
             number_ms: timeline.ptime_ms,
             cname: self.reporter.cname(),
+            quality_interval_ms: self.meter.interval_ms() as u32,
             ..LegSetup::default()
         };
         self.latch.keep(&mut setup);
@@ -88,11 +106,25 @@ impl Leg {
         setup
     }
 
+    /// What changes rarely of its signals, if there is anything.
+    pub fn keep_signals(&self) -> Option<SignalsSetup> {
+        self.signals
+            .has_setup()
+            .then(|| self.signals.keep_setup(self.key.serial))
+    }
+
+    /// The network is to listen for its voices, and has no weights.
+    pub fn lacks_model(&self) -> bool {
+        self.signals.lacks_model()
+    }
+
     /// What changes with packets.
     pub fn keep_state(&self) -> LegState {
         let mut state = LegState {
             packets_sent: self.stats.packets_sent,
             bytes_sent: self.stats.bytes_sent,
+            rtcp_sent: self.stats.rtcp_sent,
+            keep_alives_sent: self.stats.keep_alives_sent,
             packets_received: self.stats.packets_received,
             bytes_received: self.stats.bytes_received,
             ..LegState::default()
@@ -106,6 +138,7 @@ impl Leg {
             state.flags |= leg_state_flags::REMOTE;
         }
         self.digits.keep(&mut state);
+        self.signals.keep_state(&mut state);
         self.latch.keep_peer(&mut state);
         if let Some(srtp) = &self.srtp {
             srtp.keep(&mut state);
@@ -118,9 +151,10 @@ impl Leg {
         key: LegKey,
         tick0: u64,
         now: Time,
-        (setup, state): (&LegSetup, &LegState),
+        kept: KeptLeg<'_>,
         context: &mut Context<'_>,
     ) -> Result<Leg, RecordError> {
+        let KeptLeg { setup, state, .. } = kept;
         let has = |flag: u16| setup.flags & flag != 0;
         let timeline = timeline(setup)?;
         let numbering = Some(timeline.numbering);
@@ -144,12 +178,17 @@ impl Leg {
         }
         leg.stats.packets_sent = state.packets_sent;
         leg.stats.bytes_sent = state.bytes_sent;
+        leg.stats.rtcp_sent = state.rtcp_sent;
+        leg.stats.keep_alives_sent = state.keep_alives_sent;
         leg.stats.packets_received = state.packets_received;
         leg.stats.bytes_received = state.bytes_received;
         if state.flags & leg_state_flags::REMOTE != 0 {
             leg.receiver.resume(state.remote_ssrc, state.remote_newest);
         }
         leg.digits.resume(state);
+        leg.meter.set_interval(now, u64::from(setup.quality_interval_ms));
+        let frame_ms = (kept.next_frame * FRAME_TICKS) as u32;
+        leg.signals.resume(kept.signals, state, frame_ms)?;
         Ok(leg)
     }
 }

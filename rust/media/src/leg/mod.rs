@@ -12,6 +12,8 @@ mod measured;
 mod receiving;
 mod sending;
 
+pub(crate) use keep::KeptLeg;
+
 use crate::config::{LegRemote, Mute, Numbering};
 use crate::context::Context;
 use crate::dtmf::{DigitReceiver, SendDigits};
@@ -112,10 +114,7 @@ impl Leg {
         if !self.is_sending() {
             return Err(CommandError::BadParameter("the leg does not send now"));
         }
-        self.signals
-            .sender()
-            .push(digits)
-            .map_err(CommandError::LimitReached)
+        self.signals.send(digits).map_err(CommandError::LimitReached)
     }
 
     /// Listens for this from now on.
@@ -126,6 +125,7 @@ impl Leg {
     /// Tells of its quality every `interval_ms`; 0 is never.
     pub fn report_quality(&mut self, now: Time, interval_ms: u64) {
         self.meter.set_interval(now, interval_ms);
+        self.kept.is_stale = true;
     }
 
     /// Since the session was opened.
@@ -201,7 +201,7 @@ impl Leg {
             None => (None, None),
         };
         let sender = sender.unwrap_or_else(|| {
-            if self.stats.packets_sent + self.stats.rtcp_sent > 0 {
+            if self.stats.packets_sent + self.stats.keep_alives_sent + self.stats.rtcp_sent > 0 {
                 // A new source: its rollover counter is zero for everybody, and should the key be an old one again, no
                 // index of it is used twice.
                 self.sender

@@ -51,9 +51,7 @@ impl Leg {
 
     /// Appends the next packet: audio, or the telephone-event that takes its place. Returns the length of its payload.
     fn write_packet(&mut self, remote: &LegRemote, out: &mut Vec<u8>) -> Option<usize> {
-        let event = remote
-            .telephone_event
-            .filter(|_| !self.signals.sender().is_idle());
+        let event = remote.telephone_event.filter(|_| self.signals.is_sending());
         let step = match (event, self.sender.next_timestamp()) {
             (Some(event), Some(timestamp)) => {
                 let (_, codec) = remote.audio.send();

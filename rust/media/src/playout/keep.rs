@@ -1,11 +1,13 @@
-//! What of a queue outlives the process: each chunk is an entry of the playout ring, the playhead is in the record.
+//! What of a queue outlives the process: each chunk and each mark is an entry of the playout ring, the playhead is in the
+//! record.
 //!
-//! The queue does the work and the ring follows it: chunks are appended in order, an interrupted one is marked, and what
-//! was heard or cleared lies before the record's first chunk.
+//! The queue does the work and the ring follows it: chunks and marks are appended in order, an interrupted one is marked, and what
+//! was heard or cleared lies before the record's first entry. The ramp of an interruption (4 ms) and what was seen of a
+//! standing delay (2 s) are not kept.
 
-use super::{Chunk, Playout, PlayoutTotals, State};
+use super::{Chunk, ChunkId, Mark, Playout, PlayoutTotals, State};
 use crate::record::layout::{QueueState, queue_flags};
-use crate::record::ring::{Entry, Ring};
+use crate::record::ring::{Entry, Ring, What};
 use crate::time::Time;
 
 /// How far the ring has followed.
@@ -13,6 +15,8 @@ use crate::time::Time;
 pub(super) struct Kept {
     /// Chunks at the front of the queue that are in the ring.
     chunks: usize,
+    /// Marks at the front of theirs that are.
+    marks: usize,
     /// Entries that were interrupted since, to be marked.
     interrupted: Vec<u64>,
     clear_generation: u32,
@@ -23,8 +27,13 @@ impl Kept {
         self.chunks = self.chunks.saturating_sub(1);
     }
 
+    pub fn first_mark_gone(&mut self) {
+        self.marks = self.marks.saturating_sub(1);
+    }
+
     pub fn cleared(&mut self) {
-        self.chunks = 0;
+        // Marks too: all are reached, and told before anything is kept.
+        (self.chunks, self.marks) = (0, 0);
         self.interrupted.clear();
         self.clear_generation = self.clear_generation.wrapping_add(1);
     }
@@ -43,7 +52,7 @@ impl Playout {
         for at in self.kept.interrupted.drain(..) {
             ring.interrupt(at);
         }
-        if self.kept.chunks < self.chunks.len() {
+        if self.kept.chunks < self.chunks.len() || self.kept.marks < self.marks.len() {
             self.append(stream, ring);
         }
         let (state, since) = match self.state {
@@ -56,7 +65,7 @@ impl Playout {
         let totals = self.totals;
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         QueueState {
-            first: first.map_or(0, |chunk| chunk.kept_at),
+            first: self.first_kept().unwrap_or(0),
             first_played: first.map_or(0, |chunk| (chunk.kept_samples - chunk.left) as u64),
             since: since.0,
             stable_since: self.stable_since.0,
@@ -75,18 +84,31 @@ impl Playout {
                 | flag(self.paced, queue_flags::PACED)
                 | flag(self.overflowing, queue_flags::OVERFLOWING)
                 | flag(self.clear_told, queue_flags::CLEAR_TOLD)
-                | flag(first.is_some(), queue_flags::KEPT),
+                | flag(self.first_kept().is_some(), queue_flags::KEPT),
             reserved: [0; 6],
         }
     }
 
-    /// Chunks that are not kept yet, as far as there is room. Order is kept: one that does not fit stops those after it.
+    /// What is not kept yet, as far as there is room. Order is kept: what does not fit stops all after it.
     fn append(&mut self, stream: u32, ring: &mut Ring<'_>) {
         let kept = &mut self.kept;
+        let (generation, end) = (kept.clear_generation, self.left + self.queue.len() as u64);
+        let mut marks = self.marks.iter_mut().skip(kept.marks).peekable();
+        let mut append_marks = |kept: &mut Kept, ring: &mut Ring<'_>, until: u64| {
+            while let Some(mark) = marks.next_if(|mark| mark.at <= until) {
+                let position = ring.append_mark(stream, generation, &mark.name)?;
+                mark.kept_at = position;
+                kept.marks += 1;
+            }
+            Some(())
+        };
         let new: usize = self.chunks.iter().skip(kept.chunks).map(|chunk| chunk.left).sum();
         let mut at = self.queue.len() - new;
         let (older, newer) = self.queue.as_slices();
         for chunk in self.chunks.iter_mut().skip(kept.chunks) {
+            if append_marks(kept, ring, self.left + at as u64).is_none() {
+                return;
+            }
             let (from, to) = (at, at + chunk.left);
             let parts = [
                 &older[from.min(older.len())..to.min(older.len())],
@@ -99,12 +121,15 @@ impl Playout {
             kept.chunks += 1;
             at = to;
         }
+        append_marks(kept, ring, end);
     }
 
     /// Where its first entry is, if it has one.
     pub(crate) fn first_kept(&self) -> Option<u64> {
-        let first = self.chunks.front().filter(|_| self.kept.chunks > 0);
-        first.map(|chunk| chunk.kept_at)
+        let chunk = self.chunks.front().filter(|_| self.kept.chunks > 0);
+        let mark = self.marks.front().filter(|_| self.kept.marks > 0);
+        let both = [chunk.map(|chunk| chunk.kept_at), mark.map(|mark| mark.kept_at)];
+        both.into_iter().flatten().min()
     }
 
     /// The queue as it was: `entries` are those of its stream in the ring, in order.
@@ -116,32 +141,21 @@ impl Playout {
     ) -> Playout {
         let mut playout = Playout::new(limit_ms, rate_hz);
         let has = |flag: u8| kept.flags & flag != 0;
+        // Of the first chunk, which is the first that was not interrupted.
+        let mut played = kept.first_played as usize;
         for entry in entries.filter(|entry| {
             has(queue_flags::KEPT)
-                && entry.alive
                 && entry.at >= kept.first
                 && entry.clear_generation == kept.clear_generation
         }) {
-            let played = if entry.at == kept.first {
-                kept.first_played
-            } else {
-                0
-            };
-            let Some(samples) = entry
-                .samples
-                .get(played as usize..)
-                .filter(|samples| !samples.is_empty())
-            else {
-                continue;
-            };
-            playout.queue.extend(samples);
-            playout.chunks.push_back(Chunk {
-                id: entry.id,
-                left: samples.len(),
-                kept_at: entry.at,
-                kept_samples: entry.samples.len(),
-            });
-            playout.kept.chunks += 1;
+            match &entry.what {
+                What::Interrupted => {}
+                What::Mark(name) => playout.resume_mark(name, entry.at),
+                What::Chunk(id, samples) => {
+                    let left = samples.get(std::mem::take(&mut played)..).unwrap_or_default();
+                    playout.resume_chunk(*id, left, (entry.at, samples.len()));
+                }
+            }
         }
         playout.kept.clear_generation = kept.clear_generation;
         playout.state = match kept.state {
@@ -170,5 +184,29 @@ impl Playout {
             underruns,
         };
         playout
+    }
+
+    fn resume_chunk(&mut self, id: Option<ChunkId>, left: &[i16], (kept_at, kept_samples): (u64, usize)) {
+        if left.is_empty() {
+            return;
+        }
+        self.queue.extend(left);
+        self.chunks.push_back(Chunk {
+            id,
+            left: left.len(),
+            kept_at,
+            kept_samples,
+        });
+        self.kept.chunks += 1;
+    }
+
+    fn resume_mark(&mut self, name: &str, kept_at: u64) {
+        self.marks.push_back(Mark {
+            name: name.into(),
+            at: self.left + self.queue.len() as u64,
+            cleared: false,
+            kept_at,
+        });
+        self.kept.marks += 1;
     }
 }

@@ -1,9 +1,10 @@
 //! The playout ring: audio that waits to be heard, as entries one after the other in a circle of bytes.
 //!
-//! An entry is a header and samples as they lie in the queue (s16le: what is restored is what was there, and copying
+//! An entry is a chunk or a mark. A chunk is a header and samples as they lie in the queue (s16le: what is restored is what was there, and copying
 //! costs less than µ-law would). Positions are counts of bytes that only rise, but start anew when all is empty, so that
 //! a queue that drains touches the same few pages. Entries of several streams share the ring; the space of an entry
-//! comes free when all before it are done. An entry is never moved; one that was interrupted is marked.
+//! comes free when all before it are done. An entry is never moved; a chunk that was interrupted says so. A mark is a header
+//! and its name, behind the chunk that it stands behind.
 //!
 //! Nothing is overwritten that the last state written counts as alive: who is killed between ring and state leaves a
 //! ring that fits the state before.
@@ -13,9 +14,12 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 use crate::playout::{ChunkId, MAX_CHUNK_ID_BYTES};
 
 const MARK: u16 = 0xcafe;
-const ALIVE: u8 = 1;
-/// Where [`EntryHeader::alive`] is.
-const ALIVE_AT: u64 = 3;
+/// [`EntryHeader::kind`].
+const INTERRUPTED: u8 = 0;
+const CHUNK: u8 = 1;
+const NAME: u8 = 2;
+/// Where [`EntryHeader::kind`] is.
+const KIND_AT: u64 = 3;
 
 /// Before the samples of an entry.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout)]
@@ -23,10 +27,11 @@ const ALIVE_AT: u64 = 3;
 struct EntryHeader {
     mark: u16,
     id_length: u8,
-    alive: u8,
+    kind: u8,
     /// Serial number of the stream.
     stream: u32,
-    samples: u32,
+    /// Samples of a chunk, bytes of a name.
+    count: u32,
     clear_generation: u32,
     id: [u8; MAX_CHUNK_ID_BYTES],
 }
@@ -45,12 +50,19 @@ pub struct Entry {
     pub stream: u32,
     /// Clears of the stream before it.
     pub clear_generation: u32,
-    /// Not interrupted.
-    pub alive: bool,
-    /// Its chunk's name.
-    pub id: Option<ChunkId>,
-    /// Its samples.
-    pub samples: Vec<i16>,
+    /// What it is.
+    pub what: What,
+}
+
+/// What an entry is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// A chunk that was not interrupted: its name, and its samples.
+    Chunk(Option<ChunkId>, Vec<i16>),
+    /// One that was.
+    Interrupted,
+    /// A mark: its name.
+    Mark(Box<str>),
 }
 
 /// Where the ring of one session begins and ends.
@@ -70,8 +82,8 @@ pub struct Ring<'a> {
     cursor: &'a mut Cursor,
 }
 
-fn entry_bytes(samples: usize) -> u64 {
-    HEADER_BYTES + (2 * samples as u64).next_multiple_of(8)
+fn entry_bytes(data: u64) -> u64 {
+    HEADER_BYTES + data.next_multiple_of(8)
 }
 
 impl<'a> Ring<'a> {
@@ -80,7 +92,7 @@ impl<'a> Ring<'a> {
         Ring { bytes, cursor }
     }
 
-    /// Appends an entry, given its samples in two parts; `None` when there is no room for it now.
+    /// Appends a chunk, given its samples in two parts; `None` when there is no room for it now.
     pub fn append(
         &mut self,
         stream: u32,
@@ -88,7 +100,38 @@ impl<'a> Ring<'a> {
         id: Option<&ChunkId>,
         samples: [&[i16]; 2],
     ) -> Option<u64> {
-        let count = samples[0].len() + samples[1].len();
+        let mut header = EntryHeader {
+            mark: MARK,
+            id_length: NO_ID,
+            kind: CHUNK,
+            stream,
+            count: u32::try_from(samples[0].len() + samples[1].len()).ok()?,
+            clear_generation,
+            id: [0; MAX_CHUNK_ID_BYTES],
+        };
+        if let Some(json) = id.map(ChunkId::as_json) {
+            header.id[..json.len()].copy_from_slice(json.as_bytes());
+            header.id_length = json.len() as u8;
+        }
+        self.put(header, samples.map(IntoBytes::as_bytes))
+    }
+
+    /// Appends a mark; `None` when there is no room for it now.
+    pub fn append_mark(&mut self, stream: u32, clear_generation: u32, name: &str) -> Option<u64> {
+        let header = EntryHeader {
+            mark: MARK,
+            id_length: NO_ID,
+            kind: NAME,
+            stream,
+            count: u32::try_from(name.len()).ok()?,
+            clear_generation,
+            id: [0; MAX_CHUNK_ID_BYTES],
+        };
+        self.put(header, [name.as_bytes(), &[]])
+    }
+
+    fn put(&mut self, header: EntryHeader, data: [&[u8]; 2]) -> Option<u64> {
+        let bytes = entry_bytes((data[0].len() + data[1].len()) as u64);
         let Cursor {
             head,
             tail,
@@ -99,35 +142,19 @@ impl<'a> Ring<'a> {
         }
         let at = self.cursor.tail;
         let used = at - self.cursor.published.min(self.cursor.head);
-        if used + entry_bytes(count) > self.bytes.len() as u64 {
+        if used + bytes > self.bytes.len() as u64 {
             return None;
         }
-        let mut header = EntryHeader {
-            mark: MARK,
-            id_length: NO_ID,
-            alive: ALIVE,
-            stream,
-            samples: u32::try_from(count).ok()?,
-            clear_generation,
-            id: [0; MAX_CHUNK_ID_BYTES],
-        };
-        if let Some(json) = id.map(ChunkId::as_json) {
-            header.id[..json.len()].copy_from_slice(json.as_bytes());
-            header.id_length = json.len() as u8;
-        }
         self.write(at, header.as_bytes());
-        self.write(at + HEADER_BYTES, samples[0].as_bytes());
-        self.write(
-            at + HEADER_BYTES + 2 * samples[0].len() as u64,
-            samples[1].as_bytes(),
-        );
-        self.cursor.tail = at + entry_bytes(count);
+        self.write(at + HEADER_BYTES, data[0]);
+        self.write(at + HEADER_BYTES + data[0].len() as u64, data[1]);
+        self.cursor.tail = at + bytes;
         Some(at)
     }
 
     /// Marks an entry as interrupted.
     pub fn interrupt(&mut self, at: u64) {
-        self.write(at + ALIVE_AT, &[0]);
+        self.write(at + KIND_AT, &[INTERRUPTED]);
     }
 
     fn write(&mut self, at: u64, data: &[u8]) {
@@ -149,6 +176,26 @@ fn read(ring: &[u8], at: u64, out: &mut [u8]) {
     rest.copy_from_slice(&ring[..rest.len()]);
 }
 
+/// What the entry of this header is, whose data begin at `at`.
+fn what(ring: &[u8], at: u64, header: &EntryHeader) -> Option<What> {
+    match header.kind {
+        INTERRUPTED => Some(What::Interrupted),
+        CHUNK => {
+            let mut samples = vec![0i16; header.count as usize];
+            read(ring, at, samples.as_mut_bytes());
+            let id = header.id.get(..usize::from(header.id_length));
+            let id = id.and_then(|id| ChunkId::new(std::str::from_utf8(id).ok()?));
+            Some(What::Chunk(id, samples))
+        }
+        NAME => {
+            let mut name = vec![0; header.count as usize];
+            read(ring, at, &mut name);
+            Some(What::Mark(String::from_utf8(name).ok()?.into()))
+        }
+        _ => None,
+    }
+}
+
 /// The entries from `head` to `tail`; ends early where there is none, and says so.
 pub fn entries(ring: &[u8], head: u64, tail: u64) -> (Vec<Entry>, bool) {
     let mut found = Vec::new();
@@ -165,20 +212,22 @@ pub fn entries(ring: &[u8], head: u64, tail: u64) -> (Vec<Entry>, bool) {
         let Ok(header) = EntryHeader::read_from_bytes(&header) else {
             return (found, false);
         };
-        let length = entry_bytes(header.samples as usize);
+        let bytes = match header.kind {
+            NAME => u64::from(header.count),
+            _ => 2 * u64::from(header.count),
+        };
+        let length = entry_bytes(bytes);
         if header.mark != MARK || length > tail - at {
             return (found, false);
         }
-        let mut samples = vec![0i16; header.samples as usize];
-        read(ring, at + HEADER_BYTES, samples.as_mut_bytes());
-        let id = header.id.get(..usize::from(header.id_length));
+        let Some(what) = what(ring, at + HEADER_BYTES, &header) else {
+            return (found, false);
+        };
         found.push(Entry {
             at,
             stream: header.stream,
             clear_generation: header.clear_generation,
-            alive: header.alive == ALIVE,
-            id: id.and_then(|id| ChunkId::new(std::str::from_utf8(id).ok()?)),
-            samples,
+            what,
         });
         at += length;
     }
@@ -217,8 +266,9 @@ mod tests {
             assert!(whole);
             assert_eq!(found.len(), alive.len());
             for (entry, (at, count)) in found.iter().zip(&alive) {
-                assert_eq!((entry.at, entry.samples.clone()), (*at, samples(*count)));
-                assert_eq!((entry.stream, entry.clear_generation, entry.id), (9, 2, Some(id)));
+                assert_eq!(entry.at, *at);
+                assert_eq!(entry.what, What::Chunk(Some(id), samples(*count)));
+                assert_eq!((entry.stream, entry.clear_generation), (9, 2));
             }
         }
     }
@@ -250,9 +300,25 @@ mod tests {
         let second = ring.append(1, 0, None, [&[4], &[5]]).unwrap();
         ring.interrupt(second);
         let (found, _) = entries(&bytes, 0, cursor.tail);
+        let found: Vec<What> = found.into_iter().map(|entry| entry.what).collect();
+        assert_eq!(found, [What::Chunk(None, vec![1, 2, 3]), What::Interrupted]);
+    }
+
+    #[test]
+    fn a_mark_is_found_behind_its_chunk() {
+        let mut bytes = vec![0; 1_000];
+        let mut cursor = Cursor::default();
+        let mut ring = Ring::new(&mut bytes, &mut cursor);
+        ring.append(1, 0, None, [&[1, 2, 3], &[]]);
+        ring.append_mark(1, 0, "\"gréeting\"");
+        ring.append(1, 0, None, [&[4], &[]]);
+        let (found, whole) = entries(&bytes, 0, cursor.tail);
+        let found: Vec<What> = found.into_iter().map(|entry| entry.what).collect();
+        let mark = What::Mark("\"gréeting\"".into());
+        assert!(whole);
         assert_eq!(
-            found.iter().map(|entry| entry.alive).collect::<Vec<_>>(),
-            [true, false]
+            found,
+            [What::Chunk(None, vec![1, 2, 3]), mark, What::Chunk(None, vec![4])]
         );
     }
 

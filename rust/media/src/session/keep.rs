@@ -11,13 +11,13 @@ use crate::context::Context;
 use crate::engine::RestoredSession;
 use crate::error::CommandError;
 use crate::key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
-use crate::leg::Leg;
+use crate::leg::{KeptLeg, Leg};
 use crate::playback::Playback;
 use crate::record::RecordError;
 use crate::record::copies::{Reader, Writer, which};
 use crate::record::layout::{
     LegSetup, LegState, MAJOR, MINOR, PlaybackState, RING_OFFSET, RecordingState, SETUP_BYTES, SETUP_OFFSET,
-    SLOT_MAGIC, STATE_BYTES, STATE_OFFSET, Setup, SlotHeader, State, StreamSetup, StreamState,
+    SLOT_MAGIC, STATE_BYTES, STATE_OFFSET, Setup, SignalsSetup, SlotHeader, State, StreamSetup, StreamState,
 };
 use crate::record::ring::{Cursor, Entry, Ring, entries};
 use crate::recording::Recording;
@@ -39,6 +39,7 @@ struct Parts {
     setup: Setup,
     legs: Vec<LegSetup>,
     streams: Vec<StreamSetup>,
+    signals: Vec<SignalsSetup>,
     state: State,
     leg_states: Vec<LegState>,
     stream_states: Vec<StreamState>,
@@ -121,6 +122,11 @@ impl Session {
         self.streams
             .iter()
             .for_each(|stream| writer.put(&stream.keep_setup()));
+        let mut signals = 0;
+        for kept in self.legs.iter().filter_map(Leg::keep_signals) {
+            writer.put(&kept);
+            signals += 1;
+        }
         let header = Setup {
             generation,
             checksum: 0,
@@ -130,6 +136,7 @@ impl Session {
             rate_hz: self.rate_hz,
             legs: self.legs.len() as u8,
             streams: self.streams.len() as u8,
+            signals,
             reserved: 0,
         };
         writer.finish(header, |header, sum| header.checksum = sum);
@@ -157,6 +164,10 @@ impl Session {
         for (key, playback) in &self.playbacks {
             writer.put(&playback.keep(key.serial));
         }
+        let speaker = self
+            .conference
+            .as_ref()
+            .and_then(|conference| conference.speaker());
         let header = State {
             generation,
             checksum: 0,
@@ -169,7 +180,7 @@ impl Session {
             streams: self.streams.len() as u8,
             recordings: self.recordings.len() as u8,
             playbacks: self.playbacks.len() as u8,
-            reserved: 0,
+            speaker: speaker.map_or(0, |leg| leg.serial),
         };
         writer.finish(header, |header, sum| header.checksum = sum);
         cursor.published = cursor.head;
@@ -201,13 +212,19 @@ impl Session {
         session.next_frame = node_tick.saturating_sub(setup.tick0) / FRAME_TICKS + 1;
         session.late_frames = state.late_frames;
         session.skipped_frames = state.skipped_frames;
-        for kept in parts.legs.iter().zip(&parts.leg_states) {
-            if kept.0.frame0 > session.next_frame {
+        for (leg, state) in parts.legs.iter().zip(&parts.leg_states) {
+            if leg.frame0 > session.next_frame {
                 return Err(RecordError::Impossible("frame of a leg"));
             }
             let key = LegKey {
                 session: key,
-                serial: kept.0.serial,
+                serial: leg.serial,
+            };
+            let kept = KeptLeg {
+                setup: leg,
+                signals: parts.signals.iter().find(|kept| kept.leg == leg.serial),
+                state,
+                next_frame: session.next_frame,
             };
             session
                 .legs
@@ -225,7 +242,14 @@ impl Session {
                 .push((key, Recording::restored(recording, session.rate_hz)?));
         }
         if session.legs.len() > 1 {
-            session.conference = Some(Box::new(Conference::new(session.legs.len())));
+            let mut conference = Conference::new(session.legs.len());
+            let speaker = session
+                .legs
+                .iter()
+                .map(Leg::key)
+                .find(|leg| leg.serial == state.speaker);
+            conference.resume(speaker);
+            session.conference = Some(Box::new(conference));
         }
         session.settle_rate();
         session.keeper = Keeper {
@@ -255,6 +279,12 @@ impl Session {
         RestoredSession {
             session: self.key,
             legs: self.legs.iter().map(Leg::key).collect(),
+            without_model: self
+                .legs
+                .iter()
+                .filter(|leg| leg.lacks_model())
+                .map(Leg::key)
+                .collect(),
             streams: self
                 .streams
                 .iter()
@@ -336,7 +366,7 @@ fn read(slot: &[u8]) -> Result<Option<Parts>, RecordError> {
         .max_by_key(|(state, ..)| state.generation)
         .ok_or(RecordError::Torn("state"))?;
     let (state, leg_states, stream_states, recordings, playbacks) = newest;
-    let (setup, legs, streams) = read_setup(&slot[setup_copy(state.setup_generation)])
+    let (setup, legs, streams, signals) = read_setup(&slot[setup_copy(state.setup_generation)])
         .filter(|(setup, ..)| setup.generation == state.setup_generation)
         .ok_or(RecordError::Torn("setup"))?;
     if (setup.legs, setup.streams) != (state.legs, state.streams) {
@@ -346,6 +376,7 @@ fn read(slot: &[u8]) -> Result<Option<Parts>, RecordError> {
         setup,
         legs,
         streams,
+        signals,
         state,
         leg_states,
         stream_states,
@@ -377,15 +408,18 @@ fn read_state(bytes: &[u8]) -> Option<StateParts> {
     is_whole.then_some((header, legs, streams, recordings, playbacks))
 }
 
+type SetupParts = (Setup, Vec<LegSetup>, Vec<StreamSetup>, Vec<SignalsSetup>);
+
 /// One copy of a setup, if it is whole.
-fn read_setup(bytes: &[u8]) -> Option<(Setup, Vec<LegSetup>, Vec<StreamSetup>)> {
+fn read_setup(bytes: &[u8]) -> Option<SetupParts> {
     let (header, mut reader) = Reader::new::<Setup>(bytes)?;
     let legs = reader.take_all(usize::from(header.legs))?;
     let streams = reader.take_all(usize::from(header.streams))?;
+    let signals = reader.take_all(usize::from(header.signals))?;
     let unsigned = Setup {
         checksum: 0,
         ..header
     };
     let is_whole = header.generation > 0 && reader.is_whole(&unsigned, header.checksum);
-    is_whole.then_some((header, legs, streams))
+    is_whole.then_some((header, legs, streams, signals))
 }

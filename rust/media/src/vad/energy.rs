@@ -70,6 +70,14 @@ impl Energy {
         self.gate.step(voiced, Evidence::Level(level))
     }
 
+    pub(super) fn gate(&self) -> &Gate {
+        &self.gate
+    }
+
+    pub(super) fn gate_mut(&mut self) -> &mut Gate {
+        &mut self.gate
+    }
+
     pub(super) fn into_gate(self) -> Gate {
         self.gate
     }

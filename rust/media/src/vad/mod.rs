@@ -147,6 +147,24 @@ impl Vad {
         }
     }
 
+    /// How long there has been speech, while there is.
+    pub(crate) fn speaking_ms(&self) -> Option<u32> {
+        let gate = match &self.0 {
+            Detector::Energy(energy) => energy.gate(),
+            Detector::Silero(windows) => &windows.gate,
+        };
+        Some(gate.speaking?.saturating_mul(gate.rules.step_ms))
+    }
+
+    /// Goes on with speech that has lasted for so long.
+    pub(crate) fn resume(&mut self, speaking_ms: u32) {
+        let gate = match &mut self.0 {
+            Detector::Energy(energy) => energy.gate_mut(),
+            Detector::Silero(windows) => &mut windows.gate,
+        };
+        gate.speaking = Some(speaking_ms / gate.rules.step_ms);
+    }
+
     /// Speech that is under way ends, since nothing more is heard.
     pub fn end(self) -> Option<Speech> {
         let gate = match self.0 {

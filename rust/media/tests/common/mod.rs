@@ -12,6 +12,7 @@ use media::{
 };
 
 pub mod far_end;
+pub mod records;
 pub mod secure;
 pub mod wire;
 

@@ -2,6 +2,11 @@
 
 use super::value::{AddressRecord, KeyRecord, PayloadTypeRecord};
 use crate::config::MAX_PAYLOAD_TYPES;
+use crate::dtmf::once::REMEMBERED;
+use crate::dtmf::sender::MAX_QUEUED;
+
+/// Digits that wait: those that may be queued, and one that begins anew, in whole words.
+pub const KEPT_DIGITS: usize = (MAX_QUEUED + 1).next_multiple_of(8);
 
 plain! {
     /// A leg, what changes rarely.
@@ -48,6 +53,10 @@ plain! {
         jitter_max_ms: u32,
         /// Rate of Opus.
         opus_bitrate_bps: u32,
+        /// Between two tellings of its quality; 0 is never.
+        quality_interval_ms: u32,
+        /// Zero.
+        reserved_too: u32,
         /// Until when an address that signalling did not name may prove itself, in microseconds.
         learning_until: u64,
         /// RTCP's canonical name.
@@ -56,6 +65,38 @@ plain! {
         send_key: KeyRecord,
         /// Of what comes.
         receive_key: KeyRecord,
+    }
+
+    /// A digit that was told by one road, and not by the other.
+    ToldRecord {
+        /// When, in microseconds.
+        at: u64,
+        /// ASCII; zero for none.
+        digit: u8,
+        /// 1 telephone-event, 2 tones.
+        method: u8,
+        /// Zero.
+        reserved: [u8; 6],
+    }
+
+    /// Of a leg that is listened to, or has digits that wait: what changes with commands and digits.
+    SignalsSetup {
+        /// Serial number of the leg.
+        leg: u32,
+        /// Digits that wait.
+        waiting: u8,
+        /// [`signals_flags`].
+        flags: u8,
+        /// Zero.
+        reserved: u16,
+        /// Digits told.
+        told: [ToldRecord; REMEMBERED],
+        /// Digits that wait, in order: how long each is held.
+        tone_ms: [u16; KEPT_DIGITS],
+        /// The silence after it.
+        gap_ms: [u16; KEPT_DIGITS],
+        /// Its event; 255 is a pause.
+        event: [u8; KEPT_DIGITS],
     }
 
     /// A leg, what changes with packets.
@@ -68,6 +109,10 @@ plain! {
         source_packets: u64,
         /// Their payload bytes.
         source_octets: u64,
+        /// RTCP packets sent.
+        rtcp_sent: u64,
+        /// Keep-alives sent.
+        keep_alives_sent: u64,
         /// RTP packets accepted.
         packets_received: u64,
         /// Their payload bytes.
@@ -114,8 +159,30 @@ plain! {
         flags: u8,
         /// Number of the far end's last packet.
         peer_sequence: u16,
-        /// Zero.
-        reserved: u16,
+        /// How long the press that is being sent is held.
+        sending_tone_ms: u16,
+        /// The silence after it.
+        sending_gap_ms: u16,
+        /// Its event; 255 is a pause.
+        sending_event: u8,
+        /// 1 telephone-event, 2 tones.
+        sending_method: u8,
+        /// Timestamp of its begin: of RTP, or of tones in milliseconds.
+        sending_began: u32,
+        /// Duration of its segments before this one.
+        sending_before: u32,
+        /// How long a digit was held that was sent, and is not told.
+        sent_duration_ms: u32,
+        /// How long the far end has spoken, as it was told; 0: it does not.
+        speaking_ms: u32,
+        /// Times the end of the press was sent.
+        sending_ends: u8,
+        /// The event that was sent.
+        sent_event: u8,
+        /// How.
+        sent_method: u8,
+        /// Digits that waited behind it.
+        sent_left: u8,
     }
 }
 
@@ -155,4 +222,18 @@ pub mod leg_state_flags {
     pub const SRTP_REMOTE: u8 = 16;
     /// An intruder was told of.
     pub const INTRUDER_TOLD: u8 = 32;
+    /// A press is being sent.
+    pub const SENDING: u8 = 64;
+    /// A digit was sent, and is not told.
+    pub const SENT: u8 = 128;
+}
+
+/// Bits of [`SignalsSetup::flags`]: what is listened for.
+pub mod signals_flags {
+    /// Digits as tones.
+    pub const INBAND_DTMF: u8 = 1;
+    /// Voices, by their level.
+    pub const VAD_ENERGY: u8 = 2;
+    /// Voices, by the network, whose weights are the runtime's to bring again.
+    pub const VAD_SILERO: u8 = 4;
 }

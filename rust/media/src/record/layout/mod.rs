@@ -34,7 +34,9 @@ mod leg;
 mod stream;
 mod value;
 
-pub use leg::{LegSetup, LegState, leg_flags, leg_state_flags};
+pub use leg::{
+    KEPT_DIGITS, LegSetup, LegState, SignalsSetup, ToldRecord, leg_flags, leg_state_flags, signals_flags,
+};
 pub use stream::{QueueState, StreamSetup, StreamState, queue_flags, stream_flags};
 pub use value::{AddressRecord, IdRecord, KeyRecord, PayloadTypeRecord};
 
@@ -93,7 +95,7 @@ plain! {
         reserved: u32,
     }
 
-    /// First in each copy of a setup, and then the legs and streams that are in use.
+    /// First in each copy of a setup, and then the legs, streams and signals that are in use.
     Setup {
         /// Of this copy; zero: never written.
         generation: u64,
@@ -111,8 +113,10 @@ plain! {
         legs: u8,
         /// Streams in use.
         streams: u8,
+        /// Legs that have signals.
+        signals: u8,
         /// Zero.
-        reserved: u16,
+        reserved: u8,
     }
 
     /// First in each copy of a state, and then the legs, streams, recordings and playbacks in use.
@@ -139,8 +143,8 @@ plain! {
         recordings: u8,
         /// Playbacks in use.
         playbacks: u8,
-        /// Zero.
-        reserved: u32,
+        /// Serial number of the leg that was told to speak; 0 for none.
+        speaker: u32,
     }
 
     /// A recording.
@@ -169,8 +173,9 @@ plain! {
 }
 
 /// Bytes of one copy of a setup.
-pub const SETUP_BYTES: usize =
-    size_of::<Setup>() + LEGS * size_of::<LegSetup>() + STREAMS * size_of::<StreamSetup>();
+pub const SETUP_BYTES: usize = size_of::<Setup>()
+    + LEGS * (size_of::<LegSetup>() + size_of::<SignalsSetup>())
+    + STREAMS * size_of::<StreamSetup>();
 /// Bytes of one copy of a state.
 pub const STATE_BYTES: usize = size_of::<State>()
     + LEGS * size_of::<LegState>()
