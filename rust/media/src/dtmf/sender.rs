@@ -6,7 +6,8 @@
 //! [`MIN_GAP_MS`]. A press longer than the 16 bits of the duration goes on as a new segment (§2.5.1.3). In-band, the same
 //! queue says which tones to make, frame by frame.
 //!
-//! Time is the RTP timestamp: what was not sent since the host was late shortens no press and lengthens none.
+//! Time is the RTP timestamp: what was not sent since the host was late shortens no press and lengthens none. Only tones do
+//! not go on behind a gap, which would make two presses of one: what was long enough is over, the rest begins anew.
 
 pub(crate) mod keep;
 
@@ -99,7 +100,7 @@ struct Press {
     method: Method,
     /// The timestamp of its begin.
     began: u32,
-    /// Of an event: clock units of the whole segments that have been told.
+    /// Of an event: clock units of the whole segments that have been told. Of tones: milliseconds that were made.
     before: u64,
     /// Times the end was sent; once is all that tones need.
     ends: u8,
@@ -185,6 +186,11 @@ impl DigitSender {
                 self.press = None;
             } else if press.is_over(slot) {
                 self.press = None;
+            } else if press.is_interrupted(slot) {
+                self.press = press.cut();
+                if self.press.is_none() {
+                    self.queue.push_front(press.item);
+                }
             }
         }
         let press = match &mut self.press {
@@ -237,6 +243,18 @@ impl Press {
         self.ends >= ends && self.elapsed_ms(slot) >= u64::from(length_ms)
     }
 
+    /// Tones that were begun were not made in the place before this.
+    fn is_interrupted(&self, slot: Slot) -> bool {
+        let sounds = self.item.event.is_some() && self.method == Method::InBand && self.ends == 0;
+        sounds && self.elapsed_ms(slot) > self.before
+    }
+
+    /// The press as long as it was heard; `None` when that is none.
+    fn cut(mut self) -> Option<Press> {
+        self.item.tone_ms = self.before.min(u64::from(self.item.tone_ms)) as u32;
+        (self.item.tone_ms >= MIN_TONE_MS).then_some(self)
+    }
+
     /// The press in whole places, and its gap.
     fn places_ms(&self, slot: Slot) -> u32 {
         self.item.tone_ms.next_multiple_of(slot.length_ms.max(1)) + self.item.gap_ms
@@ -271,6 +289,7 @@ impl Press {
         let since_ms = self.elapsed_ms(slot).min(u64::from(MAX_TONE_MS)) as u32;
         let rest = self.item.tone_ms.saturating_sub(since_ms);
         let ended = rest <= slot.length_ms && self.ends == 0;
+        self.before = u64::from(since_ms + slot.length_ms);
         self.ends += u8::from(ended);
         let step = match rest {
             0 => Step::Silence,
@@ -444,6 +463,32 @@ mod tests {
             .collect();
         assert_eq!(told.len(), 1);
         assert_eq!(told[0].method, Method::InBand);
+    }
+
+    #[test]
+    fn tones_with_a_gap_in_them_are_one_press() {
+        // After one frame of tones, and after three: what comes after a gap of seven.
+        for (frames, lengths) in [(1, [20, 20, 20, 20]), (3, [0; 4])] {
+            let mut sender = sender("7", 80, 40);
+            let tone_ms = |step| match step {
+                Step::Tone { length_ms, .. } => length_ms,
+                _ => 0,
+            };
+            for frame in 0..frames {
+                assert_eq!(tone_ms(sender.step(slot(frame, 20), None).0), 20);
+            }
+            let mut told = Vec::new();
+            let after: Vec<u32> = (frames + 7..frames + 20)
+                .map(|frame| {
+                    let (step, digit) = sender.step(slot(frame, 20), None);
+                    told.extend(digit.map(|digit| digit.duration_ms));
+                    tone_ms(step)
+                })
+                .collect();
+            assert_eq!(after[..4], lengths);
+            assert!(after[4..].iter().all(|length| *length == 0));
+            assert_eq!(told, [if frames == 1 { 80 } else { 60 }]);
+        }
     }
 
     #[test]

@@ -1,11 +1,6 @@
 //! What of a leg outlives the process: whom it talks to, under which numbers and keys, the press half received, and its
 //! signals (`signals/keep.rs`).
-//!
-//! Not kept, since it comes again by itself: jitter buffer and decoder (up to its delay of sound), concealment, round trip
-//! and reports (with the next RTCP), addresses that are proving themselves, when the next keep-alive and report are due.
-//! Not kept, since it is worth less than its keeping: frames gathered for a packet of more than 20 ms (at most 40 ms of
-//! sound, sent as silence), the state of filters and encoders (one frame's artefact), counters but for packets and bytes,
-//! and what was measured of the quality so far: `quality` of a call is that since the process went on.
+//! What does not, and why: [`crate::record`].
 
 use std::net::SocketAddr;
 
@@ -20,7 +15,7 @@ use crate::record::layout::{
 use crate::rtp::delay::{Bounds, LIMIT_MS};
 use crate::rtp::timeline::Timeline;
 use crate::srtp::{ReceiveState, ReplayWindow, SendState, SourceState, SrtpParams, SrtpReceiver, SrtpSender};
-use crate::time::{FRAME_TICKS, Time};
+use crate::time::Time;
 
 /// What was kept last of what changes rarely.
 #[derive(Default)]
@@ -37,8 +32,6 @@ pub(crate) struct KeptLeg<'a> {
     pub setup: &'a LegSetup,
     pub signals: Option<&'a SignalsSetup>,
     pub state: &'a LegState,
-    /// The next frame of its session.
-    pub next_frame: u64,
 }
 
 impl Leg {
@@ -187,8 +180,7 @@ impl Leg {
         }
         leg.digits.resume(state);
         leg.meter.set_interval(now, u64::from(setup.quality_interval_ms));
-        let frame_ms = (kept.next_frame * FRAME_TICKS) as u32;
-        leg.signals.resume(kept.signals, state, frame_ms)?;
+        leg.signals.resume(kept.signals, state)?;
         Ok(leg)
     }
 }

@@ -1,17 +1,32 @@
 //! What must outlive a crash of the process: one record of fixed layout per session, and its playout ring.
 //!
 //! Everything here is plain data in bytes that the caller owns ([`RecordStore`]): the heap today, memory shared with a
-//! standby tomorrow. All that is *not* here can be rebuilt, or is worth less than the time of keeping it: jitter buffer,
-//! concealment, filters, decoders and encoders, measurements, the part of a chunk that was gathered for the application.
+//! standby tomorrow.
 //!
 //! A slot, one per session:
 //!
 //! | part | what | written |
 //! |---|---|---|
 //! | [`layout::SlotHeader`] | version of the layout, sizes | when the session opens |
-//! | setup, twice | far ends, payload types, keys, latches, identifiers | when one of them changes |
-//! | state, twice | counters, SRTP indices, a digit half received, the playhead | with every frame, before its packets can leave |
-//! | ring | the audio queued for playout ([`ring`]) | as it comes |
+//! | setup, twice | far ends, payload types, keys, latches, identifiers, digits that wait, what is listened for | when one of them changes |
+//! | state, twice | counters, SRTP indices, a digit half received or half sent, the playhead | with every frame, before its packets can leave |
+//! | ring | the audio queued for playout, and the marks in it ([`ring`]) | as it comes |
+//!
+//! What is not here, and what that costs:
+//!
+//! | of | not kept | since |
+//! |---|---|---|
+//! | leg | jitter buffer, concealment, decoder; the source's lost packets and jitter | the far end sends on: the buffer fills within its delay |
+//! | leg | frames gathered for a packet of more than 20 ms, filters, encoder | lost: up to 40 ms of sound, sent as silence, and an artefact of one frame |
+//! | leg | addresses that are proving themselves, a suspect | they prove themselves anew |
+//! | leg | round trip, the far end's reports, when the next report or keep-alive is due | the next report, within seconds |
+//! | leg | counters but for packets and bytes, the quality so far | lost: the call's quality is that since the process went on |
+//! | leg | a tone or a voice half heard; the network's weights | detectors begin anew; the runtime brings the weights |
+//! | stream | its socket, and what was gathered of a chunk for the application | lost: less than a chunk |
+//! | stream | a ramp (4 ms) under way, what was seen of a standing delay | an end without a ramp; it is seen again within 2 s |
+//! | stream | counters but for messages and bytes | lost |
+//! | session | gains of limiters, how loud each leg is | they settle within a second; who was told to speak is kept |
+//! | playback | samples | the runtime brings them again |
 //!
 //! **Reserve before sending** (invariant 4): RTP numbers are a function of the tick, so the one number of
 //! [`layout::NodeRecord`] holds those of all sessions. It is written before the frames of that tick are run.

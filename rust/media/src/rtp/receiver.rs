@@ -36,7 +36,7 @@ pub struct ReceiverCounters {
     pub malformed: u64,
     /// The far end's SSRC changed.
     pub ssrc_changes: u64,
-    /// Jumps of sequence numbers.
+    /// Jumps of sequence numbers, but for those with which timestamps jump too: these are the buffer's to count.
     pub restarts: u64,
     /// Sound invented, in 1/48 ms.
     pub concealed: u64,
@@ -164,6 +164,7 @@ impl Receiver {
         let Some(verdict) = self.judge(packet) else {
             return false;
         };
+        let restarted = matches!(verdict, Verdict::Restart(_));
         let (sequence, newest) = match verdict {
             Verdict::Newest(sequence) => (sequence, true),
             Verdict::Reordered(sequence) => {
@@ -171,7 +172,6 @@ impl Receiver {
                 (sequence, false)
             }
             Verdict::Restart(sequence) => {
-                self.counters.restarts += 1;
                 self.forget_transit();
                 (sequence, true)
             }
@@ -182,6 +182,7 @@ impl Receiver {
             Verdict::Jump => return false,
         };
         let Some(kind) = kind else {
+            self.counters.restarts += u64::from(restarted);
             self.buffer.pause(sequence);
             return true;
         };
@@ -194,7 +195,10 @@ impl Receiver {
             duration,
             payload: packet.payload,
         };
+        let resyncs = self.buffer.counters().resyncs;
         self.take_audio(now, arrival);
+        let counted = self.buffer.counters().resyncs != resyncs;
+        self.counters.restarts += u64::from(restarted && !counted);
         true
     }
 

@@ -224,7 +224,6 @@ impl Session {
                 setup: leg,
                 signals: parts.signals.iter().find(|kept| kept.leg == leg.serial),
                 state,
-                next_frame: session.next_frame,
             };
             session
                 .legs

@@ -52,15 +52,10 @@ impl Signals {
         }
     }
 
-    /// Goes on. `frame_ms` is the clock of tones at the next frame.
-    pub fn resume(
-        &mut self,
-        setup: Option<&SignalsSetup>,
-        state: &LegState,
-        frame_ms: u32,
-    ) -> Result<(), RecordError> {
-        let ended = self.sender.resume(setup, state, frame_ms)?;
-        self.sent = SentDigit::kept(state).or(ended);
+    /// Goes on.
+    pub fn resume(&mut self, setup: Option<&SignalsSetup>, state: &LegState) -> Result<(), RecordError> {
+        self.sender.resume(setup, state)?;
+        self.sent = SentDigit::kept(state);
         let flags = setup.map_or(0, |setup| setup.flags);
         let has = |flag: u8| flags & flag != 0;
         if let Some(setup) = setup

@@ -1,8 +1,7 @@
 //! What of the digits to be sent outlives the process: those that wait, and the press that is under way.
 //!
 //! An event goes on under the timestamp it began with, its duration counts on, and its end has been sent as often as it
-//! has: the far end reads one press. Tones that were interrupted are not gone on with, since the far end may hear two
-//! presses: what it has heard long enough is over, the rest begins anew.
+//! has: the far end reads one press.
 
 use super::{DigitSender, Item, MAX_GAP_MS, MAX_TONE_MS, MIN_GAP_MS, MIN_TONE_MS, Press, SentDigit};
 use crate::dtmf::{Method, digit_of, event_of};
@@ -41,43 +40,29 @@ impl DigitSender {
         state.sending_ends = press.ends;
     }
 
-    /// Goes on. `frame_ms` is the clock of tones at the next frame. Gives the digit that the interruption has ended.
+    /// Goes on.
     pub(crate) fn resume(
         &mut self,
         setup: Option<&SignalsSetup>,
         state: &LegState,
-        frame_ms: u32,
-    ) -> Result<Option<SentDigit>, RecordError> {
+    ) -> Result<(), RecordError> {
         if let Some(setup) = setup {
             for at in 0..usize::from(setup.waiting).min(KEPT_DIGITS) {
                 let item = item(setup.event[at], setup.tone_ms[at], setup.gap_ms[at])?;
                 self.queue.push_back(item);
             }
         }
-        if state.flags & leg_state_flags::SENDING == 0 {
-            return Ok(None);
+        if state.flags & leg_state_flags::SENDING != 0 {
+            let method = method(state.sending_method);
+            self.press = Some(Press {
+                item: item(state.sending_event, state.sending_tone_ms, state.sending_gap_ms)?,
+                method: method.ok_or(RecordError::Impossible("method of a digit"))?,
+                began: state.sending_began,
+                before: u64::from(state.sending_before),
+                ends: state.sending_ends,
+            });
         }
-        let mut press = Press {
-            item: item(state.sending_event, state.sending_tone_ms, state.sending_gap_ms)?,
-            method: method(state.sending_method).ok_or(RecordError::Impossible("method of a digit"))?,
-            began: state.sending_began,
-            before: u64::from(state.sending_before),
-            ends: state.sending_ends,
-        };
-        let sounds = press.method == Method::InBand && press.ends == 0;
-        let Some(event) = press.item.event.filter(|_| sounds) else {
-            self.press = Some(press);
-            return Ok(None);
-        };
-        let heard_ms = frame_ms.wrapping_sub(press.began).min(press.item.tone_ms);
-        if heard_ms < MIN_TONE_MS {
-            self.queue.push_front(press.item);
-            return Ok(None);
-        }
-        press.item.tone_ms = heard_ms;
-        press.ends = 1;
-        self.press = Some(press);
-        Ok(Some(self.sent(event, press)))
+        Ok(())
     }
 }
 
