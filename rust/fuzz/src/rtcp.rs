@@ -12,7 +12,11 @@ pub fn run(data: &[u8]) {
         let blocks = match packet {
             RtcpPacket::SenderReport(_, _, blocks) | RtcpPacket::ReceiverReport(_, blocks) => blocks.count(),
             RtcpPacket::Goodbye(sources) => sources.count(),
-            RtcpPacket::ExtendedReport(_, blocks) => blocks.count(),
+            // These are as many as the length allows, a word each at least (RFC 3611 §3).
+            RtcpPacket::ExtendedReport(_, blocks) => {
+                assert!(blocks.count() * 4 <= data.len());
+                0
+            }
             RtcpPacket::Other(_) => 0,
         };
         assert!(blocks <= 31);

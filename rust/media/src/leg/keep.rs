@@ -69,32 +69,8 @@ impl Leg {
         ] {
             setup.flags |= if set { flag } else { 0 };
         }
-        let Some(remote) = &self.remote else { return setup };
-        setup.rtp = Some(remote.rtp).into();
-        setup.rtcp = remote.rtcp.into();
-        setup.also_from = remote.also_from.map(|ip| SocketAddr::new(ip, 0)).into();
-        for (record, (payload_type, codec)) in setup.audio.iter_mut().zip(remote.audio.entries()) {
-            *record = PayloadTypeRecord::new(*payload_type, *codec);
-        }
-        setup.audio_used = remote.audio.entries().len() as u8;
-        setup.ptime_ms = remote.ptime_ms;
-        setup.jitter_min_ms = remote.jitter.min_ms;
-        setup.jitter_max_ms = remote.jitter.max_ms;
-        setup.opus_bitrate_bps = remote.opus.bitrate_bps;
-        for (set, flag) in [
-            (true, leg_flags::CONNECTED),
-            (remote.opus.fec, leg_flags::OPUS_FEC),
-            (remote.opus.dtx, leg_flags::OPUS_DTX),
-            (remote.send, leg_flags::SEND),
-            (remote.receive, leg_flags::RECEIVE),
-            (remote.rtcp_mux, leg_flags::RTCP_MUX),
-            (remote.telephone_event.is_some(), leg_flags::EVENTS),
-        ] {
-            setup.flags |= if set { flag } else { 0 };
-        }
-        if let Some(event) = remote.telephone_event {
-            setup.event_payload_type = event.payload_type;
-            setup.event_clock_hz = event.clock_hz;
+        if let Some(remote) = &self.remote {
+            keep_remote(remote, &mut setup);
         }
         setup
     }
@@ -236,6 +212,55 @@ impl Srtp {
 
 fn halves(seen: u128) -> (u64, u64) {
     (seen as u64, (seen >> 64) as u64)
+}
+
+/// The far end. Each field is named here, so that who adds one has to say how it is kept.
+fn keep_remote(remote: &LegRemote, setup: &mut LegSetup) {
+    let LegRemote {
+        rtp,
+        rtcp,
+        audio,
+        telephone_event,
+        ptime_ms,
+        opus: OpusSettings {
+            bitrate_bps,
+            fec,
+            dtx,
+        },
+        jitter: Bounds { min_ms, max_ms },
+        send,
+        receive,
+        rtcp_mux,
+        also_from,
+        // Taken out of it before, and kept with the indices.
+        srtp: _,
+    } = *remote;
+    setup.rtp = Some(rtp).into();
+    setup.rtcp = rtcp.into();
+    setup.also_from = also_from.map(|ip| SocketAddr::new(ip, 0)).into();
+    for (record, (payload_type, codec)) in setup.audio.iter_mut().zip(audio.entries()) {
+        *record = PayloadTypeRecord::new(*payload_type, *codec);
+    }
+    setup.audio_used = audio.entries().len() as u8;
+    setup.ptime_ms = ptime_ms;
+    setup.jitter_min_ms = min_ms;
+    setup.jitter_max_ms = max_ms;
+    setup.opus_bitrate_bps = bitrate_bps;
+    for (set, flag) in [
+        (true, leg_flags::CONNECTED),
+        (fec, leg_flags::OPUS_FEC),
+        (dtx, leg_flags::OPUS_DTX),
+        (send, leg_flags::SEND),
+        (receive, leg_flags::RECEIVE),
+        (rtcp_mux, leg_flags::RTCP_MUX),
+        (telephone_event.is_some(), leg_flags::EVENTS),
+    ] {
+        setup.flags |= if set { flag } else { 0 };
+    }
+    if let Some(event) = telephone_event {
+        setup.event_payload_type = event.payload_type;
+        setup.event_clock_hz = event.clock_hz;
+    }
 }
 
 /// Where its numbers come from.
