@@ -72,6 +72,7 @@ async def test_dial_says_why_nobody_answered(tmp_path: Path) -> None:
     [
         (("dial", "not a uri"), "sip:"),
         (("dial", "sip:x@127.0.0.1", "--play", "/no/such.wav"), "/no/such.wav"),
+        (("dial", "sip:x@127.0.0.1", "--codecs", "G729"), "no codec"),
         (("calls", "--once"), "longline serve"),
         (("hangup", "cs_0"), "longline serve"),
     ],

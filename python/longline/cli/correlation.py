@@ -1,7 +1,7 @@
 """How long a sound took to come back: normalised cross-correlation of what was played with what was heard.
 
-Works on the whole call at once, by FFT; leaves out what changes along the way (an echo that moves is found where it
-is strongest).
+By FFT: the whole call at once, and half a second at a time where that is not alike enough, since a jitter buffer on the
+way makes sound shorter and longer as it follows the network.
 """
 
 from dataclasses import dataclass
@@ -22,6 +22,13 @@ QUIET_RMS = 30.0
 """Below this level, of 32,767, a signal holds nothing to correlate."""
 
 
+WINDOW_SAMPLES = RATE_HZ // 2
+"""What is looked for at a time when the echo moves."""
+
+STEADY = 0.9
+"""An echo this like what was played has not moved."""
+
+
 @dataclass(frozen=True)
 class Echo:
     """Where the played signal stands in the heard one."""
@@ -33,9 +40,26 @@ class Echo:
 def find_echo(played: NDArray[np.int16], heard: NDArray[np.int16]) -> Echo | None:
     """The delay at which `heard` is most like `played`, or None when it is not in there.
 
-    Both arrays start at the same instant. The likeness at each lag is the correlation of `played` with the part of
-    `heard` of the same length that starts at the lag, normalised by the energy of both.
+    Both arrays start at the same instant. Of an echo that moves it is the median, of delay and likeness.
     """
+    whole = _find(played, heard)
+    if whole is not None and whole.correlation >= STEADY:
+        return whole
+    echoes = []
+    for start in range(0, len(played) - WINDOW_SAMPLES + 1, WINDOW_SAMPLES):
+        window = played[start : start + WINDOW_SAMPLES]
+        reach = heard[start : start + WINDOW_SAMPLES + LONGEST_LAG_MS * RATE_HZ // 1000]
+        if _rms(_centred(window)) >= QUIET_RMS:
+            echoes.append(_find(window, reach))
+    found = sorted((echo for echo in echoes if echo is not None), key=lambda echo: echo.delay_ms)
+    if 2 * len(found) <= len(echoes):
+        return whole
+    likeness = float(np.median([echo.correlation for echo in found]))
+    return Echo(delay_ms=found[len(found) // 2].delay_ms, correlation=likeness)
+
+
+def _find(played: NDArray[np.int16], heard: NDArray[np.int16]) -> Echo | None:
+    """The lag of the highest correlation of `played` with as much of `heard`, normalised by the energy of both."""
     source = _centred(played)
     target = np.concatenate([_centred(heard), np.zeros(len(source))])
     if _rms(source) < QUIET_RMS or _rms(target) < QUIET_RMS:

@@ -14,7 +14,8 @@ from rich.table import Table
 
 from longline.base.errors import LonglineError
 from longline.base.log import set_up_logging
-from longline.cli.phone import CallReport, Phone
+from longline.cli.phone import MEASURING_CODECS, CallReport, Phone
+from longline.sip.codecs import CODECS
 
 _ROWS: tuple[tuple[str, str, str], ...] = (
     ("ringing after", "ringing_ms", "ms"),
@@ -38,6 +39,9 @@ def dial(
     play: Annotated[Path | None, typer.Option(help="WAV file to speak (PCM, µ-law or A-law, any rate)")] = None,
     record: Annotated[Path | None, typer.Option(help="stereo WAV to write: left heard, right spoken")] = None,
     duration: Annotated[float | None, typer.Option(help="seconds to stay on the line, whatever is played")] = None,
+    codecs: Annotated[
+        str, typer.Option(help="codecs to offer, in order: opus, G722, PCMU, PCMA, L16/16000, …")
+    ] = ",".join(MEASURING_CODECS),
     as_json: Annotated[bool, typer.Option("--json", help="print the report as one JSON object")] = False,
 ) -> None:
     """Call a SIP URI with a test phone; report answer time, packets, loss, jitter and round trip."""
@@ -45,9 +49,13 @@ def dial(
     if play is not None and not play.is_file():
         errors.print(f"[red]{play} is no file[/red]: give a WAV file to --play")
         raise typer.Exit(2)
+    offered = tuple(name.strip() for name in codecs.split(","))
+    if unknown := [name for name in offered if name not in CODECS]:
+        errors.print(f"[red]{unknown[0]!r} is no codec[/red]: there are {', '.join(CODECS)}")
+        raise typer.Exit(2)
     set_up_logging("warning")
     try:
-        report = asyncio.run(_call(target, play, record, duration, errors))
+        report = asyncio.run(_call(target, play, record, duration, offered, errors))
     except (LonglineError, OSError) as error:
         errors.print(f"[red]dial: {error}[/red]")
         raise typer.Exit(1) from error
@@ -62,12 +70,17 @@ def dial(
 
 
 async def _call(
-    target: str, play: Path | None, record: Path | None, duration: float | None, console: Console
+    target: str,
+    play: Path | None,
+    record: Path | None,
+    duration: float | None,
+    codecs: tuple[str, ...],
+    console: Console,
 ) -> CallReport:
     def on_step(name: str, detail: str) -> None:
         console.print(f"[dim]· {name}[/dim] {detail}", highlight=False)
 
-    async with Phone(target, on_step) as phone:
+    async with Phone(target, on_step, codecs) as phone:
         return await phone.call(play=play, record=record, limit_s=duration)
 
 

@@ -68,6 +68,10 @@ class CallReport:
     """Unix seconds at which the INVITE left; the other times count from here."""
 
 
+MEASURING_CODECS = ("PCMU", "PCMA")
+"""These keep the shape of the waves, so that the likeness of the echo is the line's and not the codec's."""
+
+
 class CallRefused(LonglineError):
     """The call cannot even be tried: the target, a file or the media server is at fault."""
 
@@ -75,12 +79,18 @@ class CallRefused(LonglineError):
 class Phone:
     """One phone, good for one call. `on_step(name, detail)` is told what happens, as it happens."""
 
-    def __init__(self, target: str, on_step: Callable[[str, str], None] = lambda name, detail: None) -> None:
+    def __init__(
+        self,
+        target: str,
+        on_step: Callable[[str, str], None] = lambda name, detail: None,
+        codecs: tuple[str, ...] = MEASURING_CODECS,
+    ) -> None:
         try:
             self._uri = parse_uri(target)
         except LonglineError as error:
             raise CallRefused(f"{target!r} is not a SIP URI such as sip:echo@127.0.0.1:5060 ({error})") from error
         self._on_step = on_step
+        self._codecs = codecs
         self._address = local_address_toward(self._uri.host, self._uri.port or 5060)
         self._events: asyncio.Queue[SipEvent | MediaEvent] = asyncio.Queue()
         self._engine = MediaEngine(
@@ -108,7 +118,8 @@ class Phone:
         """Call, play, listen until the file has been heard, the far end hangs up or `limit_s` is over, and report."""
         session = self._engine.session(_SESSION, self._events.put_nowait, lambda reason: None)
         leg = await session.open_leg(_LEG)
-        offer = make_offer(LocalMedia(address=leg.rtp[0], rtp_port=leg.rtp[1], rtcp_port=leg.rtcp[1]))
+        local = LocalMedia(address=leg.rtp[0], rtp_port=leg.rtp[1], rtcp_port=leg.rtcp[1], codecs=self._codecs)
+        offer = make_offer(local)
         self._report.started_at = time.time()
         handle = self._user_agent.invite(
             str(self._uri), from_uri=f"sip:dial@{self._address}", to_uri=None, sdp=offer.serialize(), route=None

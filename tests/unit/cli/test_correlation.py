@@ -31,6 +31,15 @@ def test_an_echo_that_is_quieter_and_noisy_is_found() -> None:
     assert echo.delay_ms == pytest.approx(100)
 
 
+def test_an_echo_that_moves_is_found_where_it_mostly_is() -> None:
+    played = speech(1)
+    moved = np.concatenate([np.zeros(480), played[:10_000], played[9_900:]]).astype(np.int16)
+    echo = find_echo(played, moved)
+    assert echo is not None
+    assert echo.delay_ms == pytest.approx(60)
+    assert echo.correlation > 0.95
+
+
 def test_another_voice_is_no_echo() -> None:
     assert find_echo(speech(1), speech(2)) is None
 
