@@ -125,7 +125,7 @@ class Baresip:
         for key in keys:
             self._process.stdin.write(key.encode())
             await self._process.stdin.drain()
-            await asyncio.sleep(0.4)
+            await asyncio.sleep(0.35)
 
     async def stop(self) -> None:
         """End the program; it hangs up if it is in a call."""
