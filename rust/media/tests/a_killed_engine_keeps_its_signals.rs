@@ -2,6 +2,8 @@
 //! records: each digit is one press at the far end, each press that came is told once, each mark is answered once.
 
 mod common;
+#[path = "common/weights.rs"]
+mod weights;
 
 use std::collections::HashSet;
 
@@ -221,6 +223,29 @@ fn a_voice_that_was_told_to_speak_is_told_to_stop_once() {
         .collect();
     assert_eq!((started, stopped.len()), (1, 1));
     assert!((900..=1_200).contains(&stopped[0]), "{stopped:?}");
+}
+
+#[test]
+fn who_listens_with_the_network_asks_for_its_weights_until_they_come() {
+    let Some(model) = weights::model() else { return };
+    let mut node = keeping(EngineConfig::new(7, 0));
+    node.connect(remote(phone_rtp()));
+    let wanted = Detect {
+        inband_dtmf: false,
+        vad: Kind::Silero(model),
+    };
+    node.engine.detect(node.now, node.leg, wanted.clone()).unwrap();
+    node.run_ms(100);
+    for comes in [false, true, true] {
+        let records = records_of(&mut node.engine);
+        node.now = node.now.plus_millis(OUTAGE_MS);
+        let restored = restore(&mut node, records);
+        assert_eq!(restored.without_model, [node.leg]);
+        if comes {
+            node.engine.detect(node.now, node.leg, wanted.clone()).unwrap();
+        }
+        node.run_ms(100);
+    }
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 mod common;
 
+use common::records::{keeping, records_of, restore};
 use common::secure::*;
 use common::*;
 use media::srtp::Suite;
-use media::{LegRemote, Source};
+use media::{EngineConfig, LegRemote, Source};
 
 const SUITE: Suite = Suite::AesCm128HmacSha1_80;
 
@@ -56,6 +57,42 @@ fn a_new_key_of_ours_is_a_new_source_and_its_counter_starts_at_zero() {
     node.connect(secure_remote(SUITE, 1));
     node.run_ms(100);
     assert_ne!(node.packets.last().unwrap().ssrc, first);
+}
+
+#[test]
+fn a_key_under_which_only_keep_alives_or_reports_were_sent_is_used_too() {
+    for (rtcp, is_killed) in [
+        (None, false),
+        (None, true),
+        (Some(phone_rtcp()), false),
+        (Some(phone_rtcp()), true),
+    ] {
+        let on_hold = |seed| LegRemote {
+            send: false,
+            rtcp,
+            ..secure_remote(SUITE, seed)
+        };
+        let mut node = keeping(EngineConfig::new(7, 0));
+        node.connect(on_hold(1));
+        node.run_ms(if rtcp.is_some() { 14_000 } else { 20_000 });
+        let source = |node: &Node| node.packets.last().map(|packet| packet.ssrc);
+        let first = match rtcp {
+            Some(_) => node
+                .rtcp
+                .last()
+                .map(|(_, _, report)| u32::from_be_bytes(report[4..8].try_into().unwrap())),
+            None => source(&node),
+        };
+        assert!(first.is_some());
+        if is_killed {
+            let records = records_of(&mut node.engine);
+            node.now = node.now.plus_millis(47);
+            restore(&mut node, records);
+        }
+        node.connect(on_hold(11));
+        node.run_ms(20_000);
+        assert_ne!(source(&node), first, "{rtcp:?} {is_killed}");
+    }
 }
 
 #[test]
