@@ -87,7 +87,7 @@ pub fn mos(r: f64) -> f64 {
 /// What was measured of one direction. Nothing that was not is anything but `None`.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Direction {
-    /// Packets whose fate is settled; for the far end's report, those it expected.
+    /// Packets whose fate is settled (of the whole call: all); for the far end's report, those it expected.
     pub packets: Option<u64>,
     /// Packets that never came, in percent.
     pub loss_pct: Option<f64>,

@@ -43,6 +43,16 @@ fn nothing_is_told_of_what_nobody_has_measured() {
 }
 
 #[test]
+fn a_call_of_a_second_has_its_quality_too() {
+    let mut pair = pair(calm(30));
+    pair.run_ms(1_000);
+    let heard = pair.node(0).leg_stats().quality.heard;
+    assert!((46..=50).contains(&heard.packets.unwrap()), "{heard:?}");
+    assert_eq!((heard.loss_pct, heard.discard_pct), (Some(0.0), Some(0.0)));
+    assert!(heard.mos_lq.unwrap() > 4.4);
+}
+
+#[test]
 fn a_clean_call_scores_as_well_as_g711_can() {
     let mut pair = pair(calm(30));
     let (now, leg) = (pair.node(0).now, pair.node(0).leg);
