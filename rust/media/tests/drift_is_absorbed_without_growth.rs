@@ -14,7 +14,7 @@ fn drifting(ppm: i64, link: Link) -> Line {
     for hour in 0..HOURS {
         line.run_ms(3_600_000);
         let delays = line.take_delays();
-        let sane = 5.0 < delays.shortest_ms && delays.longest_ms < 45.0;
+        let sane = 0.5 < delays.shortest_ms && delays.longest_ms < 35.0;
         assert!(sane, "{ppm} ppm, hour {hour}: {delays:?}");
     }
     line

@@ -303,7 +303,7 @@ proptest! {
             }
             if wait_ms % 7 == 0 { node.stall_ms(wait_ms) } else { node.run_ms(wait_ms) }
             let stats = node.leg_stats();
-            prop_assert!((20..=200).contains(&stats.buffer_target_ms));
+            prop_assert!((10..=200).contains(&stats.buffer_target_ms));
         }
     }
 

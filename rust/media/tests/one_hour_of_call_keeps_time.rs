@@ -91,7 +91,7 @@ fn clocks_that_agree_lose_and_invent_nothing() {
             seen.longest_buffer_ms, seen.shortest_buffer_ms,
             "the delay never moves"
         );
-        assert_eq!(seen.highest_target_ms, 20);
+        assert_eq!(seen.highest_target_ms, 11);
         assert!(
             (stats.round_trip_ms.unwrap() - 60.0).abs() < 2.0,
             "{:?}",
@@ -129,11 +129,11 @@ fn drift_is_worked_off_frame_by_frame() {
             seen.longest_buffer_ms
         );
         assert!(
-            seen.shortest_buffer_ms > 3.0,
+            seen.shortest_buffer_ms > 0.5,
             "shortest delay {}",
             seen.shortest_buffer_ms
         );
-        assert_eq!(seen.highest_target_ms, 20);
+        assert_eq!(seen.highest_target_ms, 11);
     }
 }
 

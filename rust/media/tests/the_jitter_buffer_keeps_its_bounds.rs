@@ -58,3 +58,30 @@ fn room_is_made_for_the_codecs_of_the_call() {
     );
     assert!(room(&[(0, Codec::Pcmu)], 500) < 10_000);
 }
+
+#[test]
+fn what_waited_while_nobody_listened_is_not_heard_long_after() {
+    for unheard_ms in [500, 1_000, 4_000, 30_000] {
+        // The far end goes on, or falls silent, so that nothing newer pushes out what is held.
+        for talks_on_ms in [60, unheard_ms] {
+            let mut line = Line::new(Link::default(), 0, 5, G711);
+            line.run_ms(10_000);
+            line.run_unheard_ms(talks_on_ms);
+            line.silent = true;
+            line.run_unheard_ms(unheard_ms - talks_on_ms);
+            line.silent = false;
+            line.take_delays();
+            line.run_ms(1_000);
+            let what = format!("{talks_on_ms} of {unheard_ms} ms");
+            let longest = line.take_delays().longest_ms;
+            assert!(longest <= 320.0, "{what}: {longest}");
+            let ever = line.receiver.buffer().longest_delay_ms();
+            assert!(ever <= 320.0, "{what}: {ever}");
+            line.run_ms(10_000);
+            line.take_delays();
+            line.run_ms(1_000);
+            let after = line.take_delays().longest_ms;
+            assert!(after <= 50.0, "{what}: {after}");
+        }
+    }
+}

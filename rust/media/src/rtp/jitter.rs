@@ -14,16 +14,20 @@
 //!
 //! | what is seen | what is done |
 //! |---|---|
-//! | margin above target + [`SLACK_US`] + 1/8 | shorten: in silence at once, in sound with [`patience`] |
-//! | margin below target - guard - [`TOLERANCE_US`] | lengthen: likewise, by what brings the next packet into a later frame |
+//! | margin out of its band | shorten or lengthen, by [`correction`](super::correction) |
 //! | spare, and silence | shorten by it |
-//! | late by at most [`SKIP_MS`], and the margin was enough | what was concealed in its place is skipped |
+//! | late by at most the target (in [`SKIP_MS`]), and the margin was enough | what was concealed in its place is skipped |
 //! | late by more, or the margin was short | the delay has grown; it is shortened if it is too long |
 //! | nothing came for [`RESTART_MS`] (pause, hold, stall) | start anew with the next packet |
 //! | margin above the upper bound + [`EXCESS_MS`] | what is older than the target is dropped |
+//! | even the newest packet is older than that | nobody has listened: start anew with the next packet |
 //! | timestamps jump, the clock changes, or a new source | the anchor moves so that nothing is heard of it |
 
+use std::ops::RangeInclusive;
+
+use super::correction::{Correction, Corrections, Seen, lowest_margin_us};
 use super::delay::{Bounds, DelayEstimator, GUARD_US, LIMIT_MS};
+pub use super::pieces::{Arrival, Inserted, Kind, Piece};
 use super::store::{PacketStore, Slot};
 use super::timestamps::Timestamps;
 use crate::Codec;
@@ -37,23 +41,15 @@ pub const FRAME_UNITS: u32 = FRAME_MS * UNITS_PER_MS;
 pub const MAX_PACKET_MS: u32 = 60;
 /// The margin may exceed the upper bound of the target by so much, after a stall, before the delay is cut.
 pub const EXCESS_MS: u32 = 100;
-/// A margin this far above the target calls for shortening. With the guard below it, the band is wider than a frame, so
-/// that one correction never calls for its opposite.
-pub const SLACK_US: i64 = 15_000;
-/// A margin this far below what the target asks for is let be.
-pub const TOLERANCE_US: i64 = 2_000;
-/// Lateness up to this is skipped when the margin was enough: the delay does not grow for one straggler.
-pub const SKIP_MS: u32 = 20;
+/// Lateness up to the target, within these bounds, is skipped when the margin was enough: the target says that some packets
+/// come late, and the delay does not grow for them. Where all come in time, a stall is heard late rather than not at all.
+pub const SKIP_MS: RangeInclusive<u32> = 20..=80;
 /// With nothing to play for so long, the next packet starts anew.
 pub const RESTART_MS: u32 = 200;
 /// Room for packets when a packet holds 10 ms, at the highest bound.
 pub const MAX_SLOTS: usize = slots(LIMIT_MS);
 /// What Opus is taken to need at most, on average: 128 kbit/s.
 const OPUS_BYTES_PER_MS: u32 = 16;
-/// Frames a correction waits for silence before it is made in sound, by how far the margin is off.
-const PATIENCE: [(i64, u32); 3] = [(10_000, 150), (40_000, 25), (i64::MAX, 3)];
-/// Frames that a correction in sound waits for sound that is like itself.
-const UNLIKE_FRAMES: u32 = 25;
 /// A payload of Opus this short announces that nothing comes until there is sound again (RFC 6716 §3.1).
 const DTX_BYTES: usize = 2;
 /// Far behind the frame that is due: our own process slept, and arrival times say nothing.
@@ -65,84 +61,6 @@ const fn span_ms(max_ms: u32) -> u32 {
 
 const fn slots(max_ms: u32) -> usize {
     (span_ms(max_ms) / 10) as usize + 4
-}
-
-/// What a packet is to the timeline.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// Sound in this codec.
-    Sound(Codec),
-    /// Comfort noise (RFC 3389): what follows, until the next sound, is to sound like this.
-    Noise,
-}
-
-/// A packet, as it came.
-#[derive(Clone, Copy, Debug)]
-pub struct Arrival<'a> {
-    /// Extended sequence number.
-    pub sequence: u64,
-    /// Nothing newer has come before it.
-    pub newest: bool,
-    /// RTP timestamp.
-    pub timestamp: u32,
-    /// The RTP clock.
-    pub clock_hz: u32,
-    /// What it is.
-    pub kind: Kind,
-    /// How long it is on the RTP clock, at most [`MAX_PACKET_MS`]; zero for noise.
-    pub duration: u32,
-    /// Its payload, not empty.
-    pub payload: &'a [u8],
-}
-
-/// What became of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Inserted {
-    /// It will be played.
-    InTime,
-    /// It came after its time; what is left of it will be played.
-    Late,
-    /// It came after its time, and something else has been played in its place.
-    Discarded,
-}
-
-/// A piece of the timeline. Lengths are in units of media time.
-#[derive(Debug, PartialEq, Eq)]
-pub enum Piece<'a> {
-    /// A packet of sound.
-    Sound {
-        /// Its sequence number.
-        sequence: u64,
-        /// What it is coded with.
-        codec: Codec,
-        /// Its payload.
-        payload: &'a [u8],
-        /// How long it is.
-        duration: u32,
-        /// How much of its start is not to be played.
-        skip: u32,
-    },
-    /// The last part of a hole; the packet that ends it may hold what is missing (in-band FEC).
-    Recoverable(u32, Codec, &'a [u8]),
-    /// So much is missing: lost or late.
-    Missing(u32),
-    /// A pause of so much.
-    Pause(u32),
-    /// What pauses sound like from here on.
-    Noise(&'a [u8]),
-}
-
-/// A correction of the delay.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Correction {
-    /// Make what is played shorter, otherwise longer.
-    pub shorten: bool,
-    /// By how much, exactly if possible. In sound, some periods more or less will do.
-    pub units: u32,
-    /// Even in sound.
-    pub in_sound: bool,
-    /// Even in sound that is not like itself at any lag.
-    pub anyhow: bool,
 }
 
 /// Counted by the buffer.
@@ -174,8 +92,7 @@ pub struct JitterBuffer {
     due: Option<Time>,
     margin_us: Option<i64>,
     spare: u32,
-    /// Frames for which a correction has been due, and its direction.
-    wanted: (bool, u32),
+    corrections: Corrections,
     mean_wait_us: i64,
     longest_delay_us: i64,
     counters: BufferCounters,
@@ -197,7 +114,7 @@ impl JitterBuffer {
             due: None,
             margin_us: None,
             spare: 0,
-            wanted: (false, 0),
+            corrections: Corrections::default(),
             mean_wait_us: 0,
             longest_delay_us: 0,
             counters: BufferCounters::default(),
@@ -292,7 +209,7 @@ impl JitterBuffer {
         self.position = None;
         self.stretch = 0;
         self.margin_us = None;
-        self.wanted = (false, 0);
+        self.corrections = Corrections::default();
         self.delay.restart_base();
     }
 
@@ -355,7 +272,9 @@ impl JitterBuffer {
         let mut position = position + i64::from(paid);
         let late = stretch - paid;
         let is_late = late > 0 && (hole == 0 || !self.is_pause_before(slot));
-        if is_late && late <= SKIP_MS * UNITS_PER_MS && self.margin_us.is_some_and(|m| m >= self.low_us()) {
+        let skipped_ms = self.target_ms().clamp(*SKIP_MS.start(), *SKIP_MS.end());
+        let is_enough = |margin| margin >= lowest_margin_us(self.delay.target_us());
+        if is_late && late <= skipped_ms * UNITS_PER_MS && self.margin_us.is_some_and(is_enough) {
             position += i64::from(late);
         }
         self.position = Some(position);
@@ -400,9 +319,14 @@ impl JitterBuffer {
         self.spare = queued % self.quantum;
         let unusable = micros(i64::from(FRAME_UNITS - self.quantum + self.spare));
         let margin = now.0 as i64 - micros(playing) - base - unusable;
-        let margin = self.cut(margin);
+        let margin = self.cut(margin)?;
         self.margin_us = Some(margin);
-        self.correction(margin)
+        self.corrections.decide(Seen {
+            target_us: self.delay.target_us(),
+            margin_us: margin,
+            quantum: self.quantum,
+            spare: self.spare,
+        })
     }
 
     /// When this frame was due: 20 ms after the one before, unless frames have been left out.
@@ -429,68 +353,37 @@ impl JitterBuffer {
         }
     }
 
-    /// Drops what is too old when the delay is far too long, and gives the margin that is left.
-    fn cut(&mut self, margin: i64) -> i64 {
+    /// Drops what is too old when the delay is far too long, and gives the margin that is left; `None` when even the newest
+    /// packet is too old: nobody has listened for long, and what comes next starts anew.
+    fn cut(&mut self, margin: i64) -> Option<i64> {
         let longest = i64::from(self.bounds().max_ms + EXCESS_MS) * 1_000;
         let (Some(position), true) = (self.position, margin > longest) else {
-            return margin;
+            return Some(margin);
         };
         let excess = units(margin - self.delay.target_us());
         let excess = excess.min(i64::from(self.held()) - i64::from(FRAME_UNITS)).max(0);
         let position = position + excess;
         self.position = Some(position);
-        while self.packets.first().is_some_and(|slot| slot.end() <= position) {
+        let margin = margin - micros(excess);
+        let is_stale = margin > longest;
+        while self
+            .packets
+            .first()
+            .is_some_and(|slot| is_stale || slot.end() <= position)
+        {
             self.release_first();
             self.counters.overflow += 1;
         }
-        margin - micros(excess)
-    }
-
-    fn low_us(&self) -> i64 {
-        self.delay.target_us() - GUARD_US - TOLERANCE_US
-    }
-
-    fn high_us(&self) -> i64 {
-        let target = self.delay.target_us();
-        target + SLACK_US + target / 8
-    }
-
-    fn correction(&mut self, margin: i64) -> Option<Correction> {
-        let (over, under) = (margin - self.high_us(), self.low_us() - margin);
-        if over <= 0 && under <= 0 {
-            self.wanted.1 = 0;
-            return (self.spare > 0).then_some(Correction {
-                shorten: true,
-                units: self.spare,
-                in_sound: false,
-                anyhow: false,
-            });
+        if is_stale {
+            self.idle();
+            return None;
         }
-        let shorten = over > 0;
-        if self.wanted.0 != shorten {
-            self.wanted = (shorten, 0);
-        }
-        self.wanted.1 += 1;
-        let off = over.max(under);
-        let patience = PATIENCE.iter().find(|(limit, _)| off <= *limit);
-        let patience = patience.map_or(0, |(_, frames)| *frames);
-        let units = if shorten {
-            let grid = units(over).unsigned_abs() as u32;
-            (self.spare + grid.next_multiple_of(self.quantum).max(self.quantum)).min(FRAME_UNITS)
-        } else {
-            self.quantum - self.spare
-        };
-        Some(Correction {
-            shorten,
-            units,
-            in_sound: self.wanted.1 > patience,
-            anyhow: self.wanted.1 > patience + UNLIKE_FRAMES,
-        })
+        Some(margin)
     }
 
     /// The correction has been made.
     pub fn corrected(&mut self) {
-        self.wanted.1 = 0;
+        self.corrections.made();
     }
 
     /// The next piece is sound that is here, and more of it can be pulled ahead of its time.
@@ -585,7 +478,7 @@ const fn micros(units: i64) -> i64 {
     units * 125 / 6
 }
 
-const fn units(micros: i64) -> i64 {
+pub(super) const fn units(micros: i64) -> i64 {
     micros * 6 / 125
 }
 

@@ -1,10 +1,12 @@
 //! RTP and RTCP (RFC 3550, 3551): formats, sequence numbers, the jitter buffer, and what is made of them.
 
 pub mod bursts;
+pub mod correction;
 pub mod decoded;
 pub mod delay;
 pub mod jitter;
 pub mod packet;
+pub mod pieces;
 pub mod receiver;
 pub mod report;
 pub mod rtcp;

@@ -4,9 +4,10 @@
 //! Packets are [decoded](super::decoded) whole into a queue at the codec's own rate; corrections of the delay and the
 //! filling of gaps are made there, and the rate is converted behind it.
 
+use super::correction::Correction;
 use super::decoded::{Decoded, Licence};
 use super::delay::Bounds;
-use super::jitter::{Arrival, Correction, FRAME_UNITS, JitterBuffer, Kind, Piece};
+use super::jitter::{Arrival, FRAME_UNITS, JitterBuffer, Kind, Piece};
 use super::packet::Packet;
 use super::sequence::{SequenceTracker, Verdict};
 use crate::codec::{Codec, MAX_PTIME_MS};

@@ -149,6 +149,13 @@ impl Line {
         }
     }
 
+    /// Lets `millis` pass in which packets are received and no frame is asked for.
+    pub fn run_unheard_ms(&mut self, millis: u64) {
+        self.next_pop += millis / 20 * 20_000;
+        self.send_until(self.next_pop - 20_000);
+        self.deliver(self.next_pop - 20_000);
+    }
+
     fn send_until(&mut self, now: u64) {
         while self.clock.true_micros(self.next_send) <= now {
             let at = self.clock.true_micros(self.next_send);
