@@ -1,16 +1,16 @@
 //! After a while nothing is allocated any more: counted by the allocator itself, for this thread.
 
 mod common;
+#[path = "common/counting.rs"]
+mod counting;
 #[path = "common/voice.rs"]
 mod voice;
 #[path = "common/weights.rs"]
 mod weights;
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
-
 use common::secure::*;
 use common::*;
+use counting::ALLOCATIONS;
 use media::codec::encoder::Encoder;
 use media::dtmf::{Method, SendDigits, tones};
 use media::srtp::Suite;
@@ -21,37 +21,6 @@ use media::{
 };
 
 const STEREO: RecordingParams = RecordingParams::new(media::Layout::Stereo);
-
-thread_local! {
-    static ALLOCATIONS: Cell<Option<u64>> = const { Cell::new(None) };
-}
-
-struct Counting;
-
-fn count() {
-    let _ = ALLOCATIONS.try_with(|count| count.set(count.get().map(|count| count + 1)));
-}
-
-// SAFETY: every call goes on to the system's allocator unchanged.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        count();
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-
-    unsafe fn realloc(&self, pointer: *mut u8, layout: Layout, size: usize) -> *mut u8 {
-        count();
-        unsafe { System.realloc(pointer, layout, size) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
 
 /// Takes everything that came out, looking at all of it and keeping none.
 fn discard(node: &mut Node) -> usize {
