@@ -16,6 +16,9 @@ use crate::process::Process;
 
 /// Calls opened in one round of 20 ms.
 const PHASE_ROUND: usize = 100;
+/// The least delay of the jitter buffers: what is measured is the cost of calls, and a generator that is held up for less
+/// than this on its busy core is no network to adapt to.
+const JITTER_MIN_MS: u32 = 60;
 /// Calls whose commands wait for answers at once.
 const BATCH: usize = 250;
 
@@ -101,6 +104,7 @@ impl MediaServer {
                     json!({
                         "session": session(call), "leg": "phone", "rtp": phone.to_string(), "rtcp": null,
                         "payload_types": [{"payload_type": 0, "codec": "PCMU"}], "telephone_event": null,
+                        "jitter": {"min_ms": JITTER_MIN_MS, "max_ms": 200},
                         "direction": "sendrecv", "rtcp_mux": false,
                     }),
                 )?;
