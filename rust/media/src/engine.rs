@@ -2,7 +2,6 @@
 
 mod keep;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use crate::config::{EngineConfig, LegRemote, Mute, RecordingParams, StreamParams};
@@ -10,6 +9,7 @@ use crate::context::{Context, Events};
 use crate::dtmf::SendDigits;
 use crate::error::CommandError;
 use crate::event::Event;
+use crate::fault::contain;
 use crate::key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
 use crate::meter::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};
 use crate::outbox::Outbox;
@@ -50,6 +50,19 @@ pub struct Engine {
     records: Option<Records>,
 }
 
+/// The context for a session to work in, beside the sessions.
+macro_rules! context {
+    ($engine:ident) => {
+        Context {
+            outbox: &mut $engine.outbox,
+            events: &mut $engine.events,
+            random: &mut $engine.random,
+            scratch: &mut $engine.scratch,
+            config: &$engine.config,
+        }
+    };
+}
+
 /// The session of a key and the context for it to work in, borrowed side by side.
 macro_rules! with_context {
     ($engine:ident, $key:expr, $unknown:expr) => {{
@@ -66,14 +79,7 @@ macro_rules! with_context {
         let session = place
             .filter(|place| place.generation == key.generation)
             .and_then(|place| place.session.as_deref_mut());
-        let context = Context {
-            outbox: &mut $engine.outbox,
-            events: &mut $engine.events,
-            random: &mut $engine.random,
-            scratch: &mut $engine.scratch,
-            config: &$engine.config,
-        };
-        (session.ok_or($unknown)?, context)
+        (session.ok_or($unknown)?, context!($engine))
     }};
 }
 
@@ -127,18 +133,27 @@ impl Engine {
     /// Closes a session with all that belongs to it: legs say BYE by RTCP, playbacks stop, recordings end with the last
     /// frame that was run.
     pub fn close_session(&mut self, now: Time, session: SessionKey) -> Result<SessionStats, CommandError> {
-        let (_, mut context) = with_context!(self, session, CommandError::UnknownSession);
-        let place = &mut self.places[session.index as usize];
-        let gone = place.session.take().ok_or(CommandError::UnknownSession)?;
+        self.session(session).ok_or(CommandError::UnknownSession)?;
+        let (_, gone) = self.take_out(session.index).ok_or(CommandError::UnknownSession)?;
+        Ok(gone.close(now, &mut context!(self)))
+    }
+
+    /// Takes a session out of its place, which is for another then, and its record with it.
+    fn take_out(&mut self, index: u32) -> Option<(SessionKey, Box<Session>)> {
+        let place = &mut self.places[index as usize];
+        let gone = place.session.take()?;
+        let key = SessionKey {
+            index,
+            generation: place.generation,
+        };
         place.generation = place.generation.wrapping_add(1);
-        self.phases[gone.phase()].retain(|&index| index != session.index);
-        self.free.push(session.index);
+        self.phases[gone.phase()].retain(|&other| other != index);
+        self.free.push(index);
         self.stats.sessions -= 1;
-        let stats = gone.close(now, &mut context);
         if let Some(records) = &mut self.records {
-            records.wipe(session.index, self.places[session.index as usize].generation);
+            records.wipe(index, place.generation);
         }
-        Ok(stats)
+        Some((key, gone))
     }
 
     /// Opens a leg; it neither sends nor listens until it is connected.
@@ -339,22 +354,10 @@ impl Engine {
     fn bury_failed(&mut self) {
         self.outbox.abandon();
         for (index, reason) in std::mem::take(&mut self.failed) {
-            let place = &mut self.places[index as usize];
-            let Some(gone) = place.session.take() else {
+            let Some((session, _)) = self.take_out(index) else {
                 continue;
             };
-            let session = SessionKey {
-                index,
-                generation: place.generation,
-            };
-            place.generation = place.generation.wrapping_add(1);
-            self.phases[gone.phase()].retain(|&other| other != index);
-            self.free.push(index);
-            self.stats.sessions -= 1;
             self.stats.failed_sessions += 1;
-            if let Some(records) = &mut self.records {
-                records.wipe(index, place.generation);
-            }
             self.events.push(Event::SessionFailed { session, reason });
         }
     }
@@ -393,13 +396,7 @@ impl Engine {
         let Some(session) = self.places[index as usize].session.as_deref_mut() else {
             return;
         };
-        let mut context = Context {
-            outbox: &mut self.outbox,
-            events: &mut self.events,
-            random: &mut self.random,
-            scratch: &mut self.scratch,
-            config: &self.config,
-        };
+        let mut context = context!(self);
         let ran = match contain(|| session.run(now, &mut context)) {
             Ok(ran) => ran,
             Err(reason) => {
@@ -433,14 +430,4 @@ impl Engine {
         self.catch_up();
         self.events.pop()
     }
-}
-
-/// Runs a part of one session, so that a fault of ours there ends that session and no other. What is left of the session
-/// is never looked at again, and what it shares (outbox, events) is whole between two appends; so unwinding is safe.
-fn contain<T>(work: impl FnOnce() -> T) -> Result<T, String> {
-    catch_unwind(AssertUnwindSafe(work)).map_err(|panic| {
-        let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
-        text.or_else(|| panic.downcast_ref::<String>().cloned())
-            .unwrap_or_else(|| "panic".into())
-    })
 }

@@ -89,6 +89,7 @@ pub mod dtmf;
 mod engine;
 mod error;
 mod event;
+mod fault;
 mod frame;
 mod keepalive;
 mod key;
@@ -126,6 +127,7 @@ pub use config::{
 pub use engine::{Engine, Restored, RestoredPlayback, RestoredSession};
 pub use error::CommandError;
 pub use event::{Event, PlaybackEnd, RefusedMessage};
+pub use fault::panic_message;
 pub use frame::Frame;
 pub use key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
 pub use meter::{MAX_INTERVAL_MS, MIN_INTERVAL_MS};

@@ -52,9 +52,7 @@ impl Leg {
 
     /// Packets that came too late, or for which there was no room.
     pub(super) fn discarded(&self) -> u64 {
-        {
-            let counters = self.receiver.buffer().counters();
-            counters.discarded + counters.overflow
-        }
+        let counters = self.receiver.buffer().counters();
+        counters.discarded + counters.overflow
     }
 }

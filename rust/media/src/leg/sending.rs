@@ -31,18 +31,25 @@ impl Leg {
             let Some(length) = self.write_packet(&remote, outbox.writer()) else {
                 return;
             };
-            let out = outbox.writer();
-            if let Some(srtp) = &mut self.srtp
-                && srtp.sender.protect_rtp(out, start).is_err()
-            {
-                // The key is used up: what it may not protect is not sent.
-                out.truncate(start);
-                continue;
+            if self.commit_rtp(start, to, outbox) {
+                self.stats.packets_sent += 1;
+                self.stats.bytes_sent += length as u64;
             }
-            outbox.commit(Destination::Rtp { leg: self.key, to });
-            self.stats.packets_sent += 1;
-            self.stats.bytes_sent += length as u64;
         }
+    }
+
+    /// Protects the packet that begins at `start` and sends it. `false` when its key is used up: what may not be protected
+    /// is not sent.
+    fn commit_rtp(&mut self, start: usize, to: SocketAddr, outbox: &mut Outbox) -> bool {
+        let out = outbox.writer();
+        if let Some(srtp) = &mut self.srtp
+            && srtp.sender.protect_rtp(out, start).is_err()
+        {
+            out.truncate(start);
+            return false;
+        }
+        outbox.commit(Destination::Rtp { leg: self.key, to });
+        true
     }
 
     pub(super) fn rtp_to(&self, remote: &LegRemote) -> SocketAddr {
@@ -99,12 +106,8 @@ impl Leg {
         let start = out.len();
         self.sender
             .write_empty_packet(frame, unknown_payload_type(&remote), out);
-        if let Some(srtp) = &mut self.srtp
-            && srtp.sender.protect_rtp(out, start).is_err()
-        {
-            return out.truncate(start);
+        if self.commit_rtp(start, to, outbox) {
+            self.stats.keep_alives_sent += 1;
         }
-        outbox.commit(Destination::Rtp { leg: self.key, to });
-        self.stats.keep_alives_sent += 1;
     }
 }

@@ -258,13 +258,8 @@ fn apply_key_stream(aes: &Aes128Enc, counter: [u8; 16], data: &mut [u8]) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::unhex;
     use super::*;
-
-    fn unhex(text: &str) -> Vec<u8> {
-        let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
-        let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
-        digits.chunks(2).map(pair).collect()
-    }
 
     #[test]
     fn the_key_stream_is_that_of_rfc_3711_b_2() {

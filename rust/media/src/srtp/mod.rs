@@ -54,3 +54,11 @@ fn rtcp_ssrc(packet: &[u8]) -> Option<u32> {
     let header = packet.first_chunk::<RTCP_HEADER_BYTES>()?;
     (header[0] >> 6 == 2).then(|| u32::from_be_bytes([header[4], header[5], header[6], header[7]]))
 }
+
+/// The bytes that an RFC prints.
+#[cfg(test)]
+fn unhex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let pair = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+    digits.chunks(2).map(pair).collect()
+}

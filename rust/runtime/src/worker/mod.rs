@@ -177,7 +177,7 @@ fn supervise(shell: &mut Shell) {
         let reason = match ended {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error.to_string(),
-            Err(panic) => panic_message(&*panic),
+            Err(panic) => media::panic_message(&*panic),
         };
         bury(shell, reason);
         if shell.is_shutting_down {
@@ -201,12 +201,6 @@ fn bury(shell: &mut Shell, reason: String) {
         .services
         .observer
         .worker_died(shell.number, sessions, reason);
-}
-
-fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_string());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "panic".into())
 }
 
 impl<'a> Worker<'a> {
