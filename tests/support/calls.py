@@ -264,6 +264,11 @@ class House:
         return list(self.store.calls.values())[-1]
 
     @property
+    def leg_id(self) -> str:
+        """The primary leg of the latest call, as the media server knows it."""
+        return str(self.record.legs[0].id)
+
+    @property
     def stream_id(self) -> str:
         """The stream of the latest call, as the media server knows it."""
         return str(list(self.store.streams)[-1])

@@ -22,37 +22,23 @@ from longline.calls.call_recording import CallRecording
 from longline.calls.call_streams import CallStreams
 from longline.calls.context import CallContext
 from longline.calls.leg import LegInput
-from longline.calls.leg_media import LegMedia
 from longline.calls.mailbox import Mailbox, MailboxClosed
 from longline.calls.media_events import MediaEvents
 from longline.calls.ports import CallFlow, FlowFailed, Signalling
-from longline.calls.presses import Presses
-from longline.calls.reason import FACTS, Reason, reason_header, reason_of_status
+from longline.calls.reason import Reason
 from longline.calls.recording import RecordingPlan
+from longline.calls.sip_leg import LegEnd, SipLeg
 from longline.calls.stream import Stream, StreamRequest
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import MediaEvent
 from longline.sip.crypto import SrtpPolicy
 from longline.sip.events import (
-    Answered,
-    Canceled,
-    Ended,
-    Failed,
     IncomingCall,
-    InfoDigit,
-    Progress,
-    Reanswered,
-    Reoffer,
     SipEvent,
 )
-from longline.sip.offer_answer import OfferRefused
-from longline.sip.sdp import SdpError
 
 RECORDING_GRACE_S = 5.0
 """How long an ended call waits to be told that its recording is whole."""
-
-_UNSENT = {"transport": "the next hop could not be reached", "timeout": "no response came"}
-"""Causes whose SIP status nobody sent: it is ours (RFC 3261 §8.1.3.1), and is not told as the far end's."""
 
 T = TypeVar("T")
 log = get_logger(__name__)
@@ -78,21 +64,22 @@ class LiveCall:
         on_dialog: Callable[[str, LiveCall], None],
     ) -> None:
         self.context = context
-        self._signalling = signalling
         self._flow = flow
         self._ring_timeout_s = ring_timeout_s
-        self._on_dialog = on_dialog
         self._mailbox = Mailbox(self._on_fault)
-        self._media = LegMedia(context.session, str(context.call.leg.id), codecs, srtp)
+        self._primary = SipLeg(
+            context,
+            context.call.leg,
+            signalling,
+            codecs=codecs,
+            srtp=srtp,
+            on_dialog=lambda handle: on_dialog(handle, self),
+        )
+        self._legs = {str(context.call.leg.id): self._primary}
         self._streams = CallStreams(context)
         self._playbacks = CallPlaybacks(context)
         self._recording = CallRecording(context, recordings)
-        self._presses = Presses()
-        self._media_events = MediaEvents(
-            context, self._media, self._streams, self._playbacks, self._recording, self._presses
-        )
-        self._offer: bytes | None = None
-        self._early_answer: bytes | None = None
+        self._media_events = MediaEvents(context, self._legs, self._streams, self._playbacks, self._recording)
         self._flow_task: asyncio.Task[None] | None = None
         self._timers: set[asyncio.Task[None]] = set()
 
@@ -180,10 +167,7 @@ class LiveCall:
 
     def begin_inbound(self, event: IncomingCall) -> None:
         """An INVITE has come."""
-        self.call.leg.handle = event.handle
-        self._offer = event.offer
-        self._media.signalling_ip = event.source.rpartition(":")[0].strip("[]")
-        self._on_dialog(event.handle, self)
+        self._primary.take(event)
         self._mailbox.post(self._ring_inbound)
 
     async def begin_outbound(self, target: str, from_uri: str) -> None:
@@ -196,28 +180,15 @@ class LiveCall:
         self._mailbox.post(lambda: self._invite(target, from_uri))
 
     async def _ring_inbound(self) -> None:
-        refusal = await self._settle_offer()
+        refusal = await self._primary.settle_offer()
         if refusal is not None:
             await self._refuse(*refusal)
             return
         await self.context.save_call()
         self.context.publish(EventType.CALL_INITIATED, self.call.event_data())
         await self._rang()
-        self._signalling.ring(self._handle)
+        self._primary.ring()
         self._start_flow()
-
-    async def _settle_offer(self) -> tuple[int, str] | None:
-        """Open the leg and answer the offer, or say with which status, and why, the call cannot be taken."""
-        try:
-            await self._media.open()
-            if self._offer is None:
-                return None  # RFC 3261 §13.3.1.4: the offer is ours to make, in the 2xx
-            self._offer = self._media.answer(self._offer)
-        except (MediaUnavailable, MediaCommandRefused) as error:
-            return 503, str(error)
-        except (OfferRefused, SdpError) as error:
-            return error.status, str(error)
-        return None
 
     async def _refuse(self, status: int, why: str) -> None:
         """A call that was never taken on: nothing of it is stored."""
@@ -225,15 +196,12 @@ class LiveCall:
         self.context.counters[f"refused_{status}"] += 1
         # RFC 3261 §20.43: 399 is a warning in free words.
         warning = [("Warning", f'399 longline "{_quotable(why)}"')] if status == 488 else []
-        self._signalling.reject(self._handle, status, headers=warning)
+        self._primary.reject(status, warning)
         await self.context.session.close()
         self._mailbox.close()
 
     async def _initiate_outbound(self) -> None:
-        try:
-            await self._media.open()
-        except (MediaCommandRefused, MediaUnavailable) as error:
-            raise MediaUnavailable(f"The call has no media: {error}") from error
+        await self._primary.open()
         await self.context.save_call()
         self.context.publish(EventType.CALL_INITIATED, self.call.event_data())
 
@@ -241,13 +209,11 @@ class LiveCall:
         if self.call.has_ended:
             return
         try:
-            handle = self._signalling.invite(target, from_uri=from_uri, sdp=self._media.offer())
+            self._primary.invite(target, from_uri)
         except (LonglineError, OSError, ValueError) as error:
             log.warning("call not placed", call_id=str(self.call.id), error=str(error))
-            await self._end(Reason.CARRIER_ERROR, detail=str(error), leg_is_gone=True)
+            await self._end(Reason.CARRIER_ERROR, detail=str(error))
             return
-        self.call.leg.handle = handle
-        self._on_dialog(handle, self)
         self._start_timer(self._ring_timeout_s, lambda: self._no_answer())
 
     async def _no_answer(self) -> None:
@@ -260,89 +226,21 @@ class LiveCall:
         self._mailbox.post(lambda: self._receive_sip(event))
 
     async def _receive_sip(self, event: SipEvent) -> None:
-        if self.call.has_ended:
-            if isinstance(event, Answered) and self.call.answered_at is None:
-                self._signalling.bye(event.handle)  # RFC 3261 §9.1: the 2xx crossed our CANCEL
-        elif isinstance(event, Progress):
-            await self._progress(event)
-        elif isinstance(event, Answered | Reanswered):
-            await self._answered(event.sdp)
-        elif isinstance(event, Failed):
-            detail = _UNSENT.get(event.cause) or f"{event.status} {event.reason}"
-            reason = reason_of_status(event.status, event.cause)
-            await self._end(reason, ended_by=self.call.remote_party(), detail=detail, leg_is_gone=True)
-        elif isinstance(event, Canceled):
-            await self._end(Reason.CANCELED, ended_by=self.call.remote_party(), leg_is_gone=True)
-        elif isinstance(event, Ended):
-            await self._dialog_ended(event)
-        elif isinstance(event, Reoffer):
-            await self._reoffer(event.offer)
-        elif isinstance(event, InfoDigit):
-            self._info_digit(event)
-
-    def _info_digit(self, event: InfoDigit) -> None:
-        if not self._presses.is_new(self.context.clock.monotonic(), event.digit, "sip_info"):
-            return
-        data = {"digit": event.digit, "duration_ms": event.duration_ms, "method": "sip_info"}
-        self.context.publish(EventType.DTMF_RECEIVED, data, leg_id=self.call.leg.id)
-
-    async def _progress(self, event: Progress) -> None:
-        if event.status > 100:
-            self._early_answer = event.sdp or self._early_answer
+        leg = next((leg for leg in self._legs.values() if leg.leg.handle == event.handle), None)
+        news = None if leg is None else await leg.receive(event)
+        if isinstance(news, LegEnd):
+            await self._end(news.reason, ended_by=news.ended_by, detail=news.detail)
+        elif news is LegInput.RANG:
             await self._rang()
+        elif news is LegInput.ANSWERED and self.call.direction is Direction.OUTBOUND and not self.call.is_answered:
+            await self._confirm()
+            self._start_flow()
 
     async def _rang(self) -> None:
         told_by = self.call.apply(LegInput.RANG, self.context.now())
         if told_by is not None:
             await self.context.save_call()
             self.context.publish(told_by, self.call.event_data(), leg_id=self.call.leg.id)
-
-    async def _answered(self, sdp: bytes | None) -> None:
-        """The 200 to our INVITE, or the ACK that answers our offer in a 200."""
-        answer = sdp or self._early_answer
-        try:
-            if self._media.is_offering and answer is None:
-                raise OfferRefused("the answer has no session description")
-            if answer is not None:
-                self._media.read_answer(answer)
-            await self._media.connect()
-        except (OfferRefused, SdpError) as error:
-            # RFC 3261 §13.2.2.4: an unacceptable answer is acknowledged, and the dialog ended at once
-            await self._end_dialog_unusable(str(error))
-            return
-        except (MediaUnavailable, MediaCommandRefused) as error:
-            await self._end(Reason.MEDIA_SERVER_DIED, detail=str(error), dialog_is_confirmed=True)
-            return
-        if self.call.direction is Direction.OUTBOUND and not self.call.is_answered:
-            await self._confirm()
-            self._start_flow()
-
-    async def _end_dialog_unusable(self, why: str) -> None:
-        await self._end(Reason.CARRIER_ERROR, detail=why, dialog_is_confirmed=True)
-
-    async def _dialog_ended(self, event: Ended) -> None:
-        if event.by == "remote":
-            reason, ended_by = Reason.NORMAL_CLEARING, self.call.remote_party()
-        else:
-            reason, ended_by = Reason.CARRIER_ERROR, None  # the user agent gave the dialog up
-        await self._end(reason, ended_by=ended_by, detail=event.cause, leg_is_gone=True)
-
-    async def _reoffer(self, offer: bytes | None) -> None:
-        """RFC 3264 §8: hold, resume, or a new address. Without an offer the answer carries ours."""
-        try:
-            if offer is None:
-                self._signalling.reanswer(self._handle, self._media.offer())
-                return
-            answer = self._media.answer(offer)
-            await self._media.connect()
-        except (OfferRefused, SdpError) as error:
-            log.info("reoffer refused", call_id=str(self.call.id), why=str(error))
-            self._signalling.reject_reoffer(self._handle, 488)
-        except (MediaUnavailable, MediaCommandRefused) as error:
-            log.warning("reoffer failed", call_id=str(self.call.id), why=str(error))
-            self._signalling.reject_reoffer(self._handle, 500)
-        else:
-            self._signalling.reanswer(self._handle, answer)
 
     # --- what the media server does --------------------------------------------------------------------------------
 
@@ -364,15 +262,13 @@ class LiveCall:
             raise CallNotLive
         if self.call.is_answered:
             return
-        sdp = self._offer if self._media.negotiated is not None else self._media.offer()
-        assert sdp is not None
         try:
-            await self._media.connect()
+            await self._primary.connect()
         except (MediaUnavailable, MediaCommandRefused) as error:
             await self._end(Reason.MEDIA_SERVER_DIED, detail=str(error))
             raise CallNotLive from error
         await self._confirm()
-        self._signalling.answer(self._handle, sdp)
+        self._primary.answer()
 
     async def _confirm(self) -> None:
         told_by = self.call.apply(LegInput.ANSWERED, self.context.now())
@@ -386,13 +282,10 @@ class LiveCall:
         *,
         ended_by: str | None = None,
         detail: str | None = None,
-        leg_is_gone: bool = False,
-        dialog_is_confirmed: bool = False,
     ) -> None:
         """End the call once: its flow, its media, its state, its dialog, in this order."""
         if self.call.has_ended:
             return
-        was_answered = self.call.is_answered or dialog_is_confirmed
         self._stop_flow()
         stats = await self.context.session.close()
         self._keep_leg_stats(stats)
@@ -407,21 +300,9 @@ class LiveCall:
             data["quality"] = quality
         self.context.publish(told_by, data, leg_id=self.call.leg.id)
         self.context.counters[f"ended_{reason}"] += 1
-        if not leg_is_gone:
-            self._release(reason, was_answered)
+        for leg in self._legs.values():
+            leg.release(reason)
         await self._await_recording()
-
-    def _release(self, reason: Reason, was_answered: bool) -> None:
-        """The SIP message that ends the dialog, whatever state it is in."""
-        handle = self.call.leg.handle
-        if handle is None:
-            return
-        if was_answered:
-            self._signalling.bye(handle, reason_header(reason))
-        elif self.call.direction is Direction.INBOUND:
-            self._signalling.reject(handle, FACTS[reason].status)
-        else:
-            self._signalling.cancel(handle)
 
     async def _await_recording(self) -> None:
         """What ends the call's task: now, or when its recording is whole."""
@@ -481,8 +362,3 @@ class LiveCall:
         self.context.counters["faults"] += 1
         if not self.call.has_ended:
             self._mailbox.post(lambda: self._end(Reason.INTERNAL_ERROR))
-
-    @property
-    def _handle(self) -> str:
-        assert self.call.leg.handle is not None
-        return self.call.leg.handle

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -10,8 +11,7 @@ from longline.calls.call_playbacks import CallPlaybacks
 from longline.calls.call_recording import CallRecording
 from longline.calls.call_streams import CallStreams
 from longline.calls.context import CallContext
-from longline.calls.leg_media import LegMedia
-from longline.calls.presses import Presses
+from longline.calls.sip_leg import SipLeg
 from longline.media import protocol
 from longline.media.protocol import MediaEvent, event_data
 
@@ -36,23 +36,21 @@ OBSERVATIONS: dict[type[MediaEvent], EventType] = {
 
 
 class MediaEvents:
-    """Every method is called by the call's own task, one at a time."""
+    """`legs` by the id that the media server knows. Every method is called by the call's own task, one at a time."""
 
     def __init__(
         self,
         context: CallContext,
-        media: LegMedia,
+        legs: Mapping[str, SipLeg],
         streams: CallStreams,
         playbacks: CallPlaybacks,
         recording: CallRecording,
-        presses: Presses,
     ) -> None:
-        self._media = media
+        self._legs = legs
         self._context = context
         self._streams = streams
         self._playbacks = playbacks
         self._recording = recording
-        self._presses = presses
 
     @staticmethod
     def is_observation(event: MediaEvent) -> bool:
@@ -72,20 +70,22 @@ class MediaEvents:
             self._observe(event)
 
     def _observe(self, event: MediaEvent) -> None:
-        if isinstance(event, protocol.LegDigit):
+        name = getattr(event, "leg", None)
+        leg = None if name is None else self._legs.get(name)
+        if isinstance(event, protocol.LegDigit) and leg is not None:
             now = self._context.clock.monotonic()
-            if not self._presses.is_new(now, event.digit, "media"):
+            if not leg.presses.is_new(now, event.digit, "media"):
                 return
         stream = getattr(event, "stream", None)
         data = event_data(event)
         if isinstance(event, protocol.LegQuality):
             data = event.quality
-        if isinstance(event, protocol.LegMediaStarted):
-            data |= self._media.what_flows()
+        if isinstance(event, protocol.LegMediaStarted) and leg is not None:
+            data |= leg.media.what_flows()
         self._context.publish(
             OBSERVATIONS[type(event)],
             data,
             at=datetime.fromtimestamp(event.at, UTC),
-            leg_id=self._context.call.leg.id,
+            leg_id=(leg.leg if leg is not None else self._context.call.leg).id,
             stream_id=None if stream is None else UUID(stream),
         )

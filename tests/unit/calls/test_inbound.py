@@ -304,7 +304,7 @@ async def test_media_events_of_a_call_that_has_ended_change_nothing(house: House
     session = house.session
     await house.sip(Ended(handle, "remote", "bye"))
     told = house.told()
-    session.deliver(LegDigit(at=0.0, session=session.id, leg="l", digit="5", duration_ms=100))
+    session.deliver(LegDigit(at=0.0, session=session.id, leg=house.leg_id, digit="5", duration_ms=100))
     await house.stream_closes()
     session.lose("media_server_died")
     await settle(100)
@@ -313,7 +313,9 @@ async def test_media_events_of_a_call_that_has_ended_change_nothing(house: House
 
 async def test_a_digit_is_told_with_the_time_at_which_it_was_pressed(house: House) -> None:
     await answered(house)
-    await house.media_tells(LegDigit(at=86400.5, session=house.session.id, leg="l", digit="#", duration_ms=120))
+    await house.media_tells(
+        LegDigit(at=86400.5, session=house.session.id, leg=house.leg_id, digit="#", duration_ms=120)
+    )
     event = house.event("dtmf.received")
     assert event.data == {"digit": "#", "duration_ms": 120, "method": "rfc4733"}
     assert event.at.timestamp() == 86400.5
@@ -332,7 +334,9 @@ async def test_a_press_by_sip_info_and_in_the_media_is_told_once(house: House) -
         await house.sip(InfoDigit(handle, digit, 100))
 
     async def by_media(digit: str) -> None:
-        await house.media_tells(LegDigit(at=0.0, session=house.session.id, leg="l", digit=digit, duration_ms=100))
+        await house.media_tells(
+            LegDigit(at=0.0, session=house.session.id, leg=house.leg_id, digit=digit, duration_ms=100)
+        )
 
     for press in [by_info("1"), by_media("1"), by_media("2"), by_info("2")]:
         await press
@@ -359,7 +363,9 @@ async def test_digits_are_handed_to_the_media_server_and_told_when_sent(house: H
     command = house.media.find("leg.send_dtmf")
     assert (command.digits, command.tone_ms) == ("12", 60)
     assert "12" not in repr(command).replace(command.session, "").replace(command.leg, ""), "digits may be credentials"
-    sent = LegDtmfSent(at=1.0, session=house.session.id, leg="l", digit="1", duration_ms=60, method="inband", left=1)
+    sent = LegDtmfSent(
+        at=1.0, session=house.session.id, leg=house.leg_id, digit="1", duration_ms=60, method="inband", left=1
+    )
     await house.media_tells(sent)
     assert house.event("dtmf.sent").data == {"digit": "1", "duration_ms": 60, "method": "inband", "left": 1}
 
@@ -378,9 +384,11 @@ async def test_digits_that_cannot_be_sent_are_refused_with_the_reason(house: Hou
 async def test_quality_and_voices_are_told_as_they_were_measured(house: House) -> None:
     await answered(house)
     quality = {"interval_ms": 10_000, "heard": {"mos_lq": 4.41}, "sent": {"mos_lq": None}}
-    await house.media_tells(LegQuality(at=1.0, session=house.session.id, leg="l", quality=quality))
+    await house.media_tells(LegQuality(at=1.0, session=house.session.id, leg=house.leg_id, quality=quality))
     assert house.event("call.quality_measured").data == quality
-    await house.media_tells(LegSpeechStarted(at=1.0, session=house.session.id, leg="l", at_ms=40, level_db=-21.5))
+    await house.media_tells(
+        LegSpeechStarted(at=1.0, session=house.session.id, leg=house.leg_id, at_ms=40, level_db=-21.5)
+    )
     assert house.event("speech.started").data == {"at_ms": 40, "level_db": -21.5, "probability": None}
 
 
@@ -454,7 +462,7 @@ async def test_what_only_observes_a_call_is_told_up_to_a_bound(house: House, mon
     handle = await answered(house)
     session = house.session
     for _ in range(5):
-        session.deliver(LegDigit(at=0.0, session=session.id, leg="l", digit="5", duration_ms=100))
+        session.deliver(LegDigit(at=0.0, session=session.id, leg=house.leg_id, digit="5", duration_ms=100))
     await settle()
     await house.sip(Ended(handle, "remote", "bye"))
     told = [event.type for event in house.events]

@@ -1,0 +1,240 @@
+"""The SIP side of one leg: its dialog at the user agent, and the offers and answers that connect its media.
+
+What comes from the far end goes in by `receive`, which tells what it means for the call: the leg rang, was answered, or
+is over. Every method is called by the call's own task, one at a time. Leaves out what the call makes of that, and the
+order of storing, telling and sending (`live_call.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from longline.base.errors import MediaUnavailable
+from longline.base.events import EventType
+from longline.base.log import get_logger
+from longline.calls.context import CallContext
+from longline.calls.leg import Leg, LegInput
+from longline.calls.leg_media import LegMedia
+from longline.calls.ports import Signalling
+from longline.calls.presses import Presses
+from longline.calls.reason import FACTS, Reason, reason_header, reason_of_status
+from longline.media.errors import MediaCommandRefused
+from longline.sip.crypto import SrtpPolicy
+from longline.sip.events import (
+    Answered,
+    Canceled,
+    Ended,
+    Failed,
+    IncomingCall,
+    InfoDigit,
+    Progress,
+    Reanswered,
+    Reoffer,
+    SipEvent,
+)
+from longline.sip.offer_answer import OfferRefused
+from longline.sip.sdp import SdpError
+
+_UNSENT = {"transport": "the next hop could not be reached", "timeout": "no response came"}
+"""Causes whose SIP status nobody sent: it is ours (RFC 3261 §8.1.3.1), and is not told as the far end's."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class LegEnd:
+    """A leg is over, or has to be: what is left of its dialog, `SipLeg.release` ends."""
+
+    reason: Reason
+    ended_by: str | None = None
+    detail: str | None = None
+
+
+LegNews = LegInput | LegEnd
+"""What an event means for the call. LegInput.ENDED is never told: LegEnd says more."""
+
+
+class SipLeg:
+    """One leg. `on_dialog` is told the handle under which the user agent will tell of it."""
+
+    def __init__(
+        self,
+        context: CallContext,
+        leg: Leg,
+        signalling: Signalling,
+        *,
+        codecs: tuple[str, ...],
+        srtp: SrtpPolicy = "preferred",
+        on_dialog: Callable[[str], None],
+    ) -> None:
+        self.leg = leg
+        self.media = LegMedia(context.session, str(leg.id), codecs, srtp)
+        self.presses = Presses()
+        self._context = context
+        self._signalling = signalling
+        self._on_dialog = on_dialog
+        self._offer: bytes | None = None
+        self._early_answer: bytes | None = None
+        self._is_confirmed = False
+        self._is_over = False
+
+    @property
+    def remote_party(self) -> str:
+        """Who the far end is, as `ended_by` names it."""
+        return "caller" if self.leg.direction == "inbound" else "callee"
+
+    # --- commands --------------------------------------------------------------------------------------------------
+
+    async def open(self) -> None:
+        """Reserve ports. Raise MediaUnavailable."""
+        try:
+            await self.media.open()
+        except MediaCommandRefused as error:
+            raise MediaUnavailable(f"The call has no media: {error}") from error
+
+    def take(self, event: IncomingCall) -> None:
+        """An INVITE has come: this leg is its."""
+        self._offer = event.offer
+        self.media.signalling_ip = event.source.rpartition(":")[0].strip("[]")
+        self._has_dialog(event.handle)
+
+    async def settle_offer(self) -> tuple[int, str] | None:
+        """Reserve ports and answer the offer, or say with which status, and why, the call cannot be taken."""
+        try:
+            await self.media.open()
+            if self._offer is None:
+                return None  # RFC 3261 §13.3.1.4: the offer is ours to make, in the 2xx
+            self._offer = self.media.answer(self._offer)
+        except (MediaUnavailable, MediaCommandRefused) as error:
+            return 503, str(error)
+        except (OfferRefused, SdpError) as error:
+            return error.status, str(error)
+        return None
+
+    def ring(self) -> None:
+        self._signalling.ring(self._handle)
+
+    def reject(self, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
+        self._is_over = True
+        self._signalling.reject(self._handle, status, headers=headers)
+
+    async def connect(self) -> None:
+        """Let the far end be heard, as it will be answered. Raise MediaUnavailable, MediaCommandRefused."""
+        await self.media.connect()
+
+    def answer(self) -> None:
+        """Send the 200, with our answer or our offer. `connect` comes first."""
+        sdp = self._offer if self.media.negotiated is not None else self.media.offer()
+        assert sdp is not None
+        self._is_confirmed = True
+        self._signalling.answer(self._handle, sdp)
+
+    def invite(self, target: str, from_uri: str, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Call the far end. `open` comes first. Raise LonglineError, OSError or ValueError when that cannot be."""
+        sdp = self.media.offer()
+        self._has_dialog(self._signalling.invite(target, from_uri=from_uri, sdp=sdp, headers=headers))
+
+    def release(self, reason: Reason) -> None:
+        """Send what ends the dialog, whatever state it is in; nothing when it is over."""
+        if self._is_over:
+            return
+        self._is_over = True
+        handle = self.leg.handle
+        if handle is None:
+            return
+        if self._is_confirmed:
+            self._signalling.bye(handle, reason_header(reason))
+        elif self.leg.direction == "inbound":
+            self._signalling.reject(handle, FACTS[reason].status)
+        else:
+            self._signalling.cancel(handle)
+
+    # --- what the far end does -------------------------------------------------------------------------------------
+
+    async def receive(self, event: SipEvent) -> LegNews | None:
+        """None: it changes nothing of the call."""
+        if self._is_over:
+            if isinstance(event, Answered) and not self._is_confirmed:
+                self._signalling.bye(event.handle)  # RFC 3261 §9.1: the 2xx crossed our CANCEL
+            return None
+        if isinstance(event, Progress):
+            return self._progress(event)
+        if isinstance(event, Answered | Reanswered):
+            return await self._answered(event.sdp)
+        if isinstance(event, Failed):
+            detail = _UNSENT.get(event.cause) or f"{event.status} {event.reason}"
+            return self._gone(LegEnd(reason_of_status(event.status, event.cause), self.remote_party, detail))
+        if isinstance(event, Canceled):
+            return self._gone(LegEnd(Reason.CANCELED, self.remote_party))
+        if isinstance(event, Ended):
+            return self._gone(self._ended(event))
+        if isinstance(event, Reoffer):
+            await self._reoffer(event.offer)
+        elif isinstance(event, InfoDigit):
+            self._info_digit(event)
+        return None
+
+    def _gone(self, end: LegEnd) -> LegEnd:
+        self._is_over = True
+        return end
+
+    def _ended(self, event: Ended) -> LegEnd:
+        if event.by == "remote":
+            return LegEnd(Reason.NORMAL_CLEARING, self.remote_party, event.cause)
+        return LegEnd(Reason.CARRIER_ERROR, None, event.cause)  # the user agent gave the dialog up
+
+    def _progress(self, event: Progress) -> LegNews | None:
+        if event.status <= 100:
+            return None
+        self._early_answer = event.sdp or self._early_answer
+        return LegInput.RANG
+
+    async def _answered(self, sdp: bytes | None) -> LegNews:
+        """The 200 to our INVITE, or the ACK that answers our offer in a 200."""
+        self._is_confirmed = True
+        answer = sdp or self._early_answer
+        try:
+            if self.media.is_offering and answer is None:
+                raise OfferRefused("the answer has no session description")
+            if answer is not None:
+                self.media.read_answer(answer)
+            await self.media.connect()
+        except (OfferRefused, SdpError) as error:
+            # RFC 3261 §13.2.2.4: an unacceptable answer is acknowledged, and the dialog ended at once
+            return LegEnd(Reason.CARRIER_ERROR, detail=str(error))
+        except (MediaUnavailable, MediaCommandRefused) as error:
+            return LegEnd(Reason.MEDIA_SERVER_DIED, detail=str(error))
+        return LegInput.ANSWERED
+
+    async def _reoffer(self, offer: bytes | None) -> None:
+        """RFC 3264 §8: hold, resume, or a new address. Without an offer the answer carries ours."""
+        try:
+            if offer is None:
+                self._signalling.reanswer(self._handle, self.media.offer())
+                return
+            answer = self.media.answer(offer)
+            await self.media.connect()
+        except (OfferRefused, SdpError) as error:
+            log.info("reoffer refused", call_id=str(self.leg.call_id), why=str(error))
+            self._signalling.reject_reoffer(self._handle, 488)
+        except (MediaUnavailable, MediaCommandRefused) as error:
+            log.warning("reoffer failed", call_id=str(self.leg.call_id), why=str(error))
+            self._signalling.reject_reoffer(self._handle, 500)
+        else:
+            self._signalling.reanswer(self._handle, answer)
+
+    def _info_digit(self, event: InfoDigit) -> None:
+        if not self.presses.is_new(self._context.clock.monotonic(), event.digit, "sip_info"):
+            return
+        data = {"digit": event.digit, "duration_ms": event.duration_ms, "method": "sip_info"}
+        self._context.publish(EventType.DTMF_RECEIVED, data, leg_id=self.leg.id)
+
+    def _has_dialog(self, handle: str) -> None:
+        self.leg.handle = handle
+        self._on_dialog(handle)
+
+    @property
+    def _handle(self) -> str:
+        assert self.leg.handle is not None
+        return self.leg.handle
