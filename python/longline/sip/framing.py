@@ -8,7 +8,7 @@ import re
 
 from longline.sip.message import MAX_MESSAGE_BYTES
 
-MAX_HEAD_BYTES = 32_768
+MAX_HEAD_BYTES = MAX_MESSAGE_BYTES
 """A head that has not ended by then ends the connection; counter `sip.streams_broken`."""
 
 _HEAD_END = re.compile(rb"\r?\n\r?\n")

@@ -9,35 +9,45 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
+from longline.sip.uri import is_reference
 
 MAX_CSEQ = 2**31 - 1
 """RFC 3261 §8.1.1.5: a CSeq number is less than 2**31."""
 MAX_PARAMS = 64
 """Parameters in one header value; more are refused with 400."""
 
-_NAMES = """Accept Accept-Encoding Accept-Language Alert-Info Allow Authentication-Info Authorization Call-ID Call-Info
-Contact Content-Disposition Content-Encoding Content-Language Content-Length Content-Type CSeq Date Diversion
-Error-Info Event Expires From In-Reply-To Max-Forwards MIME-Version Min-Expires Min-SE Organization
-P-Asserted-Identity P-Preferred-Identity Path Priority Privacy Proxy-Authenticate Proxy-Authorization Proxy-Require
-RAck Reason Record-Route Refer-To Referred-By Replaces Reply-To Require Retry-After Route RSeq Server Session-Expires
-Subject Subscription-State Supported Timestamp To Unsupported User-Agent Via Warning WWW-Authenticate"""
+_NAMES = """Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Authentication-Info Authorization
+Call-ID Call-Info Contact Content-Disposition Content-Encoding Content-Language Content-Length Content-Type CSeq Date
+Diversion Error-Info Event Expires Flow-Timer From Geolocation History-Info Identity Identity-Info In-Reply-To
+Info-Package Join Max-Forwards MIME-Version Min-Expires Min-SE Organization P-Access-Network-Info P-Asserted-Identity
+P-Called-Party-ID P-Charging-Vector P-Preferred-Identity Path Priority Privacy Proxy-Authenticate Proxy-Authorization
+Proxy-Require RAck Reason Record-Route Recv-Info Refer-Sub Refer-To Referred-By Reject-Contact Remote-Party-ID Replaces
+Reply-To Request-Disposition Require Retry-After Route RSeq Server Service-Route Session-Expires SIP-ETag SIP-If-Match
+Subject Subscription-State Supported Target-Dialog Timestamp To Unsupported User-Agent User-to-User Via Warning
+WWW-Authenticate"""
 _COMPACT = {
-    "i": "Call-ID",
-    "m": "Contact",
-    "e": "Content-Encoding",
-    "l": "Content-Length",
-    "c": "Content-Type",
-    "f": "From",
-    "s": "Subject",
-    "k": "Supported",
-    "t": "To",
-    "v": "Via",
-    "o": "Event",
-    "u": "Allow-Events",
-    "r": "Refer-To",
+    "a": "Accept-Contact",
     "b": "Referred-By",
+    "c": "Content-Type",
+    "d": "Request-Disposition",
+    "e": "Content-Encoding",
+    "f": "From",
+    "i": "Call-ID",
+    "j": "Reject-Contact",
+    "k": "Supported",
+    "l": "Content-Length",
+    "m": "Contact",
+    "n": "Identity-Info",
+    "o": "Event",
+    "r": "Refer-To",
+    "s": "Subject",
+    "t": "To",
+    "u": "Allow-Events",
+    "v": "Via",
     "x": "Session-Expires",
+    "y": "Identity",
 }
+"""All compact forms of the IANA register: one that we missed would pass by whoever looks for the long name."""
 CANONICAL_NAMES = {name.lower(): name for name in _NAMES.split()} | _COMPACT
 
 TOKEN = re.compile(r"[A-Za-z0-9\-.!%*_+`'~]+\Z")
@@ -268,6 +278,8 @@ def parse_via(text: str) -> Via:
     if match is None:
         raise RemoteProtocolError("bad Via")
     transport, host, port_text, rest = match.groups()
+    if host[0] == "[" and not is_reference(host):
+        raise RemoteProtocolError("bad IPv6 reference in Via")
     port = int(port_text) if port_text else None
     if port is not None and not 0 < port <= 65535:
         raise RemoteProtocolError("bad port in Via")

@@ -24,14 +24,19 @@ from longline.sip.headers import (
 )
 from longline.sip.uri import parse_uri, scheme_of
 
-MAX_MESSAGE_BYTES = 65_536
-"""Head and body of one message; longer ones are refused with 513."""
-MAX_HEADERS = 256
+MAX_MESSAGE_BYTES = 16_384
+"""Head and body of one message; longer ones are refused with 513, and of them no more than this is looked at."""
+MAX_BODY_BYTES = 8192
+"""The body of one message; longer ones are refused with 513."""
+MAX_CONTENT_LENGTH = 2**31 - 1
+"""A Content-Length beyond it is no number anybody means; it is refused with 400."""
+MAX_HEADERS = 128
 """Header lines of one message, after unfolding; more are refused with 400."""
 MAX_HEADER_LINE_CHARS = 8192
 """One unfolded header line; longer ones are refused with 400."""
 MAX_VIAS = 70
-"""Via values of one message: the most hops a fresh Max-Forwards allows; more are refused with 400."""
+"""Via values of one message: the most hops a fresh Max-Forwards allows; more are refused with 400. (A lower bound
+would refuse `longreq` of RFC 4475, which is well-formed and has 34.)"""
 
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _LINE_END = re.compile(r"\r?\n")
@@ -41,8 +46,13 @@ _STATUS = re.compile(r"SIP/2\.0 ([1-6][0-9]{2})(?: (.*))?\Z", re.IGNORECASE | re
 _VERSION = re.compile(r"SIP/[0-9]+\.[0-9]+\Z", re.IGNORECASE)
 
 _SINGLE = frozenset(
-    ("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type", "Content-Encoding")
+    (
+        *("From", "To", "Call-ID", "CSeq", "Max-Forwards", "Content-Length", "Content-Type", "Content-Encoding"),
+        *("Event", "Expires", "Min-Expires", "Min-SE", "RAck", "RSeq", "Refer-To", "Referred-By", "Replaces"),
+        *("Session-Expires", "Subscription-State"),
+    )
 )
+"""What may stand in a message once (RFC 3261 §7.3.1; for the others the RFC that defines them)."""
 _REQUIRED = ("Via", "From", "To", "Call-ID", "CSeq")
 
 KNOWN_METHODS = frozenset(
@@ -141,6 +151,9 @@ def parse(data: bytes) -> Request | Response:
     """One message of at most MAX_MESSAGE_BYTES; raises MalformedMessage."""
     data = data.lstrip(b"\r\n")
     too_long = len(data) > MAX_MESSAGE_BYTES
+    if too_long:
+        # Enough to tell its sender why. What is cut in the middle of a line would be a defect of ours.
+        data = data[: data.rfind(b"\n", 0, MAX_MESSAGE_BYTES) + 1]
     end = _HEAD_END.search(data)
     if end is None and not data.endswith(b"\n"):
         raise MalformedMessage("the headers do not end")
@@ -157,7 +170,7 @@ def parse(data: bytes) -> Request | Response:
     if not defects:
         _check(message, defects)
     if not defects:
-        message.body = _cut_body(message, rest, defects)
+        message.body = _cut_body(message, len(data) - len(rest), rest, defects)
     if defects:
         request = message if isinstance(message, Request) else None
         raise MalformedMessage(str(defects[0]), defects[0].status, request)
@@ -252,15 +265,21 @@ def _check_request(request: Request) -> None:
                 parse_name_addr(element)
 
 
-def _cut_body(message: Message, rest: bytes, defects: list[RemoteProtocolError]) -> bytes:
+def _cut_body(message: Message, head_bytes: int, rest: bytes, defects: list[RemoteProtocolError]) -> bytes:
     """RFC 3261 §18.3: a datagram's body ends at Content-Length; octets after it are ignored, missing ones are 400."""
     text = message.headers.get("Content-Length")
     if text is None:
+        if len(rest) > MAX_BODY_BYTES:
+            defects.append(RemoteProtocolError("body too long", 513))
         return rest
     try:
-        length = parse_number(text, MAX_MESSAGE_BYTES, "Content-Length")
+        length = parse_number(text, MAX_CONTENT_LENGTH, "Content-Length")
+        if head_bytes + length > MAX_MESSAGE_BYTES:
+            raise RemoteProtocolError("message too long", 513)
         if length > len(rest):
             raise RemoteProtocolError("body shorter than Content-Length")
+        if length > MAX_BODY_BYTES:
+            raise RemoteProtocolError("body too long", 513)
         return rest[:length]
     except RemoteProtocolError as error:
         defects.append(error)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
 
-MAX_SDP_BYTES = 16_384
+MAX_SDP_BYTES = 8192
 MAX_LINES = 512
 MAX_MEDIA = 16
 MAX_FORMATS = 128

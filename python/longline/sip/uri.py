@@ -4,6 +4,7 @@ Text stays as it was on the wire: escapes are undone only by `user_text`. Other 
 here; `scheme_of` tells them apart. Leaves out: the comparison rules of §19.1.4 and the meaning of sips.
 """
 
+import ipaddress
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -60,7 +61,7 @@ class SipUri:
     @property
     def host_port(self) -> tuple[str, int]:
         """Where a request to this URI goes; the host may be a name, an IPv6 reference has lost its brackets."""
-        return self.host.strip("[]"), self.port or 5060
+        return bare_host(self.host), self.port or 5060
 
     def __str__(self) -> str:
         text = f"{self.scheme}:"
@@ -86,6 +87,21 @@ def user_of(text: str) -> str:
     return unquote(text[4:].partition(";")[0]) if scheme == "tel" else ""
 
 
+def bare_host(host: str) -> str:
+    """A host without the brackets of an IPv6 reference. RFC 5118 §4.10: the grammar of RFC 3261 let a third colon stand
+    before an IPv4 part; it means nothing."""
+    return host[1:-1].replace(":::", "::") if host.startswith("[") else host
+
+
+def is_reference(host: str) -> bool:
+    """Whether what stands in brackets is an IPv6 address."""
+    try:
+        ipaddress.IPv6Address(bare_host(host))
+    except ValueError:
+        return False
+    return True
+
+
 @lru_cache(maxsize=1024)
 def parse_uri(text: str) -> SipUri:
     """Parse a sip: or sips: URI; RemoteProtocolError(400) says what is wrong with it."""
@@ -104,7 +120,7 @@ def parse_uri(text: str) -> SipUri:
     remainder, question, headers = remainder.partition("?")
     host_port, *raw_params = remainder.split(";")
     match = _HOST_PORT.match(host_port)
-    if match is None:
+    if match is None or (host_port[0] == "[" and not is_reference(match.group(1))):
         raise RemoteProtocolError("bad host or port in URI")
     port = int(match.group(2)) if match.group(2) else None
     if port is not None and not 0 < port <= MAX_PORT:
