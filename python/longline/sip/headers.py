@@ -16,15 +16,16 @@ MAX_CSEQ = 2**31 - 1
 MAX_PARAMS = 64
 """Parameters in one header value; more are refused with 400."""
 
-_NAMES = """Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Authentication-Info Authorization
-Call-ID Call-Info Contact Content-Disposition Content-Encoding Content-Language Content-Length Content-Type CSeq Date
-Diversion Error-Info Event Expires Flow-Timer From Geolocation History-Info Identity Identity-Info In-Reply-To
-Info-Package Join Max-Forwards MIME-Version Min-Expires Min-SE Organization P-Access-Network-Info P-Asserted-Identity
-P-Called-Party-ID P-Charging-Vector P-Preferred-Identity Path Priority Privacy Proxy-Authenticate Proxy-Authorization
-Proxy-Require RAck Reason Record-Route Recv-Info Refer-Sub Refer-To Referred-By Reject-Contact Remote-Party-ID Replaces
-Reply-To Request-Disposition Require Retry-After Route RSeq Server Service-Route Session-Expires SIP-ETag SIP-If-Match
-Subject Subscription-State Supported Target-Dialog Timestamp To Unsupported User-Agent User-to-User Via Warning
-WWW-Authenticate"""
+_NAMES = """Accept Accept-Contact Accept-Encoding Accept-Language Alert-Info Allow Allow-Events Authentication-Info
+Authorization Call-ID Call-Info Contact Content-Disposition Content-Encoding Content-Language
+Content-Length Content-Type CSeq Date Diversion Error-Info Event Expires Flow-Timer From Geolocation
+History-Info Identity Identity-Info In-Reply-To Info-Package Join Max-Forwards MIME-Version Min-Expires
+Min-SE Organization P-Access-Network-Info P-Asserted-Identity P-Called-Party-ID P-Charging-Vector
+P-Preferred-Identity Path Priority Privacy Proxy-Authenticate Proxy-Authorization Proxy-Require RAck
+Reason Record-Route Recv-Info Refer-Sub Refer-To Referred-By Reject-Contact Remote-Party-ID Replaces
+Reply-To Request-Disposition Require Retry-After Route RSeq Server Service-Route Session-Expires SIP-ETag
+SIP-If-Match Subject Subscription-State Supported Target-Dialog Timestamp To Unsupported User-Agent
+User-to-User Via Warning WWW-Authenticate"""
 _COMPACT = {
     "a": "Accept-Contact",
     "b": "Referred-By",
