@@ -111,8 +111,8 @@ class Views:
         return EventResource(
             id=self.id(Prefix.EVENT, event.id),
             account_id=self.id(Prefix.ACCOUNT, DEFAULT_ACCOUNT_ID),
-            call_id=self.id(Prefix.CALL, event.call_id),
-            sip_trunk_id=None,
+            call_id=self._optional(Prefix.CALL, event.call_id),
+            sip_trunk_id=self._optional(Prefix.SIP_TRUNK, event.sip_trunk_id),
             leg_id=self._optional(Prefix.LEG, event.leg_id),
             stream_id=self._optional(Prefix.STREAM, event.stream_id),
             type=event.type,

@@ -1,4 +1,4 @@
-"""What has happened to a call: the `Event` that travels on the bus, and the names of its types.
+"""What has happened to a call or a trunk: the `Event` that travels on the bus, and the names of its types.
 
 Names are in the past tense, noun first. Leaves out how an event is told to a webhook (`webhooks/payload.py`).
 """
@@ -46,18 +46,24 @@ class EventType(StrEnum):
     FLOW_FAILED = "flow.failed"
     RECORDING_COMPLETED = "recording.completed"
     RECORDING_FAILED = "recording.failed"
+    TRUNK_REGISTERED = "trunk.registered"
+    TRUNK_UNREGISTERED = "trunk.unregistered"
+    TRUNK_REGISTRATION_FAILED = "trunk.registration_failed"
+    TRUNK_TARGET_UP = "trunk.target_up"
+    TRUNK_TARGET_DOWN = "trunk.target_down"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One thing that happened, at a time (UTC), to a call and perhaps to one of its legs or streams.
+    """One thing that happened, at a time (UTC), to a call and perhaps to one of its legs or streams; or to a trunk.
 
     `data` is JSON: strings, numbers, booleans, None, lists and dicts of these.
     """
 
     type: str
-    call_id: UUID
     at: datetime
+    call_id: UUID | None = None
+    sip_trunk_id: UUID | None = None
     leg_id: UUID | None = None
     stream_id: UUID | None = None
     data: dict[str, Any] = field(default_factory=dict)

@@ -32,6 +32,9 @@ class Prefix(StrEnum):
     RECORDING = "rec"
     PLAYBACK = "pb"
     OPERATION = "op"
+    SIP_TRUNK = "st"
+    IP_ACL = "acl"
+    VIRTUAL_NUMBER = "vn"
 
 
 DEFAULT_ACCOUNT_ID: Final = UUID("00000000-0000-7000-8000-00000000acc0")

@@ -65,6 +65,8 @@ class Call:
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     reason: Reason | None = None
+    sip_trunk_id: UUID | None = None
+    webhook_version: str | None = None
     properties: dict[str, Any] = field(default_factory=dict)
     legs: list[Leg] = field(default_factory=list)
     streams: dict[UUID, Stream] = field(default_factory=dict)
@@ -146,5 +148,7 @@ class Call:
             answered_at=self.answered_at,
             ended_at=self.ended_at,
             reason=None if self.reason is None else str(self.reason),
+            sip_trunk_id=self.sip_trunk_id,
+            webhook_version=self.webhook_version,
             legs=[leg.to_record() for leg in self.legs],
         )

@@ -89,6 +89,7 @@ class CallContext:
             type=str(event_type),
             call_id=self.call.id,
             at=at or self.now(),
+            sip_trunk_id=self.call.sip_trunk_id,
             leg_id=leg_id,
             stream_id=stream_id,
             data=data or {},

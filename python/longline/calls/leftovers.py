@@ -131,5 +131,13 @@ def _tell(
     stream_id: UUID | None = None,
     leg_id: UUID | None = None,
 ) -> None:
-    event = Event(type=str(event_type), call_id=call.id, at=clock.now(), stream_id=stream_id, leg_id=leg_id, data=data)
+    event = Event(
+        type=str(event_type),
+        call_id=call.id,
+        sip_trunk_id=call.sip_trunk_id,
+        at=clock.now(),
+        stream_id=stream_id,
+        leg_id=leg_id,
+        data=data,
+    )
     bus.publish(event)

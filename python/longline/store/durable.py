@@ -1,7 +1,7 @@
 """The durable store: records in, records out. One instance per node; SQLite (WAL) or PostgreSQL.
 
 Every `save_…` returns after the commit, so a caller that awaits it has persisted before it sends. Reads see all writes
-that were awaited. Leaves out: the live state of calls (`store/live`), and deleting.
+that were awaited. Leaves out: the live state of calls (`store/live`), and deleting calls.
 """
 
 import dataclasses
@@ -28,6 +28,7 @@ from longline.store.records import (
     RecordingRecord,
     StreamRecord,
 )
+from longline.store.trunk_store import TrunkStore
 from longline.store.writer import Writer
 
 R = TypeVar("R")
@@ -44,6 +45,7 @@ class Durable:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._writer = Writer(engine)
+        self.trunks = TrunkStore(engine, self._writer)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -88,6 +90,7 @@ class Durable:
             (table.state, filters.state),
             (table.from_number, filters.from_number),
             (table.to_number, filters.to_number),
+            (table.sip_trunk_id, filters.sip_trunk_id),
         ):
             query = query if wanted is None else query.where(column == wanted)
         if filters.created_after is not None:

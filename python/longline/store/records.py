@@ -18,6 +18,9 @@ RecordingState = Literal["recording", "completed", "failed"]
 StreamState = Literal["connecting", "connected", "closed", "failed"]
 Direction = Literal["inbound", "outbound"]
 LegRole = Literal["primary", "dial_target", "transfer_target", "monitor", "parked"]
+AuthenticationType = Literal["credential", "IP"]
+TrunkSource = Literal["api", "config"]
+TrunkTransport = Literal["tls", "tcp", "udp"]
 DeliveryStatus = Literal["pending", "delivered", "failed_permanent", "backfill_skipped"]
 """`backfill_skipped`: the event was never meant for a webhook, or its call has no target."""
 
@@ -63,6 +66,9 @@ class CallRecord:
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     reason: str | None = None
+    sip_trunk_id: UUID | None = None
+    webhook_version: str | None = None
+    """The format of its webhooks, where its trunk asks for one; None: the node's."""
     legs: list[LegRecord] = field(default_factory=list)
 
 
@@ -117,6 +123,53 @@ class RecordingRecord:
     state: RecordingState = "completed"
 
 
+@dataclass(slots=True, kw_only=True)
+class SipTrunkRecord:
+    """A trunk as the API has it. `auth_addresses` are {name, address}; `inbound_route` is {name, sip_url, sip_user}.
+
+    Those of the configuration file stand here too (`source`), without their credentials, so that a list shows them and
+    a call can name them."""
+
+    id: UUID
+    name: str
+    domain_name: str
+    authentication_type: AuthenticationType
+    created_at: datetime
+    updated_at: datetime
+    source: TrunkSource = "api"
+    is_active: bool = True
+    channel_limit: int = 0
+    cps_limit: int = 0
+    recording: bool = False
+    transport: TrunkTransport = "tcp"
+    auth_username: str | None = None
+    auth_password: str | None = field(default=None, repr=False)
+    auth_addresses: list[dict[str, str]] = field(default_factory=list)
+    ip_acl_id: UUID | None = None
+    inbound_route: dict[str, Any] | None = None
+    webhook_url: str | None = None
+    webhook_version: str = "2025-08-01"
+
+
+@dataclass(slots=True, kw_only=True)
+class IpAclRecord:
+    """A named set of sources. `addresses` are {address, description}: an address or a network."""
+
+    id: UUID
+    name: str
+    addresses: list[dict[str, str | None]]
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SipTrunkFilter:
+    """Which trunks to list; what is None does not filter. `search` is a part of the name or of the domain."""
+
+    search: str | None = None
+    is_active: bool | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallFilter:
     """Which calls to list; what is None does not filter. Times exclude their own instant."""
@@ -126,6 +179,7 @@ class CallFilter:
     to_number: str | None = None
     created_after: datetime | None = None
     created_before: datetime | None = None
+    sip_trunk_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

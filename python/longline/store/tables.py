@@ -65,8 +65,11 @@ calls = Table(
     _time("answered_at"),
     _time("ended_at"),
     Column("reason", String(128)),
+    _id("sip_trunk_id"),
+    Column("webhook_version", String(16)),
 )
 Index("calls_by_time", calls.c.created_at, calls.c.id)
+Index("calls_by_trunk", calls.c.sip_trunk_id, calls.c.created_at, calls.c.id)
 
 legs = Table(
     "legs",
@@ -111,7 +114,8 @@ events = Table(
     metadata,
     _id(primary_key=True),
     Column("type", String(64), nullable=False),
-    _id("call_id", nullable=False),
+    _id("call_id"),
+    _id("sip_trunk_id"),
     _id("leg_id"),
     _id("stream_id"),
     _time("at", nullable=False),
@@ -146,6 +150,42 @@ recordings = Table(
     Column("state", String(16), nullable=False, server_default="completed"),
 )
 Index("recordings_by_call", recordings.c.call_id, recordings.c.created_at, recordings.c.id)
+
+sip_trunks = Table(
+    "sip_trunks",
+    metadata,
+    _id(primary_key=True),
+    Column("source", String(8), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("domain_name", String(255), nullable=False),
+    Column("is_active", Boolean(), nullable=False),
+    Column("channel_limit", Integer(), nullable=False),
+    Column("cps_limit", Integer(), nullable=False),
+    Column("recording", Boolean(), nullable=False),
+    Column("transport", String(8), nullable=False),
+    Column("authentication_type", String(16), nullable=False),
+    Column("auth_username", String(255)),
+    Column("auth_password", Text()),
+    Column("auth_addresses", JSON(), nullable=False),
+    _id("ip_acl_id"),
+    Column("inbound_route", JSON(none_as_null=True)),
+    Column("webhook_url", Text()),
+    Column("webhook_version", String(16), nullable=False),
+    _time("created_at", nullable=False),
+    _time("updated_at", nullable=False),
+)
+Index("sip_trunks_by_time", sip_trunks.c.created_at, sip_trunks.c.id)
+
+ip_acls = Table(
+    "ip_acls",
+    metadata,
+    _id(primary_key=True),
+    Column("name", String(64), nullable=False),
+    Column("addresses", JSON(), nullable=False),
+    _time("created_at", nullable=False),
+    _time("updated_at", nullable=False),
+)
+Index("ip_acls_by_time", ip_acls.c.created_at, ip_acls.c.id)
 
 api_keys = Table(
     "api_keys",

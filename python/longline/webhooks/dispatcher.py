@@ -106,7 +106,7 @@ class Dispatcher:
         return self._clock.now()
 
     def _enqueue(self, event: EventRecord) -> None:
-        lane = self._lane(event.call_id)
+        lane = None if event.call_id is None else self._lane(event.call_id)
         if lane is not None:
             lane.add(event)
 
@@ -151,7 +151,7 @@ class Dispatcher:
         page = PageRequest(limit=PAGE_LIMIT_MAX)
         while True:
             found = await self._durable.list_events(_PENDING, page, newest_first=False)
-            for call_id in {event.call_id for event in found.items}:
+            for call_id in {event.call_id for event in found.items if event.call_id is not None}:
                 lane = self._lanes.get(call_id)
                 if lane is not None:
                     lane.fall_behind()

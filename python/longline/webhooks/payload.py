@@ -39,11 +39,16 @@ class CallFacts:
     from_number: str | None
     to_number: str | None
     target_url: str | None
+    sip_trunk_id: UUID | None = None
+    version: str | None = None
+    """The format that its trunk asks for; None: the node's."""
 
 
 def render(event: Event, call: CallFacts, version: str) -> dict[str, Any]:
-    """The body of the webhook that tells this event. The event's type is one of WEBHOOK_TYPES."""
-    return _dated_2026(event, call, version) if version >= PREFIXED_IDS_SINCE else _dated_2025(event, call, version)
+    """The body of the webhook that tells this event of a call. The event's type is one of WEBHOOK_TYPES."""
+    assert event.call_id is not None
+    dated = _dated_2026 if version >= PREFIXED_IDS_SINCE else _dated_2025
+    return dated(event, event.call_id, call, version)
 
 
 def _duration_s(event: Event) -> int:
@@ -88,9 +93,9 @@ _DATA_2025: Final[dict[str, tuple[str, Callable[[Event], dict[str, Any]]]]] = {
 """Type of our event: its name in 2025-08-01, and what its `data` says beside ids and numbers."""
 
 
-def _dated_2025(event: Event, call: CallFacts, version: str) -> dict[str, Any]:
+def _dated_2025(event: Event, call_id: UUID, call: CallFacts, version: str) -> dict[str, Any]:
     name, more = _DATA_2025[event.type]
-    data: dict[str, Any] = {"call_id": render_id(Prefix.CALL, event.call_id, version)}
+    data: dict[str, Any] = {"call_id": render_id(Prefix.CALL, call_id, version)}
     if event.type.startswith("stream."):
         data["stream_id"] = event.stream_id and render_id(Prefix.STREAM, event.stream_id, version)
     else:
@@ -114,9 +119,9 @@ _SHOWN_2026: Final = (
 )
 
 
-def _dated_2026(event: Event, call: CallFacts, version: str) -> dict[str, Any]:
-    call_id = encode_id(Prefix.CALL, event.call_id)
-    data: dict[str, Any] = {"call_id": call_id, "from_number": call.from_number, "to_number": call.to_number}
+def _dated_2026(event: Event, call_id: UUID, call: CallFacts, version: str) -> dict[str, Any]:
+    shown_id = encode_id(Prefix.CALL, call_id)
+    data: dict[str, Any] = {"call_id": shown_id, "from_number": call.from_number, "to_number": call.to_number}
     if event.stream_id is not None:
         data["stream_id"] = encode_id(Prefix.STREAM, event.stream_id)
     data |= {key: event.data[key] for key in _SHOWN_2026 if event.data.get(key) is not None}
@@ -127,8 +132,8 @@ def _dated_2026(event: Event, call: CallFacts, version: str) -> dict[str, Any]:
         "occurred_at": rfc3339(event.at),
         "account_id": encode_id(Prefix.ACCOUNT, call.account_id),
         "voice_app_id": call.voice_app_id and encode_id(Prefix.VOICE_APP, call.voice_app_id),
-        "sip_trunk_id": None,
-        "call_id": call_id,
+        "sip_trunk_id": call.sip_trunk_id and encode_id(Prefix.SIP_TRUNK, call.sip_trunk_id),
+        "call_id": shown_id,
         "leg_id": event.leg_id and encode_id(Prefix.LEG, event.leg_id),
         "data": data,
         "previous_attributes": None,

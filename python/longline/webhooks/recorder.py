@@ -88,13 +88,14 @@ class Recorder:
         shared = {field.name: getattr(event, field.name) for field in fields(Event)}
         if event.type not in WEBHOOK_TYPES:
             return EventRecord(**shared)
-        facts = await self._facts(event.call_id)
+        facts = None if event.call_id is None else await self._facts(event.call_id)
         if facts is None or facts.target_url is None:
             return EventRecord(**shared)
+        version = facts.version or self._version
         return EventRecord(
             **shared,
-            api_version=self._version,
-            payload=render(event, facts, self._version),
+            api_version=version,
+            payload=render(event, facts, version),
             target_url=facts.target_url,
             delivery_status="pending",
         )
@@ -109,7 +110,13 @@ class Recorder:
             self._counters["events_of_unknown_calls"] += 1
             return None
         facts = CallFacts(
-            call.account_id, call.voice_app_id, call.from_number, call.to_number, call.status_callback_url
+            account_id=call.account_id,
+            voice_app_id=call.voice_app_id,
+            from_number=call.from_number,
+            to_number=call.to_number,
+            target_url=call.status_callback_url,
+            sip_trunk_id=call.sip_trunk_id,
+            version=call.webhook_version,
         )
         self._known[call_id] = facts
         if len(self._known) > CALLS_KNOWN_MAX:

@@ -3,9 +3,12 @@
 import asyncio
 import sqlite3
 from pathlib import Path
+from uuid import UUID
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection
 
@@ -36,8 +39,35 @@ async def test_opening_again_changes_nothing(url: str) -> None:
     for _ in range(2):
         await (await Durable.open(url)).close()
     connection = sqlite3.connect(file_of(url))
-    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0002",)]
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0003",)]
     connection.close()
+
+
+async def test_what_an_earlier_version_wrote_is_kept(url: str) -> None:
+    file_of(url).parent.mkdir(parents=True)
+    engine = make_engine(url)
+
+    def as_it_was(connection: Connection) -> None:
+        config = Config()
+        config.set_main_option("script_location", str(SCRIPTS))
+        config.set_main_option("path_separator", "os")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0002")
+        connection.exec_driver_sql(
+            "INSERT INTO events (id, type, call_id, at, data, delivery_status, attempt_count) "
+            f"VALUES ('{'0' * 31}1', 'call.answered', '{'0' * 31}2', '2026-01-02 03:04:05.000006', '{{}}', 'pending', 3)"
+        )
+
+    async with engine.connect() as connection:
+        await connection.run_sync(as_it_was)
+        await connection.commit()
+    await engine.dispose()
+    durable = await Durable.open(url)
+    event = await durable.get_event(UUID(int=1))
+    await durable.close()
+    assert event is not None and (event.call_id, event.attempt_count) == (UUID(int=2), 3)
+    indexes = sqlite3.connect(file_of(url)).execute("SELECT name FROM sqlite_master WHERE type = 'index'").fetchall()
+    assert {("events_by_time",), ("events_by_call",), ("events_by_delivery",), ("calls_by_trunk",)} <= set(indexes)
 
 
 @pytest.mark.parametrize("attempt", range(5))
