@@ -55,7 +55,7 @@ async def test_what_an_earlier_version_wrote_is_kept(url: str) -> None:
         command.upgrade(config, "0002")
         connection.exec_driver_sql(
             "INSERT INTO events (id, type, call_id, at, data, delivery_status, attempt_count) "
-            f"VALUES ('{'0' * 31}1', 'call.answered', '{'0' * 31}2', '2026-01-02 03:04:05.000006', '{{}}', 'pending', 3)"
+            f"VALUES ('{'0' * 31}1', 'call.answered', '{'0' * 31}2', '2026-01-02 03:04:05.0006', '{{}}', 'pending', 3)"
         )
 
     async with engine.connect() as connection:
