@@ -17,7 +17,7 @@ from longline.sip.message import Response
 _PARAM = re.compile(r'\s*([A-Za-z0-9\-]+)\s*=\s*("(?:[^"\\]|\\.)*"|[^\s,"]+)\s*(?:,|\Z)')
 _HASHES = {"MD5": hashlib.md5, "SHA-256": hashlib.sha256}
 MAX_CHALLENGE_CHARS = 4096
-"""A longer challenge is not answered."""
+"""A longer challenge is not answered, and longer credentials are not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +95,8 @@ def read_challenges(response: Response) -> list[DigestSession]:
     return sessions
 
 
-def parse_challenge(value: str, proxy: bool = False) -> DigestSession | None:
-    """One challenge; None when it is not a Digest that we can do."""
+def digest_params(value: str) -> dict[str, str] | None:
+    """The parameters of a Digest challenge or of digest credentials, unquoted; None when it is neither."""
     scheme, _, text = value.strip().partition(" ")
     if scheme.lower() != "digest" or len(text) > MAX_CHALLENGE_CHARS:
         return None
@@ -108,6 +108,14 @@ def parse_challenge(value: str, proxy: bool = False) -> DigestSession | None:
             return None
         params.setdefault(match.group(1).lower(), unquote(match.group(2)))
         position = match.end()
+    return params
+
+
+def parse_challenge(value: str, proxy: bool = False) -> DigestSession | None:
+    """One challenge; None when it is not a Digest that we can do."""
+    params = digest_params(value)
+    if params is None:
+        return None
     algorithm = params.get("algorithm", "MD5")
     if algorithm.upper().removesuffix("-SESS") not in _HASHES or "realm" not in params or "nonce" not in params:
         return None
