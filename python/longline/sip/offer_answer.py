@@ -325,6 +325,10 @@ def _address(connection: Connection) -> str:
         address = ipaddress.ip_address(connection.address)
     except ValueError:
         raise OfferRefused("the media address is not an IP address") from None
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.scope_id is not None:
+            raise OfferRefused("the media address has a zone, which means something on its own host only")
+        address = address.ipv4_mapped or address  # RFC 5118 §4.9
     if address.is_multicast or address == ipaddress.ip_address("255.255.255.255"):
         raise OfferRefused("the media address is not a unicast address")
     return str(address)
