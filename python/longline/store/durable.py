@@ -28,6 +28,7 @@ from longline.store.records import (
     RecordingRecord,
     StreamRecord,
 )
+from longline.store.registration_store import RegistrationStore
 from longline.store.trunk_store import TrunkStore
 from longline.store.writer import Writer
 
@@ -46,6 +47,7 @@ class Durable:
         self._engine = engine
         self._writer = Writer(engine)
         self.trunks = TrunkStore(engine, self._writer)
+        self.registrations = RegistrationStore(engine, self._writer)
 
     @classmethod
     async def open(cls, url: str) -> Self:

@@ -162,6 +162,15 @@ class IpAclRecord:
     updated_at: datetime
 
 
+@dataclass(slots=True)
+class RegistrationRecord:
+    """The bindings of one account, as `Binding.to_dict` gives them at the time of writing."""
+
+    account: str
+    bindings: list[dict[str, Any]]
+    written_at: datetime
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SipTrunkFilter:
     """Which trunks to list; what is None does not filter. `search` is a part of the name or of the domain."""

@@ -187,6 +187,14 @@ ip_acls = Table(
 )
 Index("ip_acls_by_time", ip_acls.c.created_at, ip_acls.c.id)
 
+sip_registrations = Table(
+    "sip_registrations",
+    metadata,
+    Column("account", String(255), primary_key=True),
+    Column("bindings", JSON(), nullable=False),
+    _time("written_at", nullable=False),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,
