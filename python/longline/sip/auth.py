@@ -7,7 +7,7 @@ Leaves out: the server's side, Authentication-Info (mutual authentication), SHA-
 
 import hashlib
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -29,8 +29,8 @@ class TrunkCredential:
     password: str
     realm: str | None = None
 
-    def fits(self, host: str, realm: str) -> bool:
-        return self.host.lower() == host.lower() and self.realm in (None, realm)
+    def fits(self, realm: str) -> bool:
+        return self.realm in (None, realm)
 
     def __repr__(self) -> str:
         return f"TrunkCredential(host={self.host!r}, username=…, password=…, realm={self.realm!r})"
@@ -130,19 +130,17 @@ def parse_challenge(value: str, proxy: bool = False) -> DigestSession | None:
 
 
 def answer_challenges(
-    response: Response, credentials: Iterable[TrunkCredential], host: str | None, tried: list[DigestSession]
+    response: Response, credentials: Sequence[TrunkCredential], tried: list[DigestSession]
 ) -> list[DigestSession] | None:
     """The sessions to use for the next try, one per realm; None when the challenge must stay unanswered.
 
-    `host` is the trunk the request was meant for. `tried` are the sessions of the refused request: a realm that
-    refused us once is not tried again, unless it says that only the nonce was stale (RFC 3261 §22.2)."""
-    if host is None:
-        return None
+    `credentials` are those of the trunk the request was meant for. `tried` are the sessions of the refused request: a
+    realm that refused us once is not tried again, unless it says that only the nonce was stale (RFC 3261 §22.2)."""
     chosen: dict[tuple[bool, str], DigestSession] = {}
     refused = {(session.proxy, session.realm) for session in tried}
     for session in read_challenges(response):
         key = (session.proxy, session.realm)
-        if key in chosen or not any(credential.fits(host, session.realm) for credential in credentials):
+        if key in chosen or not any(credential.fits(session.realm) for credential in credentials):
             continue
         if key in refused and not session.stale:
             return None

@@ -9,9 +9,6 @@ from longline.base.errors import RemoteProtocolError
 from longline.sip.headers import Headers, parse_name_addr
 from longline.sip.message import Request, Response
 
-ALLOW = "INVITE, ACK, CANCEL, BYE, OPTIONS, INFO"
-"""The methods we do (RFC 3261 §20.5)."""
-
 REASON_PHRASES = {
     100: "Trying",
     180: "Ringing",

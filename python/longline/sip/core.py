@@ -1,7 +1,8 @@
-"""What both halves of the user agent core share: settings, calls and dialogs, queues, counters and ways to send.
+"""What all features of the user agent core share: settings, calls and dialogs, queues, counters and ways to send.
 
-`uac` makes requests, `uas` answers them, `endpoint` is the five verbs around all three. Randomness comes from the
-injected `token`. Leaves out: decisions.
+`exchange` carries requests of ours, `uac` makes calls, `uas` takes requests in; each further feature is a file that
+enters its methods, option tags and timers in the tables here. `endpoint` is the five verbs around them. Randomness
+comes from the injected `token`. Leaves out: decisions.
 """
 
 from collections import Counter, deque
@@ -9,23 +10,33 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from longline.base.errors import RemoteProtocolError
+from longline.sip.admission import Admission, Open
 from longline.sip.auth import DigestSession, TrunkCredential
 from longline.sip.dialog import Dialog
 from longline.sip.events import Ended, SipEvent
+from longline.sip.exchange import Exchanges, over_connection
 from longline.sip.message import Request, Response
-from longline.sip.timers import Durations, TimerQueue
-from longline.sip.transaction_layer import MAGIC_COOKIE, ClientTransaction, TransactionLayer
-from longline.sip.uri import parse_uri
+from longline.sip.peers import Peers
+from longline.sip.timers import Durations, Timer, TimerQueue
+from longline.sip.transaction_layer import MAGIC_COOKIE, ServerTransaction, TransactionLayer
+from longline.sip.uri import SipUri, parse_uri
 from longline.sip.usage import InviteUsage, Stage
-from longline.sip.wire import Target, Transmit
+from longline.sip.wire import Hop, Target, Transmit, is_address, target_of_address
 
-TRANSPORTS = frozenset(("UDP", "TCP"))
+DEFAULT_TRANSPORTS = frozenset(("UDP", "TCP"))
 DEFAULT_MAX_TRANSACTIONS = 20_000
 DEFAULT_MAX_CALLS = 4_000
 RETRY_AFTER_S = 5
 """What a peer is told when a table is full."""
-MAX_AUTH_TRIES = 3
-"""How often one request is sent again with credentials."""
+MAX_LOOKUPS = 1000
+"""Names that are being looked up at once; a request to one more fails at once (counter `sip.lookups_refused`)."""
+
+Located = Callable[[float, Sequence[Target]], None]
+"""What goes on once a name has been looked up; no targets: it leads nowhere."""
+Within = Callable[[float, InviteUsage, ServerTransaction, Request], None]
+"""Takes a request within a dialog."""
+Outside = Callable[[float, ServerTransaction, Request], None]
+"""Takes a request that begins something."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +53,14 @@ class EndpointSettings:
     max_transactions: int = DEFAULT_MAX_TRANSACTIONS
     max_calls: int = DEFAULT_MAX_CALLS
     product: str | None = None
+    transports: frozenset[str] = DEFAULT_TRANSPORTS
+    """What we can send over: UDP, TCP, TLS."""
 
 
 class Core:
+    """`within` and `outside` are the methods we do, `option_tags` the extensions we support (RFC 3261 §19.2), and
+    `usage_timers` what is done when a timer of a call is due. `timed` is for owners of timers that are no calls."""
+
     def __init__(self, settings: EndpointSettings, token: Callable[[], str]) -> None:
         self.settings = settings
         self.token = token
@@ -54,6 +70,26 @@ class Core:
         self.events: deque[SipEvent] = deque()
         self.usages: dict[str, InviteUsage] = {}
         self.dialogs: dict[tuple[str, str, str | None], InviteUsage] = {}
+        self.exchanges = Exchanges(self)
+        self.peers = Peers()
+        self.admission: Admission = Open()
+        self.within: dict[str, Within] = {}
+        self.outside: dict[str, Outside] = {}
+        self.option_tags: list[str] = []
+        self.usage_timers: dict[Timer, Callable[[float, InviteUsage], None]] = {}
+        self.timed: dict[str, Callable[[float, Timer], None]] = {}
+        self.lookups: deque[Hop] = deque()
+        self._looked_up: dict[Hop, list[Located]] = {}
+
+    @property
+    def allow(self) -> str:
+        """The methods we do, for Allow (RFC 3261 §20.5)."""
+        return ", ".join(dict.fromkeys(("INVITE", "ACK", "CANCEL", *self.within, *self.outside)))
+
+    def capabilities(self) -> list[tuple[str, str]]:
+        """Allow and Supported, for whoever wants to know what we can do."""
+        supported = [("Supported", ", ".join(self.option_tags))] if self.option_tags else []
+        return [("Allow", self.allow), *supported]
 
     @property
     def host_port(self) -> str:
@@ -64,10 +100,11 @@ class Core:
     def is_full(self) -> bool:
         return len(self.usages) >= self.settings.max_calls
 
-    def contact(self, user: str | None, transport: str) -> str:
-        """Our Contact URI for one call."""
-        suffix = "" if transport == "UDP" else f";transport={transport.lower()}"
-        return f"sip:{f'{user}@' if user else ''}{self.host_port}{suffix}"
+    def contact(self, user: str | None, transport: str, secure: bool = False) -> str:
+        """Our Contact URI for one call; sips where the call is (RFC 3261 §12.1.1)."""
+        scheme = "sips" if secure else "sip"
+        suffix = "" if transport == "UDP" or secure else f";transport={transport.lower()}"
+        return f"{scheme}:{f'{user}@' if user else ''}{self.host_port}{suffix}"
 
     def usage_of(self, handle: str) -> InviteUsage | None:
         """The call of a command, or None (counted) when it is over: the peer may have ended it a moment ago."""
@@ -97,20 +134,48 @@ class Core:
         self.timers.disarm(usage.handle)
         self.events.append(Ended(usage.handle, by, cause))
 
-    # ---- sending
+    # ---- where to
 
-    def target_of(self, dialog: Dialog) -> Target:
-        """Where the next request of a dialog goes. A TCP dialog keeps its connection for as long as that lives."""
+    def locate(self, now: float, hop: Hop, then: Located) -> None:
+        """Find the targets of a hop: at once when its host is an address, else when `located` is called."""
+        if is_address(hop.host):
+            then(now, [target_of_address(hop)])
+        elif hop in self._looked_up:
+            self._looked_up[hop].append(then)
+        elif len(self._looked_up) >= MAX_LOOKUPS:
+            self.counters["sip.lookups_refused"] += 1
+            then(now, [])
+        else:
+            self._looked_up[hop] = [then]
+            self.lookups.append(hop)
+
+    def located(self, now: float, hop: Hop, targets: Sequence[Target]) -> None:
+        """The answer to a look-up; no targets when there is nothing at that name."""
+        usable = [target for target in targets if target.transport in self.settings.transports]
+        for then in self._looked_up.pop(hop, ()):
+            then(now, usable)
+
+    def locate_dialog(self, now: float, dialog: Dialog, then: Located) -> None:
+        """Find where the next request of a dialog goes. It keeps its connection for as long as that lives."""
         if dialog.behind_nat and not dialog.route_set:
-            return Target(dialog.transport, dialog.remote_host, dialog.remote_port)
-        hop = dialog.next_hop()
-        if hop.scheme != "sip":
-            raise RemoteProtocolError("sips is not supported", 416)
-        host, port = hop.host_port
-        transport = hop.transport if hop.param("transport") else dialog.transport
-        if transport not in TRANSPORTS:
-            raise RemoteProtocolError(f"transport {transport} is not supported", 416)
-        return Target(transport, host, port, dialog.connection if transport == "TCP" else None)
+            then(now, [Target(dialog.transport, dialog.remote_host, dialog.remote_port, dialog.connection)])
+            return
+        hop = self.hop_of(dialog.next_hop(), dialog.transport or None)
+        self.locate(
+            now, hop, lambda now, targets: then(now, over_connection(targets, dialog.transport, dialog.connection))
+        )
+
+    def hop_of(self, uri: SipUri, transport: str | None = None) -> Hop:
+        """Where a URI leads; `transport` is taken when it names none. RemoteProtocolError(416) when we cannot go."""
+        secure = uri.scheme == "sips"
+        wanted = uri.transport if uri.param("transport") else transport
+        if secure:
+            wanted = "TLS"  # RFC 3261 §26.2.2: every hop of sips is TLS
+        if wanted is not None and wanted not in self.settings.transports:
+            raise RemoteProtocolError(f"transport {wanted} is not supported", 416)
+        return Hop(uri.host.strip("[]"), uri.port, wanted, secure)
+
+    # ---- sending
 
     def add_via(self, request: Request, target: Target, branch: str | None = None) -> None:
         """A Via of our own on top, and our name if we have one."""
@@ -119,25 +184,22 @@ class Core:
         if self.settings.product:
             request.headers.add("User-Agent", self.settings.product)
 
-    def authorize(self, request: Request, dialog: Dialog) -> None:
-        """Answer the challenges that this dialog has met, with a fresh nonce count."""
-        for session in dialog.digests:
-            credential = self._credential(dialog.trunk, session)
+    def authorize(
+        self, request: Request, digests: Sequence[DigestSession], peer: str | None, trunk: str | None
+    ) -> None:
+        """Answer the challenges that were met before, with a fresh nonce count."""
+        for session in digests:
+            credential = next((c for c in self.credentials_of(peer, trunk) if c.fits(session.realm)), None)
             if credential is not None:
                 name, value = session.authorize(credential, request.method, request.uri, request.body, self.token())
                 request.headers.add(name, value)
 
-    def _credential(self, host: str | None, session: DigestSession) -> TrunkCredential | None:
-        if host is None:
-            return None
-        return next((c for c in self.settings.credentials if c.fits(host, session.realm)), None)
-
-    def send_in_dialog(self, now: float, usage: InviteUsage, request: Request) -> ClientTransaction:
-        """Send a BYE (or its like) within the dialog of a call."""
-        target = self.target_of(usage.dialog)
-        self.add_via(request, target)
-        self.authorize(request, usage.dialog)
-        return self.layer.send_request(now, request, target, usage.handle)
+    def credentials_of(self, peer: str | None, trunk: str | None) -> Sequence[TrunkCredential]:
+        """What may be told to this peer, or to the host of this trunk. Nobody else is told anything."""
+        known = self.peers.get(peer)
+        if known is not None:
+            return [known.credential] if known.credential is not None else []
+        return [c for c in self.settings.credentials if trunk is not None and c.host.lower() == trunk.lower()]
 
     def trunk_of(self, uri: str) -> str | None:
         """The host of a URI, when credentials are configured for it."""

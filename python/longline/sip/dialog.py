@@ -47,6 +47,8 @@ class Dialog:
     remote_sdp: bytes | None = None
     trunk: str | None = None
     """The host whose credentials may be used in this dialog."""
+    peer: str | None = None
+    """The name of the peer at the other end; then its credential may be used."""
     digests: list[DigestSession] = field(default_factory=list)
     open_invite: str | None = None
     """The branch of an INVITE of ours without a final response."""
@@ -130,7 +132,7 @@ _PLAIN = (
     *("call_id", "local_tag", "remote_tag", "local", "remote", "remote_target", "contact", "role"),
     *("transport", "remote_host", "remote_port", "local_cseq", "remote_cseq", "confirmed", "secure"),
     "behind_nat",
-    *("trunk", "open_invite"),
+    *("trunk", "peer", "open_invite"),
 )
 
 

@@ -3,41 +3,44 @@
     receive(now, source, data)      one datagram, or one message that the stream framer cut out
     invite, ring, answer, …         the commands
     poll_transmit()                 what to send, until None
+    poll_lookup()                   names to look up, until None; each is answered by one `located`
     poll_event()                    what happened, until None
     next_timeout(), handle_timeout(now)
 
-After each verb drain `poll_transmit` first, then `poll_event`. A command for a call that is over already does nothing
-and is counted (`sip.stale_commands`): the peer may have ended it a moment ago. A command that the call's stage does
-not allow is a LocalProtocolError. Max-Forwards 0 is no reason to refuse: we are where the request was going
-(RFC 4475 §3.3.11). Leaves out: sockets, names to addresses, clocks.
+After each verb drain `poll_transmit` first, then `poll_lookup`, then `poll_event`. A command for a call that is over
+already does nothing and is counted (`sip.stale_commands`): the peer may have ended it a moment ago. A command that the
+call's stage does not allow is a LocalProtocolError. Max-Forwards 0 is no reason to refuse: we are where the request was
+going (RFC 4475 §3.3.11). Leaves out: sockets, names to addresses, clocks.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
+from longline.sip.admission import ADMITTED, Verdict
 from longline.sip.build import reason_header, response_to
 from longline.sip.core import RETRY_AFTER_S, Core, EndpointSettings
 from longline.sip.dialog import Dialog
 from longline.sip.events import Ended, SipEvent
-from longline.sip.headers import Headers
 from longline.sip.message import MalformedMessage, Request, Response, parse
+from longline.sip.peers import Peers
 from longline.sip.timers import Timer
 from longline.sip.transaction_layer import ClientTransaction, ServerTransaction, stamp_via
 from longline.sip.uac import ClientCore, Invitation
 from longline.sip.uas import ServerCore
 from longline.sip.usage import InviteUsage, Stage
-from longline.sip.wire import Source, Transmit
+from longline.sip.wire import Hop, Source, Target, Transmit
 
 
 class Endpoint:
     """One user agent. `token()` makes unguessable words of letters and digits: tags, branches, Call-IDs, cnonces."""
 
     def __init__(self, settings: EndpointSettings, token: Callable[[], str]) -> None:
-        self._core = Core(settings, token)
-        self._client = ClientCore(self._core)
-        self._server = ServerCore(self._core)
+        self._core = core = Core(settings, token)
+        self._client = ClientCore(core)
+        self._server = ServerCore(core)
+        core.usage_timers[Timer.AWAIT_ACK] = self._on_ack_missing
 
     @property
     def counters(self) -> dict[str, int]:
@@ -100,10 +103,22 @@ class Endpoint:
                 usage.dialog.connection = None
         self._core.layer.connection_lost(now, connection, self)
 
+    def located(self, now: float, hop: Hop, targets: Sequence[Target]) -> None:
+        """The targets of a hop, best first (RFC 3263); none when the name leads nowhere."""
+        self._core.located(now, hop, targets)
+
+    def set_peers(self, peers: Peers) -> None:
+        """Whom we know from now on. Calls in progress go on."""
+        self._core.peers = peers
+
     # ---- output
 
     def poll_transmit(self) -> Transmit | None:
         return self._core.poll_transmit()
+
+    def poll_lookup(self) -> Hop | None:
+        """A hop whose host is a name: the shell finds its targets and calls `located`, once."""
+        return self._core.lookups.popleft() if self._core.lookups else None
 
     def poll_event(self) -> SipEvent | None:
         return self._core.events.popleft() if self._core.events else None
@@ -117,21 +132,11 @@ class Endpoint:
             owner, timer = due
             usage = self._core.usages.get(owner)
             if usage is not None:
-                self._on_usage_timer(now, usage, timer)
+                self._core.usage_timers[timer](now, usage)
+            elif owner in self._core.timed:
+                self._core.timed[owner](now, timer)
             else:
                 self._core.layer.on_timer(now, owner, timer, self)
-
-    def _on_usage_timer(self, now: float, usage: InviteUsage, timer: Timer) -> None:
-        if timer is Timer.RETRANSMIT_2XX:
-            self._server.retransmit_ok(now, usage)
-        elif timer is Timer.RING_REFRESH:
-            self._server.refresh_ringing(now, usage)
-        elif timer is Timer.CANCELED:
-            self._client.on_cancel_timeout(now, usage)
-        elif timer is Timer.M:
-            self._core.remove(usage)
-        elif timer is Timer.AWAIT_ACK:
-            self._on_ack_missing(now, usage)
 
     def _on_ack_missing(self, now: float, usage: InviteUsage) -> None:
         usage.ok = None
@@ -252,12 +257,24 @@ class Endpoint:
         """Go on with a call. The CSeq jumps ahead: gaps are legal (RFC 3261 §12.2.2), reuse is not."""
         dialog = Dialog.from_dict(snapshot["dialog"])
         dialog.local_cseq += cseq_skip
-        usage = InviteUsage(snapshot["handle"], Stage.CONFIRMED, dialog, Request("INVITE", "", Headers()))
+        usage = InviteUsage(snapshot["handle"], Stage.CONFIRMED, dialog)
         self._core.add(usage)
         self._core.index(usage)
         return usage.handle
 
     # ---- the transaction user (called by the transaction layer)
+
+    def admit(self, now: float, request: Request, source: Source) -> Verdict:
+        core = self._core
+        if request.to.tag is not None and self._server.find(request) is not None:
+            return ADMITTED
+        verdict = core.admission.judge(now, request, source)
+        if not verdict.is_admitted:
+            if verdict.status is not None:
+                response = response_to(request, verdict.status, to_tag=core.token(), headers=verdict.headers)
+                core.layer.respond_statelessly(request, source, response)
+            core.counters["sip.not_admitted"] += 1
+        return verdict
 
     def on_request(self, now: float, transaction: ServerTransaction, request: Request) -> None:
         self._server.on_request(now, transaction, request)
@@ -268,10 +285,10 @@ class Endpoint:
             self._client.send_bye(now, usage)
 
     def on_response(self, now: float, transaction: ClientTransaction, response: Response) -> None:
-        self._client.on_response(now, transaction, response)
+        self._core.exchanges.on_response(now, transaction, response)
 
     def on_client_failure(self, now: float, transaction: ClientTransaction, cause: str) -> None:
-        self._client.on_failure(now, transaction, cause)
+        self._core.exchanges.on_failure(now, transaction, cause)
 
     def on_server_failure(self, now: float, transaction: ServerTransaction, cause: str) -> None:
         self._server.on_failure(now, transaction, cause)

@@ -24,6 +24,8 @@ class IncomingCall:
     """`host:port` the INVITE came from."""
     headers: tuple[tuple[str, str], ...]
     transport: str = "UDP"
+    peer: str | None = None
+    """The peer it came from; None for a source that is let in without being one."""
 
 
 @dataclass(frozen=True, slots=True)

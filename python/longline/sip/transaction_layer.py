@@ -6,15 +6,19 @@ and RFC 3581 (rport) tell. Leaves out: `maddr` (it would let a stranger aim our 
 
 from collections import Counter, deque
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from longline.base.errors import RemoteProtocolError
+from longline.sip.admission import Verdict
 from longline.sip.build import ack_of_failure
 from longline.sip.headers import Via, split_list
 from longline.sip.message import Request, Response
 from longline.sip.timers import Durations, Timer, TimerQueue
 from longline.sip.transaction import INITIAL, Action, Input, Kind, State, Transaction
 from longline.sip.wire import Source, Target, Transmit
+
+if TYPE_CHECKING:
+    from longline.sip.exchange import Exchange
 
 MAGIC_COOKIE = "z9hG4bK"
 _RETRANSMISSIONS = frozenset((Timer.A, Timer.E, Timer.G))
@@ -24,8 +28,8 @@ _RETRANSMISSIONS = frozenset((Timer.A, Timer.E, Timer.G))
 class ClientTransaction(Transaction):
     target: Target
     data: bytes
-    handle: str | None = None
-    """The usage it belongs to."""
+    exchange: "Exchange | None" = None
+    """What it is a try of; None for a CANCEL, whose answer says nothing."""
 
 
 @dataclass(slots=True, eq=False, kw_only=True)
@@ -34,11 +38,18 @@ class ServerTransaction(Transaction):
     target: Target
     last_response: bytes = b""
     handle: str | None = None
+    """The usage it belongs to."""
+    peer: str | None = None
+    """The name of the peer that it came from, as the admission found."""
     merge_key: str | None = None
 
 
 class TransactionUser(Protocol):
     """What the user agent core does with what the transactions let through."""
+
+    def admit(self, now: float, request: Request, source: Source) -> Verdict:
+        """Whether a transaction may be made; who is not let in has been answered already, or is not."""
+        ...
 
     def on_request(self, now: float, transaction: ServerTransaction, request: Request) -> None: ...
     def on_ack(self, now: float, request: Request) -> None: ...
@@ -66,7 +77,9 @@ class TransactionLayer:
 
     # ---- sending requests
 
-    def send_request(self, now: float, request: Request, target: Target, handle: str | None) -> ClientTransaction:
+    def send_request(
+        self, now: float, request: Request, target: Target, exchange: "Exchange | None" = None
+    ) -> ClientTransaction:
         """Start a client transaction. The request has its Via already."""
         kind = Kind.INVITE_CLIENT if request.method == "INVITE" else Kind.CLIENT
         key = client_key(request.top_via.branch, request.method)
@@ -78,7 +91,7 @@ class TransactionLayer:
             INITIAL[kind],
             target=target,
             data=request.encode(),
-            handle=handle,
+            exchange=exchange,
         )
         self.clients[key] = transaction
         self._set_timers(now, transaction)
@@ -107,9 +120,19 @@ class TransactionLayer:
         if self.is_full:
             user.on_overload(request, source)
             return
+        verdict = user.admit(now, request, source)
+        if not verdict.is_admitted:
+            return
         kind = Kind.INVITE_SERVER if request.method == "INVITE" else Kind.SERVER
         transaction = ServerTransaction(
-            kind, key, request, source.reliable, INITIAL[kind], source=source, target=response_target(request, source)
+            kind,
+            key,
+            request,
+            source.reliable,
+            INITIAL[kind],
+            source=source,
+            target=response_target(request, source),
+            peer=verdict.peer,
         )
         self.servers[key] = transaction
         user.on_request(now, transaction, request)

@@ -1,24 +1,25 @@
-"""The user agent client core (RFC 3261 §8.1, §9.1, §13.2, §15.1.1, §22.2): calls we make, and the BYE of any call.
+"""The user agent client core (RFC 3261 §8.1, §9.1, §13.2, §15.1.1): calls we make, and the BYE of any call.
 
-Leaves out: following redirects (3xx is told as Failed), re-INVITEs of our own, registration.
+Tries, challenges and fail-over are `exchange`'s. Leaves out: following redirects (3xx is told as Failed), re-INVITEs of
+our own, registration.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
-from longline.sip.auth import answer_challenges
 from longline.sip.body import sdp_of
-from longline.sip.build import ALLOW, cancel_of, reason_header
-from longline.sip.core import MAX_AUTH_TRIES, Core
+from longline.sip.build import cancel_of, reason_header
+from longline.sip.core import Core
 from longline.sip.dialog import Dialog
 from longline.sip.events import Answered, Failed, Progress
+from longline.sip.exchange import NOBODY, Exchange, Owner
 from longline.sip.headers import NameAddr
-from longline.sip.message import Response
+from longline.sip.message import Request, Response
 from longline.sip.timers import Timer
-from longline.sip.transaction_layer import ClientTransaction
 from longline.sip.uri import parse_uri
 from longline.sip.usage import MAX_FORKS, InviteUsage, Stage, Step
+from longline.sip.wire import Target
 
 _FAILURES = {"timeout": (408, "Request Timeout"), "transport": (503, "Service Unavailable")}
 """RFC 3261 §8.1.3.1: what a failure without a response counts as."""
@@ -26,7 +27,8 @@ _FAILURES = {"timeout": (408, "Request Timeout"), "transport": (503, "Service Un
 
 @dataclass(frozen=True, slots=True)
 class Invitation:
-    """What an outgoing call begins with. `route` is the URI of a trunk or proxy to send it through."""
+    """What an outgoing call begins with. `route` is the URI of a trunk or proxy to send it through, `peer` the name of
+    the peer it is sent to, if it is one."""
 
     target: str
     from_uri: str
@@ -35,11 +37,17 @@ class Invitation:
     route: str | None = None
     from_display: str = ""
     headers: Sequence[tuple[str, str]] = ()
+    peer: str | None = None
 
 
-class ClientCore:
+class ClientCore(Owner):
+    """The owner of the INVITEs that make a call."""
+
     def __init__(self, core: Core) -> None:
         self.core = core
+        self._goodbye = _Goodbye(core)
+        core.usage_timers[Timer.CANCELED] = self._cancel_timed_out
+        core.usage_timers[Timer.M] = lambda now, usage: core.remove(usage)
 
     # ---- commands
 
@@ -48,28 +56,24 @@ class ClientCore:
         core = self.core
         try:
             dialog = self._new_dialog(invitation)
-            target = core.target_of(dialog)
+            core.hop_of(dialog.next_hop())
         except RemoteProtocolError as error:
             raise LocalProtocolError(f"cannot call this target: {error}") from error
-        dialog.transport = target.transport
-        if target.transport != "UDP":
-            dialog.contact = core.contact(parse_uri(invitation.from_uri).user, target.transport)
-        dialog.remote_host, dialog.remote_port = target.host, target.port
         request = dialog.request("INVITE", body=invitation.sdp or b"")
-        request.headers.add("Contact", f"<{dialog.contact}>")
-        request.headers.add("Allow", ALLOW)
         request.headers.add("Accept", "application/sdp")
-        for name, value in invitation.headers:
+        for name, value in (*core.capabilities(), *invitation.headers):
             request.headers.add(name, value)
-        usage = InviteUsage("o" + core.token(), Stage.CALLING, dialog, request, late_offer=not invitation.sdp)
+        usage = InviteUsage("o" + core.token(), Stage.CALLING, dialog, late_offer=not invitation.sdp)
         if core.is_full or core.layer.is_full:
             core.counters["sip.overload"] += 1
             core.events.append(Failed(usage.handle, 503, "Service Unavailable", "overload"))
             return usage.handle
-        core.add_via(request, target)
-        usage.client = core.layer.send_request(now, request, target, usage.handle)
         core.add(usage)
-        dialog.open_invite = request.top_via.branch
+        try:
+            usage.exchange = core.exchanges.send_within(now, request, self, dialog, usage.handle)
+        except LocalProtocolError:  # a header that would forge another
+            core.remove(usage)
+            raise
         return usage.handle
 
     def _new_dialog(self, invitation: Invitation) -> Dialog:
@@ -90,16 +94,19 @@ class ClientCore:
             remote_target=remote_target,
             contact=core.contact(from_uri.user, "UDP"),
             role="caller",
+            transport="",
             route_set=routes,
+            secure=target.scheme == "sips",
             local_sdp=invitation.sdp,
             trunk=core.trunk_of(invitation.route or remote_target),
+            peer=invitation.peer,
         )
 
     def answer(self, now: float, usage: InviteUsage, sdp: bytes) -> None:
         """The answer to an offer that came in the 200: it goes into the ACK."""
         usage.step(Step.ACKNOWLEDGE)
         usage.dialog.local_sdp = sdp
-        self._send_ack(usage, usage.dialog, sdp)
+        self._send_ack(now, usage, usage.dialog, sdp)
 
     def cancel(self, now: float, usage: InviteUsage, reason: str | None = None) -> None:
         """Give up an outgoing call before its answer. RFC 3261 §9.1: CANCEL waits for a provisional response."""
@@ -107,22 +114,33 @@ class ClientCore:
             return
         usage.step(Step.CANCEL)
         usage.reason = reason_header(reason)
-        if usage.proceeding:
+        exchange = usage.exchange
+        if exchange is not None:
+            exchange.is_over = True
+        if exchange is None or exchange.sent is None:
+            self._fail(now, usage, 487, "Request Terminated", "canceled")  # nothing has been sent yet
+        elif usage.proceeding:
             self._send_cancel(now, usage)
 
     def _send_cancel(self, now: float, usage: InviteUsage) -> None:
-        if usage.cancel_sent or usage.client is None:
+        sent = usage.exchange.sent if usage.exchange is not None else None
+        if usage.cancel_sent or sent is None:
             return
         usage.cancel_sent = True
-        request = cancel_of(usage.invite, usage.reason)
-        self.core.layer.send_request(now, request, usage.client.target, None)
+        self.core.layer.send_request(now, cancel_of(sent.request, usage.reason), sent.target)
         self.core.timers.arm(usage.handle, Timer.CANCELED, now + self.core.settings.durations.timeout)
+
+    def _cancel_timed_out(self, now: float, usage: InviteUsage) -> None:
+        """RFC 3261 §9.1: no final response 64*T1 after the CANCEL; the INVITE counts as cancelled."""
+        if usage.exchange is not None and usage.exchange.sent is not None:
+            self.core.layer.forget(usage.exchange.sent)
+        self._fail(now, usage, 487, "Request Terminated", "canceled")
 
     def bye(self, now: float, usage: InviteUsage, reason: str | None, cause: str | None = None) -> None:
         """End a confirmed call. Ended follows at once; the BYE's own fate changes nothing any more."""
         if usage.stage is Stage.ANSWERING:
             # The 200 must be acknowledged before the dialog it made can be ended (RFC 3261 §13.2.2.4).
-            self._send_ack(usage, usage.dialog, b"")
+            self._send_ack(now, usage, usage.dialog, b"")
         usage.reason = reason_header(reason)
         self.core.end(usage, "local", cause or reason or "bye")
         self.send_bye(now, usage)
@@ -132,60 +150,41 @@ class ClientCore:
         if usage.reason:
             request.headers.add("Reason", usage.reason)
         try:
-            usage.client = self.core.send_in_dialog(now, usage, request)
+            self.core.exchanges.send_within(now, request, self._goodbye, usage.dialog, usage.handle)
         except RemoteProtocolError:
             self.core.counters["sip.unroutable"] += 1
             self.core.remove(usage)
 
-    # ---- what the transactions tell
+    # ---- the INVITE and its responses
 
-    def on_response(self, now: float, transaction: ClientTransaction, response: Response) -> None:
-        usage = self.core.usages.get(transaction.handle or "")
-        if usage is None:
+    def on_sending(self, exchange: Exchange, request: Request, target: Target) -> None:
+        dialog = exchange.dialog
+        if dialog is None:
             return
-        if transaction.request.method == "INVITE":
-            self._invite_response(now, usage, transaction, response)
-        elif response.status >= 200 and transaction is usage.client:
-            if response.status in (401, 407) and self._authorize_again(usage, transaction, response):
-                self.send_bye(now, usage)
-            else:
-                self.core.remove(usage)
+        dialog.transport, dialog.remote_host, dialog.remote_port = target.transport, target.host, target.port
+        user = parse_uri(dialog.contact).user
+        dialog.contact = self.core.contact(user, target.transport, dialog.secure)
+        request.headers.add("Contact", f"<{dialog.contact}>")
 
-    def on_failure(self, now: float, transaction: ClientTransaction, cause: str) -> None:
-        """A request of ours timed out or could not be sent."""
-        usage = self.core.usages.get(transaction.handle or "")
-        if usage is None or transaction is not usage.client:
+    def on_response(self, now: float, exchange: Exchange, response: Response) -> None:
+        usage = self.core.usages.get(exchange.handle or "")
+        if usage is None or usage.exchange is not exchange:
             return
-        if transaction.request.method != "INVITE":
-            self.core.remove(usage)
-            return
-        status, reason = _FAILURES[cause]
-        self._fail(now, usage, status, reason, cause)
-
-    def on_cancel_timeout(self, now: float, usage: InviteUsage) -> None:
-        """RFC 3261 §9.1: no final response 64*T1 after the CANCEL; the INVITE counts as cancelled."""
-        if usage.client is not None:
-            self.core.layer.forget(usage.client)
-        self._fail(now, usage, 487, "Request Terminated", "canceled")
-
-    # ---- the INVITE
-
-    def _invite_response(
-        self, now: float, usage: InviteUsage, transaction: ClientTransaction, response: Response
-    ) -> None:
         if 200 <= response.status < 300:
             self._success(now, usage, response)
-        elif transaction is not usage.client or usage.stage not in (Stage.CALLING, Stage.CANCELING):
+        elif usage.stage not in (Stage.CALLING, Stage.CANCELING):
             return
         elif response.status < 200:
             self._provisional(now, usage, response)
-        elif response.status in (401, 407) and usage.stage is Stage.CALLING:
-            if self._authorize_again(usage, transaction, response):
-                self._invite_again(now, usage)
-            else:
-                self._fail(now, usage, response.status, response.reason, "unauthorized")
+        elif response.status in (401, 407):
+            self._fail(now, usage, response.status, response.reason, "unauthorized")
         else:
             self._fail(now, usage, response.status, response.reason, "rejected")
+
+    def on_failure(self, now: float, exchange: Exchange, cause: str) -> None:
+        usage = self.core.usages.get(exchange.handle or "")
+        if usage is not None and usage.stage in (Stage.CALLING, Stage.CANCELING):
+            self._fail(now, usage, *_FAILURES[cause], cause)
 
     def _provisional(self, now: float, usage: InviteUsage, response: Response) -> None:
         usage.proceeding = True
@@ -203,7 +202,7 @@ class ClientCore:
         elif usage.stage is Stage.CALLING:
             self._answered(now, usage, response)
         elif usage.dialog.confirmed and usage.dialog.remote_tag == response.to.tag:
-            return  # a retransmitted 200 whose ACK waits for our answer
+            return  # a retransmitted 200 whose ACK waits: for our answer, or for the address of its route
         elif len(usage.acks) < MAX_FORKS:
             self._refuse_fork(now, usage, response)
         else:
@@ -213,15 +212,15 @@ class ClientCore:
         dialog, core = usage.dialog, self.core
         try:
             dialog.accept(response)
-            core.target_of(dialog)
+            core.hop_of(dialog.next_hop(), dialog.transport)
         except RemoteProtocolError as error:
             # Without a usable route neither ACK nor BYE can be sent.
             self._fail(now, usage, 500, f"unusable 200: {error}", "protocol")
             return
-        dialog.open_invite = None
-        dialog.connection = usage.client.target.connection if usage.client else None
+        sent = usage.exchange.sent if usage.exchange is not None else None
+        dialog.connection = sent.target.connection if sent is not None else None
         core.index(usage)
-        usage.answer_cseq = usage.invite.cseq[0]
+        usage.answer_cseq = response.cseq[0]
         sdp = sdp_of(response)
         dialog.remote_sdp = sdp
         if usage.late_offer and sdp is not None:
@@ -229,34 +228,37 @@ class ClientCore:
             core.timers.arm(usage.handle, Timer.AWAIT_ACK, now + core.settings.durations.timeout)
         else:
             usage.step(Step.ANSWERED)
-            self._send_ack(usage, dialog, b"")
+            self._send_ack(now, usage, dialog, b"")
         core.events.append(Answered(usage.handle, sdp))
 
-    def _send_ack(self, usage: InviteUsage, dialog: Dialog, sdp: bytes) -> None:
+    def _send_ack(self, now: float, usage: InviteUsage, dialog: Dialog, sdp: bytes) -> None:
         """RFC 3261 §13.2.2.4: the ACK of a 2xx is a request of its own, with the credentials of the INVITE."""
-        request = dialog.request("ACK", usage.answer_cseq or usage.invite.cseq[0], sdp)
+        invite = usage.exchange.request if usage.exchange is not None else None
+        request = dialog.request("ACK", usage.answer_cseq or (invite.cseq[0] if invite is not None else 1), sdp)
         for name in ("Authorization", "Proxy-Authorization"):
-            for value in usage.invite.headers.get_all(name):
+            for value in invite.headers.get_all(name) if invite is not None else ():
                 request.headers.add(name, value)
-        target = self.core.target_of(dialog)
-        self.core.add_via(request, target)
-        data = request.encode()
-        usage.acks[dialog.remote_tag or ""] = (data, target)
-        self.core.layer.send(data, target)
+
+        def send(now: float, targets: Sequence[Target]) -> None:
+            if not targets:
+                self.core.counters["sip.unroutable"] += 1
+                return
+            self.core.add_via(request, targets[0])
+            data = request.encode()
+            usage.acks[dialog.remote_tag or ""] = (data, targets[0])
+            self.core.layer.send(data, targets[0])
+
+        self.core.locate_dialog(now, dialog, send)
 
     def _refuse_fork(self, now: float, usage: InviteUsage, response: Response) -> None:
         """A 2xx we have no use for: of a further branch, or after we gave up. ACK, then BYE (RFC 3261 §13.2.2.4)."""
         core = self.core
         fork = replace(usage.dialog, digests=list(usage.dialog.digests))
-        fork.local_cseq = max(fork.local_cseq, usage.invite.cseq[0])
+        fork.local_cseq = max(fork.local_cseq, response.cseq[0])
         try:
             fork.accept(response)
-            self._send_ack(usage, fork, b"")
-            request = fork.request("BYE")
-            target = core.target_of(fork)
-            core.add_via(request, target)
-            core.authorize(request, fork)
-            core.layer.send_request(now, request, target, None)
+            self._send_ack(now, usage, fork, b"")
+            core.exchanges.send_within(now, fork.request("BYE"), NOBODY, fork)
         except RemoteProtocolError:
             core.counters["sip.unroutable"] += 1
         core.counters["sip.forks_ended"] += 1
@@ -275,35 +277,24 @@ class ClientCore:
         else:
             self.core.remove(usage)
 
-    def _invite_again(self, now: float, usage: InviteUsage) -> None:
-        """RFC 3261 §22.2: the same INVITE with credentials, a new branch and the next CSeq."""
-        core, dialog = self.core, usage.dialog
-        request = dialog.request("INVITE", body=usage.invite.body)
-        present = {name for name, _ in request.headers} | {"Via", "Authorization", "Proxy-Authorization"}
-        for name, value in usage.invite.headers:
-            if name not in present and name not in ("Content-Length", "User-Agent"):
-                request.headers.add(name, value)
-        target = core.target_of(dialog)
-        core.add_via(request, target)
-        core.authorize(request, dialog)
-        usage.invite = request
-        usage.proceeding = False
-        usage.client = core.layer.send_request(now, request, target, usage.handle)
-        dialog.open_invite = request.top_via.branch
 
-    def _authorize_again(self, usage: InviteUsage, transaction: ClientTransaction, response: Response) -> bool:
-        """Take up a challenge; False when it must stay unanswered."""
-        usage.tries += 1
-        if usage.tries > MAX_AUTH_TRIES:
-            return False
-        names = {"Authorization", "Proxy-Authorization"} & {name for name, _ in transaction.request.headers}
-        tried = usage.dialog.digests if names else []
-        sessions = answer_challenges(response, self.core.settings.credentials, usage.dialog.trunk, tried)
-        if sessions is None:
-            self.core.counters["sip.challenges_refused"] += 1
-            return False
-        usage.dialog.digests = sessions
-        return True
+class _Goodbye(Owner):
+    """The owner of BYEs: whatever comes of one, its call is forgotten then."""
+
+    def __init__(self, core: Core) -> None:
+        self._core = core
+
+    def on_response(self, now: float, exchange: Exchange, response: Response) -> None:
+        if response.status >= 200:
+            self._forget(exchange)
+
+    def on_failure(self, now: float, exchange: Exchange, cause: str) -> None:
+        self._forget(exchange)
+
+    def _forget(self, exchange: Exchange) -> None:
+        usage = self._core.usages.get(exchange.handle or "")
+        if usage is not None:
+            self._core.remove(usage)
 
 
 def _loose(route: str) -> str:

@@ -1,14 +1,14 @@
 """The user agent server core (RFC 3261 §8.2, §9.2, §12.2.2, §13.3, §14.2, §15.1.2): requests that come in.
 
-Leaves out: what an incoming call is for. REGISTER, UPDATE and the like get 405, methods nobody knows 501. Of INFO only
-digits are understood (`info.py`).
+Methods that have no feature (`Core.within`, `Core.outside`) get 405, methods nobody knows 501. Of INFO only digits are
+understood (`info.py`). Leaves out: what an incoming call is for.
 """
 
 import ipaddress
 
 from longline.base.errors import RemoteProtocolError
 from longline.sip.body import SDP, media_type, sdp_of
-from longline.sip.build import ALLOW, response_to
+from longline.sip.build import response_to
 from longline.sip.core import RETRY_AFTER_S, Core
 from longline.sip.dialog import Dialog, contact_of, routes_of
 from longline.sip.events import (
@@ -30,7 +30,8 @@ from longline.sip.uri import parse_uri, scheme_of, user_of
 from longline.sip.usage import InviteUsage, Reinvite, Stage, Step
 from longline.sip.wire import Source
 
-_DIALOG_METHODS = frozenset(("INVITE", "BYE", "OPTIONS", "INFO"))
+_AFTER_THE_END = frozenset(("BYE", "OPTIONS"))
+"""What a call that is over still answers: our BYE may have crossed theirs."""
 _ACCEPTABLE = frozenset((SDP, "application/*", "*/*"))
 _Headers = list[tuple[str, str]]
 
@@ -48,6 +49,15 @@ class Refused(Exception):
 class ServerCore:
     def __init__(self, core: Core) -> None:
         self.core = core
+        core.within |= {
+            "INVITE": self._reinvite,
+            "BYE": self._bye,
+            "OPTIONS": lambda now, usage, transaction, request: self._options(now, transaction, request),
+            "INFO": self._info,
+        }
+        core.outside |= {"INVITE": self._invite, "OPTIONS": self._options}
+        core.usage_timers[Timer.RETRANSMIT_2XX] = self._retransmit_ok
+        core.usage_timers[Timer.RING_REFRESH] = self._refresh_ringing
 
     # ---- what the transactions tell
 
@@ -58,22 +68,18 @@ class ServerCore:
                 self._cancel(now, transaction, request)
             elif request.to.tag is not None:
                 self._in_dialog(now, transaction, request)
-            elif request.method == "INVITE":
-                self._invite(now, transaction, request)
-            elif request.method == "OPTIONS":
-                self._options(now, transaction)
             else:
-                raise Refused(481)
+                self._out_of_dialog(now, transaction, request)
         except Refused as refusal:
-            self._respond(now, transaction, refusal.status, refusal.reason, refusal.headers)
+            self.respond(now, transaction, refusal.status, refusal.reason, refusal.headers)
             self.core.counters[f"sip.refused_{refusal.status}"] += 1
         except RemoteProtocolError as error:
-            self._respond(now, transaction, error.status, _phrase(error))
+            self.respond(now, transaction, error.status, _phrase(error))
             self.core.counters["sip.malformed"] += 1
 
     def on_ack(self, now: float, request: Request) -> InviteUsage | None:
         """The ACK of a 2xx of ours; returns the call it was for."""
-        usage = self._find(request)
+        usage = self.find(request)
         if usage is None or usage.ok is None or request.cseq[0] != usage.ok_cseq:
             self.core.counters["sip.acks_unmatched"] += 1
             return None
@@ -118,12 +124,16 @@ class ServerCore:
             return
         status = 183 if sdp else 180
         response = response_to(
-            usage.invite, status, to_tag=usage.dialog.local_tag, headers=self._dialog_headers(usage), body=sdp or b""
+            transaction.request,
+            status,
+            to_tag=usage.dialog.local_tag,
+            headers=self.dialog_headers(usage),
+            body=sdp or b"",
         )
         self.core.layer.respond(now, transaction, response)
         self.core.timers.arm(usage.handle, Timer.RING_REFRESH, now + self.core.settings.durations.ring_refresh)
 
-    def refresh_ringing(self, now: float, usage: InviteUsage) -> None:
+    def _refresh_ringing(self, now: float, usage: InviteUsage) -> None:
         if usage.stage is Stage.OFFERED and usage.server is not None:
             self.core.layer.resend(usage.server)
             self.core.timers.arm(usage.handle, Timer.RING_REFRESH, now + self.core.settings.durations.ring_refresh)
@@ -140,7 +150,7 @@ class ServerCore:
     ) -> None:
         """A final refusal of an incoming call. No event follows."""
         if usage.server is not None:
-            self._respond(now, usage.server, status, reason, headers, usage.dialog.local_tag)
+            self.respond(now, usage.server, status, reason, headers, usage.dialog.local_tag)
         usage.step(Step.END)
         self.core.remove(usage)
 
@@ -164,7 +174,7 @@ class ServerCore:
             self.core.counters["sip.stale_commands"] += 1
             return
         usage.reinvite = None
-        self._respond(now, reinvite.transaction, status, reason)
+        self.respond(now, reinvite.transaction, status, reason)
 
     # ---- the 200 and its ACK
 
@@ -173,7 +183,7 @@ class ServerCore:
             transaction.request,
             200,
             to_tag=usage.dialog.local_tag,
-            headers=[*self._dialog_headers(usage, transaction.request), ("Allow", ALLOW)],
+            headers=[*self.dialog_headers(usage, transaction.request), *self.core.capabilities()],
             body=sdp,
         )
         self.core.add_product(response)
@@ -185,7 +195,7 @@ class ServerCore:
         self.core.timers.arm(usage.handle, Timer.RETRANSMIT_2XX, now + usage.ok_interval)
         self.core.timers.arm(usage.handle, Timer.AWAIT_ACK, now + self.core.settings.durations.timeout)
 
-    def retransmit_ok(self, now: float, usage: InviteUsage) -> None:
+    def _retransmit_ok(self, now: float, usage: InviteUsage) -> None:
         if usage.ok is None:
             return
         usage.ok_interval = min(usage.ok_interval * 2, self.core.settings.durations.t2)
@@ -197,20 +207,21 @@ class ServerCore:
 
     def _inspect(self, transaction: ServerTransaction, request: Request) -> None:
         method = request.method
+        core = self.core
         if method not in KNOWN_METHODS:
-            raise Refused(501, headers=[("Allow", ALLOW)])
-        if method not in _DIALOG_METHODS and method != "CANCEL":
-            raise Refused(405, headers=[("Allow", ALLOW)])
-        if scheme_of(request.uri) != "sip":
+            raise Refused(501, headers=[("Allow", core.allow)])
+        if method not in core.within and method not in core.outside and method != "CANCEL":
+            raise Refused(405, headers=[("Allow", core.allow)])
+        if scheme_of(request.uri) not in ("sip", *(("sips",) if "TLS" in core.settings.transports else ())):
             raise Refused(416)
         if request.to.tag is None and method != "CANCEL":
             self._refuse_merged(transaction, request)
         if method == "CANCEL":
             return
-        required = request.headers.get_list("Require")
-        if required:
-            # RFC 3261 §8.2.2.3: we support no extension; Proxy-Require is none of our business.
-            raise Refused(420, headers=[("Unsupported", ", ".join(required))])
+        unsupported = [tag for tag in request.headers.get_list("Require") if tag not in core.option_tags]
+        if unsupported:
+            # RFC 3261 §8.2.2.3; Proxy-Require is none of our business.
+            raise Refused(420, headers=[("Unsupported", ", ".join(unsupported))])
         self._inspect_content(request)
 
     def _refuse_merged(self, transaction: ServerTransaction, request: Request) -> None:
@@ -237,19 +248,25 @@ class ServerCore:
 
     # ---- outside a dialog
 
-    def _options(self, now: float, transaction: ServerTransaction) -> None:
+    def _out_of_dialog(self, now: float, transaction: ServerTransaction, request: Request) -> None:
+        handler = self.core.outside.get(request.method)
+        if handler is None:
+            raise Refused(481)
+        handler(now, transaction, request)
+
+    def _options(self, now: float, transaction: ServerTransaction, request: Request) -> None:
         """RFC 3261 §11.2: the status an INVITE would get, and what we can do."""
         if self.core.is_full:
             raise Refused(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
-        headers = [("Allow", ALLOW), ("Accept", SDP), ("Accept-Encoding", "identity")]
-        self._respond(now, transaction, 200, None, headers)
+        headers = [*self.core.capabilities(), ("Accept", SDP), ("Accept-Encoding", "identity")]
+        self.respond(now, transaction, 200, None, headers)
 
     def _invite(self, now: float, transaction: ServerTransaction, request: Request) -> None:
         core = self.core
         if core.is_full:
             core.counters["sip.overload"] += 1
             raise Refused(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
-        dialog = self._new_dialog(transaction.source, request)
+        dialog = self._new_dialog(transaction.source, request, transaction.peer)
         offer = sdp_of(request)
         dialog.remote_sdp = offer
         usage = InviteUsage(
@@ -259,7 +276,7 @@ class ServerCore:
         core.add(usage)
         core.index(usage)
         transaction.handle = usage.handle
-        self._respond(now, transaction, 100)
+        self.respond(now, transaction, 100)
         core.events.append(
             IncomingCall(
                 handle=usage.handle,
@@ -272,10 +289,11 @@ class ServerCore:
                 source=str(transaction.source),
                 headers=tuple(request.headers),
                 transport=transaction.source.transport,
+                peer=transaction.peer,
             )
         )
 
-    def _new_dialog(self, source: Source, request: Request) -> Dialog:
+    def _new_dialog(self, source: Source, request: Request, peer: str | None) -> Dialog:
         """RFC 3261 §12.1.1. An RFC 2543 caller may have no Contact: then From is all there is to reach it by."""
         core = self.core
         dialog = Dialog(
@@ -285,7 +303,7 @@ class ServerCore:
             local=request.headers.get("To") or "",
             remote=_without_tag(request.headers.get("From") or ""),
             remote_target=contact_of(request) or request.from_.uri,
-            contact=core.contact(_raw_user(request.uri), source.transport),
+            contact=core.contact(_raw_user(request.uri), source.transport, scheme_of(request.uri) == "sips"),
             role="callee",
             transport=source.transport,
             remote_host=source.host,
@@ -294,8 +312,10 @@ class ServerCore:
             behind_nat=_is_translated(source, request),
             route_set=routes_of(request),
             remote_cseq=request.cseq[0],
+            secure=scheme_of(request.uri) == "sips",
+            peer=peer,
         )
-        core.target_of(dialog)  # a caller we could never reach is refused now, not at our BYE
+        core.hop_of(dialog.next_hop(), dialog.transport)  # a caller we could never reach is refused now, not at our BYE
         dialog.trunk = core.trunk_of(str(dialog.next_hop()))
         return dialog
 
@@ -304,63 +324,57 @@ class ServerCore:
         usage = self.core.usages.get(invite.handle or "") if invite is not None else None
         if invite is None:
             raise Refused(481)
-        self._respond(now, transaction, 200, to_tag=usage.dialog.local_tag if usage else None)
+        self.respond(now, transaction, 200, to_tag=usage.dialog.local_tag if usage else None)
         if usage is None:
             return
         if usage.server is invite and usage.stage is Stage.OFFERED:
             self._terminate_invite(now, usage, request.headers.get("Reason"))
         elif usage.reinvite is not None and usage.reinvite.transaction is invite and not usage.reinvite.answered:
             usage.reinvite = None
-            self._respond(now, invite, 487)
+            self.respond(now, invite, 487)
             self.core.events.append(ReofferCanceled(usage.handle))
 
     def _terminate_invite(self, now: float, usage: InviteUsage, reason: str | None) -> None:
         """487 for an INVITE that its sender gave up."""
         usage.step(Step.END)
         if usage.server is not None:
-            self._respond(now, usage.server, 487, to_tag=usage.dialog.local_tag)
+            self.respond(now, usage.server, 487, to_tag=usage.dialog.local_tag)
         self.core.events.append(Canceled(usage.handle, reason))
         self.core.remove(usage)
 
     # ---- within a dialog
 
-    def _find(self, request: Request) -> InviteUsage | None:
+    def find(self, request: Request) -> InviteUsage | None:
         """RFC 3261 §12.2.2: Call-ID and both tags."""
         return self.core.dialogs.get((request.call_id, request.to.tag or "", request.from_.tag))
 
     def _in_dialog(self, now: float, transaction: ServerTransaction, request: Request) -> None:
-        usage = self._find(request)
+        usage = self.find(request)
         if usage is None:
             raise Refused(481)
         dialog = usage.dialog
         if dialog.remote_cseq is not None and request.cseq[0] < dialog.remote_cseq:
             raise Refused(500, "CSeq Out Of Order")
         dialog.remote_cseq = request.cseq[0]
-        if transaction.source.transport == "TCP" and dialog.transport == "TCP":
+        if transaction.source.reliable and dialog.transport == transaction.source.transport:
             dialog.connection = transaction.source.connection
         transaction.handle = usage.handle
-        if request.method == "BYE":
-            self._bye(now, usage, transaction, request)
-        elif request.method == "OPTIONS":
-            self._options(now, transaction)
-        elif usage.stage is Stage.ENDED:
+        handler = self.core.within.get(request.method)
+        if handler is None or (usage.stage is Stage.ENDED and request.method not in _AFTER_THE_END):
             raise Refused(481)
-        elif request.method == "INFO":
-            self._info(now, usage, transaction, request)
-        else:
-            self._reinvite(now, usage, transaction, request)
+        handler(now, usage, transaction, request)
 
     def _info(self, now: float, usage: InviteUsage, transaction: ServerTransaction, request: Request) -> None:
         """RFC 6086 §4.2.2: an INFO of the old kind. An empty one asks whether the dialog is there."""
         told = digit_of(request)
         if told is None and request.body:
             raise Refused(415, headers=[("Accept", f"{DTMF_RELAY}, {DTMF}")])
-        self._respond(now, transaction, 200, to_tag=usage.dialog.local_tag)
+        self.respond(now, transaction, 200, to_tag=usage.dialog.local_tag)
         if told is not None:
             self.core.events.append(InfoDigit(usage.handle, told.digit, told.duration_ms))
 
     def _bye(self, now: float, usage: InviteUsage, transaction: ServerTransaction, request: Request) -> None:
-        self._respond(now, transaction, 200)
+        self.respond(now, transaction, 200)
         if usage.stage is Stage.ENDED:
             return  # our BYE crossed theirs
         if usage.stage is Stage.OFFERED:
@@ -368,7 +382,7 @@ class ServerCore:
             return
         if usage.reinvite is not None and not usage.reinvite.answered:
             # RFC 3261 §15.1.2: requests still pending in the dialog get 487.
-            self._respond(now, usage.reinvite.transaction, 487)
+            self.respond(now, usage.reinvite.transaction, 487)
         self.core.end(usage, "remote", request.headers.get("Reason") or "bye")
         self.core.remove(usage)
 
@@ -382,12 +396,12 @@ class ServerCore:
         contact_of(request)
         offer = sdp_of(request)
         usage.reinvite = Reinvite(transaction, late_offer=offer is None)
-        self._respond(now, transaction, 100)
+        self.respond(now, transaction, 100)
         self.core.events.append(Reoffer(usage.handle, offer))
 
     # ---- responses
 
-    def _respond(
+    def respond(
         self,
         now: float,
         transaction: ServerTransaction,
@@ -402,9 +416,10 @@ class ServerCore:
         self.core.add_product(response)
         self.core.layer.respond(now, transaction, response)
 
-    def _dialog_headers(self, usage: InviteUsage, request: Request | None = None) -> _Headers:
+    def dialog_headers(self, usage: InviteUsage, request: Request | None = None) -> _Headers:
         """RFC 3261 §12.1.1: what a response that makes a dialog carries."""
-        routes = (request or usage.invite).headers.get_all("Record-Route")
+        invite = request or usage.invite
+        routes = invite.headers.get_all("Record-Route") if invite is not None else []
         return [*(("Record-Route", route) for route in routes), ("Contact", f"<{usage.dialog.contact}>")]
 
 

@@ -9,8 +9,9 @@ from enum import Enum
 
 from longline.base.errors import LocalProtocolError
 from longline.sip.dialog import Dialog
+from longline.sip.exchange import Exchange
 from longline.sip.message import Request
-from longline.sip.transaction_layer import ClientTransaction, ServerTransaction
+from longline.sip.transaction_layer import ServerTransaction
 from longline.sip.wire import Target
 
 MAX_FORKS = 16
@@ -67,12 +68,11 @@ class InviteUsage:
     handle: str
     stage: Stage
     dialog: Dialog
-    invite: Request
-    """The (last) INVITE of the call."""
-    client: ClientTransaction | None = None
+    invite: Request | None = None
+    """Incoming: the INVITE that made the call."""
+    exchange: Exchange | None = None
+    """Outgoing: our INVITE."""
     server: ServerTransaction | None = None
-    tries: int = 0
-    """How often an INVITE or BYE was sent again with credentials."""
     proceeding: bool = False
     """Outgoing: a provisional response came, so CANCEL may be sent."""
     cancel_sent: bool = False

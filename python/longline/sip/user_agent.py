@@ -1,7 +1,7 @@
 """The asyncio shell around `endpoint`: it reads sockets, hands out events, writes, and arms one timer.
 
 Calls are named by handles. `on_event` is called in the loop, and may give commands at once. Leaves out: everything that
-is decided; see `endpoint`. Host names are looked up as plain addresses (no SRV, no NAPTR).
+is decided; see `endpoint`.
 """
 
 import asyncio
@@ -19,11 +19,14 @@ from longline.sip.auth import TrunkCredential
 from longline.sip.core import DEFAULT_MAX_CALLS, DEFAULT_MAX_TRANSACTIONS, EndpointSettings
 from longline.sip.endpoint import Endpoint
 from longline.sip.events import SipEvent
+from longline.sip.locate import Place, family_of
+from longline.sip.peers import Peers
 from longline.sip.timers import Durations
+from longline.sip.transport.resolver import Resolver
 from longline.sip.transport.tcp import TcpTransport
 from longline.sip.transport.udp import UdpTransport
 from longline.sip.uac import Invitation
-from longline.sip.wire import Source, Transmit
+from longline.sip.wire import Hop, Source, Target, Transmit
 
 __all__ = ["TrunkCredential", "UserAgent", "UserAgentSettings"]
 
@@ -61,6 +64,8 @@ class UserAgent:
         self._tcp: TcpTransport | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._resolver = Resolver(self._shell_counters)
+        self._tasks: set[asyncio.Task[list[Place]]] = set()
         self._driving = False
         self._address = settings.listen
 
@@ -113,6 +118,9 @@ class UserAgent:
         """Close the sockets. Calls are not ended: whoever owns them does that before."""
         if self._timer is not None:
             self._timer.cancel()
+        for task in list(self._tasks):
+            task.cancel()
+        self._resolver.close()
         if self._tcp is not None:
             await self._tcp.close()
         if self._udp is not None:
@@ -131,11 +139,13 @@ class UserAgent:
         route: str | None = None,
         display_name: str = "",
         headers: Sequence[tuple[str, str]] = (),
+        peer: str | None = None,
     ) -> str:
-        """Call `target` (a SIP URI, `;transport=tcp` for TCP), through `route` (the URI of a trunk) when given.
+        """Call `target` (a SIP URI, `;transport=tcp` for TCP), through `route` (the URI of a trunk) when given;
+        `peer` names whom we call, if we know him.
 
         Returns the handle. LocalProtocolError when the target cannot be called from here."""
-        invitation = Invitation(target, from_uri, to_uri, sdp, route, display_name, tuple(headers))
+        invitation = Invitation(target, from_uri, to_uri, sdp, route, display_name, tuple(headers), peer)
         return self._command(lambda endpoint, now: endpoint.invite(now, invitation))
 
     def ring(self, handle: str, sdp: bytes | None = None) -> None:
@@ -167,6 +177,10 @@ class UserAgent:
     def reject_reoffer(self, handle: str, status: int = 488, reason: str | None = None) -> None:
         """Refuse a re-INVITE; the session stays as it was."""
         self._command(lambda endpoint, now: endpoint.reject_reoffer(now, handle, status, reason))
+
+    def set_peers(self, peers: Peers) -> None:
+        """Whom we know from now on. Calls in progress go on."""
+        self._command(lambda endpoint, now: endpoint.set_peers(peers))
 
     def snapshot(self, handle: str) -> dict[str, Any]:
         """An answered call as JSON types; `restore` on another node goes on with it."""
@@ -224,6 +238,9 @@ class UserAgent:
             while True:
                 while (transmit := endpoint.poll_transmit()) is not None:
                     self._send(transmit)
+                if (hop := endpoint.poll_lookup()) is not None:
+                    self._look_up(hop)
+                    continue
                 event = endpoint.poll_event()
                 if event is None:
                     break
@@ -240,6 +257,27 @@ class UserAgent:
         transport = self._udp if transmit.target.transport == "UDP" else self._tcp
         if transport is not None:
             transport.send(transmit)
+
+    def _look_up(self, hop: Hop) -> None:
+        ways = self._ways()
+        known = self._resolver.known(hop.host, hop.port, hop.transport, hop.secure, ways)
+        if known is not None:
+            self._looked_up(hop, known)
+            return
+        task = asyncio.get_running_loop().create_task(
+            self._resolver.locate(hop.host, hop.port, hop.transport, hop.secure, ways)
+        )
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda done: None if done.cancelled() else self._looked_up(hop, done.result()))
+
+    def _looked_up(self, hop: Hop, places: Sequence[Place]) -> None:
+        targets = [Target(place.transport, place.host, place.port, server_name=hop.host) for place in places]
+        self._guarded(lambda endpoint: endpoint.located(self._now(), hop, targets))
+
+    def _ways(self) -> list[tuple[str, int]]:
+        family = family_of(self._address[0])
+        return [("UDP", family), ("TCP", family)]
 
     def _arm(self, endpoint: Endpoint) -> None:
         at = endpoint.next_timeout()

@@ -1,11 +1,16 @@
 """Where a message came from and where one goes: the values that pass between the stack and its transports."""
 
+import ipaddress
 from dataclasses import dataclass
+from functools import lru_cache
+
+DEFAULT_PORTS = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
+"""RFC 3261 §19.1.2, by transport."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a message was received from. `connection` numbers a TCP connection for as long as the process lives."""
+    """Where a message was received from. `connection` numbers a connection for as long as the process lives."""
 
     transport: str
     host: str
@@ -22,13 +27,26 @@ class Source:
 
 
 @dataclass(frozen=True, slots=True)
+class Hop:
+    """Where a URI leads, before any name is looked up (RFC 3263 §4): a name or an address, and what the URI says of
+    port and transport. `secure` is a sips URI: TLS and nothing else."""
+
+    host: str
+    port: int | None = None
+    transport: str | None = None
+    secure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Target:
-    """Where a message goes: over `connection` while that lives, else to host and port. The host may be a name."""
+    """Where a message goes: over `connection` while that lives, else to an IP address and a port. `server_name` is the
+    name that a TLS certificate must have (RFC 5922 §4)."""
 
     transport: str
     host: str
     port: int
     connection: int | None = None
+    server_name: str | None = None
 
     @property
     def reliable(self) -> bool:
@@ -42,3 +60,19 @@ class Transmit:
     target: Target
     data: bytes
     transaction: str | None = None
+
+
+@lru_cache(maxsize=4096)
+def is_address(host: str) -> bool:
+    """Whether a host is an IP address (without brackets), and so needs no look-up."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
+
+
+def target_of_address(hop: Hop) -> Target:
+    """RFC 3263 §4.1, §4.2: a hop whose host is an address says all; without a transport it is UDP, TLS for sips."""
+    transport = "TLS" if hop.secure else hop.transport or "UDP"
+    return Target(transport, hop.host, hop.port or DEFAULT_PORTS.get(transport, 5060), server_name=hop.host)

@@ -7,14 +7,14 @@ import heapq
 import itertools
 import random
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from longline.sip.core import EndpointSettings
 from longline.sip.endpoint import Endpoint
 from longline.sip.events import SipEvent
 from longline.sip.message import Request, Response, parse
 from longline.sip.uac import Invitation
-from longline.sip.wire import Source, Transmit
+from longline.sip.wire import Hop, Source, Target, Transmit, target_of_address
 
 OFFER = b"v=0\r\no=- 1 1 IN IP4 192.0.2.1\r\ns=-\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
 ANSWER = b"v=0\r\no=- 2 1 IN IP4 192.0.2.2\r\ns=-\r\nc=IN IP4 192.0.2.2\r\nt=0 0\r\nm=audio 5000 RTP/AVP 0\r\n"
@@ -66,6 +66,9 @@ class Party:
         while True:
             while (transmit := self.endpoint.poll_transmit()) is not None:
                 self.wire.carry(self, transmit)
+            if (hop := self.endpoint.poll_lookup()) is not None:
+                self.endpoint.located(self.wire.now, hop, self.wire.find(hop))
+                continue
             event = self.endpoint.poll_event()
             if event is None:
                 return
@@ -90,6 +93,8 @@ class Wire:
     parties: dict[str, Party] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
     drop: Callable[[Sent], bool] = lambda sent: False
+    names: dict[str, list[str]] = field(default_factory=dict)
+    """What a name server would know: the addresses of a host name, best first."""
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
@@ -109,6 +114,11 @@ class Wire:
             heapq.heappush(
                 self._under_way, (self.now + late, next(self._numbers), transmit.target.host, source, transmit.data)
             )
+
+    def find(self, hop: Hop) -> list[Target]:
+        """A look-up, by `names`."""
+        found = self.names.get(hop.host, [])
+        return [replace(target_of_address(replace(hop, host=address)), server_name=hop.host) for address in found]
 
     def inject(self, to: Party, data: bytes, source: Source | None = None) -> list[Sent]:
         """Give a party these bytes now; returns what it sent at once."""

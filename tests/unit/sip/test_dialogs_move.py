@@ -98,6 +98,7 @@ def through_proxies(first: bytes, second: bytes) -> bytes:
 
 def test_callee_keeps_record_route_in_order_and_the_caller_in_reverse() -> None:
     wire, alice, bob = pair()
+    wire.names["p1.example.com"] = ["192.0.2.51"]
     wire.drop = lambda sent: sent.word == "INVITE"
     handle = alice.invite("192.0.2.2")
     routes = b"Record-Route: <sip:p2.example.com;lr>,<sip:p1.example.com;lr>\r\n"
@@ -109,16 +110,18 @@ def test_callee_keeps_record_route_in_order_and_the_caller_in_reverse() -> None:
     assert bob.endpoint.dialog(theirs).route_set == ["<sip:p2.example.com;lr>", "<sip:p1.example.com;lr>"]
     assert alice.endpoint.dialog(handle).route_set == ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>"]
     ack = wire.sent[-1]
-    assert (ack.word, ack.transmit.target.host) == ("ACK", "p1.example.com")
+    assert (ack.word, ack.transmit.target.host) == ("ACK", "192.0.2.51")
     assert ack.message.headers.get_all("Route") == ["<sip:p1.example.com;lr>", "<sip:p2.example.com;lr>"]
 
 
 def test_call_through_a_trunk_carries_a_loose_route() -> None:
     wire, alice, _ = pair()
+    wire.names["trunk.example.com"] = ["192.0.2.50"]
     alice.invite("192.0.2.9", route="sip:trunk.example.com:5070;transport=tcp", transport="udp", sdp=OFFER)
     (sent,) = wire.sent
-    assert sent.transmit.target.host == "trunk.example.com"
-    assert (sent.transmit.target.port, sent.transmit.target.transport) == (5070, "TCP")
+    target = sent.transmit.target
+    assert (target.host, target.server_name) == ("192.0.2.50", "trunk.example.com")
+    assert (target.port, target.transport) == (5070, "TCP")
     assert sent.message.headers.get_all("Route") == ["<sip:trunk.example.com:5070;transport=tcp;lr>"]
     assert isinstance(sent.message, Request) and sent.message.uri == "sip:bob@192.0.2.9"
     assert ";transport=tcp" in (sent.message.headers.get("Contact") or "")

@@ -1,0 +1,112 @@
+"""A request of ours goes on to its next target, and is told of once."""
+
+import pytest
+from tests.unit.sip.sip_pair import OFFER, Party, Wire, answers_at_once
+
+from longline.sip.events import Answered, Ended, Failed, Progress
+from longline.sip.uac import Invitation
+
+INVITE = "INVITE"
+
+
+def farm(*addresses: str) -> tuple[Wire, Party]:
+    """Alice, and a name that leads to these addresses."""
+    wire = Wire(names={"farm.example.com": list(addresses)})
+    return wire, Party(wire, "192.0.2.1")
+
+
+def refuses(party: Party, status: int) -> None:
+    party.react = lambda event: party.endpoint.reject(party.wire.now, event.handle, status)
+
+
+@pytest.mark.parametrize("how", ["503", "timeout", "transport"])
+def test_call_goes_on_to_the_next_target(how: str) -> None:
+    wire, alice = farm("192.0.2.2", "192.0.2.3")
+    if how == "503":
+        refuses(Party(wire, "192.0.2.2"), 503)
+    bob = Party(wire, "192.0.2.3")
+    answers_at_once(bob)
+    handle = alice.invite("farm.example.com")
+    if how == "transport":
+        key = wire.sent[0].transmit.transaction
+        assert key is not None
+        alice.do("transport_failed", key)
+    wire.run(40)
+    invites = [sent for sent in wire.sent if sent.word == INVITE]
+    tried = list(dict.fromkeys(sent.transmit.target.host for sent in invites))
+    assert tried == ["192.0.2.2", "192.0.2.3"]
+    first, last = invites[0].message, invites[-1].message
+    assert first.top_via.branch != last.top_via.branch
+    assert (first.cseq, first.call_id) == (last.cseq, last.call_id)
+    assert [e for e in alice.names() if e != "Progress"] == ["Answered"]
+    assert alice.endpoint.counters["sip.failovers"] == 1
+    alice.do("bye", handle)
+    wire.run(1)
+    assert bob.names()[-1] == "Ended"
+
+
+@pytest.mark.parametrize("status", [404, 486, 500, 603])
+def test_refusal_other_than_503_is_final(status: int) -> None:
+    wire, alice = farm("192.0.2.2", "192.0.2.3")
+    refuses(Party(wire, "192.0.2.2"), status)
+    alice.invite("farm.example.com")
+    wire.run(1)
+    assert [(e.status, e.cause) for e in alice.events if isinstance(e, Failed)] == [(status, "rejected")]
+    assert {sent.transmit.target.host for sent in wire.sent if sent.sender == alice.host} == {"192.0.2.2"}
+
+
+def test_last_target_gives_the_outcome() -> None:
+    wire, alice = farm("192.0.2.2", "192.0.2.3")
+    refuses(Party(wire, "192.0.2.2"), 503)
+    refuses(Party(wire, "192.0.2.3"), 503)
+    alice.invite("farm.example.com")
+    wire.run(1)
+    assert [(e.status, e.cause) for e in alice.events if isinstance(e, Failed)] == [(503, "rejected")]
+    assert (alice.endpoint.calls, len(alice.events)) == (0, 1)
+
+
+def test_name_that_leads_nowhere_fails_the_call() -> None:
+    wire, alice = farm()
+    alice.invite("farm.example.com")
+    assert [(e.status, e.cause) for e in alice.events if isinstance(e, Failed)] == [(503, "transport")]
+    assert (alice.endpoint.calls, wire.sent) == (0, [])
+
+
+def test_call_that_is_given_up_during_its_look_up_is_never_sent() -> None:
+    wire, alice = farm("192.0.2.2")
+    Party(wire, "192.0.2.2")
+    handle = alice.endpoint.invite(wire.now, Invitation("sip:farm.example.com", "sip:a@b", sdp=OFFER))
+    hop = alice.endpoint.poll_lookup()
+    assert hop is not None and hop.host == "farm.example.com"
+    alice.endpoint.cancel(wire.now, handle)
+    alice.endpoint.located(wire.now, hop, wire.find(hop))
+    alice.drain()
+    assert wire.sent == []
+    assert [(e.status, e.cause) for e in alice.events if isinstance(e, Failed)] == [(487, "canceled")]
+
+
+def test_cancelled_call_does_not_go_on_to_the_next_target() -> None:
+    wire, alice = farm("192.0.2.2", "192.0.2.3")
+    bob, carol = Party(wire, "192.0.2.2"), Party(wire, "192.0.2.3")
+    bob.react = lambda event: bob.endpoint.ring(wire.now, event.handle) if bob.names() == ["IncomingCall"] else None
+    handle = alice.invite("farm.example.com")
+    wire.run(1)
+    assert isinstance(alice.events[-1], Progress)
+    alice.do("cancel", handle)
+    wire.run(40)
+    assert [(e.status, e.cause) for e in alice.events if isinstance(e, Failed)] == [(487, "canceled")]
+    assert carol.events == []
+
+
+def test_late_answer_of_a_target_that_was_given_up_is_acknowledged_and_ended() -> None:
+    wire, alice = farm("192.0.2.2", "192.0.2.3")
+    slow, quick = Party(wire, "192.0.2.2"), Party(wire, "192.0.2.3")
+    answers_at_once(quick)
+    wire.drop = lambda sent: sent.sender == slow.host and wire.now < 1032.5
+    answers_at_once(slow)
+    alice.invite("farm.example.com")
+    wire.run(120)
+    assert [e for e in alice.names() if e != "Progress"] == ["Answered"]
+    assert isinstance(alice.last(Answered), Answered)
+    # The slow one repeats its 200 until it is acknowledged, and is then told goodbye.
+    assert [e.by for e in slow.events if isinstance(e, Ended)] in (["remote"], ["local"])
