@@ -20,6 +20,15 @@ pub struct Command {
     pub action: Action,
 }
 
+/// An address family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Family {
+    /// IPv4.
+    Ipv4,
+    /// IPv6.
+    Ipv6,
+}
+
 /// What to do with a session.
 #[derive(Debug)]
 pub enum Action {
@@ -27,6 +36,8 @@ pub enum Action {
     OpenLeg {
         /// Its name.
         leg: String,
+        /// The family of its address; if it does not matter, that of the node's first.
+        family: Option<Family>,
     },
     /// Tell a leg its far end.
     ConnectLeg {

@@ -18,7 +18,7 @@ use crate::placement::Placement;
 use crate::recorder::Recorder;
 use crate::resolver::Resolver;
 use crate::tls::{self, TlsConfigError};
-use crate::udp::PortPool;
+use crate::udp::RtpPorts;
 use crate::worker::{self, Mailbox, Metrics, Services, Task};
 
 /// How a node is made.
@@ -26,8 +26,8 @@ use crate::worker::{self, Mailbox, Metrics, Services, Task};
 pub struct NodeConfig {
     /// Threads that carry sessions.
     pub workers: usize,
-    /// The local address of all legs.
-    pub rtp_address: IpAddr,
+    /// The local addresses of legs; the first is for legs that name no family.
+    pub rtp_addresses: Vec<IpAddr>,
     /// The ports of all legs.
     pub rtp_ports: RangeInclusive<u16>,
     /// Certificate authorities beside the system's, PEM.
@@ -112,7 +112,7 @@ pub struct Node {
     mailboxes: Vec<Mailbox>,
     metrics: Vec<Arc<Metrics>>,
     placement: Arc<Placement>,
-    ports: Arc<PortPool>,
+    ports: Arc<RtpPorts>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     is_shutting_down: AtomicBool,
 }
@@ -120,7 +120,7 @@ pub struct Node {
 impl Node {
     /// Start all threads.
     pub fn start(config: &NodeConfig, observer: Arc<dyn Observer>) -> Result<Self, StartError> {
-        let ports = Arc::new(PortPool::new(config.rtp_address, config.rtp_ports.clone()));
+        let ports = Arc::new(RtpPorts::new(&config.rtp_addresses, &config.rtp_ports));
         if ports.available() == 0 {
             return Err(StartError::NoPorts);
         }

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use media::Time;
 
 use crate::clock;
+use crate::command::Family;
 
 /// How long a closed port rests.
 pub const REST_MS: u64 = 30_000;
@@ -34,6 +35,37 @@ struct Ports {
 pub struct PortPool {
     address: IpAddr,
     ports: Mutex<Ports>,
+}
+
+/// A pool for each local address.
+pub struct RtpPorts {
+    pools: Vec<Arc<PortPool>>,
+}
+
+impl RtpPorts {
+    /// Pools of `range` at each of the addresses, the one for legs that name no family first.
+    pub fn new(addresses: &[IpAddr], range: &RangeInclusive<u16>) -> Self {
+        let pools = addresses
+            .iter()
+            .map(|address| Arc::new(PortPool::new(*address, range.clone())));
+        Self {
+            pools: pools.collect(),
+        }
+    }
+
+    /// Pairs that legs could get now, of all addresses.
+    pub fn available(&self) -> usize {
+        self.pools.iter().map(|pool| pool.available()).sum()
+    }
+
+    /// The pool of an address family, the first if it does not matter.
+    pub fn of(&self, family: Option<Family>) -> Option<&Arc<PortPool>> {
+        self.pools.iter().find(|pool| match family {
+            None => true,
+            Some(Family::Ipv4) => pool.address.is_ipv4(),
+            Some(Family::Ipv6) => pool.address.is_ipv6(),
+        })
+    }
 }
 
 /// The sockets of one leg. Dropping them returns their ports to the pool.
@@ -153,9 +185,10 @@ fn bind_one(address: SocketAddr) -> std::io::Result<UdpSocket> {
     socket.set_nonblocking(true)?;
     // Both are wishes: a smaller buffer or an unmarked packet still carries the call.
     let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BUFFER_BYTES);
-    if address.is_ipv4() {
-        let _ = rustix::net::sockopt::set_ip_tos(&socket, EXPEDITED_FORWARDING);
-    }
+    let _ = match address {
+        SocketAddr::V4(_) => rustix::net::sockopt::set_ip_tos(&socket, EXPEDITED_FORWARDING),
+        SocketAddr::V6(_) => rustix::net::sockopt::set_ipv6_tclass(&socket, EXPEDITED_FORWARDING.into()),
+    };
     Ok(socket)
 }
 
@@ -176,6 +209,21 @@ mod tests {
         assert_eq!(found, [20002, 20004]);
         assert!(ports(65535..=65535).free.is_empty());
         assert_eq!(ports(65534..=65535).free, [65534]);
+    }
+
+    #[test]
+    fn a_leg_gets_the_address_of_its_family() {
+        let both = RtpPorts::new(&[HOST, std::net::Ipv6Addr::LOCALHOST.into()], &(20000..=20003));
+        assert_eq!(both.available(), 4);
+        let address = |family| both.of(family).map(|pool| pool.address.to_string());
+        assert_eq!(address(None).as_deref(), Some("127.0.0.1"));
+        assert_eq!(address(Some(Family::Ipv4)).as_deref(), Some("127.0.0.1"));
+        assert_eq!(address(Some(Family::Ipv6)).as_deref(), Some("::1"));
+        assert!(
+            RtpPorts::new(&[HOST], &(20000..=20003))
+                .of(Some(Family::Ipv6))
+                .is_none()
+        );
     }
 
     #[test]

@@ -22,9 +22,14 @@ pub struct Args {
     #[arg(long, value_name = "PATH")]
     pub socket: PathBuf,
 
-    /// The local address of RTP and RTCP
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1")]
-    pub rtp_address: IpAddr,
+    /// The local address of RTP and RTCP; a second one of the other family (IPv4, IPv6) may be given
+    #[arg(
+        long = "rtp-address",
+        value_name = "ADDRESS",
+        default_value = "127.0.0.1",
+        value_delimiter = ','
+    )]
+    pub rtp_addresses: Vec<IpAddr>,
 
     /// The ports of RTP and RTCP: a leg takes an even one and the next
     #[arg(long, value_name = "FIRST-LAST", default_value = "20000-29999", value_parser = parse_ports)]
@@ -82,7 +87,7 @@ impl Args {
         let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         NodeConfig {
             workers: self.workers.unwrap_or_else(cores),
-            rtp_address: self.rtp_address,
+            rtp_addresses: self.rtp_addresses.clone(),
             rtp_ports: self.rtp_ports.clone(),
             ca_files: self.ca_files.clone(),
             silero: None,

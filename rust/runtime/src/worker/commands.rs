@@ -8,7 +8,7 @@ use media::{Detect, LegKey, LegRemote, Mute, SessionKey, Time, vad};
 use super::files::{after_recordings, ended_early};
 use super::legs::no_session;
 use super::{Playback, Session, Worker};
-use crate::command::{Action, Answer, Command, Outcome, Refusal, Reply, SessionReport, Vad};
+use crate::command::{Action, Answer, Command, Family, Outcome, Refusal, Reply, SessionReport, Vad};
 use crate::event::{CloseCause, CloseReason, Event};
 use crate::websocket::close_code;
 
@@ -22,7 +22,7 @@ impl Worker<'_> {
             )));
         }
         let outcome = match action {
-            Action::OpenLeg { leg } => self.open_leg_and_session(now, &session, leg),
+            Action::OpenLeg { leg, family } => self.open_leg_and_session(now, &session, leg, family),
             Action::ConnectLeg {
                 leg,
                 remote,
@@ -63,11 +63,17 @@ impl Worker<'_> {
         reply.send(outcome);
     }
 
-    fn open_leg_and_session(&mut self, now: Time, session: &str, leg: String) -> Outcome {
+    fn open_leg_and_session(
+        &mut self,
+        now: Time,
+        session: &str,
+        leg: String,
+        family: Option<Family>,
+    ) -> Outcome {
         let is_new = !self.sessions.contains_key(session);
         let outcome = self
             .ensure_session(now, session)
-            .and_then(|()| self.open_leg(now, session, leg));
+            .and_then(|()| self.open_leg(now, session, leg, family));
         if outcome.is_err() && is_new {
             if let Some(entry) = self.sessions.remove(session) {
                 let _ = self.engine.close_session(now, entry.key);

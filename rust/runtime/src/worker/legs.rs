@@ -3,7 +3,7 @@
 use media::{LegKey, Source, Time};
 
 use super::{Worker, count};
-use crate::command::{Answer, Outcome, Refusal};
+use crate::command::{Answer, Family, Outcome, Refusal};
 use crate::poller::Token;
 use crate::udp::LegSockets;
 
@@ -23,7 +23,13 @@ pub struct Leg {
 
 impl Worker<'_> {
     /// Open a leg in a session that is there; a session made for it is the caller's to close when this fails.
-    pub(super) fn open_leg(&mut self, now: Time, session: &str, name: String) -> Outcome {
+    pub(super) fn open_leg(
+        &mut self,
+        now: Time,
+        session: &str,
+        name: String,
+        family: Option<Family>,
+    ) -> Outcome {
         let entry = self.sessions.get_mut(session).ok_or_else(no_session)?;
         if entry.legs.contains_key(&name) {
             return Err(Refusal::new(
@@ -32,11 +38,10 @@ impl Worker<'_> {
             ));
         }
         let random = &mut self.random;
-        let sockets = self
-            .shell
-            .services
-            .ports
-            .open(now, || u64::from_ne_bytes(random.take()));
+        let ports = self.shell.services.ports.of(family);
+        let ports =
+            ports.ok_or_else(|| Refusal::new("no_address", "there is no RTP address of that family"))?;
+        let sockets = ports.open(now, || u64::from_ne_bytes(random.take()));
         let sockets = sockets.ok_or_else(|| Refusal::new("no_ports", "no pair of RTP ports is free"))?;
         let key = self.engine.open_leg(now, entry.key)?;
         let ssrc = self.engine.leg_ssrc(key)?;

@@ -35,7 +35,7 @@ use crate::poller::{Poller, Token};
 use crate::recorder::Recorder;
 use crate::resolver::Resolver;
 use crate::transport::Scratch;
-use crate::udp::PortPool;
+use crate::udp::RtpPorts;
 use crate::websocket::mask::RandomPool;
 
 pub use mailbox::{Mailbox, Task};
@@ -60,7 +60,7 @@ const MAX_DATAGRAM_BYTES: usize = 2048;
 pub struct Services {
     pub observer: Arc<dyn Observer>,
     pub placement: Arc<Placement>,
-    pub ports: Arc<PortPool>,
+    pub ports: Arc<RtpPorts>,
     pub tls: Arc<ClientConfig>,
     pub resolver: Resolver,
     pub loader: Loader,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use media::{Bounds, Codec, LegRemote, OpusSettings, PayloadTypes, SrtpParams, Suite, TelephoneEvent};
-use runtime::command::{Action, Command, Refusal};
+use runtime::command::{Action, Command, Family, Refusal};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -39,6 +39,23 @@ pub struct LegConnect {
     srtp: Option<Keys>,
     #[serde(default)]
     quality_interval_ms: u64,
+}
+
+/// The address family of a leg.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum FamilyName {
+    Ipv4,
+    Ipv6,
+}
+
+impl From<FamilyName> for Family {
+    fn from(name: FamilyName) -> Self {
+        match name {
+            FamilyName::Ipv4 => Self::Ipv4,
+            FamilyName::Ipv6 => Self::Ipv6,
+        }
+    }
 }
 
 /// Our side of the media, as SDP says it.

@@ -13,7 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::signals::VadName;
-use legs::LegConnect;
+use legs::{FamilyName, LegConnect};
 use name::Name;
 use recordings::{Encryption, FormatName, LayoutName, Rate};
 use streams::StreamOpen;
@@ -28,7 +28,11 @@ pub enum Request {
     #[serde(rename = "hello")]
     Hello { version: u32 },
     #[serde(rename = "leg.open")]
-    LegOpen { session: Name, leg: Name },
+    LegOpen {
+        session: Name,
+        leg: Name,
+        family: Option<FamilyName>,
+    },
     #[serde(rename = "leg.connect")]
     LegConnect(LegConnect),
     #[serde(rename = "leg.send_dtmf")]
@@ -149,10 +153,11 @@ impl Request {
             }
             Self::LegConnect(connect) => return connect.into_command().map(Some),
             Self::StreamOpen(open) => return open.into_command().map(Some),
-            Self::LegOpen { session, leg } => (
+            Self::LegOpen { session, leg, family } => (
                 session,
                 Action::OpenLeg {
                     leg: leg.into_string(),
+                    family: family.map(Into::into),
                 },
             ),
             Self::LegMute {

@@ -118,6 +118,23 @@ fn without_a_free_pair_of_ports_a_leg_is_refused_and_leaves_no_session() {
 }
 
 #[test]
+fn a_leg_gets_an_address_of_the_family_it_asks_for() {
+    let rtp = |control: &mut Control, leg: &str, family: &str| {
+        control.ok("leg.open", json!({"session": "s", "leg": leg, "family": family}))["rtp"].to_string()
+    };
+    let mut both = Server::start(&["--rtp-address", "127.0.0.1", "--rtp-address", "::1"]);
+    assert!(rtp(&mut both.control, "six", "ipv6").starts_with("\"[::1]:"));
+    assert!(rtp(&mut both.control, "four", "ipv4").starts_with("\"127.0.0.1:"));
+    let any = both.control.ok("leg.open", json!({"session": "s", "leg": "any"}));
+    assert!(any["rtp"].to_string().starts_with("\"127.0.0.1:"));
+    let mut one = Server::start(&[]);
+    let refused = one
+        .control
+        .refused("leg.open", json!({"session": "s", "leg": "l", "family": "ipv6"}));
+    assert_eq!(refused, "no_address");
+}
+
+#[test]
 fn sessions_outlive_a_connection_and_a_new_one_takes_over() {
     let mut server = Server::start(&[]);
     let app = App::listen();
