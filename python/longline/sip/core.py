@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 from longline.base.errors import RemoteProtocolError
 from longline.sip.admission import Admission, Open
 from longline.sip.auth import DigestSession, TrunkCredential
+from longline.sip.bindings import Bindings
+from longline.sip.bounded import BoundedTable
+from longline.sip.default_deny import AdmissionPolicy
 from longline.sip.dialog import Dialog
 from longline.sip.events import Ended, SipEvent
 from longline.sip.exchange import Exchanges, over_connection
-from longline.sip.message import Request, Response
+from longline.sip.message import Request
 from longline.sip.peers import Peers
 from longline.sip.timers import Durations, Timer, TimerQueue
 from longline.sip.transaction_layer import MAGIC_COOKIE, ServerTransaction, TransactionLayer
@@ -31,6 +34,9 @@ RETRY_AFTER_S = 5
 MAX_LOOKUPS = 1000
 """Names that are being looked up at once; a request to one more fails at once (counter `sip.lookups_refused`)."""
 
+MAX_ADDRESSES = 4096
+"""Names whose addresses are remembered, to know who speaks for them; the oldest goes (`sip.addresses_forgotten`)."""
+
 Located = Callable[[float, Sequence[Target]], None]
 """What goes on once a name has been looked up; no targets: it leads nowhere."""
 Within = Callable[[float, InviteUsage, ServerTransaction, Request], None]
@@ -44,7 +50,7 @@ class EndpointSettings:
     """`host` and `port` are what peers reach us at: they stand in Via and Contact.
 
     `max_transactions` and `max_calls` bound the tables; a request over them gets 503 with Retry-After (counter
-    `sip.overload`). `product` is told as User-Agent and Server; None keeps both headers out."""
+    `sip.overload`). `product` is told as User-Agent with our requests; None keeps it out. No response names it."""
 
     host: str = "127.0.0.1"
     port: int = 5060
@@ -55,6 +61,8 @@ class EndpointSettings:
     product: str | None = None
     transports: frozenset[str] = DEFAULT_TRANSPORTS
     """What we can send over: UDP, TCP, TLS."""
+    admission: AdmissionPolicy | None = None
+    """Who is let in; None: everybody, and nobody can register."""
 
 
 class Core:
@@ -73,6 +81,13 @@ class Core:
         self.exchanges = Exchanges(self)
         self.peers = Peers()
         self.admission: Admission = Open()
+        named = settings.admission.domains if settings.admission is not None else ()
+        self.domains = frozenset(name.lower() for name in named or (settings.host,))
+        """The names that phones know us by."""
+        self.bindings = Bindings()
+        """Where phones have registered."""
+        self.channels: Counter[str] = Counter()
+        """Calls that are not over, by the name of their peer."""
         self.within: dict[str, Within] = {}
         self.outside: dict[str, Outside] = {}
         self.option_tags: list[str] = []
@@ -80,6 +95,9 @@ class Core:
         self.timed: dict[str, Callable[[float, Timer], None]] = {}
         self.lookups: deque[Hop] = deque()
         self._looked_up: dict[Hop, list[Located]] = {}
+        self._addresses: BoundedTable[str, frozenset[str]] = BoundedTable(
+            MAX_ADDRESSES, self.counters, "sip.addresses_forgotten"
+        )
 
     @property
     def allow(self) -> str:
@@ -116,6 +134,9 @@ class Core:
 
     def add(self, usage: InviteUsage) -> None:
         self.usages[usage.handle] = usage
+        if usage.dialog.peer is not None:
+            self.channels[usage.dialog.peer] += 1
+            usage.channel = usage.dialog.peer
 
     def index(self, usage: InviteUsage) -> None:
         """Let requests find the call by its dialog."""
@@ -127,11 +148,20 @@ class Core:
         if self.dialogs.get(usage.dialog.id) is usage:
             del self.dialogs[usage.dialog.id]
         self.timers.disarm(usage.handle)
+        self._free_channel(usage)
+
+    def _free_channel(self, usage: InviteUsage) -> None:
+        if usage.channel is not None:
+            self.channels[usage.channel] -= 1
+            if not self.channels[usage.channel]:
+                del self.channels[usage.channel]
+            usage.channel = None
 
     def end(self, usage: InviteUsage, by: str, cause: str) -> None:
         """The call is over for the user."""
         usage.stage = Stage.ENDED
         self.timers.disarm(usage.handle)
+        self._free_channel(usage)
         self.events.append(Ended(usage.handle, by, cause))
 
     # ---- where to
@@ -151,9 +181,15 @@ class Core:
 
     def located(self, now: float, hop: Hop, targets: Sequence[Target]) -> None:
         """The answer to a look-up; no targets when there is nothing at that name."""
+        if targets:
+            self._addresses.put(hop.host.lower(), frozenset(target.host for target in targets))
         usable = [target for target in targets if target.transport in self.settings.transports]
         for then in self._looked_up.pop(hop, ()):
             then(now, usable)
+
+    def addresses_of(self, name: str) -> frozenset[str]:
+        """Where a host was found when it was looked up last; nothing when it never was."""
+        return self._addresses.get(name.lower()) or frozenset()
 
     def locate_dialog(self, now: float, dialog: Dialog, then: Located) -> None:
         """Find where the next request of a dialog goes. It keeps its connection for as long as that lives."""
@@ -205,10 +241,6 @@ class Core:
         """The host of a URI, when credentials are configured for it."""
         host = parse_uri(uri).host.lower()
         return host if any(c.host.lower() == host for c in self.settings.credentials) else None
-
-    def add_product(self, response: Response) -> None:
-        if self.settings.product:
-            response.headers.add("Server", self.settings.product)
 
     def retry_delay(self) -> int:
         """RFC 3261 §14.2: a random number of seconds from 0 to 10."""

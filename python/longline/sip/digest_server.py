@@ -130,6 +130,10 @@ class DigestServer:
 
     # ---- credentials
 
+    def username_of(self, request: Request) -> str:
+        """The name in the credentials for our realm, whether or not they are right; "" when there are none."""
+        return (self._credentials(request) or {}).get("username", "")
+
     def _credentials(self, request: Request) -> dict[str, str] | None:
         """The credentials for our realm. Those that cannot be read are credentials all the same: empty ones."""
         values = request.headers.get_all("Authorization")[:MAX_CREDENTIALS]

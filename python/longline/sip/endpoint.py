@@ -13,18 +13,22 @@ call's stage does not allow is a LocalProtocolError. Max-Forwards 0 is no reason
 going (RFC 4475 §3.3.11). Leaves out: sockets, names to addresses, clocks.
 """
 
-from collections.abc import Callable, Sequence
+import hmac
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
-from longline.sip.admission import ADMITTED, Verdict
+from longline.sip.admission import Verdict
+from longline.sip.bindings import Binding
 from longline.sip.build import reason_header, response_to
 from longline.sip.core import RETRY_AFTER_S, Core, EndpointSettings
+from longline.sip.default_deny import DefaultDeny
 from longline.sip.dialog import Dialog
 from longline.sip.events import Ended, SipEvent
 from longline.sip.message import MalformedMessage, Request, Response, parse
 from longline.sip.peers import Peers
+from longline.sip.registrar import Registrar
 from longline.sip.timers import Timer
 from longline.sip.transaction_layer import ClientTransaction, ServerTransaction, stamp_via
 from longline.sip.uac import ClientCore, Invitation
@@ -41,6 +45,10 @@ class Endpoint:
         self._client = ClientCore(core)
         self._server = ServerCore(core)
         core.usage_timers[Timer.AWAIT_ACK] = self._on_ack_missing
+        self._secret = "".join(token() for _ in range(4)).encode()
+        if settings.admission is not None:
+            self._registrar = Registrar(core, self._server)
+            core.admission = DefaultDeny(core, settings.admission, core.bindings, self._secret)
 
     @property
     def counters(self) -> dict[str, int]:
@@ -65,6 +73,7 @@ class Endpoint:
             return
         try:
             message = parse(data)
+            message.size = len(data)
             if isinstance(message, Response):
                 self._core.layer.receive_response(now, message, self)
             else:
@@ -75,15 +84,17 @@ class Endpoint:
                 self._core.layer.receive_request(now, message, source, self)
         except MalformedMessage as error:
             self._core.counters["sip.malformed"] += 1
-            self._answer_malformed(error, source)
+            self._answer_malformed(now, error, source)
         except RemoteProtocolError:
             self._core.counters["sip.malformed"] += 1
 
-    def _answer_malformed(self, error: MalformedMessage, source: Source) -> None:
+    def _answer_malformed(self, now: float, error: MalformedMessage, source: Source) -> None:
         """Tell the sender of a broken request why, when enough of it is there to route an answer."""
         request = error.request
         if request is None or request.method == "ACK" or not request.headers.get("Via"):
             return
+        if not self._core.admission.knows(now, source):
+            return  # a stranger learns nothing from his mistakes
         # A Via nobody can read goes back as it came; the response then goes to where the request came from.
         with suppress(RemoteProtocolError):
             stamp_via(request, source)
@@ -98,6 +109,7 @@ class Endpoint:
 
     def connection_lost(self, now: float, connection: int) -> None:
         """A TCP connection has gone. Dialogs survive it: their next request opens a new one."""
+        self._core.bindings.connection_lost(connection)
         for usage in self._core.usages.values():
             if usage.dialog.connection == connection:
                 usage.dialog.connection = None
@@ -240,6 +252,17 @@ class Endpoint:
         if usage is not None:
             self._server.reject_reoffer(now, usage, status, reason)
 
+    # ---- phones
+
+    def bindings(self, now: float, account: str) -> tuple[Binding, ...]:
+        """Where the peer of this name has registered, the most wanted first."""
+        return self._core.bindings.of(now, account)
+
+    def restore_bindings(self, now: float, account: str, bindings: Iterable[dict[str, Any]]) -> None:
+        """Take back what `BindingsChanged` told; what has expired meanwhile (`expires_s`) is left out."""
+        kept = [Binding.from_dict(binding, now) for binding in bindings]
+        self._core.bindings.put(account, [binding for binding in kept if binding.expires_at > now])
+
     # ---- snapshots
 
     def dialog(self, handle: str) -> Dialog:
@@ -266,15 +289,24 @@ class Endpoint:
 
     def admit(self, now: float, request: Request, source: Source) -> Verdict:
         core = self._core
-        if request.to.tag is not None and self._server.find(request) is not None:
-            return ADMITTED
-        verdict = core.admission.judge(now, request, source)
+        usage = self._server.find(request) if request.to.tag is not None else None
+        if usage is not None:
+            verdict = core.admission.judge_within(now, request, source, usage.dialog)
+        else:
+            verdict = core.admission.judge(now, request, source)
         if not verdict.is_admitted:
             if verdict.status is not None:
-                response = response_to(request, verdict.status, to_tag=core.token(), headers=verdict.headers)
+                # RFC 3261 §8.2.7: without a transaction, the same request gets the same To tag.
+                response = response_to(
+                    request, verdict.status, verdict.reason, to_tag=self._tag_of(request), headers=verdict.headers
+                )
                 core.layer.respond_statelessly(request, source, response)
             core.counters["sip.not_admitted"] += 1
         return verdict
+
+    def _tag_of(self, request: Request) -> str:
+        seen = f"{request.top_via.branch} {request.call_id}"
+        return hmac.digest(self._secret, seen.encode("utf-8", "surrogateescape"), "sha256").hex()[:16]
 
     def on_request(self, now: float, transaction: ServerTransaction, request: Request) -> None:
         self._server.on_request(now, transaction, request)
@@ -293,8 +325,10 @@ class Endpoint:
     def on_server_failure(self, now: float, transaction: ServerTransaction, cause: str) -> None:
         self._server.on_failure(now, transaction, cause)
 
-    def on_overload(self, request: Request, source: Source) -> None:
+    def on_overload(self, now: float, request: Request, source: Source) -> None:
         """The transaction table is full: 503 without a transaction, so that it cannot grow."""
         self._core.counters["sip.overload"] += 1
+        if not self._core.admission.knows(now, source):
+            return
         response = response_to(request, 503, headers=[("Retry-After", str(RETRY_AFTER_S))])
         self._core.layer.respond_statelessly(request, source, response)

@@ -6,6 +6,7 @@ stack's own affair.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +118,16 @@ class InfoDigit:
     duration_ms: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class BindingsChanged:
+    """A phone, or a trunk that logs in, has registered, or gone. `bindings` are all it has now, as JSON types: what
+    `Endpoint.restore_bindings` takes back, with `expires_s` less by the time that has passed. No call is meant."""
+
+    account: str
+    bindings: tuple[dict[str, Any], ...]
+    handle: str = ""
+
+
 SipEvent = (
     IncomingCall
     | Progress
@@ -129,4 +140,5 @@ SipEvent = (
     | Reanswered
     | ReofferCanceled
     | InfoDigit
+    | BindingsChanged
 )

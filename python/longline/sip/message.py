@@ -77,6 +77,8 @@ class Message:
     def __init__(self, headers: Headers, body: bytes = b"") -> None:
         self.headers = headers
         self.body = body
+        self.size = 0
+        """How many octets came in; 0 for a message of ours."""
 
     @cached_property
     def from_(self) -> NameAddr:

@@ -76,6 +76,8 @@ class Peers:
                 self._by_user.setdefault(user.username, (peer, user))
             for network in peer.networks:
                 self._by_address.setdefault(network, peer)
+        self.domains = frozenset(peer.domain.lower() for peer in self if peer.users and peer.domain)
+        """The domains that those who log in may know us by."""
         # Longest prefix first, few lengths: a look-up is one dictionary access per length in use.
         self._lengths = sorted({(n.version, n.prefixlen) for n in self._by_address}, reverse=True)
 
@@ -84,6 +86,11 @@ class Peers:
 
     def __len__(self) -> int:
         return len(self._by_name)
+
+    @property
+    def has_users(self) -> bool:
+        """Whether anybody can log in."""
+        return bool(self._by_user)
 
     def get(self, name: str | None) -> Peer | None:
         return self._by_name.get(name) if name is not None else None

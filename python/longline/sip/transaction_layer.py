@@ -56,7 +56,7 @@ class TransactionUser(Protocol):
     def on_response(self, now: float, transaction: ClientTransaction, response: Response) -> None: ...
     def on_client_failure(self, now: float, transaction: ClientTransaction, cause: str) -> None: ...
     def on_server_failure(self, now: float, transaction: ServerTransaction, cause: str) -> None: ...
-    def on_overload(self, request: Request, source: Source) -> None: ...
+    def on_overload(self, now: float, request: Request, source: Source) -> None: ...
 
 
 class TransactionLayer:
@@ -68,6 +68,8 @@ class TransactionLayer:
         self.transmits: deque[Transmit] = deque()
         self.clients: dict[str, ClientTransaction] = {}
         self.servers: dict[str, ServerTransaction] = {}
+        self.by_source: Counter[str] = Counter()
+        """Server transactions by the address that their requests came from."""
         self.merging: dict[str, str] = {}
         """From tag, Call-ID and CSeq of requests in progress to their transaction, for RFC 3261 §8.2.2.2."""
 
@@ -118,7 +120,7 @@ class TransactionLayer:
             self._feed_server(now, transaction, Input.REQUEST, user)
             return
         if self.is_full:
-            user.on_overload(request, source)
+            user.on_overload(now, request, source)
             return
         verdict = user.admit(now, request, source)
         if not verdict.is_admitted:
@@ -135,6 +137,7 @@ class TransactionLayer:
             peer=verdict.peer,
         )
         self.servers[key] = transaction
+        self.by_source[source.host] += 1
         user.on_request(now, transaction, request)
 
     def receive_response(self, now: float, response: Response, user: TransactionUser) -> None:
@@ -259,8 +262,13 @@ class TransactionLayer:
         self.timers.disarm(transaction.key)
         self.clients.pop(transaction.key, None)
         server = self.servers.pop(transaction.key, None)
-        if server is not None and server.merge_key is not None:
+        if server is None:
+            return
+        if server.merge_key is not None:
             self.merging.pop(server.merge_key, None)
+        self.by_source[server.source.host] -= 1
+        if not self.by_source[server.source.host]:
+            del self.by_source[server.source.host]
 
 
 def input_of(status: int) -> Input:

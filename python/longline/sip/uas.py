@@ -186,7 +186,6 @@ class ServerCore:
             headers=[*self.dialog_headers(usage, transaction.request), *self.core.capabilities()],
             body=sdp,
         )
-        self.core.add_product(response)
         self.core.layer.respond(now, transaction, response)
         # RFC 3261 §13.3.1.4: the core repeats the 200, on TCP too, until the ACK comes.
         usage.ok = (transaction.last_response, transaction.target)
@@ -413,7 +412,6 @@ class ServerCore:
         if to_tag is None and status > 100:
             to_tag = self.core.token()
         response = response_to(transaction.request, status, reason, to_tag=to_tag, headers=headers or ())
-        self.core.add_product(response)
         self.core.layer.respond(now, transaction, response)
 
     def dialog_headers(self, usage: InviteUsage, request: Request | None = None) -> _Headers:

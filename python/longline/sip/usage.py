@@ -92,6 +92,8 @@ class InviteUsage:
     ok_cseq: int = 0
     """Incoming: the CSeq of the INVITE whose ACK is awaited."""
     reinvite: Reinvite | None = None
+    channel: str | None = None
+    """The peer that it counts as a call of."""
 
     def step(self, step: Step) -> None:
         """Move on, or LocalProtocolError when the stage does not allow it."""

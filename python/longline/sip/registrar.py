@@ -1,0 +1,62 @@
+"""The registrar (RFC 3261 §10.3): REGISTER from those who have logged in.
+
+An account is the peer that has it: a phone, or a trunk that logs in. What it is bound to afterwards is told
+(`BindingsChanged`), so that it can be kept. Leaves out: the rules of bindings (`bindings`), third-party registration
+(nobody registers anybody else: 403).
+"""
+
+from longline.base.errors import RemoteProtocolError
+from longline.sip.bindings import MIN_EXPIRES_S, Binding, IntervalTooBrief
+from longline.sip.core import Core
+from longline.sip.events import BindingsChanged
+from longline.sip.headers import quote
+from longline.sip.message import Request
+from longline.sip.transaction_layer import ServerTransaction
+from longline.sip.uas import Refused, ServerCore
+from longline.sip.uri import user_of
+
+
+class Registrar:
+    def __init__(self, core: Core, server: ServerCore) -> None:
+        self.core = core
+        self.server = server
+        core.outside["REGISTER"] = self.on_register
+        core.option_tags.append("path")
+
+    def on_register(self, now: float, transaction: ServerTransaction, request: Request) -> None:
+        core = self.core
+        account = self._account(transaction, request)
+        before = core.bindings.of(now, account)
+        try:
+            after = core.bindings.register(now, account, request, transaction.source)
+        except IntervalTooBrief:
+            raise Refused(423, headers=[("Min-Expires", str(MIN_EXPIRES_S))]) from None
+        except RemoteProtocolError as error:
+            if error.status == 403:
+                core.counters["sip.bindings_full"] += 1
+                raise Refused(403, "Too Many Bindings") from None
+            raise
+        if after != before:
+            kept = tuple(binding.to_dict(now) for binding in after)
+            core.events.append(BindingsChanged(account, kept))
+        headers = [("Contact", _contact(now, binding)) for binding in after]
+        # RFC 3327 §5.3: the registrar tells the path it has taken down.
+        headers += [("Path", path) for path in request.headers.get_all("Path")]
+        self.server.respond(now, transaction, 200, None, [*headers, *core.capabilities()])
+
+    def _account(self, transaction: ServerTransaction, request: Request) -> str:
+        """RFC 3261 §10.3 steps 3 to 5: who has logged in registers himself."""
+        found = self.core.peers.of_user(user_of(request.to.uri))
+        if found is None or found[0].name != transaction.peer:
+            raise Refused(403)
+        return found[0].name
+
+
+def _contact(now: float, binding: Binding) -> str:
+    left = max(1, round(binding.expires_at - now))
+    value = f"<{binding.contact}>;expires={left}"
+    if binding.q != 1.0:
+        value += f";q={binding.q:.3g}"
+    if binding.instance is not None:
+        value += f";+sip.instance={quote(binding.instance)}"
+    return value if binding.reg_id is None else f"{value};reg-id={binding.reg_id}"
