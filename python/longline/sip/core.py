@@ -139,12 +139,19 @@ class Core:
             usage.channel = usage.dialog.peer
 
     def index(self, usage: InviteUsage) -> None:
-        """Let requests find the call by its dialog."""
+        """Let requests find the call by its dialog, and no more by the early ones."""
+        self.unindex_early(usage)
         self.dialogs[usage.dialog.id] = usage
+
+    def unindex_early(self, usage: InviteUsage) -> None:
+        for early in usage.early.values():
+            if self.dialogs.get(early.id) is usage:
+                del self.dialogs[early.id]
 
     def remove(self, usage: InviteUsage) -> None:
         """Forget a call: nothing can come for it any more."""
         self.usages.pop(usage.handle, None)
+        self.unindex_early(usage)
         if self.dialogs.get(usage.dialog.id) is usage:
             del self.dialogs[usage.dialog.id]
         self.timers.disarm(usage.handle)

@@ -89,12 +89,16 @@ class Dialog:
         # RFC 3261 §12.2.1.1: a strict router takes the Request-URI; the remote target closes the list.
         return first, [*self.route_set[1:], f"<{self.remote_target}>"]
 
-    def accept(self, response: Response) -> None:
-        """RFC 3261 §12.1.2: what the caller learns from a 2xx."""
+    def ring(self, response: Response) -> None:
+        """RFC 3261 §12.1.2: what the caller learns from a provisional response with a To tag, or from a 2xx."""
         self.remote_tag = response.to.tag
         # Preloaded routes count for the INVITE only; Record-Route comes back in the reverse order.
         self.route_set = routes_of(response)[::-1]
         self.refresh_target(response)
+
+    def accept(self, response: Response) -> None:
+        """What the caller learns from a 2xx; its routes replace those of an early dialog (§13.2.2.4)."""
+        self.ring(response)
         self.confirmed = True
 
     def refresh_target(self, message: Message) -> None:

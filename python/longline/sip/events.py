@@ -31,12 +31,14 @@ class IncomingCall:
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Outgoing: a provisional response but 100. `sdp` is early media (183)."""
+    """Outgoing: a provisional response but 100. `sdp` is early media (183). `tag` tells the forks of a call apart that
+    ring at once (RFC 3261 §12.1.2); each has early media of its own."""
 
     handle: str
     status: int
     reason: str
     sdp: bytes | None
+    tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

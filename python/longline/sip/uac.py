@@ -191,7 +191,33 @@ class ClientCore(Owner):
         if usage.stage is Stage.CANCELING:
             self._send_cancel(now, usage)
         elif response.status > 100:
-            self.core.events.append(Progress(usage.handle, response.status, response.reason, sdp_of(response)))
+            sdp = sdp_of(response)
+            early = self._early_dialog(usage, response)
+            if early is not None and sdp is not None:
+                early.remote_sdp = sdp
+            tag = response.to.tag
+            self.core.events.append(Progress(usage.handle, response.status, response.reason, sdp, tag))
+
+    def _early_dialog(self, usage: InviteUsage, response: Response) -> Dialog | None:
+        """RFC 3261 §12.1.2: each fork that rings makes a dialog of its own, with its own routes and counts."""
+        tag = response.to.tag
+        if not tag or tag in usage.early:
+            return usage.early.get(tag or "")
+        if len(usage.early) >= MAX_FORKS:
+            self.core.counters["sip.forks_dropped"] += 1
+            return None
+        early = replace(usage.dialog, open_invite=None)  # the challenges they have met are the same
+        try:
+            early.ring(response)
+        except RemoteProtocolError:  # nothing can be sent there before its 2xx says more
+            self.core.counters["sip.malformed"] += 1
+            return None
+        early.local_cseq = max(early.local_cseq, response.cseq[0])
+        if usage.exchange is not None and usage.exchange.sent is not None:
+            early.connection = usage.exchange.sent.target.connection
+        usage.early[tag] = early
+        self.core.dialogs[early.id] = usage
+        return early
 
     def _success(self, now: float, usage: InviteUsage, response: Response) -> None:
         tag = response.to.tag or ""
@@ -209,7 +235,12 @@ class ClientCore(Owner):
             self.core.counters["sip.forks_dropped"] += 1
 
     def _answered(self, now: float, usage: InviteUsage, response: Response) -> None:
-        dialog, core = usage.dialog, self.core
+        core = self.core
+        early = usage.early.get(response.to.tag or "")
+        if early is not None:
+            core.unindex_early(usage)
+            usage.dialog = early
+        dialog = usage.dialog
         try:
             dialog.accept(response)
             core.hop_of(dialog.next_hop(), dialog.transport)
@@ -222,6 +253,8 @@ class ClientCore(Owner):
         core.index(usage)
         usage.answer_cseq = response.cseq[0]
         sdp = sdp_of(response)
+        if sdp is None and early is not None and not usage.late_offer:
+            sdp = early.remote_sdp  # the answer came before, and from this fork
         dialog.remote_sdp = sdp
         if usage.late_offer and sdp is not None:
             usage.step(Step.ANSWERED_WITH_OFFER)
@@ -253,7 +286,7 @@ class ClientCore(Owner):
     def _refuse_fork(self, now: float, usage: InviteUsage, response: Response) -> None:
         """A 2xx we have no use for: of a further branch, or after we gave up. ACK, then BYE (RFC 3261 §13.2.2.4)."""
         core = self.core
-        fork = replace(usage.dialog, digests=list(usage.dialog.digests))
+        fork = replace(usage.early.get(response.to.tag or "", usage.dialog), digests=list(usage.dialog.digests))
         fork.local_cseq = max(fork.local_cseq, response.cseq[0])
         try:
             fork.accept(response)
@@ -270,6 +303,7 @@ class ClientCore(Owner):
         if usage.stage is Stage.CANCELING:
             status, cause = 487, "canceled"
         usage.step(Step.END)
+        self.core.unindex_early(usage)
         self.core.timers.disarm(usage.handle)
         self.core.events.append(Failed(usage.handle, status, reason, cause))
         if usage.acks:

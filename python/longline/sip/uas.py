@@ -351,7 +351,7 @@ class ServerCore:
         usage = self.find(request)
         if usage is None:
             raise Refused(481)
-        dialog = usage.dialog
+        dialog = usage.dialog_with(request.from_.tag)
         if dialog.remote_cseq is not None and request.cseq[0] < dialog.remote_cseq:
             raise Refused(500, "CSeq Out Of Order")
         dialog.remote_cseq = request.cseq[0]
@@ -361,6 +361,9 @@ class ServerCore:
         handler = self.core.within.get(request.method)
         if handler is None or (usage.stage is Stage.ENDED and request.method not in _AFTER_THE_END):
             raise Refused(481)
+        if request.method == "BYE" and usage.stage in (Stage.CALLING, Stage.CANCELING):
+            # RFC 3261 §15: the callee must not; with a fork of several it would end the others too.
+            raise Refused(403, "No BYE Before The Answer")
         handler(now, usage, transaction, request)
 
     def _info(self, now: float, usage: InviteUsage, transaction: ServerTransaction, request: Request) -> None:
@@ -387,7 +390,7 @@ class ServerCore:
 
     def _reinvite(self, now: float, usage: InviteUsage, transaction: ServerTransaction, request: Request) -> None:
         dialog = usage.dialog
-        if dialog.open_invite is not None or usage.stage is Stage.ANSWERING:
+        if dialog.open_invite is not None or usage.stage in (Stage.CALLING, Stage.CANCELING, Stage.ANSWERING):
             # RFC 3261 §14.2: an offer of one of us is open already.
             raise Refused(491)
         if usage.reinvite is not None or usage.stage in (Stage.OFFERED, Stage.ACCEPTED):

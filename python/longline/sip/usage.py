@@ -15,7 +15,8 @@ from longline.sip.transaction_layer import ServerTransaction
 from longline.sip.wire import Target
 
 MAX_FORKS = 16
-"""2xx from further branches of one INVITE that we acknowledge and end; more are dropped and counted."""
+"""Early dialogs of one INVITE, and 2xx from further branches of it that we acknowledge and end; more are dropped and
+counted (`sip.forks_dropped`)."""
 
 
 class Stage(Enum):
@@ -80,6 +81,8 @@ class InviteUsage:
     """The Reason header of our CANCEL or of a BYE that has to wait."""
     bye_waits: bool = False
     """Incoming: BYE was asked for before the ACK; RFC 3261 §15 has it wait."""
+    early: dict[str, Dialog] = field(default_factory=dict)
+    """Outgoing: the early dialogs by their To tags, one for each fork of the INVITE that rings (RFC 3261 §12.1.2)."""
     acks: dict[str, tuple[bytes, Target]] = field(default_factory=dict)
     """Outgoing: the ACK of each 2xx by To tag, to be sent again with every retransmission."""
     answer_cseq: int = 0
@@ -94,6 +97,10 @@ class InviteUsage:
     reinvite: Reinvite | None = None
     channel: str | None = None
     """The peer that it counts as a call of."""
+
+    def dialog_with(self, remote_tag: str | None) -> Dialog:
+        """The dialog with this fork of our INVITE; of a call that is answered there is but one."""
+        return self.early.get(remote_tag or "", self.dialog) if self.dialog.remote_tag is None else self.dialog
 
     def step(self, step: Step) -> None:
         """Move on, or LocalProtocolError when the stage does not allow it."""
