@@ -1,0 +1,105 @@
+"""REGISTER at a node: who may, what it is told, and what is kept of it."""
+
+import ipaddress
+
+import pytest
+from tests.unit.sip.strangers import DOMAIN, STRANGER, Phone, guarded
+
+from longline.sip.bindings import MAX_BINDINGS
+from longline.sip.events import BindingsChanged
+from longline.sip.wire import Source
+
+
+def contacts(answer: object) -> list[str]:
+    return answer.headers.get_all("Contact")  # type: ignore[attr-defined, no-any-return]
+
+
+def test_registration_is_answered_with_what_is_bound_and_told_to_be_kept() -> None:
+    wire, node = guarded()
+    answer = Phone(wire, node, "alice").register()
+    assert answer is not None and answer.status == 200
+    assert contacts(answer) == ["<sip:alice@198.51.100.9:5060>;expires=600"]
+    (told,) = node.events
+    assert isinstance(told, BindingsChanged)
+    assert told.account == "phone:alice"
+    assert [(b["contact"], b["host"], b["expires_s"]) for b in told.bindings] == [
+        ("sip:alice@198.51.100.9:5060", "198.51.100.9", 600.0)
+    ]
+
+
+def test_nothing_is_told_when_nothing_has_changed() -> None:
+    wire, node = guarded()
+    alice = Phone(wire, node, "alice")
+    alice.register()
+    answer = alice.ask("REGISTER", f"sip:{DOMAIN}", to="sip:alice@here.example", extra="X: 1\r\n")
+    assert answer is not None
+    node.events.clear()
+    (binding,) = node.endpoint.bindings(wire.now, "phone:alice")
+    alice.register(expires=10)  # 423
+    assert node.events == []
+    assert node.endpoint.bindings(wire.now, "phone:alice") == (binding,)
+
+
+def test_interval_too_brief_is_told_the_least() -> None:
+    wire, node = guarded()
+    answer = Phone(wire, node, "alice").register(expires=30)
+    assert answer is not None
+    assert (answer.status, answer.headers.get("Min-Expires")) == (423, "60")
+
+
+@pytest.mark.parametrize("to", ["sip:bob@here.example", "sip:nobody@here.example", "tel:+14155550100"])
+def test_nobody_registers_somebody_else(to: str) -> None:
+    wire, node = guarded()
+    answer = Phone(wire, node, "alice").register(to=to)
+    assert answer is not None and answer.status == 403
+    assert node.events == []
+
+
+def test_register_needs_a_password_even_from_a_trusted_network_and_a_trunk() -> None:
+    wire, node = guarded(networks=(ipaddress.ip_network("198.51.100.0/24"),))
+    for source in (STRANGER, Source("UDP", "192.0.2.1", 5060)):
+        answer = Phone(wire, node, "alice", source=source).send("REGISTER", f"sip:{DOMAIN}")
+        assert answer is not None and answer.status == 401
+
+
+def test_too_many_bindings_are_refused_and_counted() -> None:
+    wire, node = guarded()
+    statuses = []
+    for n in range(MAX_BINDINGS + 1):
+        source = Source("UDP", "198.51.100.9", 6000 + n)
+        answer = Phone(wire, node, "alice", source=source).register(host=f"198.51.100.{n + 10}", call_id=f"phone{n}")
+        statuses.append(answer.status if answer is not None else 0)
+    assert statuses == [200] * MAX_BINDINGS + [403]
+    assert node.endpoint.counters["sip.bindings_full"] == 1
+
+
+def test_path_comes_back_and_is_kept() -> None:
+    wire, node = guarded()
+    extra = "Path: <sip:edge.example;lr>\r\nSupported: path\r\n"
+    answer = Phone(wire, node, "alice").ask("REGISTER", f"sip:{DOMAIN}", extra=extra)
+    assert answer is not None
+    assert answer.headers.get_all("Path") == ["<sip:edge.example;lr>"]
+    assert "path" in str(answer.headers.get("Supported"))
+    assert node.endpoint.bindings(wire.now, "phone:alice")[0].path == ("<sip:edge.example;lr>",)
+
+
+def test_bindings_that_were_kept_come_back_but_for_what_has_expired() -> None:
+    wire, node = guarded()
+    Phone(wire, node, "alice").register()
+    (told,) = node.events
+    assert isinstance(told, BindingsChanged)
+    _, other = guarded()
+    late = [dict(binding, expires_s=binding["expires_s"] - 700) for binding in told.bindings]
+    other.endpoint.restore_bindings(5.0, "phone:alice", [*told.bindings, *late])
+    (binding,) = other.endpoint.bindings(5.0, "phone:alice")
+    assert (binding.contact, binding.expires_at) == ("sip:alice@198.51.100.9:5060", 605.0)
+
+
+def test_phone_that_has_registered_may_ask_whether_we_are_there() -> None:
+    wire, node = guarded()
+    alice = Phone(wire, node, "alice")
+    assert alice.send("OPTIONS", f"sip:{DOMAIN}") is None
+    alice.register()
+    answer = alice.send("OPTIONS", f"sip:{DOMAIN}")
+    assert answer is not None and answer.status == 200
+    assert "REGISTER" in str(answer.headers.get("Allow"))
