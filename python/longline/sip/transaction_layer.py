@@ -310,12 +310,11 @@ def stamp_via(request: Request, source: Source) -> None:
 
 
 def _replace_top_via(request: Request, via: Via) -> None:
-    lines = request.headers.get_all("Via")
-    rest = split_list(lines[0])[1:] + lines[1:]
-    fields = [(name, value) for name, value in request.headers if name != "Via"]
-    request.headers = type(request.headers).of_canonical(
-        [("Via", str(via)), *(("Via", value) for value in rest), *fields]
-    )
+    """Of a line with several values the others stay where they are: a line for each would make our answer longer."""
+    fields = list(request.headers)
+    index = next(index for index, (name, _) in enumerate(fields) if name == "Via")
+    fields[index] = ("Via", ", ".join([str(via), *split_list(fields[index][1])[1:]]))
+    request.headers = type(request.headers).of_canonical(fields)
 
 
 def response_target(request: Request, source: Source) -> Target:
