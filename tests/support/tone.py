@@ -22,6 +22,13 @@ def pitch_hz(samples: Samples, rate_hz: int = RATE_HZ) -> float:
     return float(np.argmax(spectrum) * rate_hz / len(samples))
 
 
+def from_ulaw(codes: bytes) -> Samples:
+    """The samples that µ-law stands for (ITU-T G.711)."""
+    inverted = ~np.frombuffer(codes, dtype=np.uint8)
+    magnitude = ((((inverted & 0x0F).astype(np.int32) << 3) + 0x84) << ((inverted & 0x70) >> 4)) - 0x84
+    return np.where(inverted & 0x80, -magnitude, magnitude).astype(np.int16)
+
+
 def power_at(samples: Samples, frequency_hz: float, rate_hz: int = RATE_HZ) -> float:
     """The share (0 to 1) of the signal's energy that lies within 30 Hz of a frequency."""
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
