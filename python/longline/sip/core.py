@@ -22,7 +22,7 @@ from longline.sip.message import Request
 from longline.sip.peers import Peers
 from longline.sip.timers import Durations, Timer, TimerQueue
 from longline.sip.transaction_layer import MAGIC_COOKIE, ServerTransaction, TransactionLayer
-from longline.sip.uri import SipUri, parse_uri
+from longline.sip.uri import SipUri, bare_host, parse_uri
 from longline.sip.usage import InviteUsage, Stage
 from longline.sip.wire import Hop, Target, Transmit, is_address, target_of_address
 
@@ -216,7 +216,7 @@ class Core:
             wanted = "TLS"  # RFC 3261 §26.2.2: every hop of sips is TLS
         if wanted is not None and wanted not in self.settings.transports:
             raise RemoteProtocolError(f"transport {wanted} is not supported", 416)
-        return Hop(uri.host.strip("[]"), uri.port, wanted, secure)
+        return Hop(bare_host(uri.host), uri.port, wanted, secure)
 
     # ---- sending
 

@@ -62,7 +62,8 @@ class UserAgent:
         self._endpoint: Endpoint | None = None
         self._udp: UdpTransport | None = None
         self._tcp: TcpTransport | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
         self._resolver = Resolver(self._shell_counters)
         self._tasks: set[asyncio.Task[list[Place]]] = set()
@@ -282,12 +283,13 @@ class UserAgent:
     def _arm(self, endpoint: Endpoint) -> None:
         at = endpoint.next_timeout()
         if self._timer is not None:
-            if at is not None and self._timer.when() == at:
+            if at == self._timer_at:
                 return
             self._timer.cancel()
             self._timer = None
         if at is not None and self._udp is not None and self._loop is not None:
-            self._timer = self._loop.call_at(at, self._on_timer)
+            # What uvloop gives for a time that has passed already does not tell when it is due: we keep that ourselves.
+            self._timer, self._timer_at = self._loop.call_at(at, self._on_timer), at
 
 
 def told_address(advertise: str | tuple[str, int | None] | None, bound: tuple[str, int]) -> tuple[str, int]:

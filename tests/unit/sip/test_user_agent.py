@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+import uvloop
 from tests.unit.sip.sip_pair import ANSWER, OFFER
 
 from longline.sip.events import Acked, Answered, Ended, Failed, IncomingCall, SipEvent
@@ -206,3 +207,20 @@ def test_peers_are_told_what_is_advertised(
 
 def test_wildcard_is_never_told_to_peers() -> None:
     assert told_address(None, ("0.0.0.0", 5060))[0] not in ("0.0.0.0", "")
+
+
+def test_a_timer_that_is_due_at_once_is_armed_like_any_other() -> None:
+    """uvloop gives another kind of handle for it than for a later one."""
+
+    async def call_nobody_twice() -> dict[str, int]:
+        phone = Phone(durations=Durations(t1=0.0001, t2=0.0001))
+        await phone.agent.start()
+        try:
+            for port in (9, 10):
+                phone.agent.invite(f"sip:x@127.0.0.1:{port}", from_uri="sip:y@127.0.0.1", sdp=OFFER)
+            return phone.agent.counters
+        finally:
+            await phone.agent.stop()
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert "sip.internal_errors" not in runner.run(call_nobody_twice())
