@@ -17,7 +17,10 @@
         │   └── RecordingNotFound 404  recording_not_found
         ├── InvalidState          409  invalid_state
         │   ├── CallNotLive       409  call_not_live
+        │   ├── CallNotControllable  409  call_not_controllable
         │   ├── LegNotFound       409  leg_not_found (the call is there, the leg is not one of its live legs)
+        │   ├── TransferInProgress   409  transfer_in_progress
+        │   ├── FeatureNotEnabled    409  feature_not_enabled: the API has it, this server has not
         │   ├── NotRedeliverable  409  event_not_redeliverable
         │   └── IdempotencyKeyReused  409  idempotency_key_reused
         ├── BodyTooLarge          413  body_too_large
@@ -146,6 +149,16 @@ class CallNotControllable(InvalidState):
 class LegNotFound(InvalidState):
     code = "leg_not_found"
     default_message = "The call has no such live leg."
+
+
+class TransferInProgress(InvalidState):
+    code = "transfer_in_progress"
+    default_message = "Another transfer of this call is in progress."
+
+
+class FeatureNotEnabled(InvalidState):
+    code = "feature_not_enabled"
+    default_message = "This server cannot do that."
 
 
 class NotRedeliverable(InvalidState):

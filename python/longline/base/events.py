@@ -32,6 +32,15 @@ class EventType(StrEnum):
     PLAYOUT_CLEARED = "playout.cleared"
     PLAYOUT_INTERRUPTED = "playout.interrupted"
     PLAYOUT_OVERFLOW = "playout.overflow"
+    LEG_INITIATED = "leg.initiated"
+    LEG_RINGING = "leg.ringing"
+    LEG_ANSWERED = "leg.answered"
+    LEG_JOINED = "leg.joined"
+    LEG_COMPLETED = "leg.completed"
+    LEG_FAILED = "leg.failed"
+    CALL_TRANSFER_INITIATED = "call.transfer.initiated"
+    CALL_TRANSFER_COMPLETED = "call.transfer.completed"
+    CALL_TRANSFER_FAILED = "call.transfer.failed"
     LEG_MEDIA_STARTED = "leg.media_started"
     LEG_INTRUDER_DETECTED = "leg.intruder_detected"
     DTMF_RECEIVED = "dtmf.received"
@@ -41,6 +50,7 @@ class EventType(StrEnum):
     CALL_QUALITY_MEASURED = "call.quality_measured"
     PLAYBACK_STARTED = "playback.started"
     PLAYBACK_FINISHED = "playback.finished"
+    PLAYBACK_FAILED = "playback.failed"
     FLOW_REQUESTED = "flow.requested"
     FLOW_RECEIVED = "flow.received"
     FLOW_FAILED = "flow.failed"
@@ -57,7 +67,8 @@ class EventType(StrEnum):
 class Event:
     """One thing that happened, at a time (UTC), to a call and perhaps to one of its legs or streams; or to a trunk.
 
-    `data` is JSON: strings, numbers, booleans, None, lists and dicts of these.
+    `data` is JSON: strings, numbers, booleans, None, lists and dicts of these. `target_url` is whom its webhook is told to
+    instead of whoever is told of the call.
     """
 
     type: str
@@ -66,5 +77,6 @@ class Event:
     sip_trunk_id: UUID | None = None
     leg_id: UUID | None = None
     stream_id: UUID | None = None
+    target_url: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
     id: UUID = field(default_factory=new_id)

@@ -78,6 +78,7 @@ class CallContext:
         at: datetime | None = None,
         leg_id: UUID | None = None,
         stream_id: UUID | None = None,
+        target_url: str | None = None,
     ) -> None:
         """Tell the bus. `at` is now, unless given."""
         if event_type in _OBSERVATIONS:
@@ -92,6 +93,7 @@ class CallContext:
             sip_trunk_id=self.call.sip_trunk_id,
             leg_id=leg_id,
             stream_id=stream_id,
+            target_url=target_url,
             data=data or {},
         )
         self.bus.publish(event)

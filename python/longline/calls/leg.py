@@ -42,7 +42,8 @@ TRANSITIONS: dict[tuple[LegState, LegInput], LegState] = {
 
 @dataclass(slots=True)
 class Leg:
-    """`handle` names the dialog at the user agent; it is None until there is one, and again when there is none left."""
+    """`handle` names the dialog at the user agent; it is None until there is one. `status_callback_url` is told of this
+    leg instead of whoever is told of the call."""
 
     call_id: UUID
     direction: records.Direction
@@ -58,6 +59,12 @@ class Leg:
     reason: str | None = None
     ended_by: str | None = None
     recordings: list[str] = field(default_factory=list)
+    parent_leg_id: UUID | None = None
+    status_callback_url: str | None = None
+
+    @property
+    def is_live(self) -> bool:
+        return self.state not in (LegState.COMPLETED, LegState.FAILED)
 
     def apply(self, given: LegInput, at: datetime) -> bool:
         """Move by the table. False, and nothing changes, when the table has no such move."""
@@ -80,7 +87,7 @@ class Leg:
             state=self.state.value,
             from_number=self.from_number,
             to_number=self.to_number,
-            parent_leg_id=None,
+            parent_leg_id=self.parent_leg_id,
             recordings=list(self.recordings),
             created_at=self.created_at,
             answered_at=self.answered_at,

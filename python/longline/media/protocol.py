@@ -259,13 +259,14 @@ class StreamClose(Command):
 
 @dataclass(frozen=True, slots=True)
 class PlaybackStart(Command):
-    """Play a WAV file to the leg, `repeat` times."""
+    """Play a WAV file to all legs, or to one alone, `repeat` times."""
 
     name: ClassVar[str] = "playback.start"
     session: str
     playback: str
     path: str
     repeat: int
+    leg: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

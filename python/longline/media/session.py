@@ -199,9 +199,10 @@ class MediaSession:
     async def close_stream(self, stream: str) -> Stats:
         return _stats(await self._request(StreamClose(self.id, stream)))
 
-    async def start_playback(self, playback: str, path: Path, repeat: int = 1) -> int:
-        """Play a WAV file to the leg. Returns its length in milliseconds; PlaybackFinished tells the end."""
-        ok = await self._request(PlaybackStart(self.id, playback, str(path), repeat))
+    async def start_playback(self, playback: str, path: Path, repeat: int = 1, leg: str | None = None) -> int:
+        """Play a WAV file to all legs, or to `leg` alone, also when that hears nothing of the others. Returns its length
+        in milliseconds; PlaybackFinished tells the end."""
+        ok = await self._request(PlaybackStart(self.id, playback, str(path), repeat, leg))
         return int(ok.get("duration_ms", 0))
 
     async def stop_playback(self, playback: str) -> None:

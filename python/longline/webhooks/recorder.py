@@ -86,17 +86,17 @@ class Recorder:
 
     async def _record(self, event: Event) -> EventRecord:
         shared = {field.name: getattr(event, field.name) for field in fields(Event)}
-        if event.type not in WEBHOOK_TYPES:
-            return EventRecord(**shared)
-        facts = None if event.call_id is None else await self._facts(event.call_id)
-        if facts is None or facts.target_url is None:
+        facts = None
+        if event.type in WEBHOOK_TYPES and event.call_id is not None:
+            facts = await self._facts(event.call_id)
+        shared["target_url"] = target_url = None if facts is None else event.target_url or facts.target_url
+        if facts is None or target_url is None:
             return EventRecord(**shared)
         version = facts.version or self._version
         return EventRecord(
             **shared,
             api_version=version,
             payload=render(event, facts, version),
-            target_url=facts.target_url,
             delivery_status="pending",
         )
 

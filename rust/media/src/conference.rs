@@ -11,6 +11,7 @@ use crate::key::LegKey;
 use crate::leg::Leg;
 use crate::limiter::Limiter;
 use crate::mix::Mixer;
+use crate::session::with_asides;
 use crate::speaker::{Level, Speaker};
 use crate::time::Time;
 
@@ -104,12 +105,14 @@ impl Conference {
         legs.all(&mut self.limiter)
     }
 
-    /// Sends each leg its part of the sum, `said` by streams and playbacks added; what the first was sent.
+    /// Sends each leg its part of the sum, `said` by streams and playbacks added, and what is for it alone; what the first
+    /// was sent.
     pub fn say(
         &mut self,
         frame: u64,
         mut sum: Mixer,
         said: Option<&Frame>,
+        asides: &[(LegKey, Frame)],
         legs: &mut [Leg],
         context: &mut Context<'_>,
     ) -> Option<Frame> {
@@ -125,6 +128,12 @@ impl Conference {
                 true => sum.all_but(&party.heard, &mut party.limiter),
                 false => sum.all(&mut party.limiter),
             };
+            let others = with_asides(
+                others.filter(|_| leg.listens()),
+                leg.key(),
+                asides,
+                &mut party.limiter,
+            );
             if at == 0 {
                 first.clone_from(&others);
             }

@@ -233,7 +233,7 @@ impl Engine {
         session.close_stream(stream, context.outbox)
     }
 
-    /// Plays 8 kHz mono samples to the leg, `repeat` times (at least once).
+    /// Plays 8 kHz mono samples to all legs, `repeat` times (at least once).
     pub fn start_playback(
         &mut self,
         _now: Time,
@@ -242,7 +242,19 @@ impl Engine {
         repeat: u32,
     ) -> Result<PlaybackKey, CommandError> {
         let (session, _) = with_context!(self, session, CommandError::UnknownSession);
-        session.start_playback(samples, repeat)
+        session.start_playback(None, samples, repeat)
+    }
+
+    /// Plays 8 kHz mono samples to this leg alone, also while its output is muted.
+    pub fn start_playback_to(
+        &mut self,
+        _now: Time,
+        leg: LegKey,
+        samples: Arc<[i16]>,
+        repeat: u32,
+    ) -> Result<PlaybackKey, CommandError> {
+        let (session, _) = with_context!(self, leg.session, CommandError::UnknownSession);
+        session.start_playback(Some(leg), samples, repeat)
     }
 
     /// Stops a playback at once.

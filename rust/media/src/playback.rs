@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use crate::frame::{Converter, Frame};
+use crate::key::LegKey;
 use crate::mix::Mixer;
 use crate::record::layout::PlaybackState;
 use crate::time::{FRAME_SAMPLES, RATE_HZ};
 
 /// One playback of a session.
 pub(crate) struct Playback {
+    /// Who alone hears it; `None`: all.
+    to: Option<LegKey>,
     samples: Arc<[i16]>,
     at: usize,
     /// Times still to be played, this one included.
@@ -17,15 +20,21 @@ pub(crate) struct Playback {
 }
 
 impl Playback {
-    /// Plays `samples` `repeat` times, at least once, to a session of this rate.
-    pub fn new(samples: Arc<[i16]>, repeat: u32, session_hz: u32) -> Playback {
+    /// Plays `samples` `repeat` times, at least once, to a leg or to all of a session of this rate.
+    pub fn new(to: Option<LegKey>, samples: Arc<[i16]>, repeat: u32, session_hz: u32) -> Playback {
         let left = if samples.is_empty() { 0 } else { repeat.max(1) };
         Playback {
+            to,
             samples,
             at: 0,
             left,
             converter: Converter::new(RATE_HZ, session_hz),
         }
+    }
+
+    /// Who alone hears it; `None`: all.
+    pub fn to(&self) -> Option<LegKey> {
+        self.to
     }
 
     /// The session has another rate now.
@@ -60,8 +69,8 @@ impl Playback {
     }
 
     /// Goes on at a sample, with so many times left.
-    pub fn resumed(samples: Arc<[i16]>, at: u64, left: u32, session_hz: u32) -> Playback {
-        let mut playback = Playback::new(samples, left, session_hz);
+    pub fn resumed(to: Option<LegKey>, samples: Arc<[i16]>, at: u64, left: u32, session_hz: u32) -> Playback {
+        let mut playback = Playback::new(to, samples, left, session_hz);
         match usize::try_from(at) {
             Ok(at) if at < playback.samples.len() && left > 0 => playback.at = at,
             _ => playback.left = 0,
@@ -75,6 +84,8 @@ impl Playback {
             at: self.at as u64,
             serial,
             left: self.left,
+            leg: self.to.map_or(0, |leg| leg.serial),
+            reserved: 0,
         }
     }
 
@@ -90,7 +101,7 @@ mod tests {
 
     #[test]
     fn it_is_played_as_often_as_asked_without_a_gap() {
-        let mut playback = Playback::new((1..=100).collect::<Vec<i16>>().into(), 3, 8_000);
+        let mut playback = Playback::new(None, (1..=100).collect::<Vec<i16>>().into(), 3, 8_000);
         let (mut frame, mut heard) = ([0; FRAME_SAMPLES], Vec::new());
         while !playback.is_finished() {
             let count = playback.take(&mut frame);
@@ -102,9 +113,9 @@ mod tests {
 
     #[test]
     fn nothing_repeated_for_ever_is_still_nothing() {
-        assert!(Playback::new(Arc::from([]), u32::MAX, 8_000).is_finished());
+        assert!(Playback::new(None, Arc::from([]), u32::MAX, 8_000).is_finished());
         assert!(
-            !Playback::new(Arc::from([1]), 0, 8_000).is_finished(),
+            !Playback::new(None, Arc::from([1]), 0, 8_000).is_finished(),
             "zero times means once"
         );
     }

@@ -65,6 +65,8 @@ pub(crate) struct Session {
     recordings: Vec<(RecordingKey, Recording)>,
     /// Of what streams and playbacks say together.
     limiter: Limiter,
+    /// What playbacks say in this frame to one leg alone. At most [`MAX_PLAYBACKS`]; kept for its room.
+    asides: Vec<(LegKey, Frame)>,
     late_frames: u64,
     skipped_frames: u64,
     /// Set by tests: the next frame panics.
@@ -86,6 +88,7 @@ impl Session {
             playbacks: Vec::new(),
             recordings: Vec::new(),
             limiter: Limiter::default(),
+            asides: Vec::new(),
             late_frames: 0,
             skipped_frames: 0,
             is_broken: false,
@@ -214,6 +217,16 @@ impl Session {
         for (_, recording) in &mut self.recordings {
             recording.forget(key);
         }
+        self.playbacks.retain(|(playback, of)| {
+            let stays = of.to() != Some(key);
+            if !stays {
+                context.events.push(Event::PlaybackFinished {
+                    playback: *playback,
+                    reason: PlaybackEnd::Stopped,
+                });
+            }
+            stays
+        });
         self.leave_conference(at, key, context);
         self.settle_rate();
         Ok(leg.stats())
@@ -311,7 +324,15 @@ impl Session {
 
     // Playbacks and recordings.
 
-    pub fn start_playback(&mut self, samples: Arc<[i16]>, repeat: u32) -> Result<PlaybackKey, CommandError> {
+    pub fn start_playback(
+        &mut self,
+        to: Option<LegKey>,
+        samples: Arc<[i16]>,
+        repeat: u32,
+    ) -> Result<PlaybackKey, CommandError> {
+        if let Some(leg) = to {
+            self.leg(leg)?;
+        }
         if self.playbacks.len() >= MAX_PLAYBACKS {
             return Err(CommandError::LimitReached("playbacks of a session"));
         }
@@ -320,7 +341,7 @@ impl Session {
             serial: self.take_serial(),
         };
         self.playbacks
-            .push((key, Playback::new(samples, repeat, self.rate_hz)));
+            .push((key, Playback::new(to, samples, repeat, self.rate_hz)));
         Ok(key)
     }
 
@@ -440,8 +461,13 @@ impl Session {
         if let Some(leg) = self.legs.first_mut() {
             leg.hear(now, &mut heard, context);
         }
-        let said = self.pull_said(now, context);
+        let mut said = self.pull_said(now, context);
+        self.pull_asides(context);
         if let Some(leg) = self.legs.first_mut() {
+            if !leg.listens() || !self.asides.is_empty() {
+                let said_to_it = said.filter(|_| leg.listens());
+                said = with_asides(said_to_it, leg.key(), &self.asides, &mut self.limiter);
+            }
             leg.say(frame, said.as_ref(), context.outbox);
             leg.report(now, context.random, context.outbox);
         }
@@ -462,13 +488,14 @@ impl Session {
 
     fn run_conference(&mut self, now: Time, frame: u64, context: &mut Context<'_>) {
         let said = self.pull_said(now, context);
+        self.pull_asides(context);
         let Some(conference) = &mut self.conference else {
             return;
         };
         let sum = conference.hear(now, self.rate_hz, &mut self.legs, context);
         let is_listened_to = !self.streams.is_empty() || !self.recordings.is_empty();
         let legs = is_listened_to.then(|| conference.all(&sum)).flatten();
-        let sent = conference.say(frame, sum, said.as_ref(), &mut self.legs, context);
+        let sent = conference.say(frame, sum, said.as_ref(), &self.asides, &mut self.legs, context);
         for leg in &mut self.legs {
             leg.report(now, context.random, context.outbox);
         }
@@ -505,6 +532,9 @@ impl Session {
             stream.speak(now, &mut mixer, context);
         }
         self.playbacks.retain_mut(|(key, playback)| {
+            if playback.to().is_some() {
+                return true;
+            }
             playback.speak(&mut mixer);
             if playback.is_finished() {
                 context.events.push(Event::PlaybackFinished {
@@ -516,4 +546,47 @@ impl Session {
         });
         mixer.all(&mut self.limiter)
     }
+
+    /// What playbacks say to one leg alone. While it does not send, they wait.
+    fn pull_asides(&mut self, context: &mut Context<'_>) {
+        self.asides.clear();
+        let (legs, asides, rate_hz) = (&self.legs, &mut self.asides, self.rate_hz);
+        self.playbacks.retain_mut(|(key, playback)| {
+            let Some(to) = playback.to() else { return true };
+            if !legs.iter().any(|leg| leg.key() == to && leg.is_sending()) {
+                return true;
+            }
+            let mut mixer = Mixer::new(rate_hz);
+            playback.speak(&mut mixer);
+            if let Some(frame) = mixer.all(&mut Limiter::default()) {
+                asides.push((to, frame));
+            }
+            if playback.is_finished() {
+                context.events.push(Event::PlaybackFinished {
+                    playback: *key,
+                    reason: PlaybackEnd::Completed,
+                });
+            }
+            !playback.is_finished()
+        });
+    }
+}
+
+/// What a leg is sent: what it hears of the others, and what is for it alone.
+pub(crate) fn with_asides(
+    others: Option<Frame>,
+    leg: LegKey,
+    asides: &[(LegKey, Frame)],
+    limiter: &mut Limiter,
+) -> Option<Frame> {
+    let mut own = asides.iter().filter(|(to, _)| *to == leg).peekable();
+    let Some((_, first)) = own.peek() else {
+        return others;
+    };
+    let mut mixer = Mixer::new(first.rate_hz());
+    own.for_each(|(_, frame)| mixer.add(frame));
+    if let Some(others) = &others {
+        mixer.add(others);
+    }
+    mixer.all(limiter)
 }

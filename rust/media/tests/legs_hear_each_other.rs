@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use common::*;
 use media::codec::g711::{self, Law};
 use media::session::MAX_LEGS;
-use media::{CommandError, LegKey, LegRemote, Mute, Source};
+use media::{CommandError, Event, LegKey, LegRemote, Mute, PlaybackEnd, Source};
 
 /// A conference of so many, each saying a level of its own all the time.
 struct Room {
@@ -199,4 +199,77 @@ fn when_all_but_one_have_left_it_is_a_call_again() {
         room.level(0)
     );
     assert_eq!(room.heard_by(0), quantized(500));
+}
+
+#[test]
+fn a_playback_for_one_leg_is_heard_by_it_alone_even_when_it_is_deaf() {
+    let mut room = room(&[1_000, 2_000, 4_000]);
+    let stream = room.node.open_stream(stream_params(20, 8_000));
+    let whom = room.legs[1].0;
+    room.talk(500);
+    let (input, output) = (true, true);
+    room.node
+        .engine
+        .mute_leg(room.node.now, whom, Mute { input, output })
+        .unwrap();
+    let samples: std::sync::Arc<[i16]> = vec![250; 8_000].into();
+    room.node
+        .engine
+        .start_playback_to(room.node.now, whom, samples.clone(), 1)
+        .unwrap();
+    room.talk(500);
+    assert_eq!(room.heard_by(1), quantized(250), "and nothing of the others");
+    assert_eq!(i32::from(room.heard_by(0)), room.level(2));
+    let others = room.level(0) + room.level(2);
+    assert_eq!(i32::from(*room.node.heard_by_app().last().unwrap()), others);
+    room.node
+        .engine
+        .mute_leg(room.node.now, whom, Mute::default())
+        .unwrap();
+    room.talk(300);
+    assert_eq!(
+        room.heard_by(1),
+        quantized(others + 250),
+        "together with the others"
+    );
+    room.talk(500);
+    assert_eq!(room.heard_by(1), quantized(others), "it is over after a second");
+    assert!(stream.serial > 0);
+}
+
+#[test]
+fn a_playback_for_a_leg_ends_with_it_and_there_is_none_for_one_that_has_gone() {
+    let mut room = room(&[1_000, 2_000]);
+    let (whom, ..) = room.legs[1];
+    let samples: std::sync::Arc<[i16]> = vec![250; 8_000].into();
+    let playback = room
+        .node
+        .engine
+        .start_playback_to(room.node.now, whom, samples.clone(), 9)
+        .unwrap();
+    room.talk(200);
+    room.legs.pop();
+    room.node.engine.close_leg(room.node.now, whom).unwrap();
+    room.node.drain();
+    let stopped = Event::PlaybackFinished {
+        playback,
+        reason: PlaybackEnd::Stopped,
+    };
+    assert!(room.node.events.iter().any(|(_, event)| *event == stopped));
+    let late = room
+        .node
+        .engine
+        .start_playback_to(room.node.now, whom, samples, 1);
+    assert_eq!(late, Err(CommandError::UnknownLeg));
+}
+
+#[test]
+fn a_playback_for_the_only_leg_is_heard() {
+    let mut node = Node::connected();
+    let samples: std::sync::Arc<[i16]> = vec![4_000; 1_600].into();
+    node.engine
+        .start_playback_to(node.now, node.leg, samples, 1)
+        .unwrap();
+    node.run_ms(100);
+    assert_eq!(*node.sent_to(phone_rtp(), 0).last().unwrap(), quantized(4_000));
 }

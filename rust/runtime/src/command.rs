@@ -104,6 +104,8 @@ pub enum Action {
         path: PathBuf,
         /// How often.
         repeat: u32,
+        /// The leg that alone hears it; `None`: all.
+        leg: Option<String>,
     },
     /// Stop playing.
     StopPlayback {

@@ -100,10 +100,12 @@ pub struct RestoredSession {
 pub struct RestoredPlayback {
     /// Its key.
     pub playback: PlaybackKey,
+    /// Who alone hears it; `None`: all.
+    pub to: Option<LegKey>,
     /// The next sample.
-    at: u64,
+    pub(crate) at: u64,
     /// Times still to be played, this one included.
-    left: u32,
+    pub(crate) left: u32,
 }
 
 impl Engine {
@@ -243,7 +245,7 @@ impl Engine {
             .filter(|place| place.generation == key.session.generation)
             .and_then(|place| place.session.as_deref_mut())
             .ok_or(CommandError::UnknownPlayback)?;
-        session.resume_playback(key, samples, restored.at, restored.left)?;
+        session.resume_playback(restored, samples)?;
         if let Some(records) = &mut self.records {
             records.touch(key.session.index);
         }
@@ -257,6 +259,10 @@ fn playbacks(session: SessionKey, kept: &[crate::record::layout::PlaybackState])
             session,
             serial: kept.serial,
         },
+        to: (kept.leg != 0).then_some(LegKey {
+            session,
+            serial: kept.leg,
+        }),
         at: kept.at,
         left: kept.left,
     });

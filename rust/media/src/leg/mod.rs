@@ -228,6 +228,11 @@ impl Leg {
         self.kept.is_stale = true;
     }
 
+    /// It is sent what the others say: its output is not muted.
+    pub fn listens(&self) -> bool {
+        !self.mute.output
+    }
+
     /// The session has this rate now.
     pub fn set_rate(&mut self, session_hz: u32) {
         self.session_hz = session_hz;

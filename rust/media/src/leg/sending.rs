@@ -13,12 +13,11 @@ use crate::outbox::Outbox;
 use crate::time::{FRAME_TICKS, Time};
 
 impl Leg {
-    /// Sends one frame: sound, or silence when there is none.
+    /// Sends one frame: sound, or silence when there is none. Whether it [`listens`](Leg::listens) is asked before.
     pub fn say(&mut self, frame: u64, sound: Option<&Frame>, outbox: &mut Outbox) {
         let Some(remote) = self.remote.filter(|remote| remote.send) else {
             return;
         };
-        let sound = sound.filter(|_| !self.mute.output);
         let tones = match remote.telephone_event {
             Some(_) => None,
             None => self.signals.tones(frame, self.session_hz),

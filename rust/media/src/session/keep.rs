@@ -8,9 +8,9 @@ use super::{MAX_PLAYBACKS, Session};
 use crate::conference::Conference;
 use crate::config::Limits;
 use crate::context::Context;
-use crate::engine::RestoredSession;
+use crate::engine::{RestoredPlayback, RestoredSession};
 use crate::error::CommandError;
-use crate::key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};
+use crate::key::{LegKey, RecordingKey, SessionKey, StreamKey};
 use crate::leg::{KeptLeg, Leg};
 use crate::playback::Playback;
 use crate::record::RecordError;
@@ -302,18 +302,20 @@ impl Session {
     /// Goes on with a playback whose samples were brought again.
     pub fn resume_playback(
         &mut self,
-        key: PlaybackKey,
+        restored: &RestoredPlayback,
         samples: Arc<[i16]>,
-        at: u64,
-        left: u32,
     ) -> Result<(), CommandError> {
+        let key = restored.playback;
+        if let Some(leg) = restored.to {
+            self.leg(leg)?;
+        }
         if self.playbacks.iter().any(|(other, _)| *other == key) {
             return Err(CommandError::BadParameter("this playback goes on already"));
         }
         if self.playbacks.len() >= MAX_PLAYBACKS {
             return Err(CommandError::LimitReached("playbacks of a session"));
         }
-        let playback = Playback::resumed(samples, at, left, self.rate_hz);
+        let playback = Playback::resumed(restored.to, samples, restored.at, restored.left, self.rate_hz);
         self.playbacks.push((key, playback));
         Ok(())
     }

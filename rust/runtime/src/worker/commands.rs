@@ -50,8 +50,10 @@ impl Worker<'_> {
                 playback,
                 path,
                 repeat,
+                leg,
             } => {
-                return self.start_playback(session, playback, path, repeat, reply);
+                let how = (repeat, leg);
+                return self.start_playback(session, playback, path, how, reply);
             }
             Action::StartRecording { recording, file } => {
                 return self.start_recording(session, recording, file, reply);

@@ -13,7 +13,13 @@ use crate::recorder::{BLOCK_MS, FileId, Finish, MAX_TRACKS, Owner, Plan, Recorde
 /// A playback by name.
 pub enum Playback {
     /// Its file is being read.
-    Loading { serial: u64, repeat: u32, reply: Reply },
+    Loading {
+        serial: u64,
+        repeat: u32,
+        /// Who alone hears it; `None`: all.
+        to: Option<LegKey>,
+        reply: Reply,
+    },
     /// It plays.
     Playing(PlaybackKey),
 }
@@ -139,7 +145,7 @@ impl Worker<'_> {
         session: String,
         playback: String,
         path: PathBuf,
-        repeat: u32,
+        (repeat, leg): (u32, Option<String>),
         reply: Reply,
     ) {
         let serial = self.new_serial();
@@ -149,6 +155,11 @@ impl Worker<'_> {
                 return reply.send(Err(exists("playback", &playback)));
             }
             Some(entry) => entry,
+        };
+        let to = match leg.map(|leg| entry.legs.get(&leg).map(|index| self.legs[*index as usize].key)) {
+            Some(None) => return reply.send(Err(media::CommandError::UnknownLeg.into())),
+            Some(to) => to,
+            None => None,
         };
         let mailbox = self.shell.mailbox.clone();
         let (of_session, name) = (session, playback.clone());
@@ -166,6 +177,7 @@ impl Worker<'_> {
                 Playback::Loading {
                     serial,
                     repeat,
+                    to,
                     reply,
                 },
             )),
@@ -189,7 +201,10 @@ impl Worker<'_> {
         {
             return;
         }
-        let Some(Playback::Loading { repeat, reply, .. }) = entry.playbacks.remove(playback) else {
+        let Some(Playback::Loading {
+            repeat, to, reply, ..
+        }) = entry.playbacks.remove(playback)
+        else {
             return;
         };
         let key = entry.key;
@@ -197,7 +212,10 @@ impl Worker<'_> {
             .map_err(|why| Refusal::new("bad_file", why))
             .and_then(|samples| {
                 let duration_ms = (samples.len() / media::SAMPLES_PER_MS) as u64;
-                let key = self.engine.start_playback(now, key, samples, repeat)?;
+                let key = match to {
+                    Some(leg) => self.engine.start_playback_to(now, leg, samples, repeat)?,
+                    None => self.engine.start_playback(now, key, samples, repeat)?,
+                };
                 entry
                     .playbacks
                     .insert(playback.to_string(), Playback::Playing(key));

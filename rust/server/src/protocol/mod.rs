@@ -77,6 +77,8 @@ pub enum Request {
         playback: Name,
         path: PathBuf,
         repeat: u32,
+        #[serde(default)]
+        leg: Option<Name>,
     },
     #[serde(rename = "playback.stop")]
     PlaybackStop { session: Name, playback: Name },
@@ -223,12 +225,14 @@ impl Request {
                 playback,
                 path,
                 repeat,
+                leg,
             } => (
                 session,
                 Action::StartPlayback {
                     playback: playback.into_string(),
                     path,
                     repeat,
+                    leg: leg.map(Name::into_string),
                 },
             ),
             Self::PlaybackStop { session, playback } => (

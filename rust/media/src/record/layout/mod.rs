@@ -43,7 +43,7 @@ pub use value::{AddressRecord, IdRecord, KeyRecord, PayloadTypeRecord};
 use crate::session;
 
 /// Version of what follows.
-pub const MAJOR: u16 = 1;
+pub const MAJOR: u16 = 2;
 /// Version of the use of reserved fields.
 pub const MINOR: u16 = 0;
 /// First bytes of the node's record.
@@ -169,6 +169,10 @@ plain! {
         serial: u32,
         /// Times still to be played.
         left: u32,
+        /// Serial number of the leg that alone hears it; 0 for all.
+        leg: u32,
+        /// Zero.
+        reserved: u32,
     }
 }
 
