@@ -62,11 +62,11 @@ class FakeUserAgent:
         if self.unreachable:
             raise OSError("no route")
         handle = f"out{next(self._handles)}"
-        self._send("invite", handle, {"target": target, "from_uri": from_uri, "sdp": sdp})
+        self._send("invite", handle, {"target": target, "from_uri": from_uri, "sdp": sdp, "headers": list(headers)})
         return handle
 
     def ring(self, handle: str, sdp: bytes | None = None) -> None:
-        self._send("ring", handle)
+        self._send("ring", handle, sdp)
 
     def answer(self, handle: str, sdp: bytes) -> None:
         self._send("answer", handle, sdp)
@@ -225,14 +225,14 @@ class House:
         (event,) = [event for event in self.events if event.type == event_type]
         return event
 
-    async def incoming(self, offer: bytes | None = OFFER) -> str:
+    async def incoming(self, offer: bytes | None = OFFER, from_user: str = "+15550100") -> str:
         """A phone calls in; returns the handle when everything that can happen at once has happened."""
         handle = f"in{next(self._incoming)}"
         event = IncomingCall(
             handle=handle,
             call_id=f"{handle}@phone",
             from_uri="sip:+15550100@192.0.2.7",
-            from_user="+15550100",
+            from_user=from_user,
             to_uri="sip:+15550101@127.0.0.1",
             to_user="+15550101",
             offer=offer,

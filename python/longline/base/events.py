@@ -67,8 +67,8 @@ class EventType(StrEnum):
 class Event:
     """One thing that happened, at a time (UTC), to a call and perhaps to one of its legs or streams; or to a trunk.
 
-    `data` is JSON: strings, numbers, booleans, None, lists and dicts of these. `target_url` is whom its webhook is told to
-    instead of whoever is told of the call.
+    `data` is JSON: strings, numbers, booleans, None, lists and dicts of these. `target_url` is who is told by
+    webhook instead of whoever is told of the call.
     """
 
     type: str

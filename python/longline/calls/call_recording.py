@@ -1,7 +1,9 @@
-"""The recording of one live call: begun once, told of once when its files are whole."""
+"""The recordings of one live call: of the whole, begun once, and of parts of it; each is told of when it is whole."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,7 +13,7 @@ from longline.base.ids import Prefix, encode_id, new_id
 from longline.calls.context import CallContext
 from longline.calls.recording import Recording, RecordingPlan, completed_facts
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import RecordingFinished
+from longline.media.protocol import RecordingFinished, RecordingLayout
 from longline.media.recording_file import duration_ms, party_files
 
 
@@ -21,20 +23,28 @@ class CallRecording:
     def __init__(self, context: CallContext, plan: RecordingPlan) -> None:
         self._context = context
         self._plan = plan
-        self._recording: Recording | None = None
+        self._has_begun = False
+        self._running: dict[str, Recording] = {}
 
     @property
     def is_running(self) -> bool:
-        return self._recording is not None and not self._recording.is_finished
+        return bool(self._running)
 
     async def start(self) -> None:
-        """Begin to record, if that has not begun. A recording that cannot be begun is told of, and the call goes on.
+        """Begin to record the call, if that has not begun."""
+        if not self._has_begun:
+            self._has_begun = True
+            await self.start_part(self._plan.layout)
+
+    async def start_part(self, layout: RecordingLayout | None = None) -> str:
+        """Begin one more recording, with the layout of the settings if none is given; `stop` ends it. Returns its id. A
+        recording that cannot be begun is told of, and the call goes on.
 
         It is stored before it begins: after a kill its file is found by that."""
-        if self._recording is not None:
-            return
-        call, plan = self._context.call, self._plan
-        recording = self._recording = Recording(call.id, call.leg.id, plan, self._context.now())
+        plan = self._plan if layout is None else dataclasses.replace(self._plan, layout=layout)
+        call = self._context.call
+        recording = Recording(call.id, call.leg.id, plan, self._context.now())
+        self._running[str(recording.id)] = recording
         await self._context.keep(self._context.store.save_recording(recording.to_record("recording")))
         try:
             plan.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -47,10 +57,17 @@ class CallRecording:
             )
         except (MediaCommandRefused, MediaUnavailable, OSError) as error:
             await self._fail(recording, str(error))
+        return str(recording.id)
+
+    async def stop(self, recording_id: str) -> None:
+        """End a recording; one that has ended stays as it is."""
+        if recording_id in self._running:
+            with contextlib.suppress(MediaCommandRefused, MediaUnavailable):  # its end is told, or found, anyway
+                await self._context.session.stop_recording(recording_id)
 
     async def finished(self, event: RecordingFinished) -> None:
-        recording = self._recording
-        if recording is None or recording.is_finished or event.recording != str(recording.id):
+        recording = self._running.get(event.recording)
+        if recording is None:
             return
         if event.error is not None:
             await self._fail(recording, event.error)
@@ -62,24 +79,22 @@ class CallRecording:
 
     async def salvage(self, why: str) -> None:
         """Nobody will tell how it ended: keep what is in the files, which are whole at every second."""
-        recording = self._recording
-        if recording is None or recording.is_finished:
-            return
-        try:
-            found = [
-                (track, path, duration_ms(path, self._plan.master_key))
-                for track, path in party_files(recording.path, self._plan.layout)
-            ]
-        except (OSError, ValueError):
-            found = []
-        if found:
-            await self._complete(recording, found)
-        else:
-            await self._fail(recording, why)
+        for recording in list(self._running.values()):
+            try:
+                found = [
+                    (track, path, duration_ms(path, self._plan.master_key))
+                    for track, path in party_files(recording.path, recording.plan.layout)
+                ]
+            except (OSError, ValueError):
+                found = []
+            if found:
+                await self._complete(recording, found)
+            else:
+                await self._fail(recording, why)
 
     async def _complete(self, recording: Recording, files: Sequence[tuple[str, Path, int]]) -> None:
         """Each file is a recording that can be downloaded; the first has the id under which it began."""
-        recording.is_finished = True
+        self._running.pop(str(recording.id), None)
         leg = self._context.call.leg
         ids = [recording.id, *(new_id() for _ in files[1:])]
         records = [
@@ -94,7 +109,7 @@ class CallRecording:
             self._context.publish(EventType.RECORDING_COMPLETED, completed_facts(record), leg_id=recording.leg_id)
 
     async def _fail(self, recording: Recording, why: str) -> None:
-        recording.is_finished = True
+        self._running.pop(str(recording.id), None)
         self._context.counters["recordings_failed"] += 1
         await self._context.keep(self._context.store.save_recording(recording.to_record("failed")))
         data = {"recording_id": recording.name, "reason": why}

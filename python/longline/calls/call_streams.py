@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -55,6 +56,11 @@ class CallStreams:
                 return stream  # it has just ended by itself: its event is on the way
             await self._end(stream, "closed_by_control")
         return stream
+
+    async def let_go(self, stream_id: UUID) -> None:
+        """Close a stream that nobody waits for any more; one that is not there, or cannot be reached, is no fault."""
+        with contextlib.suppress(StreamNotFound, MediaUnavailable):
+            await self.close(stream_id)
 
     async def connected(self, event: StreamConnected) -> None:
         stream = self._find(event.stream)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from longline.base.ids import new_id
@@ -77,6 +78,26 @@ class Leg:
         elif to in (LegState.COMPLETED, LegState.FAILED):
             self.ended_at = at
         return True
+
+    @property
+    def duration_s(self) -> int:
+        """Whole seconds from the answer to the end; 0 when there was none."""
+        if self.answered_at is None or self.ended_at is None:
+            return 0
+        return int((self.ended_at - self.answered_at).total_seconds())
+
+    def event_data(self) -> dict[str, Any]:
+        """What each event of the leg's own states tells."""
+        data: dict[str, Any] = {
+            "role": self.role,
+            "from_number": self.from_number,
+            "to_number": self.to_number,
+            "direction": self.direction,
+            "state": str(self.state),
+        }
+        if not self.is_live:
+            data |= {"reason": self.reason, "ended_by": self.ended_by, "duration_seconds": self.duration_s}
+        return data
 
     def to_record(self) -> LegRecord:
         return LegRecord(

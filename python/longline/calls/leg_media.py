@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import secrets
+from typing import Any
 
 from longline.media.protocol import Opus, PayloadType, Srtp, TelephoneEvent
 from longline.media.session import LegAddress, LegRemote, MediaSession
@@ -59,6 +60,19 @@ class LegMedia:
             return  # a repetition of an answer that was read already
         self.negotiated = read_answer(self._offer, SessionDescription.parse(answer))
         self._offer = None
+
+    def read_early_answer(self, answer: bytes) -> None:
+        """An answer in a provisional response; the one in the 200 may be another's. Raise as `read_answer`."""
+        if self._offer is not None:
+            self.negotiated = read_answer(self._offer, SessionDescription.parse(answer))
+
+    async def mute(self, *, input: bool, output: bool) -> None:
+        """Let it not be heard (`input`), or hear nothing (`output`). Raise MediaUnavailable, MediaCommandRefused."""
+        await self._session.mute_leg(self._leg_id, input=input, output=output)
+
+    async def close(self) -> dict[str, Any]:
+        """Let the ports go; returns what the leg has seen. Raise MediaUnavailable, MediaCommandRefused."""
+        return await self._session.close_leg(self._leg_id)
 
     async def connect(self) -> None:
         """Tell the media server what was settled."""

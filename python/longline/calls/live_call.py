@@ -13,17 +13,27 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
-from longline.base.errors import CallNotControllable, CallNotLive, LimitReached, LonglineError, MediaUnavailable
+from longline.base.errors import (
+    CallNotControllable,
+    CallNotLive,
+    LegNotFound,
+    LimitReached,
+    LonglineError,
+    MediaUnavailable,
+)
 from longline.base.events import EventType
 from longline.base.log import get_logger
+from longline.calls.bridge import Bridge, DialOutcome, DialRequest, DialSounds
 from longline.calls.call import Call, Direction
+from longline.calls.call_legs import CallLegs
 from longline.calls.call_playbacks import CallPlaybacks, Playback
 from longline.calls.call_recording import CallRecording
 from longline.calls.call_streams import CallStreams
 from longline.calls.context import CallContext
-from longline.calls.leg import LegInput
+from longline.calls.leg import Leg, LegInput
 from longline.calls.mailbox import Mailbox, MailboxClosed
 from longline.calls.media_events import MediaEvents
+from longline.calls.originate import Destination
 from longline.calls.ports import CallFlow, FlowFailed, Signalling
 from longline.calls.reason import Reason
 from longline.calls.recording import RecordingPlan
@@ -61,25 +71,29 @@ class LiveCall:
         recordings: RecordingPlan,
         codecs: tuple[str, ...],
         srtp: SrtpPolicy = "preferred",
+        tones_dir: Path,
+        find_destination: Callable[[str, str], Destination],
         on_dialog: Callable[[str, LiveCall], None],
     ) -> None:
+        """`find_destination` says where a number leads to that this one calls; it raises InvalidTarget."""
+
+        def make_leg(leg: Leg) -> SipLeg:
+            return SipLeg(
+                context, leg, signalling, codecs=codecs, srtp=srtp, on_dialog=lambda handle: on_dialog(handle, self)
+            )
+
         self.context = context
+        self.find_destination = find_destination
+        self.tones_dir = tones_dir
         self._flow = flow
         self._ring_timeout_s = ring_timeout_s
         self._mailbox = Mailbox(self._on_fault)
-        self._primary = SipLeg(
-            context,
-            context.call.leg,
-            signalling,
-            codecs=codecs,
-            srtp=srtp,
-            on_dialog=lambda handle: on_dialog(handle, self),
-        )
-        self._legs = {str(context.call.leg.id): self._primary}
+        self.legs = CallLegs(context, make_leg)
+        self._primary = self.legs.primary
         self._streams = CallStreams(context)
-        self._playbacks = CallPlaybacks(context)
-        self._recording = CallRecording(context, recordings)
-        self._media_events = MediaEvents(context, self._legs, self._streams, self._playbacks, self._recording)
+        self.playbacks = CallPlaybacks(context)
+        self.recording = CallRecording(context, recordings)
+        self._media_events = MediaEvents(context, self.legs.by_id, self._streams, self.playbacks, self.recording)
         self._flow_task: asyncio.Task[None] | None = None
         self._timers: set[asyncio.Task[None]] = set()
 
@@ -87,32 +101,60 @@ class LiveCall:
     def call(self) -> Call:
         return self.context.call
 
+    @property
+    def is_over(self) -> bool:
+        """Whatever comes for it is done by nobody any more."""
+        return self._mailbox.is_closed
+
     # --- what the API and the flow ask for -------------------------------------------------------------------------
 
     async def answer(self) -> None:
         """Answer an inbound call; one that is answered already stays so. Raise CallNotLive."""
-        await self._ask(self._answer)
+        await self.ask(self.answer_now)
 
     async def open_stream(self, request: StreamRequest) -> Stream:
         """Raise CallNotLive when the call is not answered, LimitReached."""
-        return await self._ask(lambda: self._when_answered(lambda: self._streams.open(request)))
+        return await self.ask(lambda: self._when_answered(lambda: self._streams.open(request)))
 
     async def close_stream(self, stream_id: UUID) -> Stream:
         """Raise CallNotLive, StreamNotFound."""
-        return await self._ask(lambda: self._when_answered(lambda: self._streams.close(stream_id)))
+        return await self.ask(lambda: self._when_answered(lambda: self._streams.close(stream_id)))
+
+    def let_go_of_stream(self, stream_id: UUID) -> None:
+        """Close a stream soon, if it is still there."""
+        self._mailbox.post(lambda: self._streams.let_go(stream_id))
+
+    async def dial(
+        self, request: DialRequest, sounds: DialSounds, before_join: Callable[[], Awaitable[None]] | None = None
+    ) -> DialOutcome:
+        """Call one more party, and join it when it answers; returns when it is gone. Raise as `Bridge.run`."""
+        return await Bridge(self, request, sounds, before_join).run()
 
     async def start_playback(self, path: Path, source: str, repeat: int = 1) -> Playback:
-        """Play a WAV file. Raise CallNotLive, MediaCommandRefused ("bad_file")."""
-        return await self._ask(lambda: self._when_answered(lambda: self._playbacks.start(path, source, repeat)))
+        """Play a WAV file to all legs. Raise CallNotLive, MediaCommandRefused ("bad_file")."""
+        return await self.ask(lambda: self._when_answered(lambda: self.playbacks.start(path, source, repeat)))
 
-    async def send_digits(self, digits: str, tone_ms: int | None = None) -> None:
-        """Send digits to the far end; returns when they are queued. Raise CallNotLive, CallNotControllable when the
-        far end does not listen, LimitReached when too many digits wait."""
-        await self._ask(lambda: self._when_answered(lambda: self._send_digits(digits, tone_ms)))
+    async def mute(self, leg_id: UUID, on: bool) -> None:
+        """Let nobody hear this leg, or all again. Raise CallNotLive, LegNotFound, MediaUnavailable."""
 
-    async def _send_digits(self, digits: str, tone_ms: int | None) -> None:
+        async def mute() -> None:
+            try:
+                await self._live_leg(leg_id).mute(on)
+            except MediaCommandRefused as error:
+                raise CallNotControllable(f"The leg cannot be muted: {error}") from error
+
+        await self.ask(lambda: self._when_answered(mute))
+
+    async def send_digits(self, digits: str, tone_ms: int | None = None, leg_id: UUID | None = None) -> None:
+        """Send digits to the far end of a leg, the primary one if not told; returns when they are queued. Raise
+        CallNotLive, LegNotFound, CallNotControllable when the far end does not listen, LimitReached when too many
+        wait."""
+        await self.ask(lambda: self._when_answered(lambda: self._send_digits(digits, tone_ms, leg_id)))
+
+    async def _send_digits(self, digits: str, tone_ms: int | None, leg_id: UUID | None) -> None:
+        leg = self._live_leg(leg_id)
         try:
-            await self.context.session.send_digits(str(self.call.leg.id), digits, tone_ms)
+            await self.context.session.send_digits(str(leg.leg.id), digits, tone_ms)
         except MediaCommandRefused as error:
             if error.code == "limit_reached":
                 raise LimitReached(f"The call cannot take more digits: {error}") from error
@@ -121,32 +163,50 @@ class LiveCall:
     async def start_recording(self) -> None:
         """Record, if this call is to be recorded and is not being recorded yet. Raise CallNotLive."""
         if self.call.record:
-            await self._ask(lambda: self._when_answered(self._recording.start))
+            await self.ask(lambda: self._when_answered(self.recording.start))
 
-    async def end(self, reason: Reason) -> None:
+    async def end(self, reason: Reason, ended_by: str | None = None, detail: str | None = None) -> None:
         """End the call; one that has ended stays as it is."""
         try:
-            await self._ask(lambda: self._end(reason))
+            await self.ask(lambda: self._end(reason, ended_by=ended_by, detail=detail))
         except CallNotLive:
             return
 
-    async def hang_up(self, label: str | None = None) -> None:
-        """End the call at the API's wish; `label` is what the API says of it. Raise CallNotLive."""
+    async def hang_up(self, label: str | None = None, leg_id: UUID | None = None) -> None:
+        """End the call, or a leg that was dialled for it, at the API's wish; `label` is what the API says of it. Raise
+        CallNotLive, LegNotFound."""
 
         async def hang_up() -> None:
             if self.call.has_ended:
                 raise CallNotLive
+            target = None if leg_id is None else self.legs.target(self._live_leg(leg_id).leg)
+            if target is not None:
+                reason = Reason.COMPLETED if target.is_answered else Reason.CANCELED
+                await self.legs.end(target, LegEnd(reason, detail=label))
+                return
             if label is not None:
                 self.call.properties["hangup_reason"] = label
             await self._end(Reason.COMPLETED if self.call.is_answered else Reason.CANCELED)
 
-        await self._ask(hang_up)
+        await self.ask(hang_up)
 
-    async def _ask(self, action: Callable[[], Awaitable[T]]) -> T:
+    def _live_leg(self, leg_id: UUID | None) -> SipLeg:
+        """Raise LegNotFound."""
+        leg = self._primary if leg_id is None else self.legs.by_id.get(str(leg_id))
+        if leg is None or not leg.leg.is_live:
+            raise LegNotFound
+        return leg
+
+    async def ask(self, action: Callable[[], Awaitable[T]]) -> T:
+        """Have the call's own task do it. Raise CallNotLive when it never will."""
         try:
             return await self._mailbox.ask(action)
         except MailboxClosed:
             raise CallNotLive from None
+
+    def post(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Have the call's own task do it, unless the call is over."""
+        self._mailbox.post(action)
 
     async def _when_answered(self, action: Callable[[], Awaitable[T]]) -> T:
         if not self.call.is_answered:
@@ -173,7 +233,7 @@ class LiveCall:
     async def begin_outbound(self, target: str, from_uri: str) -> None:
         """Place a call: returns when it is stored and told of; the INVITE follows. Raise MediaUnavailable."""
         try:
-            await self._ask(self._initiate_outbound)
+            await self.ask(self._initiate_outbound)
         except MediaUnavailable:
             self._mailbox.close()
             raise
@@ -214,7 +274,7 @@ class LiveCall:
             log.warning("call not placed", call_id=str(self.call.id), error=str(error))
             await self._end(Reason.CARRIER_ERROR, detail=str(error))
             return
-        self._start_timer(self._ring_timeout_s, lambda: self._no_answer())
+        self.start_timer(self._ring_timeout_s, lambda: self._no_answer())
 
     async def _no_answer(self) -> None:
         if not self.call.is_answered:
@@ -226,9 +286,14 @@ class LiveCall:
         self._mailbox.post(lambda: self._receive_sip(event))
 
     async def _receive_sip(self, event: SipEvent) -> None:
-        leg = next((leg for leg in self._legs.values() if leg.leg.handle == event.handle), None)
-        news = None if leg is None else await leg.receive(event)
-        if isinstance(news, LegEnd):
+        leg = self.legs.find(event.handle)
+        if leg is None:
+            return
+        news = await leg.receive(event)
+        target = self.legs.target(leg.leg)
+        if target is not None:
+            await self.legs.receive(target, news)
+        elif isinstance(news, LegEnd):
             await self._end(news.reason, ended_by=news.ended_by, detail=news.detail)
         elif news is LegInput.RANG:
             await self._rang()
@@ -249,7 +314,7 @@ class LiveCall:
 
     async def _receive_media(self, event: MediaEvent) -> None:
         await self._media_events.receive(event)
-        if self.call.has_ended and not self._recording.is_running:
+        if self.call.has_ended and not self.recording.is_running:
             self._mailbox.close()
 
     def on_media_lost(self, why: str) -> None:
@@ -257,7 +322,8 @@ class LiveCall:
 
     # --- moves of the call -----------------------------------------------------------------------------------------
 
-    async def _answer(self) -> None:
+    async def answer_now(self) -> None:
+        """As `answer`, by the call's own task."""
         if self.call.has_ended:
             raise CallNotLive
         if self.call.is_answered:
@@ -288,39 +354,43 @@ class LiveCall:
             return
         self._stop_flow()
         stats = await self.context.session.close()
-        self._keep_leg_stats(stats)
+        leg_stats = self._keep_leg_stats(stats)
         await self._streams.end_all(stats=stats.get("streams"))
-        self._playbacks.end_all()
+        self.playbacks.end_all()
         told_by = self.call.end(reason, ended_by, self.context.now())
         assert told_by is not None
+        tell_of_legs = self.legs.close_all(reason, ended_by)
         await self.context.save_call()
+        tell_of_legs(leg_stats)
         data = self.call.event_data() | ({"detail": detail} if detail else {})
         quality = self.call.properties.get("media", {}).get("quality")
         if quality is not None:
             data["quality"] = quality
         self.context.publish(told_by, data, leg_id=self.call.leg.id)
         self.context.counters[f"ended_{reason}"] += 1
-        for leg in self._legs.values():
-            leg.release(reason)
+        self.legs.release_all(reason)
         await self._await_recording()
 
     async def _await_recording(self) -> None:
         """What ends the call's task: now, or when its recording is whole."""
-        if self._recording.is_running and self.context.session.is_lost:
-            await self._recording.salvage("the media server died")
-        if self._recording.is_running:
-            self._start_timer(RECORDING_GRACE_S, self._give_up_recording)
+        if self.recording.is_running and self.context.session.is_lost:
+            await self.recording.salvage("the media server died")
+        if self.recording.is_running:
+            self.start_timer(RECORDING_GRACE_S, self._give_up_recording)
         else:
             self._mailbox.close()
 
     async def _give_up_recording(self) -> None:
-        await self._recording.salvage("the media server did not finish it")
+        await self.recording.salvage("the media server did not finish it")
         self._mailbox.close()
 
-    def _keep_leg_stats(self, stats: dict[str, Any]) -> None:
+    def _keep_leg_stats(self, stats: dict[str, Any]) -> dict[str, Any]:
+        """What the media server has seen of each leg; that of the primary one is kept with the call."""
         legs = stats.get("legs")
-        if isinstance(legs, dict) and legs:
-            self.call.properties["media"] = legs.get(str(self.call.leg.id), {})
+        if not isinstance(legs, dict) or not legs:
+            return {}
+        self.call.properties["media"] = legs.get(str(self.call.leg.id), {})
+        return legs
 
     # --- flow, timers, faults --------------------------------------------------------------------------------------
 
@@ -348,7 +418,7 @@ class LiveCall:
         if self._flow_task is not None and not self._flow_task.done():
             self._flow_task.cancel()
 
-    def _start_timer(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
+    def start_timer(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
         async def ring() -> None:
             await self.context.clock.sleep(seconds)
             self._mailbox.post(action)

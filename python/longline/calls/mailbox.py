@@ -35,6 +35,10 @@ class Mailbox:
         self._asked: set[asyncio.Future[Any]] = set()
         self.dropped = 0
 
+    @property
+    def is_closed(self) -> bool:
+        return self._closed
+
     def post(self, action: Action, *, droppable: bool = False) -> None:
         """Have it carried out after what waits already; nothing happens once the mailbox is closed."""
         if self._closed:

@@ -13,13 +13,13 @@ from uuid import UUID
 from longline.base.bus import Bus
 from longline.base.clock import Clock
 from longline.base.config import Config
-from longline.base.errors import CallNotFound, CallNotLive, LegNotFound, LimitReached, MediaUnavailable, Unavailable
+from longline.base.errors import CallNotFound, CallNotLive, LimitReached, MediaUnavailable, Unavailable
 from longline.base.ids import Prefix, encode_id
 from longline.base.log import get_logger, pii
 from longline.calls.call import Call, Direction
 from longline.calls.context import CallContext
 from longline.calls.live_call import LiveCall
-from longline.calls.originate import OriginateRequest, find_destination
+from longline.calls.originate import Destination, OriginateRequest, find_destination, is_sip_user
 from longline.calls.ports import CallFlow, CallStore, Media, Signalling
 from longline.calls.reason import Reason
 from longline.calls.recording import recording_plan
@@ -81,29 +81,27 @@ class CallManager:
 
     async def hangup(self, call_id: UUID, *, reason: str | None = None, leg_id: UUID | None = None) -> None:
         """End a live call. Raise CallNotFound, CallNotLive, LegNotFound."""
-        live = await self._find(call_id)
-        if leg_id is not None and leg_id not in {leg.id for leg in live.call.legs}:
-            raise LegNotFound
-        await live.hang_up(reason)
+        await (await self.find(call_id)).hang_up(reason, leg_id)
 
     async def send_digits(
         self, call_id: UUID, digits: str, *, tone_ms: int | None = None, leg_id: UUID | None = None
     ) -> None:
         """Send digits to the far end of a live call. Raise CallNotFound, CallNotLive, LegNotFound,
         CallNotControllable, LimitReached."""
-        live = await self._find(call_id)
-        if leg_id is not None and leg_id not in {leg.id for leg in live.call.legs}:
-            raise LegNotFound
-        await live.send_digits(digits, tone_ms)
+        await (await self.find(call_id)).send_digits(digits, tone_ms, leg_id)
+
+    async def mute(self, call_id: UUID, leg_id: UUID, on: bool) -> None:
+        """Let nobody hear a leg, or all again. Raise CallNotFound, CallNotLive, LegNotFound, MediaUnavailable."""
+        await (await self.find(call_id)).mute(leg_id, on)
 
     async def open_stream(self, call_id: UUID, request: StreamRequest) -> StreamRecord:
         """Join a live call to one more WebSocket. Raise CallNotFound, CallNotLive, LimitReached."""
-        live = await self._find(call_id)
+        live = await self.find(call_id)
         return (await live.open_stream(request)).to_record()
 
     async def close_stream(self, call_id: UUID, stream_id: UUID) -> StreamRecord:
         """Close a stream of a live call. Raise CallNotFound, CallNotLive, StreamNotFound."""
-        live = await self._find(call_id)
+        live = await self.find(call_id)
         return (await live.close_stream(stream_id)).to_record()
 
     def live(self) -> list[CallRecord]:
@@ -129,7 +127,7 @@ class CallManager:
             self._incoming(event)
             return
         live = self._by_handle.get(event.handle)
-        if live is not None:
+        if live is not None and not live.is_over:
             live.on_sip_event(event)
         elif isinstance(event, Answered):
             assert self._signalling is not None
@@ -195,6 +193,8 @@ class CallManager:
             srtp=self._config.srtp,
             recordings=self._recordings,
             codecs=tuple(self._config.codecs),
+            tones_dir=self._config.data_dir / "tones",
+            find_destination=self._find_destination,
             on_dialog=self._by_handle.__setitem__,
         )
         self._calls[call.id] = live
@@ -206,10 +206,17 @@ class CallManager:
     def _forget(self, live: LiveCall) -> None:
         self._calls.pop(live.call.id, None)
         self._tasks.pop(live.call.id, None)
-        if live.call.leg.handle is not None:
-            self._by_handle.pop(live.call.leg.handle, None)
+        for leg in live.call.legs:
+            if leg.handle is not None:
+                self._by_handle.pop(leg.handle, None)
 
-    async def _find(self, call_id: UUID) -> LiveCall:
+    def _find_destination(self, from_number: str, to: str) -> Destination:
+        """Where a leg that a call dials goes. Whoever has no number that can be told is anonymous."""
+        user = from_number if is_sip_user(from_number) else "anonymous"
+        return find_destination(OriginateRequest(user, to), self._config, self._own_host)
+
+    async def find(self, call_id: UUID) -> LiveCall:
+        """A call that has not ended. Raise CallNotFound, CallNotLive."""
         live = self._calls.get(call_id)
         if live is not None and not live.call.has_ended:
             return live

@@ -67,15 +67,16 @@ class MediaEvents:
         elif isinstance(event, protocol.RecordingFinished):
             await self._recording.finished(event)
         elif type(event) in OBSERVATIONS and not self._context.call.has_ended:
-            self._observe(event)
+            await self._observe(event)
 
-    def _observe(self, event: MediaEvent) -> None:
+    async def _observe(self, event: MediaEvent) -> None:
         name = getattr(event, "leg", None)
         leg = None if name is None else self._legs.get(name)
         if isinstance(event, protocol.LegDigit) and leg is not None:
             now = self._context.clock.monotonic()
             if not leg.presses.is_new(now, event.digit, "media"):
                 return
+            await self._playbacks.pressed(leg.leg.id)
         stream = getattr(event, "stream", None)
         data = event_data(event)
         if isinstance(event, protocol.LegQuality):

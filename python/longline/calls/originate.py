@@ -37,10 +37,20 @@ class Destination:
     from_uri: str
 
 
+def is_target(text: str) -> bool:
+    """It is a number or a URI that a call could go to, whether or not anything leads there."""
+    return (_SIP_URI if text.startswith(("sip:", "sips:")) else _E164).fullmatch(text) is not None
+
+
+def is_sip_user(text: str) -> bool:
+    """It can be the user part of a From."""
+    return _USER.fullmatch(text) is not None
+
+
 def find_destination(request: OriginateRequest, config: Config, own_host: str) -> Destination:
     """Raise InvalidTarget when nothing leads to `to_number`, BadRequest when `from_number` is none."""
     user = request.from_number.removeprefix("sip:").partition("@")[0]
-    if not _USER.fullmatch(user):
+    if not is_sip_user(user):
         raise BadRequest("from_number must be a telephone number or the user part of a SIP URI.")
     if request.to_number.startswith(("sip:", "sips:")):
         if not _SIP_URI.fullmatch(request.to_number):

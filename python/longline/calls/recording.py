@@ -48,7 +48,6 @@ class Recording:
     plan: RecordingPlan
     created_at: datetime
     id: UUID = field(default_factory=new_id)
-    is_finished: bool = False
 
     @property
     def name(self) -> str:

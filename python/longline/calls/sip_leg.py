@@ -78,6 +78,8 @@ class SipLeg:
         self._early_answer: bytes | None = None
         self._is_confirmed = False
         self._is_over = False
+        self._is_muted = False
+        self._is_apart = (False, False)
 
     @property
     def remote_party(self) -> str:
@@ -113,7 +115,15 @@ class SipLeg:
         return None
 
     def ring(self) -> None:
+        """Send 180."""
         self._signalling.ring(self._handle)
+
+    async def ring_with_media(self) -> None:
+        """Send 183 with our answer, so that the caller hears what is played before he is answered; nothing when he made
+        no offer (RFC 3261 §13.2.1: ours can only be in the 200). Raise MediaUnavailable, MediaCommandRefused."""
+        if self.media.negotiated is not None and not self._is_confirmed:
+            await self.media.connect()
+            self._signalling.ring(self._handle, self._offer)
 
     def reject(self, status: int, headers: Sequence[tuple[str, str]] = ()) -> None:
         self._is_over = True
@@ -134,6 +144,38 @@ class SipLeg:
         """Call the far end. `open` comes first. Raise LonglineError, OSError or ValueError when that cannot be."""
         sdp = self.media.offer()
         self._has_dialog(self._signalling.invite(target, from_uri=from_uri, sdp=sdp, headers=headers))
+
+    @property
+    def has_early_media(self) -> bool:
+        """The far end has sent a session description before its answer."""
+        return self._early_answer is not None
+
+    async def connect_early(self) -> None:
+        """Hear what the far end plays before it answers. Raise MediaUnavailable, MediaCommandRefused, OfferRefused,
+        SdpError."""
+        if self._early_answer is not None and not self._is_confirmed:
+            self.media.read_early_answer(self._early_answer)
+            await self.media.connect()
+
+    async def keep_apart(self, *, is_heard: bool = False) -> None:
+        """It hears nothing of the call, and is heard with `is_heard` alone. Raise MediaUnavailable,
+        MediaCommandRefused."""
+        self._is_apart = (not is_heard, True)
+        await self._settle_mute()
+
+    async def join(self) -> None:
+        """It hears the others, and is heard. Raise MediaUnavailable, MediaCommandRefused."""
+        self._is_apart = (False, False)
+        await self._settle_mute()
+
+    async def mute(self, on: bool) -> None:
+        """It is heard by nobody, or again. Raise MediaUnavailable, MediaCommandRefused."""
+        self._is_muted = on
+        await self._settle_mute()
+
+    async def _settle_mute(self) -> None:
+        unheard, deaf = self._is_apart
+        await self.media.mute(input=unheard or self._is_muted, output=deaf)
 
     def release(self, reason: Reason) -> None:
         """Send what ends the dialog, whatever state it is in; nothing when it is over."""

@@ -200,8 +200,8 @@ class MediaSession:
         return _stats(await self._request(StreamClose(self.id, stream)))
 
     async def start_playback(self, playback: str, path: Path, repeat: int = 1, leg: str | None = None) -> int:
-        """Play a WAV file to all legs, or to `leg` alone, also when that hears nothing of the others. Returns its length
-        in milliseconds; PlaybackFinished tells the end."""
+        """Play a WAV file to all legs, or to `leg` alone, also when that hears nothing of the others. Returns its
+        length in milliseconds; PlaybackFinished tells the end."""
         ok = await self._request(PlaybackStart(self.id, playback, str(path), repeat, leg))
         return int(ok.get("duration_ms", 0))
 

@@ -204,7 +204,7 @@ fn when_all_but_one_have_left_it_is_a_call_again() {
 #[test]
 fn a_playback_for_one_leg_is_heard_by_it_alone_even_when_it_is_deaf() {
     let mut room = room(&[1_000, 2_000, 4_000]);
-    let stream = room.node.open_stream(stream_params(20, 8_000));
+    room.node.open_stream(stream_params(20, 8_000));
     let whom = room.legs[1].0;
     room.talk(500);
     let (input, output) = (true, true);
@@ -234,7 +234,6 @@ fn a_playback_for_one_leg_is_heard_by_it_alone_even_when_it_is_deaf() {
     );
     room.talk(500);
     assert_eq!(room.heard_by(1), quantized(others), "it is over after a second");
-    assert!(stream.serial > 0);
 }
 
 #[test]

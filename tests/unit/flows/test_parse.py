@@ -3,9 +3,10 @@
 from typing import Any
 
 import pytest
+from teler.flows import CallFlow
 
 from longline.flows.parse import FlowInvalid, parse_flow
-from longline.flows.verbs import Hangup, Play, Stream
+from longline.flows.verbs import Dial, Hangup, NestedHangup, Play, PlaySound, Stream
 
 WS = "wss://app.example/call?tenant=7"
 
@@ -47,7 +48,7 @@ def test_chunk_sizes_in_range_are_taken(chunk_size: int) -> None:
         ("stream", "$", "a string"),
         (None, "$", "null"),
         ({}, "$.action", "missing"),
-        ({"action": "dial"}, "$.action", "unknown action 'dial'; known actions: stream, play, hangup"),
+        ({"action": "sing"}, "$.action", "unknown action 'sing'; known actions: stream, play, dial, hangup"),
         ({"action": 7}, "$.action", "unknown action 7"),
         ({"action": "stream"}, "$.ws_url", "missing"),
         ({"action": "stream", "ws_url": "https://a.example/"}, "$.ws_url", "ws://"),
@@ -73,6 +74,73 @@ def test_a_mistake_is_told_with_its_place(flow: Any, path: str, words: str) -> N
         parse_flow(flow)
     assert refused.value.path == path
     assert words in str(refused.value)
+
+
+def dial(**more: Any) -> dict[str, Any]:
+    return {"action": "dial", "to": "+14155550100"} | more
+
+
+def test_what_the_sdk_makes_of_a_dial_is_understood() -> None:
+    made = CallFlow.dial(
+        "sip:bob@b.example",
+        timeout=600,
+        record="per_leg",
+        custom_headers={"X-Ticket": "4711"},
+        status_callback_url="https://a.example/status",
+        ringback="suppress",
+        dial_music={"action": "play", "media_url": "https://a.example/m.wav", "loop": True},
+        confirm_sound={"action": "Play", "media_url": "https://a.example/c.wav", "loop": 2},
+        on_no_answer={"action": "hangup"},
+        on_busy={"action": "play", "media_url": "https://a.example/b.wav"},
+        on_failure={"action": "HANGUP"},
+    )
+    verb = parse_flow(made).verb
+    assert isinstance(verb, Dial) and parse_flow(made).ignored == ()
+    assert (verb.timeout, verb.record, verb.ringback, verb.custom_headers) == (
+        600,
+        "per_leg",
+        "suppress",
+        {"X-Ticket": "4711"},
+    )
+    assert isinstance(verb.on_no_answer, NestedHangup) and isinstance(verb.on_failure, NestedHangup)
+    assert isinstance(verb.on_busy, PlaySound) and verb.confirm_sound is not None and verb.confirm_sound.loop == 2
+
+
+def test_dial_has_the_documented_defaults() -> None:
+    verb = parse_flow(dial()).verb
+    assert isinstance(verb, Dial)
+    assert (verb.timeout, verb.record, verb.ringback, verb.custom_headers) == (30, False, "passthrough", {})
+
+
+@pytest.mark.parametrize(
+    ("flow", "path"),
+    [
+        (dial(to="555"), "$.to"),
+        (dial(to="sip:bob@b.example\r\nX: y"), "$.to"),
+        (dial(to=["+14155550100"]), "$.to"),
+        (dial(timeout=0), "$.timeout"),
+        (dial(timeout=601), "$.timeout"),
+        (dial(record="both"), "$.record"),
+        (dial(ringback="loud"), "$.ringback"),
+        (dial(custom_headers={"Via": "x"}), "$.custom_headers"),
+        (dial(custom_headers={"X-": "x"}), "$.custom_headers"),
+        (dial(custom_headers={"X-A": "x\r\nVia: y"}), "$.custom_headers"),
+        (dial(custom_headers={"X-A: y\r\nX": "x"}), "$.custom_headers"),
+        (dial(custom_headers={"X-A": "é" * 129}), "$.custom_headers"),
+        (dial(custom_headers={f"X-{n}": "" for n in range(17)}), "$.custom_headers"),
+        (dial(custom_headers={"X-A": 1}), "$.custom_headers.X-A"),
+        (dial(status_callback_url="ftp://a"), "$.status_callback_url"),
+        (dial(on_busy={"action": "dial", "to": "+14155550100"}), "$.on_busy"),
+        (dial(on_busy="hangup"), "$.on_busy"),
+        (dial(on_busy={"action": "play"}), "$.on_busy.play.media_url"),
+        (dial(dial_music={"action": "hangup"}), "$.dial_music.action"),
+        (dial(confirm_sound={"action": "play", "media_url": "a.wav", "loop": 11}), "$.confirm_sound.loop"),
+    ],
+)
+def test_a_mistake_in_a_dial_is_told_with_its_place(flow: Any, path: str) -> None:
+    with pytest.raises(FlowInvalid) as refused:
+        parse_flow(flow)
+    assert refused.value.path.startswith(path)
 
 
 def test_every_mistake_is_told() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from longline.calls.live_call import LiveCall
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
@@ -19,7 +21,11 @@ async def stream(live: LiveCall, verb: verbs.Stream) -> str | None:
             ws_url=verb.ws_url, chunk_size=verb.chunk_size, sample_rate=verb.sample_rate, dialect=verb.dialect
         )
     )
-    await opened.ended.wait()
+    try:
+        await opened.ended.wait()
+    except asyncio.CancelledError:
+        live.let_go_of_stream(opened.id)  # the flow is stopped, the call may go on without it
+        raise
     if opened.state is StreamState.FAILED:
         detail = f": {opened.detail}" if opened.detail else ""
         raise FlowFailed(Reason.STREAM_FAILED, f"{verb.ws_url}: {opened.reason}{detail}")

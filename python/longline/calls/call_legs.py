@@ -1,0 +1,171 @@
+"""The legs of one live call: the one it began with, and those that were dialled for it.
+
+The state of the first is the call's own (`call.py`). A further leg is stored and told of by events of its own
+(`leg.…`); its end is not the call's. Leaves out what a leg is dialled for (`bridge.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Any
+
+from longline.base.errors import LimitReached, LonglineError, MediaUnavailable
+from longline.base.events import EventType
+from longline.base.log import get_logger
+from longline.calls.context import CallContext
+from longline.calls.leg import Leg, LegInput, LegState
+from longline.calls.originate import Destination
+from longline.calls.reason import Reason
+from longline.calls.sip_leg import LegEnd, LegNews, SipLeg
+from longline.media.errors import MediaCommandRefused
+
+MAX_LEGS_PER_CALL = 32
+"""Legs that a call may have in its life, those that are over included; one more is refused with LimitReached."""
+
+log = get_logger(__name__)
+
+
+class TargetLeg:
+    """A leg that was dialled for a call. `settled` is set when it is answered or over, `over` when it is over: `end`
+    then tells why. `on_progress` is called by the call's own task at each provisional response."""
+
+    def __init__(self, sip: SipLeg) -> None:
+        self.sip = sip
+        self.end: LegEnd | None = None
+        self.settled = asyncio.Event()
+        self.over = asyncio.Event()
+        self.on_progress: Callable[[], Awaitable[None]] | None = None
+
+    @property
+    def leg(self) -> Leg:
+        return self.sip.leg
+
+    @property
+    def is_answered(self) -> bool:
+        return self.leg.state is LegState.ANSWERED
+
+    def finish(self, end: LegEnd) -> None:
+        self.end = end
+        self.settled.set()
+        self.over.set()
+
+
+class CallLegs:
+    """Every method is called by the call's own task, one at a time. `by_id` is by the media server's names."""
+
+    def __init__(self, context: CallContext, make: Callable[[Leg], SipLeg]) -> None:
+        self._context = context
+        self._make = make
+        self.primary = make(context.call.leg)
+        self.by_id: dict[str, SipLeg] = {str(context.call.leg.id): self.primary}
+        self._targets: dict[str, TargetLeg] = {}
+
+    def __iter__(self) -> Iterator[SipLeg]:
+        return iter(self.by_id.values())
+
+    def find(self, handle: str) -> SipLeg | None:
+        """The leg whose dialog the user agent has under this handle."""
+        return next((leg for leg in self.by_id.values() if leg.leg.handle == handle), None)
+
+    def target(self, leg: Leg) -> TargetLeg | None:
+        """A leg that was dialled; None for the primary one."""
+        return self._targets.get(str(leg.id))
+
+    async def dial(self, leg: Leg, destination: Destination, headers: tuple[tuple[str, str], ...]) -> TargetLeg:
+        """Call one more party; it is kept apart from the call until it joins. What goes wrong once it is stored is told
+        by its end. Raise LimitReached, MediaUnavailable."""
+        if len(self.by_id) >= MAX_LEGS_PER_CALL:
+            self._context.counters["legs_refused"] += 1
+            raise LimitReached(f"A call has at most {MAX_LEGS_PER_CALL} legs in its life.")
+        sip = self._make(leg)
+        await sip.open()
+        target = TargetLeg(sip)
+        self._context.call.legs.append(leg)
+        self.by_id[str(leg.id)] = sip
+        self._targets[str(leg.id)] = target
+        await self._context.save_call()
+        self._tell(EventType.LEG_INITIATED, leg)
+        try:
+            await sip.keep_apart()
+            sip.invite(destination.target, destination.from_uri, headers)
+        except (LonglineError, OSError, ValueError) as error:
+            log.warning("leg not placed", call_id=str(leg.call_id), error=str(error))
+            await self.end(target, LegEnd(Reason.CARRIER_ERROR, detail=str(error)))
+        return target
+
+    async def receive(self, target: TargetLeg, news: LegNews | None) -> None:
+        """What a dialled leg has told."""
+        if isinstance(news, LegEnd):
+            await self.end(target, news)
+        elif news is LegInput.RANG and not target.settled.is_set():
+            await self._move(target.leg, LegInput.RANG, EventType.LEG_RINGING)
+            if target.on_progress is not None:
+                await target.on_progress()
+        elif news is LegInput.ANSWERED:
+            await self._move(target.leg, LegInput.ANSWERED, EventType.LEG_ANSWERED)
+            target.settled.set()
+
+    async def end(self, target: TargetLeg, end: LegEnd) -> None:
+        """End one dialled leg; the call goes on."""
+        leg = target.leg
+        if not self._close(leg, end):
+            return
+        quality = await self._close_media(target.sip)
+        await self._context.save_call()
+        self._tell_end(leg, end, quality)
+        target.sip.release(end.reason)
+        target.finish(end)
+
+    def close_all(self, reason: Reason, ended_by: str | None) -> Callable[[dict[str, Any]], None]:
+        """The call ends, and with it each dialled leg that lives; the caller stores that, and calls what is returned
+        with the media server's statistics by leg to have it told."""
+        ended = []
+        for target in self._targets.values():
+            # RFC 3261 §9: who was not answered is cancelled, whatever ended the call.
+            end = LegEnd(reason if target.is_answered else Reason.CANCELED, ended_by)
+            if self._close(target.leg, end):
+                ended.append((target, end))
+
+        def tell(stats: dict[str, Any]) -> None:
+            for target, end in ended:
+                self._tell_end(target.leg, end, stats.get(str(target.leg.id), {}).get("quality"))
+                target.finish(end)
+
+        return tell
+
+    def release_all(self, reason: Reason) -> None:
+        """End each dialog that is left."""
+        for sip in self.by_id.values():
+            sip.release(reason)
+
+    async def _close_media(self, sip: SipLeg) -> Any:
+        with contextlib.suppress(MediaUnavailable, MediaCommandRefused):
+            return (await sip.media.close()).get("quality")
+        return None
+
+    def _close(self, leg: Leg, end: LegEnd) -> bool:
+        if not leg.apply(LegInput.ENDED, self._context.now()):
+            return False
+        leg.reason, leg.ended_by = str(end.reason), end.ended_by
+        return True
+
+    async def _move(self, leg: Leg, given: LegInput, told_by: EventType) -> None:
+        if leg.apply(given, self._context.now()):
+            await self._context.save_call()
+            self._tell(told_by, leg)
+
+    def joined(self, leg: Leg) -> None:
+        """It hears the call, and is heard."""
+        self._tell(EventType.LEG_JOINED, leg)
+
+    def _tell_end(self, leg: Leg, end: LegEnd, quality: Any) -> None:
+        data = {"detail": end.detail} if end.detail else {}
+        if quality is not None:
+            data["quality"] = quality
+        self._tell(EventType.LEG_COMPLETED if leg.state is LegState.COMPLETED else EventType.LEG_FAILED, leg, data)
+
+    def _tell(self, event_type: EventType, leg: Leg, data: dict[str, Any] | None = None) -> None:
+        facts = leg.event_data() | (data or {})
+        self._context.publish(event_type, facts, leg_id=leg.id, target_url=leg.status_callback_url)
