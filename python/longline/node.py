@@ -30,6 +30,7 @@ from longline.base.keyfile import write_key_file
 from longline.base.log import get_logger
 from longline.calls.leftovers import end_leftovers, end_recordings
 from longline.calls.manager import CallManager
+from longline.calls.phones import PhoneBook, admission_policy, phone_peers
 from longline.calls.recording import recording_plan
 from longline.flows.fetch import HttpFlowFetcher
 from longline.flows.media_files import MediaFiles
@@ -38,6 +39,8 @@ from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
 from longline.media.protocol import format_address
 from longline.media.session import Watch
+from longline.sip.events import BindingsChanged, SipEvent
+from longline.sip.peers import Peers
 from longline.sip.user_agent import TrunkCredential, UserAgent, UserAgentSettings, told_address
 from longline.store.durable import Durable
 from longline.webhooks.dispatcher import Dispatcher
@@ -108,11 +111,22 @@ class Node:
         sounds = MediaFiles(config.sounds_dir, config.data_dir / "spool", config.ca_files)
         sounds.clean()
         stack.push_async_callback(sounds.close)
-        user_agent = UserAgent(_user_agent_settings(config), manager.on_sip_event)
+        phones = PhoneBook(durable.registrations, self._clock)
+        stack.push_async_callback(phones.stop)
+
+        def on_sip_event(event: SipEvent) -> None:
+            if isinstance(event, BindingsChanged):
+                phones.on_bindings(event)
+            else:
+                manager.on_sip_event(event)
+
+        user_agent = UserAgent(_user_agent_settings(config), on_sip_event)
         with _address_is_ours("sip_listen", config.sip_address):
             await user_agent.start()
         stack.push_async_callback(user_agent.stop)
         self.sip_address = user_agent.address
+        user_agent.set_peers(Peers(phone_peers(config)))
+        await phones.restore(user_agent)
         own_address = told_address(config.sip_advertise, self.sip_address)
         manager.attach(user_agent, FlowRunner(fetcher, sounds), own_address)
         stack.push_async_callback(manager.stop)
@@ -235,6 +249,7 @@ def _user_agent_settings(config: Config) -> UserAgentSettings:
         credentials=credentials,
         max_calls=config.max_calls + CALLS_TO_REFUSE,
         product=f"longline/{__version__}",
+        admission=admission_policy(config),
     )
 
 

@@ -18,6 +18,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from longline.base.access_config import Access, Phone
 from longline.base.config_source import explain, merge, read_environment
 from longline.base.errors import ConfigError
 from longline.base.urls import http_url, ws_url
@@ -240,6 +241,13 @@ class Config(_Section):
     inbound: Inbound = Field(default_factory=Inbound, description="What is done with calls that come in.")
     trunks: dict[str, Trunk] = Field(
         default_factory=dict, max_length=1000, description="Ways to the telephone network, by name."
+    )
+
+    access: Access = Field(
+        default_factory=Access, description="Who is answered at all, and which numbers may be called."
+    )
+    phones: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.+\-]{1,64}$")], Phone] = Field(
+        default_factory=dict, max_length=10_000, description="Accounts that phones register with, by name."
     )
 
     @model_validator(mode="after")

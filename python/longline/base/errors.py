@@ -10,6 +10,7 @@
         │   └── InvalidCursor     400  invalid_cursor
         ├── InvalidApiKey         403
         ├── InvalidLink           403  invalid_link: a signed URL was altered, or has expired
+        ├── DestinationDenied     403  destination_denied: the settings do not let this number be called
         ├── NotFound              404  not_found
         │   ├── CallNotFound      404  call_not_found
         │   ├── StreamNotFound    404  stream_not_found
@@ -97,6 +98,13 @@ class InvalidApiKey(RequestError):
 class InvalidLink(RequestError):
     status, code, type = 403, "invalid_link", "forbidden"
     default_message = "The link is not valid, or has expired."
+
+
+class DestinationDenied(RequestError):
+    """The settings deny this destination; a retry will not succeed."""
+
+    status, code, type = 403, "destination_denied", "forbidden"
+    default_message = "The settings of this server do not let this destination be called."
 
 
 class NotFound(RequestError):

@@ -18,6 +18,7 @@ from longline.base.ids import Prefix, encode_id
 from longline.base.log import get_logger, pii
 from longline.calls.call import Call, Direction
 from longline.calls.context import CallContext
+from longline.calls.destinations import check_destination
 from longline.calls.live_call import LiveCall
 from longline.calls.originate import Destination, OriginateRequest, find_destination, is_sip_user
 from longline.calls.ports import CallFlow, CallStore, Media, Signalling
@@ -62,7 +63,9 @@ class CallManager:
     # --- for the API -----------------------------------------------------------------------------------------------
 
     async def originate(self, request: OriginateRequest) -> CallRecord:
-        """Place a call; returns when it is stored, before it rings. Raise BadRequest, InvalidTarget, Unavailable."""
+        """Place a call; returns when it is stored, before it rings. Raise BadRequest, InvalidTarget,
+        DestinationDenied, Unavailable."""
+        check_destination(request.to_number, self._config.access)
         destination = find_destination(request, self._config, self._own_host)
         self._check_room()
         call = Call(

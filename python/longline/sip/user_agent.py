@@ -9,14 +9,16 @@ import ipaddress
 import secrets
 import socket
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import structlog
 
 from longline.sip.auth import TrunkCredential
+from longline.sip.bindings import Binding
 from longline.sip.core import DEFAULT_MAX_CALLS, DEFAULT_MAX_TRANSACTIONS, EndpointSettings
+from longline.sip.default_deny import AdmissionPolicy
 from longline.sip.endpoint import Endpoint
 from longline.sip.events import SipEvent
 from longline.sip.locate import Place, family_of
@@ -41,7 +43,7 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class UserAgentSettings:
     """`listen` is bound for UDP and TCP; port 0 takes a free one. `advertise` is what peers are told instead: a host,
-    host:port, or both as a pair. `product` is told as User-Agent and Server; None tells nothing."""
+    host:port, or both as a pair. `product` is told as User-Agent with our requests; None tells nothing."""
 
     listen: tuple[str, int] = ("127.0.0.1", 5060)
     advertise: str | tuple[str, int | None] | None = None
@@ -50,6 +52,8 @@ class UserAgentSettings:
     max_calls: int = DEFAULT_MAX_CALLS
     max_transactions: int = DEFAULT_MAX_TRANSACTIONS
     product: str | None = None
+    admission: AdmissionPolicy | None = None
+    """Who is let in; None: everybody."""
 
 
 class UserAgent:
@@ -112,6 +116,7 @@ class UserAgent:
             max_transactions=self._settings.max_transactions,
             max_calls=self._settings.max_calls,
             product=self._settings.product,
+            admission=self._settings.admission,
         )
         self._endpoint = Endpoint(settings, lambda: secrets.token_hex(8))
 
@@ -182,6 +187,14 @@ class UserAgent:
     def set_peers(self, peers: Peers) -> None:
         """Whom we know from now on. Calls in progress go on."""
         self._command(lambda endpoint, now: endpoint.set_peers(peers))
+
+    def bindings(self, account: str) -> tuple[Binding, ...]:
+        """Where the peer of this name has registered, the most wanted first."""
+        return self._command(lambda endpoint, now: endpoint.bindings(now, account))
+
+    def restore_bindings(self, account: str, bindings: Iterable[dict[str, Any]]) -> None:
+        """Take back what `BindingsChanged` told; KeyError, TypeError on anything else."""
+        self._command(lambda endpoint, now: endpoint.restore_bindings(now, account, bindings))
 
     def snapshot(self, handle: str) -> dict[str, Any]:
         """An answered call as JSON types; `restore` on another node goes on with it."""

@@ -1,0 +1,117 @@
+"""The phones of the configuration, `[phones.NAME]`, as peers of the SIP stack, and where they are kept.
+
+The registrar tells each change of an account's bindings (`BindingsChanged`); it is written to the store, and a node
+that starts takes back what has not expired. Leaves out: the registrar itself (`sip/registrar.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from longline.base.clock import Clock
+from longline.base.config import Config
+from longline.base.log import get_logger
+from longline.sip.default_deny import AdmissionPolicy
+from longline.sip.events import BindingsChanged
+from longline.sip.lockout import LockoutPolicy
+from longline.sip.peers import DigestUser, Peer
+from longline.store.records import RegistrationRecord
+
+BURST = 3
+"""How many times the requests of one second a stranger may send at once."""
+
+log = get_logger(__name__)
+
+
+def phone_peer_name(account: str) -> str:
+    """The name of a phone among the peers; no trunk has such a one."""
+    return f"phone:{account}"
+
+
+def phone_peers(config: Config) -> list[Peer]:
+    return [
+        Peer(
+            phone_peer_name(name),
+            users=(DigestUser(name, phone.password),),
+            channel_limit=phone.channel_limit,
+            is_trunk=False,
+        )
+        for name, phone in config.phones.items()
+    ]
+
+
+def admission_policy(config: Config) -> AdmissionPolicy:
+    """Who is let in, as `[access]` has it."""
+    access = config.access
+    return AdmissionPolicy(
+        networks=tuple(ipaddress.ip_network(network) for network in access.networks),
+        domains=tuple(access.domains),
+        realm=access.realm,
+        algorithms=tuple(access.algorithms),
+        lockout=LockoutPolicy(
+            per_address=access.failures_per_address,
+            per_account=access.failures_per_account,
+            unanswered=access.unanswered_challenges,
+            window_s=access.window_s,
+            lock_s=access.lockout_s,
+        ),
+        rate_per_s=access.requests_per_s,
+        burst=access.requests_per_s * BURST,
+    )
+
+
+class RegistrationStore(Protocol):
+    async def save(self, registration: RegistrationRecord) -> None: ...
+    async def all(self) -> Sequence[RegistrationRecord]: ...
+
+
+class Registrar(Protocol):
+    def restore_bindings(self, account: str, bindings: Iterable[dict[str, Any]]) -> None: ...
+
+
+class PhoneBook:
+    """Keeps where the phones are."""
+
+    def __init__(self, store: RegistrationStore, clock: Clock) -> None:
+        self._store = store
+        self._clock = clock
+        self._saving: set[asyncio.Task[None]] = set()
+
+    async def restore(self, registrar: Registrar) -> int:
+        """Give the registrar back what was kept; the number of accounts."""
+        now = self._clock.now()
+        found = 0
+        for kept in await self._store.all():
+            passed = (now - kept.written_at).total_seconds()
+            # A clock that was set back must not make a binding last longer than was granted.
+            bindings = [{**binding, "expires_s": binding["expires_s"] - max(0.0, passed)} for binding in kept.bindings]
+            try:
+                registrar.restore_bindings(kept.account, bindings)
+            except (KeyError, TypeError, ValueError):
+                log.warning("a registration that was kept cannot be read", account=kept.account)
+                continue
+            found += bool(bindings)
+        return found
+
+    def on_bindings(self, event: BindingsChanged) -> None:
+        record = RegistrationRecord(event.account, list(event.bindings), self._clock.now())
+        log.info(
+            "phone registered" if event.bindings else "phone gone", account=event.account, bindings=len(event.bindings)
+        )
+        task = asyncio.create_task(self._save(record))
+        self._saving.add(task)
+        task.add_done_callback(self._saving.discard)
+
+    async def _save(self, record: RegistrationRecord) -> None:
+        try:
+            await self._store.save(record)
+        except Exception as error:  # a store that cannot be written costs the registration after a restart, no more
+            log.error("a registration could not be kept", account=record.account, error_type=type(error).__name__)
+
+    async def stop(self) -> None:
+        """Wait for what is being written."""
+        if self._saving:
+            await asyncio.wait(self._saving)
