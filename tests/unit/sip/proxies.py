@@ -42,8 +42,8 @@ class Context:
 
 
 class Proxy:
-    """`locations`: where a Request-URI leads (several: forked); others go to their own host. `name` may stand in a Route
-    for us as well as the address. `users`: whom to let pass, with their passwords."""
+    """`locations`: where a Request-URI leads (several: forked); others go to their own host. `name` may stand in a
+    Route for us as well as the address. `users`: whom to let pass, with their passwords."""
 
     def __init__(
         self,
