@@ -5,6 +5,7 @@ enters its methods, option tags and timers in the tables here. `endpoint` is the
 comes from the injected `token`. Leaves out: decisions.
 """
 
+import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from longline.sip.admission import Admission, Open
 from longline.sip.auth import DigestSession, TrunkCredential
 from longline.sip.bindings import Bindings
 from longline.sip.bounded import BoundedTable
+from longline.sip.build import response_to
 from longline.sip.default_deny import AdmissionPolicy
 from longline.sip.dialog import Dialog
 from longline.sip.events import Ended, SipEvent
@@ -171,6 +173,16 @@ class Core:
         self._free_channel(usage)
         self.events.append(Ended(usage.handle, by, cause))
 
+    def refuse_pending(self, now: float, usage: InviteUsage) -> None:
+        """RFC 3261 §15.1.2: what the peer still asks in a dialog that ends gets 487."""
+        reinvite = usage.reinvite
+        open_invite = reinvite.transaction if reinvite is not None and not reinvite.answered else None
+        for transaction in (open_invite, usage.asked):
+            if transaction is not None:
+                self.layer.respond(now, transaction, response_to(transaction.request, 487))
+        usage.forget_reinvite()
+        usage.asked = None
+
     # ---- where to
 
     def locate(self, now: float, hop: Hop, then: Located) -> None:
@@ -249,9 +261,13 @@ class Core:
         host = parse_uri(uri).host.lower()
         return host if any(c.host.lower() == host for c in self.settings.credentials) else None
 
+    def fraction(self) -> float:
+        """A random number from 0 up to 1."""
+        return zlib.crc32(self.token().encode()) / 2**32
+
     def retry_delay(self) -> int:
         """RFC 3261 §14.2: a random number of seconds from 0 to 10."""
-        return sum(self.token().encode()) % 11
+        return int(self.fraction() * 11)
 
     def poll_transmit(self) -> Transmit | None:
         transmits = self.layer.transmits

@@ -5,7 +5,7 @@ Leaves out: sending, and the TCP connection (it cannot move; the remote address 
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from longline.base.errors import RemoteProtocolError
 from longline.sip.auth import DigestSession
@@ -16,6 +16,8 @@ from longline.sip.uri import SipUri, parse_uri
 SNAPSHOT_VERSION = 1
 MAX_ROUTES = 32
 """Record-Route values of one dialog; more are refused with 400."""
+MAX_CAPABILITIES = 64
+"""Methods, and option tags, of a peer that are remembered; those after them are not."""
 
 
 @dataclass(slots=True)
@@ -52,6 +54,20 @@ class Dialog:
     digests: list[DigestSession] = field(default_factory=list)
     open_invite: str | None = None
     """The branch of an INVITE of ours without a final response."""
+    open_offer: Literal["", "ours", "theirs"] = ""
+    """Whose offer has no answer yet (`offers.py`)."""
+    sessions: int = 0
+    """How many offers have been answered, by either side: a description made before the last one is out of date."""
+    sdp_origin: str | None = None
+    """User name and session id in the o= line of what we send (`origin.py`)."""
+    sdp_version: int | None = None
+    """The version in the o= line that we sent last, whether it was accepted or not."""
+    sent_sdp: bytes | None = None
+    """What we sent last; `local_sdp` is what was agreed on last. It need not survive."""
+    allow: list[str] = field(default_factory=list)
+    """The methods that the peer takes, in upper case; empty: it did not say."""
+    supported: list[str] = field(default_factory=list)
+    """The option tags that the peer supports."""
 
     @property
     def id(self) -> tuple[str, str, str | None]:
@@ -107,12 +123,24 @@ class Dialog:
         if contact is not None:
             self.remote_target = contact
 
+    def learn(self, message: Message) -> None:
+        """RFC 3261 §20.5, §20.37: what the peer says it can do."""
+        if "Allow" in message.headers:
+            self.allow = [method.upper() for method in message.headers.get_list("Allow")[:MAX_CAPABILITIES]]
+        if "Supported" in message.headers:
+            self.supported = [tag.lower() for tag in message.headers.get_list("Supported")[:MAX_CAPABILITIES]]
+
+    def takes(self, method: str) -> bool:
+        """Whether the peer has said that it takes this method."""
+        return method in self.allow
+
     def to_dict(self) -> dict[str, Any]:
         """JSON types only."""
         data: dict[str, Any] = {"version": SNAPSHOT_VERSION}
         for name in _PLAIN:
             data[name] = getattr(self, name)
-        data["route_set"] = list(self.route_set)
+        for name in _LISTS:
+            data[name] = list(getattr(self, name))
         data["digests"] = [session.to_dict() for session in self.digests]
         for name in ("local_sdp", "remote_sdp"):
             sdp: bytes | None = getattr(self, name)
@@ -125,7 +153,7 @@ class Dialog:
         if data.get("version") != SNAPSHOT_VERSION:
             raise ValueError(f"dialog snapshot has version {data.get('version')!r}, not {SNAPSHOT_VERSION}")
         values = {name: data[name] for name in _PLAIN}
-        values["route_set"] = list(data["route_set"])
+        values |= {name: list(data[name]) for name in _LISTS}
         values["digests"] = [DigestSession.from_dict(item) for item in data["digests"]]
         for name in ("local_sdp", "remote_sdp"):
             values[name] = None if data[name] is None else data[name].encode("latin-1")
@@ -137,7 +165,9 @@ _PLAIN = (
     *("transport", "remote_host", "remote_port", "local_cseq", "remote_cseq", "confirmed", "secure"),
     "behind_nat",
     *("trunk", "peer", "open_invite"),
+    *("open_offer", "sessions", "sdp_origin", "sdp_version"),
 )
+_LISTS = ("route_set", "allow", "supported")
 
 
 def routes_of(message: Message) -> list[str]:

@@ -29,6 +29,8 @@ from longline.sip.events import Ended, SipEvent
 from longline.sip.message import MalformedMessage, Request, Response, parse
 from longline.sip.peers import Peers
 from longline.sip.registrar import Registrar
+from longline.sip.reinvite import Reinvites
+from longline.sip.reoffer import Reoffers
 from longline.sip.timers import Timer
 from longline.sip.transaction_layer import ClientTransaction, ServerTransaction, stamp_via
 from longline.sip.uac import ClientCore, Invitation
@@ -44,6 +46,8 @@ class Endpoint:
         self._core = core = Core(settings, token)
         self._client = ClientCore(core)
         self._server = ServerCore(core)
+        self._reinvites = Reinvites(core, self._server)
+        self._reoffers = Reoffers(core, self._client)
         core.usage_timers[Timer.AWAIT_ACK] = self._on_ack_missing
         self._secret = "".join(token() for _ in range(4)).encode()
         if settings.admission is not None:
@@ -238,19 +242,28 @@ class Endpoint:
         else:
             self._client.bye(now, usage, reason)
 
-    def reanswer(self, now: float, handle: str, sdp: bytes) -> None:
-        """Accept a re-INVITE: our answer, or our offer when it had none."""
+    def reoffer(self, now: float, handle: str, sdp: bytes, method: str | None = None) -> None:
+        """Offer another session in mid-call: hold, resume, another codec. `method` INVITE or UPDATE; None: what fits.
+
+        Reanswered or ReofferFailed follows. LocalProtocolError while an offer of ours is under way, and before the
+        answer when the peer takes no UPDATE or the first offer has no answer yet."""
         usage = self._core.usage_of(handle)
         if usage is not None:
-            self._server.reanswer(now, usage, sdp)
+            self._reoffers.reoffer(now, usage, sdp, method)
+
+    def reanswer(self, now: float, handle: str, sdp: bytes) -> None:
+        """Accept a re-INVITE or UPDATE: our answer, or our offer when it had none."""
+        usage = self._core.usage_of(handle)
+        if usage is not None:
+            self._reinvites.reanswer(now, usage, sdp)
 
     def reject_reoffer(self, now: float, handle: str, status: int = 488, reason: str | None = None) -> None:
-        """Refuse a re-INVITE; the session stays as it was."""
+        """Refuse a re-INVITE or UPDATE; the session stays as it was."""
         if not 300 <= status <= 699:
             raise LocalProtocolError(f"{status} is no refusal")
         usage = self._core.usage_of(handle)
         if usage is not None:
-            self._server.reject_reoffer(now, usage, status, reason)
+            self._reinvites.reject(now, usage, status, reason)
 
     # ---- phones
 

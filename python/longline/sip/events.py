@@ -79,8 +79,9 @@ class Canceled:
 @dataclass(frozen=True, slots=True)
 class Ended:
     """`by` is remote or local. `cause`: bye (remote: the Reason header, if it had one), the reason given to `bye`,
-    no_ack (our 200 was never confirmed), transport (the caller could not be answered any more), or no_answer (we were
-    asked for an answer in the ACK and gave none)."""
+    no_ack (our 200 was never confirmed), transport (the caller could not be answered any more), no_answer (we were
+    asked for an answer in the ACK and gave none), or gone (a request of ours within the dialog got 408, 481 or nothing
+    at all)."""
 
     handle: str
     by: str
@@ -89,7 +90,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Reoffer:
-    """A re-INVITE: answer with `reanswer` or `reject_reoffer`. `offer` None asks us to offer."""
+    """A re-INVITE or UPDATE: answer with `reanswer` or `reject_reoffer`. `offer` None asks us to offer."""
 
     handle: str
     offer: bytes | None
@@ -97,10 +98,23 @@ class Reoffer:
 
 @dataclass(frozen=True, slots=True)
 class Reanswered:
-    """The ACK of a re-INVITE without an offer came with the peer's answer to ours."""
+    """The peer's answer to an offer of ours in mid-call: to one that we made (`reoffer`), or to the one that it asked
+    for with a re-INVITE without an offer."""
 
     handle: str
     sdp: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ReofferFailed:
+    """Our `reoffer` came to nothing; the session stays as it was. `cause` is rejected (`status` is the peer's),
+    transport, protocol (a 2xx without an answer), or overtaken: the peer's offer was answered first, and ours, made
+    before it, is out of date."""
+
+    handle: str
+    status: int
+    reason: str
+    cause: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +154,7 @@ SipEvent = (
     | Ended
     | Reoffer
     | Reanswered
+    | ReofferFailed
     | ReofferCanceled
     | InfoDigit
     | BindingsChanged

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
+from longline.sip import offers
 from longline.sip.body import sdp_of
 from longline.sip.build import cancel_of, reason_header
 from longline.sip.core import Core
@@ -16,6 +17,8 @@ from longline.sip.events import Answered, Failed, Progress
 from longline.sip.exchange import NOBODY, Exchange, Owner
 from longline.sip.headers import NameAddr
 from longline.sip.message import Request, Response
+from longline.sip.offers import Move
+from longline.sip.origin import next_description
 from longline.sip.timers import Timer
 from longline.sip.uri import parse_uri
 from longline.sip.usage import MAX_FORKS, InviteUsage, Stage, Step
@@ -69,6 +72,9 @@ class ClientCore(Owner):
             core.events.append(Failed(usage.handle, 503, "Service Unavailable", "overload"))
             return usage.handle
         core.add(usage)
+        if invitation.sdp:
+            dialog.local_sdp = next_description(dialog, invitation.sdp)
+            offers.make(dialog, Move.WE_OFFER)
         try:
             usage.exchange = core.exchanges.send_within(now, request, self, dialog, usage.handle)
         except LocalProtocolError:  # a header that would forge another
@@ -105,7 +111,8 @@ class ClientCore(Owner):
     def answer(self, now: float, usage: InviteUsage, sdp: bytes) -> None:
         """The answer to an offer that came in the 200: it goes into the ACK."""
         usage.step(Step.ACKNOWLEDGE)
-        usage.dialog.local_sdp = sdp
+        usage.dialog.local_sdp = sdp = next_description(usage.dialog, sdp)
+        offers.make(usage.dialog, Move.WE_ANSWER)
         self._send_ack(now, usage, usage.dialog, sdp)
 
     def cancel(self, now: float, usage: InviteUsage, reason: str | None = None) -> None:
@@ -142,6 +149,7 @@ class ClientCore(Owner):
             # The 200 must be acknowledged before the dialog it made can be ended (RFC 3261 §13.2.2.4).
             self._send_ack(now, usage, usage.dialog, b"")
         usage.reason = reason_header(reason)
+        self.core.refuse_pending(now, usage)
         self.core.end(usage, "local", cause or reason or "bye")
         self.send_bye(now, usage)
 
@@ -220,8 +228,7 @@ class ClientCore(Owner):
         return early
 
     def _success(self, now: float, usage: InviteUsage, response: Response) -> None:
-        tag = response.to.tag or ""
-        acknowledged = usage.acks.get(tag)
+        acknowledged = usage.acks.get((response.to.tag or "", response.cseq[0]))
         if acknowledged is not None:
             self.core.layer.send(*acknowledged)
             self.core.counters["sip.retransmissions_received"] += 1
@@ -256,20 +263,27 @@ class ClientCore(Owner):
         if sdp is None and early is not None and not usage.late_offer:
             sdp = early.remote_sdp  # the answer came before, and from this fork
         dialog.remote_sdp = sdp
+        dialog.learn(response)
         if usage.late_offer and sdp is not None:
+            offers.make(dialog, Move.THEY_OFFER)
             usage.step(Step.ANSWERED_WITH_OFFER)
             core.timers.arm(usage.handle, Timer.AWAIT_ACK, now + core.settings.durations.timeout)
         else:
+            offers.make(dialog, Move.THEY_ANSWER if sdp is not None else Move.REFUSE)
             usage.step(Step.ANSWERED)
             self._send_ack(now, usage, dialog, b"")
         core.events.append(Answered(usage.handle, sdp))
 
     def _send_ack(self, now: float, usage: InviteUsage, dialog: Dialog, sdp: bytes) -> None:
+        if usage.exchange is not None:
+            self.send_ack(now, usage, dialog, usage.exchange.request, sdp)
+
+    def send_ack(self, now: float, usage: InviteUsage, dialog: Dialog, invite: Request, sdp: bytes) -> None:
         """RFC 3261 §13.2.2.4: the ACK of a 2xx is a request of its own, with the credentials of the INVITE."""
-        invite = usage.exchange.request if usage.exchange is not None else None
-        request = dialog.request("ACK", usage.answer_cseq or (invite.cseq[0] if invite is not None else 1), sdp)
+        key = (dialog.remote_tag or "", invite.cseq[0])
+        request = dialog.request("ACK", invite.cseq[0], sdp)
         for name in ("Authorization", "Proxy-Authorization"):
-            for value in invite.headers.get_all(name) if invite is not None else ():
+            for value in invite.headers.get_all(name):
                 request.headers.add(name, value)
 
         def send(now: float, targets: Sequence[Target]) -> None:
@@ -278,7 +292,7 @@ class ClientCore(Owner):
                 return
             self.core.add_via(request, targets[0])
             data = request.encode()
-            usage.acks[dialog.remote_tag or ""] = (data, targets[0])
+            usage.acks[key] = (data, targets[0])
             self.core.layer.send(data, targets[0])
 
         self.core.locate_dialog(now, dialog, send)

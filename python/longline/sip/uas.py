@@ -1,12 +1,14 @@
-"""The user agent server core (RFC 3261 §8.2, §9.2, §12.2.2, §13.3, §14.2, §15.1.2): requests that come in.
+"""The user agent server core (RFC 3261 §8.2, §9.2, §12.2.2, §13.3, §15.1.2): requests that come in.
 
 Methods that have no feature (`Core.within`, `Core.outside`) get 405, methods nobody knows 501. Of INFO only digits are
-understood (`info.py`). Leaves out: what an incoming call is for.
+understood (`info.py`). Leaves out: what an incoming call is for, and changes of its session
+(`reinvite`).
 """
 
 import ipaddress
 
 from longline.base.errors import RemoteProtocolError
+from longline.sip import offers
 from longline.sip.body import SDP, media_type, sdp_of
 from longline.sip.build import response_to
 from longline.sip.core import RETRY_AFTER_S, Core
@@ -18,16 +20,17 @@ from longline.sip.events import (
     IncomingCall,
     InfoDigit,
     Reanswered,
-    Reoffer,
     ReofferCanceled,
 )
 from longline.sip.headers import parse_name_addr
 from longline.sip.info import DTMF, DTMF_RELAY, digit_of
 from longline.sip.message import KNOWN_METHODS, Request
+from longline.sip.offers import Move
+from longline.sip.origin import next_description
 from longline.sip.timers import Timer
 from longline.sip.transaction_layer import ServerTransaction, merge_key
 from longline.sip.uri import parse_uri, scheme_of, user_of
-from longline.sip.usage import InviteUsage, Reinvite, Stage, Step
+from longline.sip.usage import InviteUsage, Stage, Step
 from longline.sip.wire import Source
 
 _AFTER_THE_END = frozenset(("BYE", "OPTIONS"))
@@ -50,7 +53,6 @@ class ServerCore:
     def __init__(self, core: Core) -> None:
         self.core = core
         core.within |= {
-            "INVITE": self._reinvite,
             "BYE": self._bye,
             "OPTIONS": lambda now, usage, transaction, request: self._options(now, transaction, request),
             "INFO": self._info,
@@ -89,16 +91,24 @@ class ServerCore:
         if usage.stage is Stage.ACCEPTED:
             self._confirmed(usage, sdp)
         elif usage.reinvite is not None and usage.stage is Stage.CONFIRMED:
-            if usage.reinvite.late_offer and sdp is not None:
-                usage.dialog.remote_sdp = sdp
-                self.core.events.append(Reanswered(usage.handle, sdp))
+            if usage.reinvite.late_offer:
+                self._answered_in_ack(usage, sdp)
             usage.reinvite = None
         return usage
+
+    def _answered_in_ack(self, usage: InviteUsage, sdp: bytes | None) -> None:
+        """The ACK should bring the answer to the offer in our 200; without one the session stays as it was."""
+        if sdp is None:
+            offers.make(usage.dialog, Move.REFUSE)
+        elif offers.make(usage.dialog, Move.THEY_ANSWER):
+            usage.dialog.remote_sdp = sdp
+            self.core.events.append(Reanswered(usage.handle, sdp))
 
     def _confirmed(self, usage: InviteUsage, sdp: bytes | None) -> None:
         usage.step(Step.ACKED)
         usage.dialog.confirmed = True
         if usage.late_offer:
+            offers.make(usage.dialog, Move.THEY_ANSWER if sdp is not None else Move.REFUSE)
             usage.dialog.remote_sdp = sdp
             self.core.events.append(Answered(usage.handle, sdp))
         self.core.events.append(Acked(usage.handle))
@@ -113,7 +123,7 @@ class ServerCore:
             self.core.end(usage, "remote", "transport")
             self.core.remove(usage)
         elif usage.reinvite is not None and usage.reinvite.transaction is transaction:
-            usage.reinvite = None
+            usage.forget_reinvite()
 
     # ---- commands
 
@@ -123,6 +133,8 @@ class ServerCore:
         if transaction is None:
             return
         status = 183 if sdp else 180
+        if sdp:
+            sdp = next_description(usage.dialog, sdp)
         response = response_to(
             transaction.request,
             status,
@@ -141,9 +153,10 @@ class ServerCore:
     def answer(self, now: float, usage: InviteUsage, sdp: bytes) -> None:
         usage.step(Step.ACCEPT)
         self.core.timers.disarm(usage.handle, Timer.RING_REFRESH)
-        usage.dialog.local_sdp = sdp
+        usage.dialog.local_sdp = sdp = next_description(usage.dialog, sdp)
+        offers.make(usage.dialog, Move.WE_OFFER if usage.late_offer else Move.WE_ANSWER)
         if usage.server is not None:
-            self._send_ok(now, usage, usage.server, sdp)
+            self.send_ok(now, usage, usage.server, sdp)
 
     def reject(
         self, now: float, usage: InviteUsage, status: int, reason: str | None, headers: _Headers | None = None
@@ -154,31 +167,9 @@ class ServerCore:
         usage.step(Step.END)
         self.core.remove(usage)
 
-    def reanswer(self, now: float, usage: InviteUsage, sdp: bytes) -> None:
-        """200 for the peer's re-INVITE; nothing when it has been taken back meanwhile."""
-        reinvite = usage.reinvite
-        if reinvite is None or reinvite.answered:
-            self.core.counters["sip.stale_commands"] += 1
-            return
-        reinvite.answered = True
-        usage.dialog.local_sdp = sdp
-        usage.dialog.refresh_target(reinvite.transaction.request)
-        if not reinvite.late_offer:
-            usage.dialog.remote_sdp = sdp_of(reinvite.transaction.request)
-        self._send_ok(now, usage, reinvite.transaction, sdp)
-
-    def reject_reoffer(self, now: float, usage: InviteUsage, status: int, reason: str | None) -> None:
-        """Refuse the peer's re-INVITE; the session stays as it was (RFC 3261 §14.2)."""
-        reinvite = usage.reinvite
-        if reinvite is None or reinvite.answered:
-            self.core.counters["sip.stale_commands"] += 1
-            return
-        usage.reinvite = None
-        self.respond(now, reinvite.transaction, status, reason)
-
     # ---- the 200 and its ACK
 
-    def _send_ok(self, now: float, usage: InviteUsage, transaction: ServerTransaction, sdp: bytes) -> None:
+    def send_ok(self, now: float, usage: InviteUsage, transaction: ServerTransaction, sdp: bytes) -> None:
         response = response_to(
             transaction.request,
             200,
@@ -268,6 +259,9 @@ class ServerCore:
         dialog = self._new_dialog(transaction.source, request, transaction.peer)
         offer = sdp_of(request)
         dialog.remote_sdp = offer
+        if offer is not None:
+            offers.make(dialog, Move.THEY_OFFER)
+        dialog.learn(request)
         usage = InviteUsage(
             "i" + core.token(), Stage.OFFERED, dialog, request, server=transaction, late_offer=offer is None
         )
@@ -329,7 +323,7 @@ class ServerCore:
         if usage.server is invite and usage.stage is Stage.OFFERED:
             self._terminate_invite(now, usage, request.headers.get("Reason"))
         elif usage.reinvite is not None and usage.reinvite.transaction is invite and not usage.reinvite.answered:
-            usage.reinvite = None
+            usage.forget_reinvite()
             self.respond(now, invite, 487)
             self.core.events.append(ReofferCanceled(usage.handle))
 
@@ -382,24 +376,9 @@ class ServerCore:
         if usage.stage is Stage.OFFERED:
             self._terminate_invite(now, usage, request.headers.get("Reason"))
             return
-        if usage.reinvite is not None and not usage.reinvite.answered:
-            # RFC 3261 §15.1.2: requests still pending in the dialog get 487.
-            self.respond(now, usage.reinvite.transaction, 487)
+        self.core.refuse_pending(now, usage)
         self.core.end(usage, "remote", request.headers.get("Reason") or "bye")
         self.core.remove(usage)
-
-    def _reinvite(self, now: float, usage: InviteUsage, transaction: ServerTransaction, request: Request) -> None:
-        dialog = usage.dialog
-        if dialog.open_invite is not None or usage.stage in (Stage.CALLING, Stage.CANCELING, Stage.ANSWERING):
-            # RFC 3261 §14.2: an offer of one of us is open already.
-            raise Refused(491)
-        if usage.reinvite is not None or usage.stage in (Stage.OFFERED, Stage.ACCEPTED):
-            raise Refused(500, "Earlier INVITE Pending", [("Retry-After", str(self.core.retry_delay()))])
-        contact_of(request)
-        offer = sdp_of(request)
-        usage.reinvite = Reinvite(transaction, late_offer=offer is None)
-        self.respond(now, transaction, 100)
-        self.core.events.append(Reoffer(usage.handle, offer))
 
     # ---- responses
 
@@ -411,10 +390,11 @@ class ServerCore:
         reason: str | None = None,
         headers: _Headers | None = None,
         to_tag: str | None = None,
+        body: bytes = b"",
     ) -> None:
         if to_tag is None and status > 100:
             to_tag = self.core.token()
-        response = response_to(transaction.request, status, reason, to_tag=to_tag, headers=headers or ())
+        response = response_to(transaction.request, status, reason, to_tag=to_tag, headers=headers or (), body=body)
         self.core.layer.respond(now, transaction, response)
 
     def dialog_headers(self, usage: InviteUsage, request: Request | None = None) -> _Headers:

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from longline.base.errors import LocalProtocolError
+from longline.sip import offers
 from longline.sip.dialog import Dialog
 from longline.sip.exchange import Exchange
 from longline.sip.message import Request
+from longline.sip.offers import Move
 from longline.sip.transaction_layer import ServerTransaction
 from longline.sip.wire import Target
 
@@ -65,6 +67,22 @@ class Reinvite:
 
 
 @dataclass(slots=True, eq=False)
+class Change:
+    """An offer of ours in mid-call, from the wish to its outcome. `sessions` is the dialog's count when it was made."""
+
+    sdp: bytes
+    method: str
+    dialog: Dialog
+    sessions: int
+    sent: bytes | None = None
+    """As it left, with its version."""
+    exchange: Exchange | None = None
+    """The request that it is in; None while it waits."""
+    tries: int = 0
+    is_canceled: bool = False
+
+
+@dataclass(slots=True, eq=False)
 class InviteUsage:
     handle: str
     stage: Stage
@@ -83,8 +101,8 @@ class InviteUsage:
     """Incoming: BYE was asked for before the ACK; RFC 3261 §15 has it wait."""
     early: dict[str, Dialog] = field(default_factory=dict)
     """Outgoing: the early dialogs by their To tags, one for each fork of the INVITE that rings (RFC 3261 §12.1.2)."""
-    acks: dict[str, tuple[bytes, Target]] = field(default_factory=dict)
-    """Outgoing: the ACK of each 2xx by To tag, to be sent again with every retransmission."""
+    acks: dict[tuple[str, int], tuple[bytes, Target]] = field(default_factory=dict)
+    """The ACK of each 2xx by To tag and CSeq, to be sent again with every retransmission."""
     answer_cseq: int = 0
     """The CSeq of the INVITE that was answered, for its ACK."""
     late_offer: bool = False
@@ -95,12 +113,29 @@ class InviteUsage:
     ok_cseq: int = 0
     """Incoming: the CSeq of the INVITE whose ACK is awaited."""
     reinvite: Reinvite | None = None
+    asked: ServerTransaction | None = None
+    """An UPDATE or PRACK of the peer whose offer we have not answered."""
+    change: Change | None = None
+    """What we want to change ourselves."""
     channel: str | None = None
     """The peer that it counts as a call of."""
 
     def dialog_with(self, remote_tag: str | None) -> Dialog:
         """The dialog with this fork of our INVITE; of a call that is answered there is but one."""
         return self.early.get(remote_tag or "", self.dialog) if self.dialog.remote_tag is None else self.dialog
+
+    def dialog_now(self) -> Dialog:
+        """The dialog for a command: before the answer, that of the fork whose session is settled, if there is one."""
+        if self.dialog.remote_tag is not None or not self.early:
+            return self.dialog
+        forks = list(self.early.values())
+        return next((fork for fork in reversed(forks) if fork.sessions), forks[-1])
+
+    def forget_reinvite(self) -> None:
+        """The peer's re-INVITE came to nothing; the session stays as it was."""
+        if self.reinvite is not None and not self.reinvite.late_offer and not self.reinvite.answered:
+            offers.make(self.dialog, Move.REFUSE)
+        self.reinvite = None
 
     def step(self, step: Step) -> None:
         """Move on, or LocalProtocolError when the stage does not allow it."""

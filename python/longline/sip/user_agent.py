@@ -176,12 +176,16 @@ class UserAgent:
         """End an answered call; `reason` becomes its Reason header. Ended follows at once."""
         self._command(lambda endpoint, now: endpoint.bye(now, handle, reason))
 
+    def reoffer(self, handle: str, sdp: bytes, method: str | None = None) -> None:
+        """Offer another session in mid-call; Reanswered or ReofferFailed follows."""
+        self._command(lambda endpoint, now: endpoint.reoffer(now, handle, sdp, method))
+
     def reanswer(self, handle: str, sdp: bytes) -> None:
-        """Accept a re-INVITE."""
+        """Accept a re-INVITE or UPDATE."""
         self._command(lambda endpoint, now: endpoint.reanswer(now, handle, sdp))
 
     def reject_reoffer(self, handle: str, status: int = 488, reason: str | None = None) -> None:
-        """Refuse a re-INVITE; the session stays as it was."""
+        """Refuse a re-INVITE or UPDATE; the session stays as it was."""
         self._command(lambda endpoint, now: endpoint.reject_reoffer(now, handle, status, reason))
 
     def set_peers(self, peers: Peers) -> None:
