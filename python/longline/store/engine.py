@@ -13,7 +13,7 @@ from longline.base.errors import ConfigError
 # The file itself is put into WAL mode once, by migrate.py. synchronous=NORMAL under WAL: a commit survives the death of
 # this process, which is what "persist before you send" asks for; a power cut may lose the last commits, but it ends the
 # calls they tell of as well.
-_PRAGMAS: Final = (
+PRAGMAS: Final = (
     "PRAGMA synchronous=NORMAL",
     "PRAGMA busy_timeout=5000",
     "PRAGMA temp_store=MEMORY",
@@ -47,6 +47,6 @@ def make_engine(url: str) -> AsyncEngine:
 
 def _set_pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
-    for pragma in _PRAGMAS:
+    for pragma in PRAGMAS:
         cursor.execute(pragma)
     cursor.close()

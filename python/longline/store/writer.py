@@ -1,29 +1,30 @@
 """The one writer of the database: writes are ordered, and those that wait together share a transaction.
 
-A write is a set of rows to insert or replace. `write` returns after the commit that holds it, so what was awaited
-survives the death of the process. While a commit is under way further writes gather; of several versions of one row in
-one transaction only the last is written. When a shared transaction fails, its writes are tried one by one, so that a
-bad row costs its own caller only.
+A write is a set of rows to insert or replace, and of keys of rows to delete. `write` returns after the commit that
+holds it, so what was awaited survives the death of the process. While a commit is under way further writes gather; of
+several versions of one row in one transaction only the last is written. When a shared transaction fails, its writes are
+tried one by one, so that a bad row costs its own caller only. Leaves out how a transaction is made (`committer`).
 """
 
 import asyncio
-import contextlib
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Table
-from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from longline.base.errors import LocalProtocolError
 from longline.base.log import get_logger
+from longline.store.committer import CommitFailed, Row, committer_for
 
 PENDING_WRITES_MAX: Final = 10_000
 """Writes that may wait. Beyond it `write` itself waits for room, counted as `waited_for_room`; nothing is dropped."""
 
 Rows = tuple[Table, list[dict[str, Any]]]
+Gone = tuple[Table, list[tuple[Any, ...]]]
+"""A table, and the primary keys of rows that are to be deleted."""
 
 log = get_logger(__name__)
 
@@ -31,6 +32,7 @@ log = get_logger(__name__)
 @dataclass(slots=True)
 class _Write:
     rows: list[Rows]
+    gone: Sequence[Gone]
     done: "asyncio.Future[None]"
 
 
@@ -38,15 +40,12 @@ class Writer:
     """Runs from `start` to `stop`. Counters: writes, transactions, failed_transactions, waited_for_room."""
 
     def __init__(self, engine: AsyncEngine) -> None:
-        self._engine = engine
-        self._insert = sqlite.insert if engine.dialect.name == "sqlite" else postgresql.insert
+        self._committer = committer_for(engine)
         self._room = asyncio.Semaphore(PENDING_WRITES_MAX)
         self._pending: list[_Write] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping = False
-        self._connection: AsyncConnection | None = None
-        self._upserts: dict[Table, Any] = {}
         self.counters: Counter[str] = Counter()
 
     def start(self) -> None:
@@ -60,14 +59,15 @@ class Writer:
             await self._task
             self._task = None
 
-    async def write(self, rows: list[Rows]) -> None:
-        """Insert or replace the rows; returns after the commit. The order of calls is the order of writes."""
+    async def write(self, rows: list[Rows], gone: Sequence[Gone] = ()) -> None:
+        """Insert or replace the rows, delete what is gone; returns after the commit. The order of calls is the order of
+        writes. Raises CommitFailed when these rows cannot be written."""
         if self._task is None or self._stopping:
             raise LocalProtocolError("the store is not open")
         if self._room.locked():
             self.counters["waited_for_room"] += 1
         async with self._room:
-            write = _Write(rows, asyncio.get_running_loop().create_future())
+            write = _Write(rows, gone, asyncio.get_running_loop().create_future())
             self._pending.append(write)
             self.counters["writes"] += 1
             self._wake.set()
@@ -83,19 +83,15 @@ class Writer:
             if not await self._commit(batch):
                 for write in batch:
                     await self._commit([write], alone=True)
-        await self._hang_up()
+        await self._committer.close()
 
     async def _commit(self, batch: list[_Write], *, alone: bool = False) -> bool:
         try:
-            if self._connection is None:
-                self._connection = await self._engine.connect()
-            async with self._connection.begin():
-                await self._execute(self._connection, batch)
-        except (SQLAlchemyError, TypeError, ValueError) as error:
+            await self._committer.commit(_gather(batch))
+        except CommitFailed as error:
             self.counters["failed_transactions"] += 1
-            await self._hang_up()
             if alone or len(batch) == 1:
-                log.error("write failed", error_type=type(error).__name__, tables=[t.name for t, _ in batch[0].rows])
+                log.error("write failed", error_type=str(error), tables=[t.name for t, _ in batch[0].rows])
                 _finish(batch, error)
                 return True
             return False
@@ -103,29 +99,17 @@ class Writer:
         _finish(batch, None)
         return True
 
-    async def _hang_up(self) -> None:
-        """Give the connection back; after an error the next commit starts on another."""
-        connection, self._connection = self._connection, None
-        if connection is not None:
-            with contextlib.suppress(SQLAlchemyError):
-                await connection.close()
 
-    async def _execute(self, connection: AsyncConnection, batch: list[_Write]) -> None:
-        latest: dict[Table, dict[Any, dict[str, Any]]] = {}
-        for write in batch:
-            for table, rows in write.rows:
-                keys = table.primary_key.columns.keys()
-                latest.setdefault(table, {}).update({tuple(row[key] for key in keys): row for row in rows})
-        for table, by_key in latest.items():
-            if (upsert := self._upserts.get(table)) is None:  # built once: building costs as much as executing
-                upsert = self._upserts[table] = self._upsert(table)
-            await connection.execute(upsert, list(by_key.values()))
-
-    def _upsert(self, table: Table) -> Any:
-        statement = self._insert(table)
-        keys = table.primary_key.columns.keys()
-        others = {column.name: statement.excluded[column.name] for column in table.columns if column.name not in keys}
-        return statement.on_conflict_do_update(index_elements=keys, set_=others)
+def _gather(batch: list[_Write]) -> dict[Table, dict[tuple[Any, ...], Row | None]]:
+    """Of several versions of one row the last."""
+    latest: dict[Table, dict[tuple[Any, ...], Row | None]] = {}
+    for write in batch:
+        for table, rows in write.rows:
+            keys = table.primary_key.columns.keys()
+            latest.setdefault(table, {}).update({tuple([row[key] for key in keys]): row for row in rows})
+        for table, gone in write.gone:
+            latest.setdefault(table, {}).update(dict.fromkeys(gone))
+    return latest
 
 
 def _finish(batch: list[_Write], error: Exception | None) -> None:

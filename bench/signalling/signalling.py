@@ -1,0 +1,299 @@
+"""What a call costs the signalling process: calls a second per core, set-up time, memory of an idle call, and the end.
+
+The node under test is `longline serve` in a process of its own with its media server, SIPp is the caller, and the
+application is a WebSocket server in this process that hears and says nothing. Recordings and webhooks are off. CPU time
+is user and system time of the signalling process alone (/proc/PID/stat): a machine that is busy otherwise makes the
+calls late, not dearer. The last line is one JSON object; docs/reference/performance.md explains its fields.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx2
+from websockets.asyncio.server import ServerConnection, serve
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(ROOT))
+
+from tests.support.ports import free_ports  # noqa: E402
+
+API_KEY = "key-of-the-bench"
+#: Ended transactions are kept for 32 s (timers L and M); an idle call is one that has none left.
+IDLE_AFTER_S = 36.0
+#: Calls before the first figure: imports, compiled statements and caches are no cost of a call.
+WARM_UP_CALLS = 100
+
+_HANG_UP = """<pause/>
+  <send retrans="500">
+    <![CDATA[
+
+      BYE [next_url] SIP/2.0
+      Via: SIP/2.0/[transport] [local_ip]:[local_port];branch=[branch]
+      From: sipp <sip:sipp@[local_ip]:[local_port]>;tag=[pid]SIPpTag00[call_number]
+      To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]
+      Call-ID: [call_id]
+      CSeq: 2 BYE
+      Max-Forwards: 70
+      Content-Length: 0
+
+    ]]>
+  </send>
+  <recv response="200"/>"""
+_AWAIT_BYE = """<recv request="BYE"/>
+  <send>
+    <![CDATA[
+
+      SIP/2.0 200 OK
+      [last_Via:]
+      [last_From:]
+      [last_To:]
+      [last_Call-ID:]
+      [last_CSeq:]
+      Content-Length: 0
+
+    ]]>
+  </send>
+  <timewait milliseconds="4000"/>"""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """The signalling process at one moment: CPU seconds it has used, and the memory that is its alone."""
+
+    cpu_s: float
+    kb: int
+
+
+class Node:
+    def __init__(self, process: asyncio.subprocess.Process, http_port: int, sip_port: int, log: Path) -> None:
+        self.process, self.sip_port, self.log = process, sip_port, log
+        self._url = f"http://127.0.0.1:{http_port}"
+
+    def sample(self) -> Sample:
+        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+        ticks = int(fields[11]) + int(fields[12])
+        rollup = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        private = [line.split()[1] for line in rollup.splitlines() if line.startswith("Private_")]
+        return Sample(ticks / os.sysconf("SC_CLK_TCK"), sum(map(int, private)))
+
+    async def until_ready(self) -> None:
+        async with httpx2.AsyncClient(base_url=self._url, headers={"x-api-key": API_KEY}) as api:
+            for _ in range(600):
+                with contextlib.suppress(httpx2.TransportError):
+                    if (await api.get("/readyz")).status_code == 200:
+                        return
+                await asyncio.sleep(0.05)
+        raise SystemExit(f"the node did not start:\n{self.log.read_text()[-3000:]}")
+
+    async def stop(self, timeout_s: float = 120) -> float:
+        """SIGTERM; how long it took to end."""
+        began = time.monotonic()
+        with contextlib.suppress(ProcessLookupError):
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            await asyncio.wait_for(self.process.wait(), timeout_s)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+        return time.monotonic() - began
+
+
+@contextlib.asynccontextmanager
+async def application() -> AsyncIterator[str]:
+    async def hear(connection: ServerConnection) -> None:
+        with contextlib.suppress(Exception):
+            async for _ in connection:
+                pass
+
+    async with serve(hear, "127.0.0.1", 0, compression=None, max_size=None, backlog=1024) as server:
+        yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/"
+
+
+@contextlib.asynccontextmanager
+async def node(folder: Path, stream: str, **settings: str) -> AsyncIterator[Node]:
+    http_port, sip_port = free_ports(2)
+    folder.mkdir(parents=True)
+    environment = os.environ | {
+        "LONGLINE_HTTP_LISTEN": f"127.0.0.1:{http_port}",
+        "LONGLINE_SIP_LISTEN": f"127.0.0.1:{sip_port}",
+        "LONGLINE_DATA_DIR": str(folder / "data"),
+        "LONGLINE_API_KEY": API_KEY,
+        "LONGLINE_LOG_FORMAT": "json",
+        "LONGLINE_RECORDING": "false",
+        "LONGLINE_QUALITY_INTERVAL_S": "0",
+        "LONGLINE_MAX_CALLS": "20000",
+        "LONGLINE_RTP_PORTS": "10000-65000",
+        **settings,
+    }
+    log = folder / "node.log"
+    with log.open("wb") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, *PROFILER(folder), "-m", "longline", "serve", "--stream", stream,
+            env=environment, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+    one = Node(process, http_port, sip_port, log)
+    try:
+        await one.until_ready()
+        yield one
+    finally:
+        await one.stop()
+
+
+def PROFILER(folder: Path) -> list[str]:  # noqa: N802
+    return ["-m", "cProfile", "-o", PROFILE] if PROFILE and "load" in folder.name else []
+
+
+PROFILE = ""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What SIPp saw: calls that went as the scenario says, and the set-up time of each in ms."""
+
+    succeeded: int
+    set_up_ms: list[float]
+
+
+class Sipp:
+    """One run of the caller; `direction` of the offer: of a call that is sent nothing (sendonly) nobody's media costs."""
+
+    def __init__(self, folder: Path, one: Node, calls: int, rate: float, *, talk_ms: int = 0, waits: bool = False) -> None:
+        folder.mkdir(parents=True)
+        self._folder = folder
+        text = (HERE / "caller.xml").read_text()
+        text = text.replace("ENDING", _AWAIT_BYE if waits else _HANG_UP)
+        text = text.replace("DIRECTION", "sendonly" if waits else "sendrecv")
+        (folder / "caller.xml").write_text(text)
+        port = free_ports(1)[0]
+        self._command = [
+            "sipp", f"127.0.0.1:{one.sip_port}", "-sf", "caller.xml", "-i", "127.0.0.1", "-p", str(port),
+            "-m", str(calls), "-l", str(calls), "-r", str(rate), "-d", str(talk_ms), "-nostdin", "-trace_rtt",
+            "-rtt_freq", "1", "-trace_stat", "-fd", "1", "-stf", "stat.csv", "-buff_size", "4194304", "-trace_err",
+            "-recv_timeout", "600000",
+        ]  # fmt: skip
+        self.process: asyncio.subprocess.Process | None = None
+
+    async def start(self) -> None:
+        self.process = await asyncio.create_subprocess_exec(
+            *self._command, cwd=self._folder, stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+        )  # fmt: skip
+
+    async def until_current(self, calls: int, timeout_s: float) -> int:
+        """Wait until so many calls have been answered; how many were."""
+        deadline = time.monotonic() + timeout_s
+        while (set_up := len(self._rtts())) < calls and time.monotonic() < deadline:
+            await asyncio.sleep(0.5)
+        return set_up
+
+    async def finish(self, timeout_s: float) -> Run:
+        assert self.process is not None
+        try:
+            await asyncio.wait_for(self.process.wait(), timeout_s)
+        except TimeoutError:
+            self.process.kill()
+            await self.process.wait()
+        return Run(int(self._stat("SuccessfulCall(C)")), self._rtts())
+
+    def _rtts(self) -> list[float]:
+        files = list(self._folder.glob("caller_*_rtt.csv"))
+        lines = files[0].read_text().splitlines()[1:] if files else []
+        return [float(line.split(";")[1]) for line in lines if line.count(";") >= 2]
+
+    def _stat(self, name: str) -> str:
+        rows = (self._folder / "stat.csv").read_text().splitlines()
+        return dict(zip(rows[0].split(";"), rows[-1].split(";"), strict=False))[name]
+
+
+async def load(folder: Path, app: str, calls: int, rate: float) -> dict[str, Any]:
+    """Calls set up and torn down at a steady rate."""
+    async with node(folder, app) as one:
+        warm_up = Sipp(folder / "warm-up", one, WARM_UP_CALLS, min(rate, 50))
+        await warm_up.start()
+        await warm_up.finish(60)
+        await asyncio.sleep(1)
+        before = one.sample()
+        sipp = Sipp(folder / "sipp", one, calls, rate, talk_ms=500)
+        began = time.monotonic()
+        await sipp.start()
+        run = await sipp.finish(calls / rate * 4 + 60)
+        took_s = time.monotonic() - began
+        await asyncio.sleep(2)
+        cpu_s = one.sample().cpu_s - before.cpu_s
+    times = sorted(run.set_up_ms)
+    return {
+        "cps_per_core": round(run.succeeded / cpu_s, 1),
+        "setup_ms_p50": round(statistics.median(times), 1) if times else None,
+        "setup_ms_p99": round(times[int(len(times) * 0.99)], 1) if times else None,
+        "cpu_ms_per_call": round(1000 * cpu_s / max(run.succeeded, 1), 3),
+        "calls": calls,
+        "succeeded": run.succeeded,
+        "offered_cps": rate,
+        "cps": round(run.succeeded / took_s, 1),
+    }
+
+
+async def idle(folder: Path, app: str, calls: int, rate: float) -> dict[str, Any]:
+    """Calls that nothing happens to: what each takes, and how they end when the node is stopped."""
+    async with node(folder, app) as one:
+        warm_up = Sipp(folder / "warm-up", one, WARM_UP_CALLS, 50)
+        await warm_up.start()
+        await warm_up.finish(60)
+        await asyncio.sleep(IDLE_AFTER_S)
+        before = one.sample()
+        sipp = Sipp(folder / "sipp", one, calls, rate, waits=True)
+        await sipp.start()
+        held = await sipp.until_current(calls, calls / rate * 3 + 60)
+        await asyncio.sleep(IDLE_AFTER_S)
+        after = one.sample()
+        stop_s = await one.stop()
+        run = await sipp.finish(60)
+    return {
+        "kb_per_idle_call": round((after.kb - before.kb) / max(held, 1), 1),
+        "idle_calls": held,
+        "idle_calls_ended": run.succeeded,
+        "shutdown_s": round(stop_s, 1),
+    }
+
+
+async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    result: dict[str, Any] = {"bench": "signalling", "cores": os.cpu_count()}
+    with tempfile.TemporaryDirectory(prefix="longline-bench-") as directory:
+        folder = Path(directory)
+        async with application() as app:
+            if "load" in arguments.parts:
+                result |= await load(folder / "load", app, arguments.calls, arguments.rate)
+                print(json.dumps(result), file=sys.stderr, flush=True)
+            if "idle" in arguments.parts:
+                result |= await idle(folder / "idle", app, arguments.idle, arguments.rate)
+    return result
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--calls", type=int, default=2000, help="calls that are set up and torn down")
+    parser.add_argument("--rate", type=float, default=60, help="calls a second that are offered")
+    parser.add_argument("--idle", type=int, default=1000, help="calls that are held")
+    parser.add_argument("--parts", nargs="*", default=["load", "idle"], choices=["load", "idle"])
+    parser.add_argument("--profile", default="", help="write a cProfile of the load here")
+    arguments = parser.parse_args()
+    global PROFILE
+    PROFILE = arguments.profile
+    print(json.dumps(asyncio.run(measure(arguments))))
+
+
+if __name__ == "__main__":
+    main()
