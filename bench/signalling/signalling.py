@@ -75,6 +75,8 @@ class Sample:
 
     cpu_s: float
     kb: int
+    main_cpu_s: float
+    """Of the thread of the event loop; the rest is the store's."""
 
 
 class Node:
@@ -83,11 +85,10 @@ class Node:
         self._url = f"http://127.0.0.1:{http_port}"
 
     def sample(self) -> Sample:
-        fields = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
-        ticks = int(fields[11]) + int(fields[12])
-        rollup = Path(f"/proc/{self.process.pid}/smaps_rollup").read_text()
+        pid = self.process.pid
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
         private = [line.split()[1] for line in rollup.splitlines() if line.startswith("Private_")]
-        return Sample(ticks / os.sysconf("SC_CLK_TCK"), sum(map(int, private)))
+        return Sample(_cpu_s(f"/proc/{pid}/stat"), sum(map(int, private)), _cpu_s(f"/proc/{pid}/task/{pid}/stat"))
 
     async def until_ready(self) -> None:
         async with httpx2.AsyncClient(base_url=self._url, headers={"x-api-key": API_KEY}) as api:
@@ -109,6 +110,12 @@ class Node:
             self.process.kill()
             await self.process.wait()
         return time.monotonic() - began
+
+
+def _cpu_s(stat: str) -> float:
+    """User and system time."""
+    fields = Path(stat).read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 @contextlib.asynccontextmanager
@@ -152,7 +159,7 @@ async def node(folder: Path, stream: str, **settings: str) -> AsyncIterator[Node
         await one.stop()
 
 
-def PROFILER(folder: Path) -> list[str]:  # noqa: N802
+def PROFILER(folder: Path) -> list[str]:
     return ["-m", "cProfile", "-o", PROFILE] if PROFILE and "load" in folder.name else []
 
 
@@ -170,7 +177,9 @@ class Run:
 class Sipp:
     """One run of the caller; `direction` of the offer: of a call that is sent nothing (sendonly) nobody's media costs."""
 
-    def __init__(self, folder: Path, one: Node, calls: int, rate: float, *, talk_ms: int = 0, waits: bool = False) -> None:
+    def __init__(
+        self, folder: Path, one: Node, calls: int, rate: float, *, talk_ms: int = 0, waits: bool = False
+    ) -> None:
         folder.mkdir(parents=True)
         self._folder = folder
         text = (HERE / "caller.xml").read_text()
@@ -232,13 +241,16 @@ async def load(folder: Path, app: str, calls: int, rate: float) -> dict[str, Any
         run = await sipp.finish(calls / rate * 4 + 60)
         took_s = time.monotonic() - began
         await asyncio.sleep(2)
-        cpu_s = one.sample().cpu_s - before.cpu_s
+        after = one.sample()
+        cpu_s = after.cpu_s - before.cpu_s
+        store_s = cpu_s - (after.main_cpu_s - before.main_cpu_s)
     times = sorted(run.set_up_ms)
     return {
         "cps_per_core": round(run.succeeded / cpu_s, 1),
         "setup_ms_p50": round(statistics.median(times), 1) if times else None,
         "setup_ms_p99": round(times[int(len(times) * 0.99)], 1) if times else None,
         "cpu_ms_per_call": round(1000 * cpu_s / max(run.succeeded, 1), 3),
+        "store_thread_ms_per_call": round(1000 * store_s / max(run.succeeded, 1), 3),
         "calls": calls,
         "succeeded": run.succeeded,
         "offered_cps": rate,

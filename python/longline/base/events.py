@@ -63,6 +63,20 @@ class EventType(StrEnum):
     TRUNK_TARGET_DOWN = "trunk.target_down"
 
 
+@dataclass(frozen=True, slots=True)
+class CallFacts:
+    """What every event of one call shares that is told to somebody. `target_url` is whom, if anybody."""
+
+    account_id: UUID
+    voice_app_id: UUID | None
+    from_number: str | None
+    to_number: str | None
+    target_url: str | None
+    sip_trunk_id: UUID | None = None
+    version: str | None = None
+    """The format that its trunk asks for; None: the node's."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
     """One thing that happened, at a time (UTC), to a call and perhaps to one of its legs or streams; or to a trunk.
@@ -80,3 +94,5 @@ class Event:
     target_url: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
     id: UUID = field(default_factory=new_id)
+    call: CallFacts | None = field(default=None, repr=False, compare=False)
+    """Of a live call, so that nobody has to look it up; None: the store knows."""

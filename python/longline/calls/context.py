@@ -11,7 +11,7 @@ from uuid import UUID
 
 from longline.base.bus import Bus
 from longline.base.clock import Clock
-from longline.base.events import Event, EventType
+from longline.base.events import CallFacts, Event, EventType
 from longline.base.log import get_logger
 from longline.calls.call import Call
 from longline.calls.ports import CallStore
@@ -86,14 +86,24 @@ class CallContext:
             if self.observations > MAX_OBSERVATIONS:
                 self.counters["observations_dropped"] += 1
                 return
+        call = self.call
         event = Event(
             type=str(event_type),
-            call_id=self.call.id,
+            call_id=call.id,
             at=at or self.now(),
-            sip_trunk_id=self.call.sip_trunk_id,
+            sip_trunk_id=call.sip_trunk_id,
             leg_id=leg_id,
             stream_id=stream_id,
             target_url=target_url,
             data=data or {},
+            call=CallFacts(
+                account_id=call.account_id,
+                voice_app_id=call.voice_app_id,
+                from_number=call.from_number,
+                to_number=call.to_number,
+                target_url=call.status_callback_url,
+                sip_trunk_id=call.sip_trunk_id,
+                version=call.webhook_version,
+            ),
         )
         self.bus.publish(event)

@@ -244,9 +244,12 @@ class LiveCall:
         if refusal is not None:
             await self._refuse(*refusal)
             return
-        await self.context.save_call()
-        self.context.publish(EventType.CALL_INITIATED, self.call.event_data())
-        await self._rang()
+        initiated = self.call.event_data()
+        told_by = self.call.apply(LegInput.RANG, self.context.now())
+        await self.context.save_call()  # once: nothing has been sent between the two states
+        self.context.publish(EventType.CALL_INITIATED, initiated)
+        if told_by is not None:
+            self.context.publish(told_by, self.call.event_data(), leg_id=self.call.leg.id)
         self._primary.ring()
         self._start_flow()
 

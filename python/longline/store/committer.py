@@ -167,9 +167,7 @@ class _Statement:
         ]
 
     def run(self, connection: sqlite3.Connection, rows: list[Row]) -> None:
-        values = [
-            tuple([row[name] if bind is None else bind(row[name]) for name, bind in self._binds]) for row in rows
-        ]
+        values = [tuple([row[name] if bind is None else bind(row[name]) for name, bind in self._binds]) for row in rows]
         connection.executemany(self._sql, values)
 
 

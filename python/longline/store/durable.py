@@ -8,7 +8,7 @@ import dataclasses
 import secrets as random
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 from uuid import UUID
 
 from sqlalchemy import Select, Table, insert, select
@@ -31,6 +31,9 @@ from longline.store.records import (
 from longline.store.registration_store import RegistrationStore
 from longline.store.trunk_store import TrunkStore
 from longline.store.writer import Writer
+
+EVENTS_PATIENCE_S: Final = 0.02
+"""How long events wait for a transaction to go along with."""
 
 R = TypeVar("R")
 
@@ -136,9 +139,10 @@ class Durable:
         await self._save(tables.events, event)
 
     async def save_events(self, events: Sequence[EventRecord]) -> None:
-        """Save several events in one write."""
+        """Save several events in one write, which takes its time: nothing that is sent waits for it but webhooks."""
         if events:
-            await self._writer.write([(tables.events, [_row(event, tables.events) for event in events])])
+            rows = [_row(event, tables.events) for event in events]
+            await self._writer.write([(tables.events, rows)], patience_s=EVENTS_PATIENCE_S)
 
     async def get_event(self, event_id: UUID) -> EventRecord | None:
         return _only(await self._read(EventRecord, select(tables.events).where(tables.events.c.id == event_id)))

@@ -3,7 +3,8 @@
 A write is a set of rows to insert or replace, and of keys of rows to delete. `write` returns after the commit that
 holds it, so what was awaited survives the death of the process. While a commit is under way further writes gather; of
 several versions of one row in one transaction only the last is written. When a shared transaction fails, its writes are
-tried one by one, so that a bad row costs its own caller only. Leaves out how a transaction is made (`committer`).
+tried one by one, so that a bad row costs its own caller only. A patient write begins no transaction for a while: it
+goes along with one that somebody waits for. Leaves out how a transaction is made (`committer`).
 """
 
 import asyncio
@@ -21,6 +22,9 @@ from longline.store.committer import CommitFailed, Row, committer_for
 
 PENDING_WRITES_MAX: Final = 10_000
 """Writes that may wait. Beyond it `write` itself waits for room, counted as `waited_for_room`; nothing is dropped."""
+
+PATIENT_WRITES_MAX: Final = 200
+"""With so many writes waiting the transaction begins, however patient they are."""
 
 Rows = tuple[Table, list[dict[str, Any]]]
 Gone = tuple[Table, list[tuple[Any, ...]]]
@@ -59,9 +63,10 @@ class Writer:
             await self._task
             self._task = None
 
-    async def write(self, rows: list[Rows], gone: Sequence[Gone] = ()) -> None:
+    async def write(self, rows: list[Rows], gone: Sequence[Gone] = (), *, patience_s: float = 0.0) -> None:
         """Insert or replace the rows, delete what is gone; returns after the commit. The order of calls is the order of
-        writes. Raises CommitFailed when these rows cannot be written."""
+        writes. `patience_s` is how long it may wait for a transaction to go along with. Raises CommitFailed when these
+        rows cannot be written."""
         if self._task is None or self._stopping:
             raise LocalProtocolError("the store is not open")
         if self._room.locked():
@@ -70,16 +75,20 @@ class Writer:
             write = _Write(rows, gone, asyncio.get_running_loop().create_future())
             self._pending.append(write)
             self.counters["writes"] += 1
-            self._wake.set()
+            if patience_s > 0 and len(self._pending) < PATIENT_WRITES_MAX:
+                asyncio.get_running_loop().call_later(patience_s, self._wake.set)
+            else:
+                self._wake.set()
             await write.done
 
     async def _run(self) -> None:
         while self._pending or not self._stopping:
-            if not self._pending:
-                self._wake.clear()
+            if not self._stopping:
                 await self._wake.wait()
-                continue
+                self._wake.clear()
             batch, self._pending = self._pending, []
+            if not batch:
+                continue
             if not await self._commit(batch):
                 for write in batch:
                     await self._commit([write], alone=True)

@@ -7,12 +7,11 @@ nobody.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
 from longline.base.clock import rfc3339
-from longline.base.events import Event, EventType
+from longline.base.events import CallFacts, Event, EventType
 from longline.base.ids import DEFAULT_VOICE_APP_ID, PREFIXED_IDS_SINCE, Prefix, encode_id, render_id
 
 WEBHOOK_TYPES: Final = frozenset(
@@ -28,20 +27,6 @@ WEBHOOK_TYPES: Final = frozenset(
         EventType.RECORDING_COMPLETED,
     }
 )
-
-
-@dataclass(frozen=True, slots=True)
-class CallFacts:
-    """What every webhook of one call shares."""
-
-    account_id: UUID
-    voice_app_id: UUID | None
-    from_number: str | None
-    to_number: str | None
-    target_url: str | None
-    sip_trunk_id: UUID | None = None
-    version: str | None = None
-    """The format that its trunk asks for; None: the node's."""
 
 
 def render(event: Event, call: CallFacts, version: str) -> dict[str, Any]:

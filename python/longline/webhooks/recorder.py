@@ -10,15 +10,18 @@ from dataclasses import fields
 from typing import Final, Protocol
 from uuid import UUID
 
-from longline.base.events import Event
+from longline.base.events import CallFacts, Event
 from longline.base.log import get_logger
 from longline.store.records import CallRecord, EventRecord
-from longline.webhooks.payload import WEBHOOK_TYPES, CallFacts, render
+from longline.webhooks.payload import WEBHOOK_TYPES, render
 
 EVENTS_WAITING_MAX: Final = 10_000
 """Events that wait to be stored. A further one is dropped and counted as `events_dropped`: a call must not wait."""
 CALLS_KNOWN_MAX: Final = 4096
 """Calls whose facts are kept in memory; the one used longest ago is forgotten and read again when needed."""
+
+_SHARED: Final = tuple(field.name for field in fields(Event) if field.name != "call")
+"""What a stored event has of the event."""
 
 log = get_logger(__name__)
 
@@ -85,10 +88,10 @@ class Recorder:
                 self._on_pending(record)
 
     async def _record(self, event: Event) -> EventRecord:
-        shared = {field.name: getattr(event, field.name) for field in fields(Event)}
+        shared = {name: getattr(event, name) for name in _SHARED}
         facts = None
         if event.type in WEBHOOK_TYPES and event.call_id is not None:
-            facts = await self._facts(event.call_id)
+            facts = event.call or await self._facts(event.call_id)
         shared["target_url"] = target_url = None if facts is None else event.target_url or facts.target_url
         if facts is None or target_url is None:
             return EventRecord(**shared)

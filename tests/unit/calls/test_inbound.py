@@ -34,9 +34,8 @@ async def test_each_change_is_stored_then_told_then_sent(house: House) -> None:
     await house.incoming()
     assert house.journal == [
         "media leg.open",
-        "store call initiated",
-        "told call.initiated",
         "store call ringing",
+        "told call.initiated",
         "told call.ringing",
         "sip ring",
         "media leg.connect",

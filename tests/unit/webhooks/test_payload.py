@@ -5,9 +5,9 @@ from uuid import UUID
 
 import pytest
 
-from longline.base.events import Event
+from longline.base.events import CallFacts, Event
 from longline.base.ids import DEFAULT_VOICE_APP_ID, encode_id
-from longline.webhooks.payload import WEBHOOK_TYPES, CallFacts, render
+from longline.webhooks.payload import WEBHOOK_TYPES, render
 
 AT = datetime(2026, 6, 1, 12, 0, 5, 678901, tzinfo=UTC)
 STAMP = "2026-06-01T12:00:05.678Z"
