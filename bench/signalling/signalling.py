@@ -175,7 +175,7 @@ class Run:
 
 
 class Sipp:
-    """One run of the caller; `direction` of the offer: of a call that is sent nothing (sendonly) nobody's media costs."""
+    """One run of the caller. A call that waits for our BYE offers sendonly: it is sent no RTP."""
 
     def __init__(
         self, folder: Path, one: Node, calls: int, rate: float, *, talk_ms: int = 0, waits: bool = False
@@ -204,9 +204,11 @@ class Sipp:
     async def until_current(self, calls: int, timeout_s: float) -> int:
         """Wait until so many calls have been answered; how many were."""
         deadline = time.monotonic() + timeout_s
-        while (set_up := len(self._rtts())) < calls and time.monotonic() < deadline:
+        while True:
+            set_up = len(self._rtts())
+            if set_up >= calls or time.monotonic() > deadline:
+                return set_up
             await asyncio.sleep(0.5)
-        return set_up
 
     async def finish(self, timeout_s: float) -> Run:
         assert self.process is not None
