@@ -147,16 +147,29 @@ class Core:
 
     def unindex_early(self, usage: InviteUsage) -> None:
         for early in usage.early.values():
-            if self.dialogs.get(early.id) is usage:
+            if early is not usage.dialog and self.dialogs.get(early.id) is usage:
                 del self.dialogs[early.id]
 
     def remove(self, usage: InviteUsage) -> None:
-        """Forget a call: nothing can come for it any more."""
+        """Forget a call: nothing can come for it any more, but for its subscriptions."""
         self.usages.pop(usage.handle, None)
         self.unindex_early(usage)
-        if self.dialogs.get(usage.dialog.id) is usage:
-            del self.dialogs[usage.dialog.id]
         self.timers.disarm(usage.handle)
+        self._unindex(usage)
+
+    def subscribe(self, usage: InviteUsage, subscription: str) -> None:
+        """From now on the dialog is known, even when its call is over, until `unsubscribe`."""
+        usage.subscriptions.add(subscription)
+
+    def unsubscribe(self, usage: InviteUsage, subscription: str) -> None:
+        usage.subscriptions.discard(subscription)
+        self.timers.disarm(subscription)
+        if usage.handle not in self.usages:
+            self._unindex(usage)
+
+    def _unindex(self, usage: InviteUsage) -> None:
+        if not usage.subscriptions and self.dialogs.get(usage.dialog.id) is usage:
+            del self.dialogs[usage.dialog.id]
         self._free_channel(usage)
 
     def _free_channel(self, usage: InviteUsage) -> None:

@@ -21,16 +21,19 @@ from typing import Any
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
 from longline.sip.admission import Verdict
 from longline.sip.bindings import Binding
-from longline.sip.build import reason_header, response_to
+from longline.sip.build import reason_header, reason_phrase, response_to
 from longline.sip.core import RETRY_AFTER_S, Core, EndpointSettings
 from longline.sip.default_deny import DefaultDeny
 from longline.sip.dialog import Dialog
-from longline.sip.events import Ended, SipEvent
+from longline.sip.events import Ended, ReferRefused, SipEvent
 from longline.sip.message import MalformedMessage, Request, Response, parse
 from longline.sip.peers import Peers
+from longline.sip.refer_client import ReferClient
+from longline.sip.refer_server import ReferServer
 from longline.sip.registrar import Registrar
 from longline.sip.reinvite import Reinvites
 from longline.sip.reoffer import Reoffers
+from longline.sip.replaces import OPTION_TAG
 from longline.sip.timers import Timer
 from longline.sip.transaction_layer import ClientTransaction, ServerTransaction, stamp_via
 from longline.sip.uac import ClientCore, Invitation
@@ -48,6 +51,9 @@ class Endpoint:
         self._server = ServerCore(core)
         self._reinvites = Reinvites(core, self._server)
         self._reoffers = Reoffers(core, self._client)
+        core.option_tags.append(OPTION_TAG)
+        self._refer_server = ReferServer(core, self._server)
+        self._refer_client = ReferClient(core, self._server)
         core.usage_timers[Timer.AWAIT_ACK] = self._on_ack_missing
         self._secret = "".join(token() for _ in range(4)).encode()
         if settings.admission is not None:
@@ -114,9 +120,10 @@ class Endpoint:
     def connection_lost(self, now: float, connection: int) -> None:
         """A TCP connection has gone. Dialogs survive it: their next request opens a new one."""
         self._core.bindings.connection_lost(connection)
-        for usage in self._core.usages.values():
-            if usage.dialog.connection == connection:
-                usage.dialog.connection = None
+        for usage in (*self._core.usages.values(), *self._core.dialogs.values()):
+            for dialog in (usage.dialog, *usage.early.values()):
+                if dialog.connection == connection:
+                    dialog.connection = None
         self._core.layer.connection_lost(now, connection, self)
 
     def located(self, now: float, hop: Hop, targets: Sequence[Target]) -> None:
@@ -193,6 +200,9 @@ class Endpoint:
             self._client.answer(now, usage, sdp)
         else:
             self._server.answer(now, usage, sdp)
+            if usage.replaces is not None:
+                # RFC 3891 §3: the call whose place it takes is ended, or given up if it only rings.
+                self.bye(now, usage.replaces, "replaced")
 
     def reject(
         self,
@@ -275,6 +285,43 @@ class Endpoint:
         """Take back what `BindingsChanged` told; what has expired meanwhile (`expires_s`) is left out."""
         kept = [Binding.from_dict(binding, now) for binding in bindings]
         self._core.bindings.put(account, [binding for binding in kept if binding.expires_at > now])
+
+    # ---- REFER
+
+    def refer(
+        self,
+        now: float,
+        handle: str,
+        refer_to: str | None = None,
+        *,
+        replaces: str | None = None,
+        referred_by: str | None = None,
+    ) -> str:
+        """Ask the peer of an answered call to call `refer_to` (blind transfer), or to take our place in the call
+        `replaces` (attended). Returns the name of this reference; ReferDone or ReferRefused is the last about it."""
+        usage = self._core.usage_of(handle)
+        replaced = self._core.usage_of(replaces) if replaces is not None else None
+        if usage is None or (replaces is not None and replaced is None):
+            reference = "f" + self._core.token()
+            self._core.events.append(ReferRefused(handle, reference, 481, reason_phrase(481)))
+            return reference
+        return self._refer_client.refer(now, usage, refer_to, replaced, referred_by)
+
+    def accept_refer(self, now: float, referral: str) -> None:
+        """202 to a REFER (event Referred); its sender is told at once that the call is tried."""
+        self._refer_server.accept(now, referral)
+
+    def reject_refer(self, now: float, referral: str, status: int = 603, reason: str | None = None) -> None:
+        """Refuse a REFER with a status from 300 to 699."""
+        if not 300 <= status <= 699:
+            raise LocalProtocolError(f"{status} is no refusal")
+        self._refer_server.reject(now, referral, status, reason)
+
+    def notify_refer(self, now: float, referral: str, status: int, reason: str | None = None) -> None:
+        """Tell the sender of a REFER how the call goes: 180 for instance, and at last 200 or what it failed with."""
+        if not 100 <= status <= 699:
+            raise LocalProtocolError(f"{status} is no status")
+        self._refer_server.notify(now, referral, status, reason)
 
     # ---- snapshots
 

@@ -1,8 +1,8 @@
 """What the user agent tells its user. `handle` names the call in every command.
 
 Each incoming call begins with IncomingCall and ends with exactly one of Canceled or Ended, or with our reject; each
-outgoing call ends with exactly one of Failed or Ended. Leaves out: retransmissions and everything else that is the
-stack's own affair.
+outgoing call ends with exactly one of Failed or Ended. Only what becomes of a REFER may be told after that. Leaves out:
+retransmissions and everything else that is the stack's own affair.
 """
 
 from dataclasses import dataclass, field
@@ -27,6 +27,11 @@ class IncomingCall:
     transport: str = "UDP"
     peer: str | None = None
     """The peer it came from; None for a source that is let in without being one."""
+    replaces: str | None = None
+    """The handle of a call of ours whose place it takes (RFC 3891). That call ends by itself, with Ended or Failed, as
+    soon as this one is answered."""
+    referred_by: str | None = None
+    """The Referred-By value (RFC 3892): who asked the caller to call us. Nothing proves it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +149,71 @@ class BindingsChanged:
     handle: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Referred:
+    """The peer asks us to call somebody (RFC 3515): answer with `accept_refer` or `reject_refer` within seconds (else
+    480 is sent), then tell by `notify_refer` how that call goes, up to its final status. This goes on after the end of
+    the call it came in: whoever transfers a call may hang up at once."""
+
+    handle: str
+    referral: str
+    """Names it in the commands."""
+    refer_to: str
+    """Whom to call: a sip:, sips: or tel: URI."""
+    referred_by: str | None = None
+    """A Referred-By value."""
+    replaces: str | None = None
+    """A Replaces value: the call that the new one is to take the place of (attended transfer)."""
+    replaced: str | None = None
+    """The handle of that call, when it is one of ours: nobody needs to be called then."""
+
+    @property
+    def invite_headers(self) -> list[tuple[str, str]]:
+        """What the INVITE that follows carries (RFC 3892 §2.3, RFC 3891 §4)."""
+        headers = [("Referred-By", self.referred_by)] if self.referred_by else []
+        return headers + ([("Replaces", self.replaces), ("Require", "replaces")] if self.replaces else [])
+
+
+@dataclass(frozen=True, slots=True)
+class ReferAccepted:
+    """The peer will call whom our `refer` named."""
+
+    handle: str
+    referral: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferProgress:
+    """The peer tells how its call goes; `status` is from 100 to 199."""
+
+    handle: str
+    referral: str
+    status: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferDone:
+    """The last word about a `refer` that was accepted: the final status of the call that came of it, None when the peer
+    does not tell. It may come after the call itself has ended."""
+
+    handle: str
+    referral: str
+    status: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReferRefused:
+    """The peer will not call whom our `refer` named; nothing more follows about it. `status` is its own, or 408 or 503
+    when it gave none, 481 when the call had ended."""
+
+    handle: str
+    referral: str
+    status: int
+    reason: str
+
+
 SipEvent = (
     IncomingCall
     | Progress
@@ -157,5 +227,10 @@ SipEvent = (
     | ReofferFailed
     | ReofferCanceled
     | InfoDigit
+    | Referred
+    | ReferAccepted
+    | ReferProgress
+    | ReferDone
+    | ReferRefused
     | BindingsChanged
 )

@@ -11,8 +11,9 @@ from longline.sip.core import Core
 from longline.sip.events import BindingsChanged
 from longline.sip.headers import quote
 from longline.sip.message import Request
+from longline.sip.refused import Refused
 from longline.sip.transaction_layer import ServerTransaction
-from longline.sip.uas import Refused, ServerCore
+from longline.sip.uas import ServerCore
 from longline.sip.uri import user_of
 
 

@@ -12,8 +12,9 @@ from longline.sip.events import Reoffer, ReofferCanceled
 from longline.sip.message import Request
 from longline.sip.offers import Move
 from longline.sip.origin import next_description
+from longline.sip.refused import Refused
 from longline.sip.transaction_layer import ServerTransaction
-from longline.sip.uas import Refused, ServerCore
+from longline.sip.uas import ServerCore
 from longline.sip.usage import InviteUsage, Reinvite, Stage
 
 

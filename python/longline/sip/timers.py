@@ -28,6 +28,8 @@ class Timer(Enum):
     RING_REFRESH = "repeat 1xx so that proxies keep the INVITE (RFC 3261 §13.3.1.1)"
     REOFFER = "wait before our offer is made again: after a 491, or while the dialog is busy (RFC 3261 §14.1)"
     REOFFERED = "wait for the final response to our re-INVITE after a provisional one"
+    REFER_UNDECIDED = "wait for our user to say what becomes of a REFER"
+    SUBSCRIPTION = "the end of a subscription that a REFER made, or of the wait for its first NOTIFY (RFC 6665)"
     CANCELED = "wait for the final response of a cancelled INVITE (RFC 3261 §9.1)"
 
 

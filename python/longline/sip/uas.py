@@ -27,26 +27,18 @@ from longline.sip.info import DTMF, DTMF_RELAY, digit_of
 from longline.sip.message import KNOWN_METHODS, Request
 from longline.sip.offers import Move
 from longline.sip.origin import next_description
+from longline.sip.refused import Refused
+from longline.sip.replaces import find_replaced
 from longline.sip.timers import Timer
 from longline.sip.transaction_layer import ServerTransaction, merge_key
 from longline.sip.uri import parse_uri, scheme_of, user_of
 from longline.sip.usage import InviteUsage, Stage, Step
 from longline.sip.wire import Source
 
-_AFTER_THE_END = frozenset(("BYE", "OPTIONS"))
-"""What a call that is over still answers: our BYE may have crossed theirs."""
+_AFTER_THE_END = frozenset(("BYE", "OPTIONS", "NOTIFY", "SUBSCRIBE"))
+"""What a call that is over still answers: our BYE may have crossed theirs, and the outcome of a REFER may be open."""
 _ACCEPTABLE = frozenset((SDP, "application/*", "*/*"))
 _Headers = list[tuple[str, str]]
-
-
-class Refused(Exception):
-    """A request gets this answer instead of being carried out."""
-
-    def __init__(self, status: int, reason: str | None = None, headers: _Headers | None = None) -> None:
-        super().__init__(reason)
-        self.status = status
-        self.reason = reason
-        self.headers = headers or []
 
 
 class ServerCore:
@@ -256,6 +248,7 @@ class ServerCore:
         if core.is_full:
             core.counters["sip.overload"] += 1
             raise Refused(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
+        replaced = find_replaced(core, request)
         dialog = self._new_dialog(transaction.source, request, transaction.peer)
         offer = sdp_of(request)
         dialog.remote_sdp = offer
@@ -265,6 +258,7 @@ class ServerCore:
         usage = InviteUsage(
             "i" + core.token(), Stage.OFFERED, dialog, request, server=transaction, late_offer=offer is None
         )
+        usage.replaces = replaced.handle if replaced is not None else None
         from_user, to_user = _user(request.from_.uri), _user(request.uri)
         core.add(usage)
         core.index(usage)
@@ -283,6 +277,8 @@ class ServerCore:
                 headers=tuple(request.headers),
                 transport=transaction.source.transport,
                 peer=transaction.peer,
+                replaces=usage.replaces,
+                referred_by=request.headers.get("Referred-By"),
             )
         )
 

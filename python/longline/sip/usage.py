@@ -117,6 +117,12 @@ class InviteUsage:
     """An UPDATE or PRACK of the peer whose offer we have not answered."""
     change: Change | None = None
     """What we want to change ourselves."""
+    replaces: str | None = None
+    """Incoming: the handle of the call that ends when this one is answered."""
+    was_referred: bool = False
+    """A REFER has come in this dialog: the next one is told apart by its id."""
+    subscriptions: set[str] = field(default_factory=set)
+    """What keeps the dialog known when the call is over (RFC 5057 §4.1): a REFER whose outcome is not told yet."""
     channel: str | None = None
     """The peer that it counts as a call of."""
 

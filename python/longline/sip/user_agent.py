@@ -188,6 +188,31 @@ class UserAgent:
         """Refuse a re-INVITE or UPDATE; the session stays as it was."""
         self._command(lambda endpoint, now: endpoint.reject_reoffer(now, handle, status, reason))
 
+    def refer(
+        self,
+        handle: str,
+        refer_to: str | None = None,
+        *,
+        replaces: str | None = None,
+        referred_by: str | None = None,
+    ) -> str:
+        """Ask the peer to call somebody, or to take our place in another call; returns the name of this reference."""
+        return self._command(
+            lambda endpoint, now: endpoint.refer(now, handle, refer_to, replaces=replaces, referred_by=referred_by)
+        )
+
+    def accept_refer(self, referral: str) -> None:
+        """202 to a REFER of the peer; `notify_refer` tells what comes of it."""
+        self._command(lambda endpoint, now: endpoint.accept_refer(now, referral))
+
+    def reject_refer(self, referral: str, status: int = 603, reason: str | None = None) -> None:
+        """Refuse a REFER of the peer."""
+        self._command(lambda endpoint, now: endpoint.reject_refer(now, referral, status, reason))
+
+    def notify_refer(self, referral: str, status: int, reason: str | None = None) -> None:
+        """How the call goes that a REFER asked for; a status from 200 is the last word."""
+        self._command(lambda endpoint, now: endpoint.notify_refer(now, referral, status, reason))
+
     def set_peers(self, peers: Peers) -> None:
         """Whom we know from now on. Calls in progress go on."""
         self._command(lambda endpoint, now: endpoint.set_peers(peers))

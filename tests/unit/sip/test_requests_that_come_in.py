@@ -58,7 +58,9 @@ def test_options_tells_the_methods_we_do() -> None:
         (request("INFO"), 481, None),
         (request("UPDATE"), 481, None),
         (request("PUBLISH"), 405, ("Allow", ALLOW)),
-        (request("REFER"), 405, ("Allow", ALLOW)),
+        (request("REFER"), 403, None),
+        (request("SUBSCRIBE", "Event: presence"), 489, ("Allow-Events", "refer")),
+        (request("NOTIFY", "Event: refer"), 481, None),
         (request("REGISTER"), 405, ("Allow", ALLOW)),
         (request("INVITE", "Require: 100rel, timer"), 420, ("Unsupported", "100rel, timer")),
         (request("INVITE", uri="tel:+15550100"), 416, None),
@@ -281,7 +283,7 @@ def test_request_with_a_lower_cseq_is_refused_with_500() -> None:
     assert "Ended" not in party.names()
 
 
-@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("INFO", 200), ("UPDATE", 200), ("NOTIFY", 405)])
+@pytest.mark.parametrize(("method", "status"), [("OPTIONS", 200), ("INFO", 200), ("UPDATE", 200), ("NOTIFY", 489)])
 def test_request_in_a_dialog_leaves_the_call_alone(method: str, status: int) -> None:
     wire, alice, party, ours, _ = established()
     message = alice.endpoint.dialog(ours).request(method)
