@@ -11,10 +11,9 @@ import contextlib
 import fcntl
 import os
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
-from urllib.parse import urlsplit
 
 import uvicorn
 
@@ -32,6 +31,8 @@ from longline.calls.leftovers import end_leftovers, end_recordings
 from longline.calls.manager import CallManager
 from longline.calls.phones import PhoneBook, admission_policy, phone_peers
 from longline.calls.recording import recording_plan
+from longline.calls.trunk import Trunk
+from longline.calls.trunk_book import TrunkBook
 from longline.flows.fetch import HttpFlowFetcher
 from longline.flows.media_files import MediaFiles
 from longline.flows.runner import FlowRunner
@@ -41,7 +42,7 @@ from longline.media.protocol import format_address
 from longline.media.session import Watch
 from longline.sip.events import BindingsChanged, SipEvent
 from longline.sip.peers import Peers
-from longline.sip.user_agent import TrunkCredential, UserAgent, UserAgentSettings, told_address
+from longline.sip.user_agent import UserAgent, UserAgentSettings, told_address
 from longline.store.durable import Durable
 from longline.webhooks.dispatcher import Dispatcher
 
@@ -105,7 +106,9 @@ class Node:
         media = MediaEngine(_media_settings(config), self._clock, _watch(config))
         await media.start()
         stack.push_async_callback(media.stop)
-        manager = CallManager(config, media, durable, self._bus, self._clock)
+        trunks = TrunkBook(config, durable.trunks, self._clock)
+        await trunks.load()
+        manager = CallManager(config, media, durable, self._bus, self._clock, trunks)
         fetcher = HttpFlowFetcher(config.flow_timeout_s, config.webhook_version, config.ca_files)
         stack.push_async_callback(fetcher.close)
         sounds = MediaFiles(config.sounds_dir, config.data_dir / "spool", config.ca_files)
@@ -125,12 +128,28 @@ class Node:
             await user_agent.start()
         stack.push_async_callback(user_agent.stop)
         self.sip_address = user_agent.address
-        user_agent.set_peers(Peers(phone_peers(config)))
+
+        def know(active: Sequence[Trunk]) -> None:
+            manager.on_trunks(active)
+            user_agent.set_peers(Peers([*phone_peers(config), *(trunk.peer for trunk in active)]))
+
+        trunks.on_change = know
+        know(trunks.trunks)
         await phones.restore(user_agent)
         own_address = told_address(config.sip_advertise, self.sip_address)
         manager.attach(user_agent, FlowRunner(fetcher, sounds), own_address)
         stack.push_async_callback(manager.stop)
-        deps = Deps(manager, durable, dispatcher, config, self._clock, lambda: _readiness(media))
+        deps = Deps(
+            manager,
+            durable,
+            dispatcher,
+            config,
+            self._clock,
+            trunks,
+            manager.trunk_status,
+            manager.trunk_limits,
+            lambda: _readiness(media),
+        )
         await self._serve_http(stack, deps, http_socket)
 
     async def _serve_http(self, stack: contextlib.AsyncExitStack, deps: Deps, listener: socket.socket) -> None:
@@ -238,22 +257,10 @@ def _watch(config: Config) -> Watch:
 
 
 def _user_agent_settings(config: Config) -> UserAgentSettings:
-    credentials = [
-        TrunkCredential(realm=None, username=trunk.username, password=trunk.password, host=_host(trunk.uri))
-        for trunk in config.trunks.values()
-        if trunk.username is not None and trunk.password is not None
-    ]
     return UserAgentSettings(
         listen=config.sip_address,
         advertise=config.sip_advertise,
-        credentials=credentials,
         max_calls=config.max_calls + CALLS_TO_REFUSE,
         product=f"longline/{__version__}",
         admission=admission_policy(config),
     )
-
-
-def _host(uri: str) -> str:
-    """The host of a SIP URI."""
-    rest = uri.partition(":")[2].rpartition("@")[2]
-    return urlsplit(f"//{rest.partition(';')[0].partition('?')[0]}").hostname or rest

@@ -18,13 +18,14 @@ from longline.base.events import Event
 from longline.calls.call import Call
 from longline.calls.live_call import LiveCall
 from longline.calls.manager import CallManager
+from longline.calls.trunk_book import TrunkBook
 from longline.flows.media_files import MediaFiles
 from longline.flows.runner import FlowRunner
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import Command, MediaEvent, StreamClosed, StreamConnected
 from longline.media.session import MediaSession
 from longline.sip.events import IncomingCall, SipEvent
-from longline.store.records import CallRecord, RecordingRecord, StreamRecord
+from longline.store.records import CallRecord, IpAclRecord, RecordingRecord, SipTrunkRecord, StreamRecord
 
 OFFER = (
     b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n"
@@ -57,12 +58,13 @@ class FakeUserAgent:
 
     def invite(
         self, target: str, *, from_uri: str, to_uri: str | None = None, sdp: bytes | None = None,
-        route: str | None = None, headers: Sequence[tuple[str, str]] = (),
+        route: str | None = None, headers: Sequence[tuple[str, str]] = (), peer: str | None = None,
     ) -> str:  # fmt: skip
         if self.unreachable:
             raise OSError("no route")
         handle = f"out{next(self._handles)}"
-        self._send("invite", handle, {"target": target, "from_uri": from_uri, "sdp": sdp, "headers": list(headers)})
+        detail = {"target": target, "from_uri": from_uri, "to_uri": to_uri, "sdp": sdp, "peer": peer}
+        self._send("invite", handle, detail | {"headers": list(headers)})
         return handle
 
     def ring(self, handle: str, sdp: bytes | None = None) -> None:
@@ -162,6 +164,32 @@ class FakeStore:
         self._journal.append(what)
 
 
+class FakeTrunkStore:
+    """Keeps trunks and access lists."""
+
+    def __init__(self) -> None:
+        self.trunks: dict[UUID, SipTrunkRecord] = {}
+        self.acls: dict[UUID, IpAclRecord] = {}
+
+    async def save_trunk(self, trunk: SipTrunkRecord) -> None:
+        self.trunks[trunk.id] = trunk
+
+    async def delete_trunk(self, trunk_id: UUID) -> None:
+        del self.trunks[trunk_id]
+
+    async def all_trunks(self) -> list[SipTrunkRecord]:
+        return list(self.trunks.values())
+
+    async def save_acl(self, acl: IpAclRecord) -> None:
+        self.acls[acl.id] = acl
+
+    async def delete_acl(self, acl_id: UUID) -> None:
+        del self.acls[acl_id]
+
+    async def all_acls(self) -> list[IpAclRecord]:
+        return list(self.acls.values())
+
+
 class ScriptedFlow:
     """The real flow, unless the test gives another `script`."""
 
@@ -209,7 +237,8 @@ class House:
         self.flow = ScriptedFlow(FlowRunner(self.fetcher, MediaFiles(folder / "media", folder / "spool")).run)
         bus = Bus()
         bus.subscribe(self._keep)
-        self.manager = CallManager(self.config, self.media, self.store, bus, self.clock)
+        self.trunks = TrunkBook(self.config, FakeTrunkStore(), self.clock)
+        self.manager = CallManager(self.config, self.media, self.store, bus, self.clock, self.trunks)
         self.manager.attach(self.user_agent, self.flow)
         self._incoming = itertools.count(1)
 

@@ -9,11 +9,15 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from longline.api.idempotency import IdempotencyTable
+from longline.api.sip_views import SipViews
 from longline.api.views import Views
 from longline.base.clock import Clock
 from longline.base.config import Config
 from longline.calls.originate import OriginateRequest
 from longline.calls.stream import StreamRequest
+from longline.calls.trunk_book import TrunkBook
+from longline.calls.trunk_limits import TrunkLimits
+from longline.calls.trunk_status import TrunkStatus
 from longline.store.durable import Durable
 from longline.store.records import CallRecord, StreamRecord
 
@@ -49,6 +53,9 @@ class Deps:
     webhooks: Webhooks
     config: Config
     clock: Clock
+    trunks: TrunkBook
+    trunk_status: TrunkStatus
+    trunk_limits: TrunkLimits
     readiness: Callable[[], Mapping[str, bool]] = dict
 
 
@@ -61,6 +68,11 @@ def get_views(request: Request) -> Views:
     return Views(get_deps(request).config.webhook_version)
 
 
+def get_sip_views(request: Request) -> SipViews:
+    deps = get_deps(request)
+    return SipViews(get_views(request), deps.trunks, deps.trunk_status, deps.trunk_limits)
+
+
 def get_idempotency(request: Request) -> IdempotencyTable:
     table: IdempotencyTable = request.app.state.idempotency
     return table
@@ -68,4 +80,5 @@ def get_idempotency(request: Request) -> IdempotencyTable:
 
 DepsOf = Annotated[Deps, Depends(get_deps)]
 ViewsOf = Annotated[Views, Depends(get_views)]
+SipViewsOf = Annotated[SipViews, Depends(get_sip_views)]
 IdempotencyOf = Annotated[IdempotencyTable, Depends(get_idempotency)]

@@ -8,7 +8,15 @@ from fastapi import Path
 from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringConstraints, WithJsonSchema
 
 from longline.base.clock import rfc3339
-from longline.base.errors import CallNotFound, EventNotFound, InvalidLink, RequestError, StreamNotFound
+from longline.base.errors import (
+    AclNotFound,
+    CallNotFound,
+    EventNotFound,
+    InvalidLink,
+    RequestError,
+    StreamNotFound,
+    TrunkNotFound,
+)
 from longline.base.ids import MalformedId, Prefix, decode_id
 from longline.base.urls import URL_MAX_CHARS, http_url, ws_url
 
@@ -35,10 +43,13 @@ def _id_field(prefix: Prefix) -> Any:
 
 
 _CALL, _LEG, _RECORDING = (_id_field(prefix) for prefix in (Prefix.CALL, Prefix.LEG, Prefix.RECORDING))
+_TRUNK, _ACL = (_id_field(prefix) for prefix in (Prefix.SIP_TRUNK, Prefix.IP_ACL))
 
 CallIdField = Annotated[UUID, *_CALL]
 LegIdField = Annotated[UUID, *_LEG]
 RecordingIdField = Annotated[UUID, *_RECORDING]
+TrunkIdField = Annotated[UUID, *_TRUNK]
+IpAclIdField = Annotated[UUID, *_ACL]
 
 _URL_SCHEMA: Final = {"type": "string", "format": "uri", "minLength": 1, "maxLength": URL_MAX_CHARS}
 HttpUrlField = Annotated[str, AfterValidator(http_url), WithJsonSchema(_URL_SCHEMA)]
@@ -74,6 +85,14 @@ def path_stream_id(stream_id: Annotated[str, _ANY_ID]) -> UUID:
 
 def path_event_id(event_id: Annotated[str, _ANY_ID]) -> UUID:
     return _read_path(event_id, Prefix.EVENT, EventNotFound)
+
+
+def path_trunk_id(trunk_id: Annotated[str, _ANY_ID]) -> UUID:
+    return _read_path(trunk_id, Prefix.SIP_TRUNK, TrunkNotFound)
+
+
+def path_acl_id(ip_acl_id: Annotated[str, _ANY_ID]) -> UUID:
+    return _read_path(ip_acl_id, Prefix.IP_ACL, AclNotFound)
 
 
 def path_signed_recording_id(recording_id: Annotated[str, _ANY_ID]) -> UUID:

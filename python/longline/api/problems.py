@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
-from longline.base.errors import RequestError
+from longline.base.errors import InvalidField, RequestError
 from longline.base.log import get_logger
 
 log = get_logger(__name__)
@@ -88,6 +88,8 @@ def _invalid(errors: list[dict[str, Any]]) -> Response:
 
 async def _on_request_error(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
+    if isinstance(error, InvalidField):
+        return _invalid([{"loc": ["body", error.field], "msg": error.why, "type": "value_error"}])
     return problem(error)
 
 

@@ -35,7 +35,7 @@ class Views:
     def id(self, prefix: Prefix, value: UUID) -> str:
         return render_id(prefix, value, self._version)
 
-    def _optional(self, prefix: Prefix, value: UUID | None) -> str | None:
+    def optional_id(self, prefix: Prefix, value: UUID | None) -> str | None:
         return None if value is None else self.id(prefix, value)
 
     def page(self, page: Page[R], view: Callable[[R], A]) -> PageOf[A]:
@@ -60,7 +60,7 @@ class Views:
         return CallSession(
             id=self.id(Prefix.CALL, call.id),
             account_id=self.id(Prefix.ACCOUNT, call.account_id),
-            voice_app_id=self._optional(Prefix.VOICE_APP, call.voice_app_id),
+            voice_app_id=self.optional_id(Prefix.VOICE_APP, call.voice_app_id),
             state=call.state,
             direction=call.direction,
             from_number=call.from_number,
@@ -82,7 +82,7 @@ class Views:
             state=leg.state,
             from_number=leg.from_number,
             to_number=leg.to_number,
-            parent_leg_id=self._optional(Prefix.LEG, leg.parent_leg_id),
+            parent_leg_id=self.optional_id(Prefix.LEG, leg.parent_leg_id),
             recordings=leg.recordings,
             created_at=leg.created_at,
             answered_at=leg.answered_at,
@@ -111,10 +111,10 @@ class Views:
         return EventResource(
             id=self.id(Prefix.EVENT, event.id),
             account_id=self.id(Prefix.ACCOUNT, DEFAULT_ACCOUNT_ID),
-            call_id=self._optional(Prefix.CALL, event.call_id),
-            sip_trunk_id=self._optional(Prefix.SIP_TRUNK, event.sip_trunk_id),
-            leg_id=self._optional(Prefix.LEG, event.leg_id),
-            stream_id=self._optional(Prefix.STREAM, event.stream_id),
+            call_id=self.optional_id(Prefix.CALL, event.call_id),
+            sip_trunk_id=self.optional_id(Prefix.SIP_TRUNK, event.sip_trunk_id),
+            leg_id=self.optional_id(Prefix.LEG, event.leg_id),
+            stream_id=self.optional_id(Prefix.STREAM, event.stream_id),
             type=event.type,
             api_version=event.api_version,
             occurred_at=event.at,

@@ -21,6 +21,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from longline.base.access_config import Access, Phone
 from longline.base.config_source import explain, merge, read_environment
 from longline.base.errors import ConfigError
+from longline.base.trunk_config import Trunk
 from longline.base.urls import http_url, ws_url
 
 WebhookVersion = Literal["2025-08-01", "2026-06-01"]
@@ -58,12 +59,6 @@ def _port_range(text: str) -> str:
     match = re.fullmatch(r"(\d{1,5})-(\d{1,5})", text)
     if match is None or not 1024 <= int(match[1]) < int(match[2]) <= 65535:
         raise ValueError("must be LOW-HIGH with 1024 <= LOW < HIGH <= 65535, such as 20000-29999")
-    return text
-
-
-def _sip_uri(text: str) -> str:
-    if re.fullmatch(r"sips?:[^\s<>]+", text) is None:
-        raise ValueError("must be a SIP URI, such as sip:sip.example.com;transport=udp")
     return text
 
 
@@ -130,21 +125,6 @@ class Inbound(_Section):
     def _one_flow(self) -> Self:
         if self.flow_url and self.stream:
             raise ValueError("give flow_url or stream, not both")
-        return self
-
-
-class Trunk(_Section):
-    """A way to the telephone network."""
-
-    uri: Annotated[str, AfterValidator(_sip_uri)] = Field(description="Where INVITEs are sent.")
-    username: str | None = Field(default=None, description="For digest authentication.")
-    password: str | None = Field(default=None, repr=False, description="For digest authentication.")
-    from_host: str | None = Field(default=None, description="Host of the From URI; our own address if not given.")
-
-    @model_validator(mode="after")
-    def _whole_credential(self) -> Self:
-        if (self.username is None) != (self.password is None):
-            raise ValueError("username and password are given together or not at all")
         return self
 
 
@@ -236,7 +216,7 @@ class Config(_Section):
         default=None, description="The weights of Silero, as scripts/fetch_silero.py makes them."
     )
     default_trunk: str | None = Field(
-        default=None, description="Trunk of outbound calls; the only one if there is one."
+        default=None, description="Trunk of outbound calls; if not given, every trunk that lets them out, by priority."
     )
     inbound: Inbound = Field(default_factory=Inbound, description="What is done with calls that come in.")
     trunks: dict[str, Trunk] = Field(
@@ -267,6 +247,8 @@ class Config(_Section):
         if self.default_trunk is not None and self.default_trunk not in self.trunks:
             known = ", ".join(sorted(self.trunks)) or "none is configured"
             raise ValueError(f"default_trunk {self.default_trunk!r} is not a trunk; trunks: {known}")
+        if self.default_trunk is not None and not self.trunks[self.default_trunk].all_targets:
+            raise ValueError(f"default_trunk {self.default_trunk!r} has neither uri nor targets")
         return self
 
     @model_validator(mode="after")
@@ -320,13 +302,6 @@ class Config(_Section):
     @property
     def recordings_dir(self) -> Path:
         return self.data_dir / "recordings"
-
-    @property
-    def outbound_trunk(self) -> str | None:
-        """The name of the trunk for outbound calls: the default one, or the only one."""
-        if self.default_trunk is not None or len(self.trunks) != 1:
-            return self.default_trunk
-        return next(iter(self.trunks))
 
 
 def _read_file(path: Path) -> dict[str, Any]:

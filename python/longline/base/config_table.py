@@ -92,6 +92,8 @@ def _type(field: FieldInfo) -> str:
 def _type_name(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return " or ".join(f'"{value}"' for value in get_args(annotation))
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "table"
     if get_origin(annotation) is list:
         return f"list of {_type_name(get_args(annotation)[0])}"
     if hasattr(annotation, "__metadata__"):

@@ -7,7 +7,10 @@
     └── RequestError              the API client's, or the moment's: status, code, type
         ├── BadRequest            400  bad_request
         │   ├── InvalidTarget     400  invalid_target
-        │   └── InvalidCursor     400  invalid_cursor
+        │   ├── InvalidCursor     400  invalid_cursor
+        │   ├── UnknownAcl        400  ip_acl_not_found: named in a request, and not there
+        │   └── UnknownSecret     400  secret_not_found: named in a request, and not there
+        ├── InvalidField          422  one field, in the light of what is there already
         ├── InvalidApiKey         403
         ├── InvalidLink           403  invalid_link: a signed URL was altered, or has expired
         ├── DestinationDenied     403  destination_denied: the settings do not let this number be called
@@ -15,7 +18,9 @@
         │   ├── CallNotFound      404  call_not_found
         │   ├── StreamNotFound    404  stream_not_found
         │   ├── EventNotFound     404  event_not_found
-        │   └── RecordingNotFound 404  recording_not_found
+        │   ├── RecordingNotFound 404  recording_not_found
+        │   ├── TrunkNotFound     404  sip_trunk_not_found
+        │   └── AclNotFound       404  ip_acl_not_found
         ├── InvalidState          409  invalid_state
         │   ├── CallNotLive       409  call_not_live
         │   ├── CallNotControllable  409  call_not_controllable
@@ -23,6 +28,10 @@
         │   ├── TransferInProgress   409  transfer_in_progress
         │   ├── FeatureNotEnabled    409  feature_not_enabled: the API has it, this server has not
         │   ├── NotRedeliverable  409  event_not_redeliverable
+        │   ├── NameTaken         409  name_taken
+        │   ├── UsernameTaken     409  username_taken
+        │   ├── TrunkIsConfigured 409  sip_trunk_is_configured: the configuration file owns it
+        │   ├── AclInUse          409  ip_acl_in_use
         │   └── IdempotencyKeyReused  409  idempotency_key_reused
         ├── BodyTooLarge          413  body_too_large
         └── Unavailable           503  unavailable: nothing was begun, a retry may succeed
@@ -90,6 +99,27 @@ class InvalidCursor(BadRequest):
     default_message = "The cursor is not valid."
 
 
+class UnknownAcl(BadRequest):
+    code = "ip_acl_not_found"
+    default_message = "There is no IP access list with this ip_acl_id."
+
+
+class UnknownSecret(BadRequest):
+    code = "secret_not_found"
+    default_message = "There is no secret with this secret_id."
+
+
+class InvalidField(RequestError):
+    """A field of the body that is wrong only in the light of what is there already; told like every wrong field."""
+
+    status, code, type = 422, "invalid_field", "invalid_request"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field = field
+        self.why = message
+
+
 class InvalidApiKey(RequestError):
     status = 403
     default_message = "Invalid API Key."
@@ -132,6 +162,16 @@ class RecordingNotFound(NotFound):
     default_message = "Recording not found."
 
 
+class TrunkNotFound(NotFound):
+    code = "sip_trunk_not_found"
+    default_message = "SIP trunk not found."
+
+
+class AclNotFound(NotFound):
+    code = "ip_acl_not_found"
+    default_message = "IP access list not found."
+
+
 class RecordingUnreadable(RequestError):
     """A fault of ours or of the file: it is sealed, and cannot be opened with the key we have."""
 
@@ -172,6 +212,28 @@ class FeatureNotEnabled(InvalidState):
 class NotRedeliverable(InvalidState):
     code = "event_not_redeliverable"
     default_message = "The event has no webhook target."
+
+
+class NameTaken(InvalidState):
+    code = "name_taken"
+    default_message = "The name is taken."
+
+
+class UsernameTaken(InvalidState):
+    code = "username_taken"
+    default_message = "Another SIP trunk has this username."
+
+
+class TrunkIsConfigured(InvalidState):
+    """The configuration file owns it: what the API changed would be undone by the next start."""
+
+    code = "sip_trunk_is_configured"
+    default_message = "The SIP trunk stands in the configuration file, and is changed there."
+
+
+class AclInUse(InvalidState):
+    code = "ip_acl_in_use"
+    default_message = "SIP trunks authorise against this IP access list."
 
 
 class IdempotencyKeyReused(InvalidState):

@@ -148,10 +148,14 @@ class Bridge:
             parent_leg_id=call.leg.id,
             status_callback_url=request.status_callback_url,
         )
-        destination = live.find_destination(call.from_number, request.to)
-        if self._sounds.music is not None:
-            await self._play_meanwhile(self._sounds.music)
-        self._target = target = await live.legs.dial(leg, destination, request.headers)
+        route = live.find_route(call.from_number, request.to)
+        try:
+            if self._sounds.music is not None:
+                await self._play_meanwhile(self._sounds.music)
+            self._target = target = await live.legs.dial(leg, route, request.headers)
+        except BaseException:
+            route.close()
+            raise
         target.on_progress = self._progressed
         live.start_timer(request.timeout_s, lambda: self._no_answer(target))
         return target

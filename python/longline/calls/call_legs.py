@@ -16,8 +16,8 @@ from longline.base.events import EventType
 from longline.base.log import get_logger
 from longline.calls.context import CallContext
 from longline.calls.leg import Leg, LegInput, LegState
-from longline.calls.originate import Destination
 from longline.calls.reason import Reason
+from longline.calls.routes import Route
 from longline.calls.sip_leg import LegEnd, LegNews, SipLeg
 from longline.media.errors import MediaCommandRefused
 
@@ -73,7 +73,7 @@ class CallLegs:
         """A leg that was dialled; None for the primary one."""
         return self._targets.get(str(leg.id))
 
-    async def dial(self, leg: Leg, destination: Destination, headers: tuple[tuple[str, str], ...]) -> TargetLeg:
+    async def dial(self, leg: Leg, route: Route, headers: tuple[tuple[str, str], ...]) -> TargetLeg:
         """Call one more party; it is kept apart from the call until it joins. What goes wrong once it is stored is told
         by its end. Raise LimitReached, MediaUnavailable."""
         if len(self.by_id) >= MAX_LEGS_PER_CALL:
@@ -89,7 +89,7 @@ class CallLegs:
         self._tell(EventType.LEG_INITIATED, leg)
         try:
             await sip.keep_apart()
-            sip.invite(destination.target, destination.from_uri, headers)
+            sip.invite(route, headers)
         except (LonglineError, OSError, ValueError) as error:
             log.warning("leg not placed", call_id=str(leg.call_id), error=str(error))
             await self.end(target, LegEnd(Reason.CARRIER_ERROR, detail=str(error)))

@@ -34,6 +34,10 @@ class LegMedia:
         """Where the far end's SIP came from, when it is known."""
         self.negotiated: Negotiated | None = None
 
+    def use_srtp(self, policy: SrtpPolicy) -> None:
+        """From the next offer or answer on: the trunk that a leg goes through may want another than the node."""
+        self._srtp = policy
+
     async def open(self) -> None:
         """Reserve ports. Raise MediaUnavailable, or MediaCommandRefused when there are none left."""
         self._address = await self._session.open_leg(self._leg_id)

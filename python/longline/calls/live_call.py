@@ -33,12 +33,13 @@ from longline.calls.context import CallContext
 from longline.calls.leg import Leg, LegInput
 from longline.calls.mailbox import Mailbox, MailboxClosed
 from longline.calls.media_events import MediaEvents
-from longline.calls.originate import Destination
 from longline.calls.ports import CallFlow, FlowFailed, Signalling
 from longline.calls.reason import Reason
 from longline.calls.recording import RecordingPlan
+from longline.calls.routes import Route
 from longline.calls.sip_leg import LegEnd, SipLeg
 from longline.calls.stream import Stream, StreamRequest
+from longline.calls.trunk_limits import Channel
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import MediaEvent
 from longline.sip.crypto import SrtpPolicy
@@ -72,10 +73,11 @@ class LiveCall:
         codecs: tuple[str, ...],
         srtp: SrtpPolicy = "preferred",
         tones_dir: Path,
-        find_destination: Callable[[str, str], Destination],
+        find_route: Callable[[str, str], Route],
         on_dialog: Callable[[str, LiveCall], None],
     ) -> None:
-        """`find_destination` says where a number leads to that this one calls; it raises InvalidTarget."""
+        """`find_route` says where a number leads to that this one calls; it raises InvalidTarget,
+        DestinationDenied or LimitReached."""
 
         def make_leg(leg: Leg) -> SipLeg:
             return SipLeg(
@@ -83,7 +85,7 @@ class LiveCall:
             )
 
         self.context = context
-        self.find_destination = find_destination
+        self.find_route = find_route
         self.tones_dir = tones_dir
         self._flow = flow
         self._ring_timeout_s = ring_timeout_s
@@ -223,21 +225,25 @@ class LiveCall:
             self._stop_flow()
             for timer in list(self._timers):
                 timer.cancel()
+            for leg in self.legs:
+                leg.close()
             self.context.session.forget()
 
-    def begin_inbound(self, event: IncomingCall) -> None:
-        """An INVITE has come."""
-        self._primary.take(event)
+    def begin_inbound(
+        self, event: IncomingCall, *, channel: Channel | None = None, srtp: SrtpPolicy | None = None
+    ) -> None:
+        """An INVITE has come, on a channel of its trunk if it is one's; `srtp` is what that trunk wants."""
+        self._primary.take(event, channel, srtp)
         self._mailbox.post(self._ring_inbound)
 
-    async def begin_outbound(self, target: str, from_uri: str) -> None:
+    async def begin_outbound(self, route: Route) -> None:
         """Place a call: returns when it is stored and told of; the INVITE follows. Raise MediaUnavailable."""
         try:
             await self.ask(self._initiate_outbound)
         except MediaUnavailable:
             self._mailbox.close()
             raise
-        self._mailbox.post(lambda: self._invite(target, from_uri))
+        self._mailbox.post(lambda: self._invite(route))
 
     async def _ring_inbound(self) -> None:
         refusal = await self._primary.settle_offer()
@@ -268,11 +274,12 @@ class LiveCall:
         await self.context.save_call()
         self.context.publish(EventType.CALL_INITIATED, self.call.event_data())
 
-    async def _invite(self, target: str, from_uri: str) -> None:
+    async def _invite(self, route: Route) -> None:
         if self.call.has_ended:
+            route.close()
             return
         try:
-            self._primary.invite(target, from_uri)
+            self._primary.invite(route)
         except (LonglineError, OSError, ValueError) as error:
             log.warning("call not placed", call_id=str(self.call.id), error=str(error))
             await self._end(Reason.CARRIER_ERROR, detail=str(error))

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
 from uuid import UUID
 
 from longline.base.bus import Bus
@@ -20,13 +22,18 @@ from longline.calls.call import Call, Direction
 from longline.calls.context import CallContext
 from longline.calls.destinations import check_destination
 from longline.calls.live_call import LiveCall
-from longline.calls.originate import Destination, OriginateRequest, find_destination, is_sip_user
+from longline.calls.originate import OriginateRequest, find_route, is_sip_user
 from longline.calls.ports import CallFlow, CallStore, Media, Signalling
 from longline.calls.reason import Reason
 from longline.calls.recording import recording_plan
+from longline.calls.routes import Route, Routes
 from longline.calls.stream import StreamRequest
+from longline.calls.trunk import Trunk
+from longline.calls.trunk_book import TrunkBook
+from longline.calls.trunk_limits import TrunkLimits
+from longline.calls.trunk_status import TrunkStatus
 from longline.media.protocol import format_address
-from longline.sip.events import Answered, IncomingCall, SipEvent
+from longline.sip.events import Answered, IncomingCall, RegistrationChanged, SipEvent, TargetChanged
 from longline.store.records import CallRecord, StreamRecord
 
 STOP_GRACE_S = 6.0
@@ -38,7 +45,9 @@ log = get_logger(__name__)
 class CallManager:
     """`attach` before the first call. `counters` tells refusals (`refused_…`), ends (`ended_…`) and faults."""
 
-    def __init__(self, config: Config, media: Media, store: CallStore, bus: Bus, clock: Clock) -> None:
+    def __init__(
+        self, config: Config, media: Media, store: CallStore, bus: Bus, clock: Clock, trunks: TrunkBook
+    ) -> None:
         self._config = config
         self._recordings = recording_plan(config)
         self._media = media
@@ -50,9 +59,14 @@ class CallManager:
         self._own_host = format_address(config.sip_address)
         self._calls: dict[UUID, LiveCall] = {}
         self._by_handle: dict[str, LiveCall] = {}
+        self._handles: dict[UUID, list[str]] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._is_stopping = False
         self.counters: Counter[str] = Counter()
+        self.trunk_limits = TrunkLimits(self.counters)
+        self.trunk_status = TrunkStatus(bus, clock, self.counters, trunks.of_peer)
+        self._trunks = trunks
+        self._routes = Routes(trunks, self.trunk_limits, self.trunk_status, clock)
 
     def attach(self, signalling: Signalling, flow: CallFlow, own_address: tuple[str, int] | None = None) -> None:
         """Hand in what is built after the manager. `own_address` is the one that SIP peers are told."""
@@ -65,22 +79,15 @@ class CallManager:
     async def originate(self, request: OriginateRequest) -> CallRecord:
         """Place a call; returns when it is stored, before it rings. Raise BadRequest, InvalidTarget,
         DestinationDenied, Unavailable."""
-        check_destination(request.to_number, self._config.access)
-        destination = find_destination(request, self._config, self._own_host)
-        self._check_room()
-        call = Call(
-            direction=Direction.OUTBOUND,
-            from_number=request.from_number,
-            to_number=request.to_number,
-            created_at=self._clock.now(),
-            flow_url=request.flow_url,
-            flow=request.flow,
-            status_callback_url=request.status_callback_url,
-            record=request.record,
-        )
-        live = self._start(call)
-        await live.begin_outbound(destination.target, destination.from_uri)
-        return call.to_record()
+        route = self._route(request)
+        try:
+            self._check_room()
+            live = self._start(_outbound_call(request, route, self._clock.now()))
+            await live.begin_outbound(route)
+        except BaseException:
+            route.close()
+            raise
+        return live.call.to_record()
 
     async def hangup(self, call_id: UUID, *, reason: str | None = None, leg_id: UUID | None = None) -> None:
         """End a live call. Raise CallNotFound, CallNotLive, LegNotFound."""
@@ -122,12 +129,23 @@ class CallManager:
                 task.cancel()
             await asyncio.gather(*pending, return_exceptions=True)
 
+    def on_trunks(self, trunks: Sequence[Trunk]) -> None:
+        """These are the trunks from now on; calls in progress keep theirs."""
+        self.trunk_status.on_trunks(trunks)
+        self.trunk_limits.forget({trunk.id for trunk in trunks})
+
     # --- for the user agent ----------------------------------------------------------------------------------------
 
     def on_sip_event(self, event: SipEvent) -> None:
-        """Whatever SIP tells: a new call, or something for one of ours."""
+        """Whatever SIP tells: a new call, something for one of ours, or how a trunk fares."""
         if isinstance(event, IncomingCall):
             self._incoming(event)
+            return
+        if isinstance(event, TargetChanged):
+            self.trunk_status.on_target(event)
+            return
+        if isinstance(event, RegistrationChanged):
+            self.trunk_status.on_registration(event)
             return
         live = self._by_handle.get(event.handle)
         if live is not None and not live.is_over:
@@ -146,6 +164,7 @@ class CallManager:
             self._signalling.reject(event.handle, status)
             return
         inbound = self._config.inbound
+        trunk = self._trunks.of_peer(event.peer)
         call = Call(
             direction=Direction.INBOUND,
             from_number=event.from_user or "anonymous",
@@ -156,7 +175,14 @@ class CallManager:
             status_callback_url=inbound.webhook_url,
             record=self._config.recording,
         )
-        self._start(call).begin_inbound(event)
+        if trunk is None:
+            self._start(call).begin_inbound(event)
+            return
+        call.sip_trunk_id = trunk.id
+        if trunk.webhook_url is not None:
+            call.status_callback_url, call.webhook_version = trunk.webhook_url, trunk.webhook_version
+        call.record = call.record if trunk.records_inbound is None else trunk.records_inbound
+        self._start(call).begin_inbound(event, channel=self.trunk_limits.join(trunk), srtp=trunk.peer.srtp)
 
     def _refusal(self) -> tuple[int, str] | None:
         """Why a call that comes in now is not taken."""
@@ -197,8 +223,8 @@ class CallManager:
             recordings=self._recordings,
             codecs=tuple(self._config.codecs),
             tones_dir=self._config.data_dir / "tones",
-            find_destination=self._find_destination,
-            on_dialog=self._by_handle.__setitem__,
+            find_route=self._find_route,
+            on_dialog=self._has_dialog,
         )
         self._calls[call.id] = live
         task = asyncio.create_task(live.run(), name=f"call {call.id}")
@@ -206,17 +232,25 @@ class CallManager:
         task.add_done_callback(lambda _: self._forget(live))
         return live
 
+    def _has_dialog(self, handle: str, live: LiveCall) -> None:
+        self._by_handle[handle] = live
+        self._handles.setdefault(live.call.id, []).append(handle)
+
     def _forget(self, live: LiveCall) -> None:
         self._calls.pop(live.call.id, None)
         self._tasks.pop(live.call.id, None)
-        for leg in live.call.legs:
-            if leg.handle is not None:
-                self._by_handle.pop(leg.handle, None)
+        for handle in self._handles.pop(live.call.id, ()):
+            self._by_handle.pop(handle, None)
 
-    def _find_destination(self, from_number: str, to: str) -> Destination:
+    def _route(self, request: OriginateRequest) -> Route:
+        """Raise BadRequest, InvalidTarget, DestinationDenied, LimitReached."""
+        check_destination(request.to_number, self._config.access)
+        return find_route(request, self._routes, self._own_host)
+
+    def _find_route(self, from_number: str, to: str) -> Route:
         """Where a leg that a call dials goes. Whoever has no number that can be told is anonymous."""
         user = from_number if is_sip_user(from_number) else "anonymous"
-        return find_destination(OriginateRequest(user, to), self._config, self._own_host)
+        return self._route(OriginateRequest(user, to))
 
     async def find(self, call_id: UUID) -> LiveCall:
         """A call that has not ended. Raise CallNotFound, CallNotLive."""
@@ -226,3 +260,18 @@ class CallManager:
         if live is None and await self._store.get_call(call_id) is None:
             raise CallNotFound
         raise CallNotLive
+
+
+def _outbound_call(request: OriginateRequest, route: Route, at: datetime) -> Call:
+    trunk = None if route.present is None else route.present.trunk
+    return Call(
+        direction=Direction.OUTBOUND,
+        from_number=request.from_number,
+        to_number=request.to_number,
+        created_at=at,
+        flow_url=request.flow_url,
+        flow=request.flow,
+        status_callback_url=request.status_callback_url,
+        record=request.record,
+        sip_trunk_id=None if trunk is None else trunk.id,
+    )

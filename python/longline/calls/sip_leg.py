@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from longline.base.errors import MediaUnavailable
+from longline.base.errors import LonglineError, MediaUnavailable
 from longline.base.events import EventType
 from longline.base.log import get_logger
 from longline.calls.context import CallContext
@@ -19,6 +19,8 @@ from longline.calls.leg_media import LegMedia
 from longline.calls.ports import Signalling
 from longline.calls.presses import Presses
 from longline.calls.reason import FACTS, Reason, reason_header, reason_of_status
+from longline.calls.routes import Route
+from longline.calls.trunk_limits import Channel
 from longline.media.errors import MediaCommandRefused
 from longline.sip.crypto import SrtpPolicy
 from longline.sip.events import (
@@ -76,6 +78,11 @@ class SipLeg:
         self._on_dialog = on_dialog
         self._offer: bytes | None = None
         self._early_answer: bytes | None = None
+        self._srtp: SrtpPolicy = srtp
+        self._route: Route | None = None
+        self._channel: Channel | None = None
+        self._headers: Sequence[tuple[str, str]] = ()
+        self._has_rung = False
         self._is_confirmed = False
         self._is_over = False
         self._is_muted = False
@@ -95,8 +102,10 @@ class SipLeg:
         except MediaCommandRefused as error:
             raise MediaUnavailable(f"The call has no media: {error}") from error
 
-    def take(self, event: IncomingCall) -> None:
-        """An INVITE has come: this leg is its."""
+    def take(self, event: IncomingCall, channel: Channel | None = None, srtp: SrtpPolicy | None = None) -> None:
+        """An INVITE has come: this leg is its, and holds the channel of its trunk until it is over."""
+        self._channel = channel
+        self.media.use_srtp(srtp or self._srtp)
         self._offer = event.offer
         self.media.signalling_ip = event.source.rpartition(":")[0].strip("[]")
         self._has_dialog(event.handle)
@@ -140,10 +149,32 @@ class SipLeg:
         self._is_confirmed = True
         self._signalling.answer(self._handle, sdp)
 
-    def invite(self, target: str, from_uri: str, headers: Sequence[tuple[str, str]] = ()) -> None:
-        """Call the far end. `open` comes first. Raise LonglineError, OSError or ValueError when that cannot be."""
-        sdp = self.media.offer()
-        self._has_dialog(self._signalling.invite(target, from_uri=from_uri, sdp=sdp, headers=headers))
+    def invite(self, route: Route, headers: Sequence[tuple[str, str]] = ()) -> None:
+        """Call the far end by the present way of its route, and by the next when that fails. `open` comes first; the
+        route is closed when the leg is over. Raise LonglineError, OSError or ValueError when no way can be taken."""
+        self._route, self._headers = route, headers
+        while True:
+            try:
+                self._send_invite(route)
+                return
+            except (LonglineError, OSError, ValueError) as error:
+                if route.next() is None:
+                    raise
+                log.warning("way not taken", call_id=str(self.leg.call_id), error=str(error))
+
+    def _send_invite(self, route: Route) -> None:
+        way = route.present
+        assert way is not None
+        self.media.use_srtp(way.srtp or self._srtp)
+        handle = self._signalling.invite(
+            way.target,
+            from_uri=way.from_uri,
+            to_uri=way.to_uri,
+            sdp=self.media.offer(),
+            headers=self._headers,
+            peer=way.peer,
+        )
+        self._has_dialog(handle)
 
     @property
     def has_early_media(self) -> bool:
@@ -179,6 +210,7 @@ class SipLeg:
 
     def release(self, reason: Reason) -> None:
         """Send what ends the dialog, whatever state it is in; nothing when it is over."""
+        self.close()
         if self._is_over:
             return
         self._is_over = True
@@ -205,6 +237,8 @@ class SipLeg:
         if isinstance(event, Answered | Reanswered):
             return await self._answered(event.sdp)
         if isinstance(event, Failed):
+            if await self._goes_another_way(event):
+                return None
             detail = _UNSENT.get(event.cause) or f"{event.status} {event.reason}"
             return self._gone(LegEnd(reason_of_status(event.status, event.cause), self.remote_party, detail))
         if isinstance(event, Canceled):
@@ -217,8 +251,41 @@ class SipLeg:
             self._info_digit(event)
         return None
 
+    async def _goes_another_way(self, event: Failed) -> bool:
+        """RFC 3261 §16.7: what this trunk or target could not do, the next may."""
+        route = self._route
+        if route is None or event.handle != self.leg.handle:
+            return False
+        if not route.may_go_on(event.status, event.cause, self._has_rung) or route.next() is None:
+            return False
+        self._early_answer = None  # what the first way said in advance is not said by the next
+        self._context.counters["trunk_failovers"] += 1
+        log.warning("call goes another way", call_id=str(self.leg.call_id), status=event.status, cause=event.cause)
+        await self._note_trunk(route)
+        try:
+            self.invite(route, self._headers)
+        except (LonglineError, OSError, ValueError) as error:
+            log.warning("call not placed", call_id=str(self.leg.call_id), error=str(error))
+            return False
+        return True
+
+    async def _note_trunk(self, route: Route) -> None:
+        """The call is that of the trunk which carries its first leg. Stored before the INVITE that reveals it."""
+        call = self._context.call
+        if self.leg is call.leg and route.present is not None and route.present.trunk is not None:
+            call.sip_trunk_id = route.present.trunk.id
+            await self._context.save_call()
+
+    def close(self) -> None:
+        """Nothing of the leg is left: what it held of its trunk is free. Once is enough."""
+        if self._route is not None:
+            self._route.close()
+        if self._channel is not None:
+            self._channel.free()
+
     def _gone(self, end: LegEnd) -> LegEnd:
         self._is_over = True
+        self.close()
         return end
 
     def _ended(self, event: Ended) -> LegEnd:
@@ -230,6 +297,7 @@ class SipLeg:
         if event.status <= 100:
             return None
         self._early_answer = event.sdp or self._early_answer
+        self._has_rung = True
         return LegInput.RANG
 
     async def _answered(self, sdp: bytes | None) -> LegNews:

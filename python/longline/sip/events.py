@@ -6,7 +6,7 @@ retransmissions and everything else that is the stack's own affair.
 """
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +214,30 @@ class ReferRefused:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class TargetChanged:
+    """A target of a peer has stopped to answer our OPTIONS, or answers again. No call is meant."""
+
+    peer: str
+    uri: str
+    is_up: bool
+    reason: str | None = None
+    handle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RegistrationChanged:
+    """We are registered at a peer for `expires_s`, or are not: `reason` says why, and a further try follows in
+    `retry_in_s`; `unregistered` is our own wish. A refresh is told too. No call is meant."""
+
+    peer: str
+    state: Literal["registered", "failed", "unregistered"]
+    expires_s: int = 0
+    reason: str | None = None
+    retry_in_s: float | None = None
+    handle: str = ""
+
+
 SipEvent = (
     IncomingCall
     | Progress
@@ -233,4 +257,6 @@ SipEvent = (
     | ReferDone
     | ReferRefused
     | BindingsChanged
+    | TargetChanged
+    | RegistrationChanged
 )

@@ -1,5 +1,6 @@
 """The application over a fake call manager and a real store, reached without a socket."""
 
+from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -14,16 +15,21 @@ from fastapi import FastAPI
 from longline.api.app import create_app
 from longline.api.auth import hash_key
 from longline.api.deps import Deps
+from longline.base.bus import Bus
 from longline.base.clock import VirtualClock
 from longline.base.config import Config
 from longline.base.errors import CallNotFound, CallNotLive, EventNotFound, LegNotFound, NotRedeliverable, StreamNotFound
 from longline.base.ids import DEFAULT_VOICE_APP_ID, encode_id, new_id
 from longline.calls.originate import OriginateRequest
 from longline.calls.stream import StreamRequest
+from longline.calls.trunk_book import TrunkBook
+from longline.calls.trunk_limits import TrunkLimits
+from longline.calls.trunk_status import TrunkStatus
 from longline.store.durable import Durable
 from longline.store.records import CallRecord, EventRecord, LegRecord, RecordingRecord, StreamRecord
 
 KEY = "test-key-1"
+TRUNKS = {"carrier": {"uri": "sip:sip.example.com", "username": "us", "password": "secret"}}
 GENERATED_KEY = "ll_generated-key"
 
 
@@ -129,6 +135,7 @@ class House:
     http: httpx.AsyncClient
     directory: Path
     ready: dict[str, bool]
+    monkeypatch: pytest.MonkeyPatch
 
     async def call(self, **changes: Any) -> CallRecord:
         """A stored call, one second after the one before."""
@@ -168,18 +175,23 @@ def version() -> str:
 
 
 @pytest.fixture
-async def house(tmp_path: Path, version: str) -> AsyncIterator[House]:
+async def house(tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     durable = await Durable.open(f"sqlite+aiosqlite:///{tmp_path / 'store.db'}")
     await durable.add_api_key(hash_key(GENERATED_KEY))
     clock = VirtualClock()
     manager = FakeManager(durable, clock)
     ready = {"media_server": True}
-    config = Config(api_key=KEY, webhook_version=version)  # type: ignore[arg-type]
-    deps = Deps(manager, durable, FakeWebhooks(durable, clock), config, clock, lambda: ready)
+    config = Config(api_key=KEY, webhook_version=version, trunks=TRUNKS)  # type: ignore[arg-type]
+    trunks = TrunkBook(config, durable.trunks, clock)
+    await trunks.load()
+    status = TrunkStatus(Bus(), clock, Counter(), trunks.of_peer)
+    limits = TrunkLimits(Counter())
+    webhooks = FakeWebhooks(durable, clock)
+    deps = Deps(manager, durable, webhooks, config, clock, trunks, status, limits, lambda: ready)
     app = create_app(deps)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(
         transport=transport, base_url="http://longline.test", headers={"x-api-key": KEY}
     ) as http:
-        yield House(app, deps, manager, clock, durable, http, tmp_path, ready)
+        yield House(app, deps, manager, clock, durable, http, tmp_path, ready, monkeypatch)
     await durable.close()

@@ -23,8 +23,9 @@ def matches(schema: dict[str, Any], value: Any, document: dict[str, Any], at: st
     """What of `value` is not as `schema` says: the part of JSON Schema that our document uses."""
     if "$ref" in schema:
         return matches(lookup(schema["$ref"], document), value, document, at)
-    if "anyOf" in schema and not any(not matches(option, value, document, at) for option in schema["anyOf"]):
-        return [f"{at}: {value!r} is none of the alternatives"]
+    if "anyOf" in schema:
+        fits = any(not matches(option, value, document, at) for option in schema["anyOf"])
+        return [] if fits else [f"{at}: {value!r} is none of the alternatives"]
     if "enum" in schema and value not in schema["enum"]:
         return [f"{at}: {value!r} is not in {schema['enum']}"]
     if "const" in schema and value != schema["const"]:
@@ -167,6 +168,54 @@ async def nothing(_house: Any) -> dict[str, Any]:
     return {}
 
 
+TRUNKS, A_TRUNK = "/api/v1/sip/trunks", "/api/v1/sip/trunks/{trunk_id}"
+NUMBERS = f"{A_TRUNK}/virtual-numbers"
+ACLS, AN_ACL = "/api/v1/sip/ip-acls", "/api/v1/sip/ip-acls/{ip_acl_id}"
+SIP_CALL = "/api/v1/sip/calls/{call_id}"
+TRUNK = {
+    "name": "pbx", "domain_name": "pbx.example", "authentication_type": "IP",
+    "auth_addresses": [{"name": "a", "address": "192.0.2.1"}], "inbound_route": {"sip_url": "sip:pbx.example"},
+}  # fmt: skip
+ACL = {"name": "office", "addresses": [{"address": "192.0.2.0/28"}]}
+NO_TRUNK, NO_ACL = {"trunk_id": str(new_id())}, {"ip_acl_id": str(new_id())}
+
+
+def with_trunk(**request: Any) -> Make:
+    async def make(house: Any) -> dict[str, Any]:
+        trunk = (await house.http.post(TRUNKS, json=TRUNK)).json()
+        return {"path": {"trunk_id": trunk["id"]}, **request}
+
+    return make
+
+
+async def the_configured_trunk(house: Any) -> dict[str, Any]:
+    (trunk,) = (await house.http.get(TRUNKS)).json()["data"]
+    return {"path": {"trunk_id": trunk["id"]}}
+
+
+def with_acl(*, second: bool = False, attached: bool = False, **request: Any) -> Make:
+    async def make(house: Any) -> dict[str, Any]:
+        acl = (await house.http.post(ACLS, json=ACL)).json()
+        if second:
+            await house.http.post(ACLS, json=ACL | {"name": "second"})
+        if attached:
+            auth = {"auth_addresses": None, "ip_acl_id": acl["id"]}
+            assert (await house.http.post(TRUNKS, json=TRUNK | auth)).status_code == 201
+        return {"path": {"ip_acl_id": acl["id"]}, **request}
+
+    return make
+
+
+async def full_of_trunks(house: Any) -> dict[str, Any]:
+    house.monkeypatch.setattr("longline.calls.trunk_book.MAX_TRUNKS", 1)
+    return {"json": TRUNK}
+
+
+async def full_of_acls(house: Any) -> dict[str, Any]:
+    house.monkeypatch.setattr("longline.calls.trunk_book.MAX_ACLS", 0)
+    return {"json": ACL}
+
+
 DTMF, DIGITS = f"{CALL}/dtmf", {"digits": "1"}
 HANGUP, STREAMS, STREAM = f"{CALL}/hangup", f"{CALL}/streams", f"{CALL}/streams/{{stream_id}}"
 EVENT, REDELIVER = "/api/v1/events/{event_id}", "/api/v1/events/{event_id}/redeliver"
@@ -229,6 +278,59 @@ CASES = [
     Case("GET", AUDIO, 404, with_link(gone=True)),
     Case("GET", AUDIO, 416, with_link(range="bytes=900-")),
     case("GET", AUDIO, 422, ids={"recording_id": str(new_id())}),
+    case("POST", TRUNKS, 201, json=TRUNK),
+    case("POST", TRUNKS, 400, json=TRUNK | {"secret_id": "sk_1"}),
+    no_key("POST", TRUNKS, json=TRUNK),
+    Case("POST", TRUNKS, 409, with_trunk(json=TRUNK)),
+    case("POST", TRUNKS, 413, content=BIG, headers=JSON),
+    case("POST", TRUNKS, 422, json={}),
+    Case("POST", TRUNKS, 503, full_of_trunks),
+    *list_cases(TRUNKS, of_call=False),
+    Case("GET", TRUNKS, 200, with_trunk()),
+    Case("GET", A_TRUNK, 200, with_trunk()),
+    no_key("GET", A_TRUNK, ids=NO_TRUNK),
+    case("GET", A_TRUNK, 404, ids=NO_TRUNK),
+    Case("PATCH", A_TRUNK, 200, with_trunk(json={"channel_limit": 2})),
+    Case("PATCH", A_TRUNK, 400, with_trunk(json={"secret_id": "sk_1"})),
+    no_key("PATCH", A_TRUNK, ids=NO_TRUNK, json={}),
+    case("PATCH", A_TRUNK, 404, ids=NO_TRUNK, json={}),
+    Case("PATCH", A_TRUNK, 409, with_trunk(json={"name": "carrier"})),
+    case("PATCH", A_TRUNK, 413, ids=NO_TRUNK, content=BIG, headers=JSON),
+    Case("PATCH", A_TRUNK, 422, with_trunk(json={"transport": "udp"})),
+    Case("DELETE", A_TRUNK, 200, with_trunk()),
+    no_key("DELETE", A_TRUNK, ids=NO_TRUNK),
+    case("DELETE", A_TRUNK, 404, ids=NO_TRUNK),
+    Case("DELETE", A_TRUNK, 409, the_configured_trunk),
+    Case("GET", NUMBERS, 200, with_trunk()),
+    Case("GET", NUMBERS, 400, with_trunk(params={"cursor_after": "x", "cursor_before": "y"})),
+    no_key("GET", NUMBERS, ids=NO_TRUNK),
+    case("GET", NUMBERS, 404, ids=NO_TRUNK),
+    Case("GET", NUMBERS, 422, with_trunk(params={"limit": 0})),
+    case("POST", ACLS, 201, json=ACL),
+    no_key("POST", ACLS, json=ACL),
+    Case("POST", ACLS, 409, with_acl(json=ACL)),
+    case("POST", ACLS, 413, content=BIG, headers=JSON),
+    case("POST", ACLS, 422, json={}),
+    Case("POST", ACLS, 503, full_of_acls),
+    *list_cases(ACLS, of_call=False),
+    Case("GET", ACLS, 200, with_acl()),
+    Case("GET", AN_ACL, 200, with_acl()),
+    no_key("GET", AN_ACL, ids=NO_ACL),
+    case("GET", AN_ACL, 404, ids=NO_ACL),
+    Case("PATCH", AN_ACL, 200, with_acl(json={"name": "other"})),
+    no_key("PATCH", AN_ACL, ids=NO_ACL, json={}),
+    case("PATCH", AN_ACL, 404, ids=NO_ACL, json={}),
+    Case("PATCH", AN_ACL, 409, with_acl(json={"name": "second"}, second=True)),
+    case("PATCH", AN_ACL, 413, ids=NO_ACL, content=BIG, headers=JSON),
+    Case("PATCH", AN_ACL, 422, with_acl(json={"addresses": []})),
+    Case("DELETE", AN_ACL, 200, with_acl()),
+    no_key("DELETE", AN_ACL, ids=NO_ACL),
+    case("DELETE", AN_ACL, 404, ids=NO_ACL),
+    Case("DELETE", AN_ACL, 409, with_acl(attached=True)),
+    *list_cases("/api/v1/sip/calls", of_call=False),
+    case("GET", SIP_CALL, 200),
+    no_key("GET", SIP_CALL),
+    case("GET", SIP_CALL, 404, exists=False),
     Case("GET", "/healthz", 200, nothing),
     Case("GET", "/readyz", 200, nothing),
     Case("GET", "/readyz", 503, not_ready),
@@ -272,7 +374,7 @@ async def test_every_route_of_the_application_is_in_the_document(house: Any) -> 
     for reference in set(re.findall(r"#/components/schemas/[A-Za-z0-9_]+", text)):
         assert lookup(reference, document)
     operation_ids = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
-    assert len(set(operation_ids)) == len(operation_ids) == 18
+    assert len(set(operation_ids)) == len(operation_ids) == 31
 
 
 async def test_what_needs_a_key_says_so_and_what_does_not_does_not(house: Any) -> None:

@@ -6,6 +6,7 @@ import pytest
 
 from longline.base.config import Config, host_port
 from longline.base.errors import ConfigError
+from longline.base.trunk_config import Trunk
 
 
 def load(tmp_path: Path, text: str = "", **environ: str) -> Config:
@@ -113,6 +114,14 @@ def test_an_unknown_setting_inside_a_table_of_the_environment_is_named_too(tmp_p
         ('[inbound.stream]\nws_url = "http://x"', "inbound.stream.ws_url", "ws:// or wss://"),
         ('[trunks.a]\nuri = "tel:+1"', "trunks.a.uri", "must be a SIP URI"),
         ('[trunks.a]\nuri = "sip:x"\nusername = "u"', "trunks.a", "together or not at all"),
+        ('[trunks.a]\nfrom_host = "x"', "trunks.a", "give uri or targets"),
+        ('[trunks.a]\nuri = "sip:x"\ntargets = [{uri = "sip:y"}]', "trunks.a", "not both"),
+        ('[trunks.a]\ntargets = [{uri = "y"}]', "trunks.a.targets.0.uri", "must be a SIP URI"),
+        ('[trunks.a]\nnetworks = ["0.0.0.0/0"]', "trunks.a.networks.0", "not be the whole internet"),
+        ('[trunks.a]\nnetworks = ["a.example"]', "trunks.a.networks.0", "IP address or network"),
+        ('[trunks.a]\nuri = "sip:x"\ninbound_username = "u"', "trunks.a", "together or not at all"),
+        ('[trunks.a]\nuri = "sip:x"\nregistration = true', "trunks.a", "registration needs username or aor"),
+        ('default_trunk = "a"\n[trunks.a]\nnetworks = ["192.0.2.1"]', None, "neither uri nor targets"),
         ('default_trunk = "b"\n[trunks.a]\nuri = "sip:x"', None, "trunks: a"),
         ('[inbound]\nflow_url = "http://x"\n[inbound.stream]\nws_url = "ws://x"', "inbound", "not both"),
         ('sip_listen = "0.0.0.0:5060"', None, "rtp_address must be given"),
@@ -152,12 +161,19 @@ def test_a_missing_or_broken_file_is_told_by_name(tmp_path: Path) -> None:
     assert "is not valid TOML" in str(refusal(tmp_path, "max_calls ="))
 
 
-def test_the_only_trunk_is_the_outbound_one_and_with_several_it_must_be_named() -> None:
-    one, two = {"a": {"uri": "sip:x"}}, {"a": {"uri": "sip:x"}, "b": {"uri": "sip:y"}}
-    assert Config(trunks=one).outbound_trunk == "a"
-    assert Config(trunks=two).outbound_trunk is None
-    assert Config(trunks=two, default_trunk="b").outbound_trunk == "b"
-    assert Config().outbound_trunk is None
+def test_a_trunk_has_one_address_or_several_or_only_calls_in() -> None:
+    assert [target.uri for target in Trunk(uri="sip:a").all_targets] == ["sip:a"]
+    several = Trunk(targets=[{"uri": "sip:a", "priority": 1}, {"uri": "sip:b", "weight": 3}])
+    assert [(t.uri, t.priority, t.weight) for t in several.all_targets] == [("sip:a", 1, 1), ("sip:b", 10, 3)]
+    assert Trunk(networks=["192.0.2.7/28", "2001:db8::1"]).networks == ["192.0.2.0/28", "2001:db8::1/128"]
+
+
+def test_the_addresses_of_a_trunk_may_come_from_the_environment() -> None:
+    targets = '[{"uri": "sip:a"}, {"uri": "sip:b", "priority": 20}]'
+    environment = {"LONGLINE_TRUNKS__A__TARGETS": targets, "LONGLINE_TRUNKS__A__NETWORKS": "192.0.2.1, 192.0.2.2"}
+    trunk = Config.load(None, environment).trunks["a"]
+    assert [target.priority for target in trunk.all_targets] == [10, 20]
+    assert trunk.networks == ["192.0.2.1/32", "192.0.2.2/32"]
 
 
 @pytest.mark.parametrize("text", ["[::1]:5060", "127.0.0.1:0", "sip.example.com:5060"])

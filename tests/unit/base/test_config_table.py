@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from longline.base.config import Config, Trunk
+from longline.base.config import Config
 from longline.base.config_table import reference_page, settings_table
+from longline.base.trunk_config import Trunk
 
 PAGE = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
 
@@ -16,7 +17,8 @@ def test_every_setting_is_in_the_table_with_its_type_default_and_variable() -> N
     assert all(setting.doc and setting.type for setting in table.values())
     max_calls = table["max_calls"]
     assert (max_calls.type, max_calls.default) == ("integer, 1 to 100000", "`1000`")
-    assert table["trunks.NAME.uri"].default == "required"
+    assert table["inbound.stream.ws_url"].default == "required"
+    assert table["trunks.NAME.targets"].type == "list of table"
 
 
 def test_a_variable_of_the_table_sets_its_setting() -> None:

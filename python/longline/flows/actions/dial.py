@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 
-from longline.base.errors import InvalidTarget, LimitReached, MediaUnavailable
+from longline.base.errors import DestinationDenied, InvalidTarget, LimitReached, MediaUnavailable
 from longline.calls.bridge import FOR_EVER, DialOutcome, DialRecord, DialRequest, DialSounds, Sound
 from longline.calls.live_call import LiveCall
 from longline.calls.ports import FlowFailed
@@ -43,7 +43,7 @@ async def _call(live: LiveCall, verb: verbs.Dial, sounds: DialSounds) -> DialOut
     )
     try:
         return await live.dial(request, sounds)
-    except InvalidTarget as error:
+    except (InvalidTarget, DestinationDenied) as error:
         # Nothing leads there: for the flow that is a call which failed, as it would be a hop further.
         live.context.counters["dials_without_destination"] += 1
         return DialOutcome(LegEnd(Reason.CARRIER_ERROR, detail=error.message), was_joined=False)
