@@ -21,7 +21,7 @@ from longline.sip.dialog import Dialog
 from longline.sip.events import Ended, SipEvent
 from longline.sip.exchange import Exchanges, over_connection
 from longline.sip.message import Request
-from longline.sip.peers import Peers
+from longline.sip.peers import Peer, Peers
 from longline.sip.timers import Durations, Timer, TimerQueue
 from longline.sip.transaction_layer import MAGIC_COOKIE, ServerTransaction, TransactionLayer
 from longline.sip.uri import SipUri, bare_host, parse_uri
@@ -222,6 +222,14 @@ class Core:
     def addresses_of(self, name: str) -> frozenset[str]:
         """Where a host was found when it was looked up last; nothing when it never was."""
         return self._addresses.get(name.lower()) or frozenset()
+
+    def account_of(self, uri: SipUri) -> Peer | None:
+        """Whose address of record a URI is: a name that somebody logs in with, at one of our domains."""
+        host = uri.host.strip("[]").lower()
+        if host not in self.domains or uri.port not in (None, self.settings.port):
+            return None
+        found = self.peers.of_user(uri.user_text)
+        return found[0] if found is not None else None
 
     def locate_dialog(self, now: float, dialog: Dialog, then: Located) -> None:
         """Find where the next request of a dialog goes. It keeps its connection for as long as that lives."""

@@ -30,6 +30,7 @@ class Timer(Enum):
     REOFFERED = "wait for the final response to our re-INVITE after a provisional one"
     REFER_UNDECIDED = "wait for our user to say what becomes of a REFER"
     SUBSCRIPTION = "the end of a subscription that a REFER made, or of the wait for its first NOTIFY (RFC 6665)"
+    NEXT_WAY = "how long one of several phones of a callee rings before the next is called"
     CANCELED = "wait for the final response of a cancelled INVITE (RFC 3261 §9.1)"
 
 
@@ -42,6 +43,7 @@ class Durations:
     t4: float = 5.0
     d: float = 32.0
     ring_refresh: float = 60.0
+    next_way: float = 15.0
 
     @property
     def timeout(self) -> float:

@@ -22,10 +22,15 @@ from longline.sip.origin import next_description
 from longline.sip.timers import Timer
 from longline.sip.uri import parse_uri
 from longline.sip.usage import MAX_FORKS, InviteUsage, Stage, Step
+from longline.sip.ways import ways_to
 from longline.sip.wire import Target
 
 _FAILURES = {"timeout": (408, "Request Timeout"), "transport": (503, "Service Unavailable")}
 """RFC 3261 §8.1.3.1: what a failure without a response counts as."""
+
+
+_OF_ONE_TRY = frozenset(("Via", "Route", "Contact", "User-Agent", "Authorization", "Proxy-Authorization"))
+"""What the INVITE to another address does not take over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,7 @@ class ClientCore(Owner):
         self.core = core
         self._goodbye = _Goodbye(core)
         core.usage_timers[Timer.CANCELED] = self._cancel_timed_out
+        core.usage_timers[Timer.NEXT_WAY] = self._rang_long_enough
         core.usage_timers[Timer.M] = lambda now, usage: core.remove(usage)
 
     # ---- commands
@@ -62,25 +68,80 @@ class ClientCore(Owner):
             core.hop_of(dialog.next_hop())
         except RemoteProtocolError as error:
             raise LocalProtocolError(f"cannot call this target: {error}") from error
-        request = dialog.request("INVITE", body=invitation.sdp or b"")
-        request.headers.add("Accept", "application/sdp")
-        for name, value in (*core.capabilities(), *invitation.headers):
-            request.headers.add(name, value)
         usage = InviteUsage("o" + core.token(), Stage.CALLING, dialog, late_offer=not invitation.sdp)
+        if not invitation.route and not self._find_ways(now, usage, invitation.target):
+            # RFC 3261 §21.4.18: somebody of ours who is not to be found just now.
+            core.events.append(Failed(usage.handle, 480, "Temporarily Unavailable", "rejected"))
+            return usage.handle
         if core.is_full or core.layer.is_full:
             core.counters["sip.overload"] += 1
             core.events.append(Failed(usage.handle, 503, "Service Unavailable", "overload"))
             return usage.handle
+        request = dialog.request("INVITE", body=invitation.sdp or b"")
+        request.headers.add("Accept", "application/sdp")
+        for name, value in (*core.capabilities(), *invitation.headers):
+            request.headers.add(name, value)
         core.add(usage)
         if invitation.sdp:
             dialog.local_sdp = next_description(dialog, invitation.sdp)
             offers.make(dialog, Move.WE_OFFER)
         try:
-            usage.exchange = core.exchanges.send_within(now, request, self, dialog, usage.handle)
+            self._send_invite(now, usage, request)
         except LocalProtocolError:  # a header that would forge another
             core.remove(usage)
             raise
         return usage.handle
+
+    def _send_invite(self, now: float, usage: InviteUsage, request: Request) -> None:
+        if usage.ways:
+            self.core.timers.arm(usage.handle, Timer.NEXT_WAY, now + self.core.settings.durations.next_way)
+        usage.exchange = self.core.exchanges.send_within(now, request, self, usage.dialog, usage.handle)
+
+    # ---- several addresses, one after the other
+
+    def _find_ways(self, now: float, usage: InviteUsage, target: str) -> bool:
+        """An account of ours is called where it has registered. False when it has not."""
+        account = self.core.account_of(parse_uri(target))
+        if account is None:
+            return True
+        usage.ways.extend(ways_to(account.name, self.core.bindings.of(now, account.name)))
+        if usage.ways:
+            usage.ways.popleft().enter(usage.dialog)
+            return True
+        return False
+
+    def _go_on(self, now: float, usage: InviteUsage) -> None:
+        """Call the next address: same Call-ID and From, the next CSeq, as RFC 3261 §8.1.3.4 recommends."""
+        core, exchange = self.core, usage.exchange
+        assert exchange is not None
+        core.counters["sip.ways_tried"] += 1
+        core.unindex_early(usage)
+        usage.early.clear()
+        core.timers.disarm(usage.handle)
+        usage.proceeding = usage.cancel_sent = False
+        usage.ways.popleft().enter(usage.dialog)
+        request = usage.dialog.request("INVITE", body=exchange.plain.body)
+        for name, value in exchange.plain.headers:
+            if name not in _OF_ONE_TRY and name not in request.headers:
+                request.headers.add(name, value)
+        try:
+            self._send_invite(now, usage, request)
+        except RemoteProtocolError:
+            core.counters["sip.unroutable"] += 1
+            self._fail(now, usage, 503, "Service Unavailable", "transport")
+
+    def _rang_long_enough(self, now: float, usage: InviteUsage) -> None:
+        """Nobody has answered here, and there is another phone to call: CANCEL; its 487 lets the call go on."""
+        exchange = usage.exchange
+        if usage.stage is not Stage.CALLING or exchange is None or not usage.ways:
+            return
+        exchange.is_over = True
+        if usage.proceeding:
+            self._send_cancel(now, usage)
+        else:
+            if exchange.sent is not None:
+                self.core.layer.forget(exchange.sent)
+            self._fail(now, usage, 408, "Request Timeout", "timeout")
 
     def _new_dialog(self, invitation: Invitation) -> Dialog:
         core = self.core
@@ -243,6 +304,8 @@ class ClientCore(Owner):
 
     def _answered(self, now: float, usage: InviteUsage, response: Response) -> None:
         core = self.core
+        usage.ways.clear()
+        core.timers.disarm(usage.handle, Timer.NEXT_WAY)
         early = usage.early.get(response.to.tag or "")
         if early is not None:
             core.unindex_early(usage)
@@ -316,6 +379,10 @@ class ClientCore(Owner):
         """An outgoing call has failed. The usage lives on with its transaction, to acknowledge late 2xx."""
         if usage.stage is Stage.CANCELING:
             status, cause = 487, "canceled"
+        elif usage.ways and status < 600 and cause != "protocol":
+            # RFC 3261 §16.7 step 5: another one may answer, unless a 6xx speaks for them all.
+            self._go_on(now, usage)
+            return
         usage.step(Step.END)
         self.core.unindex_early(usage)
         self.core.timers.disarm(usage.handle)

@@ -4,6 +4,7 @@
 Leaves out: what is sent when; that is `uac` and `uas`.
 """
 
+from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -14,6 +15,7 @@ from longline.sip.exchange import Exchange
 from longline.sip.message import Request
 from longline.sip.offers import Move
 from longline.sip.transaction_layer import ServerTransaction
+from longline.sip.ways import Way
 from longline.sip.wire import Target
 
 MAX_FORKS = 16
@@ -123,6 +125,8 @@ class InviteUsage:
     """A REFER has come in this dialog: the next one is told apart by its id."""
     subscriptions: set[str] = field(default_factory=set)
     """What keeps the dialog known when the call is over (RFC 5057 §4.1): a REFER whose outcome is not told yet."""
+    ways: deque[Way] = field(default_factory=deque)
+    """Outgoing: where else to call when there is no answer here."""
     channel: str | None = None
     """The peer that it counts as a call of."""
 
