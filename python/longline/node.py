@@ -27,6 +27,7 @@ from longline.base.config import Config
 from longline.base.errors import ConfigError
 from longline.base.keyfile import write_key_file
 from longline.base.log import get_logger
+from longline.base.transport_config import dns_server, sip_told
 from longline.calls.leftovers import end_leftovers, end_recordings
 from longline.calls.manager import CallManager
 from longline.calls.phones import PhoneBook, admission_policy, phone_peers
@@ -42,7 +43,7 @@ from longline.media.protocol import format_address
 from longline.media.session import Watch
 from longline.sip.events import BindingsChanged, SipEvent
 from longline.sip.peers import Peers
-from longline.sip.user_agent import UserAgent, UserAgentSettings, told_address
+from longline.sip.user_agent import AdvertisedAddress, ListenAddress, TlsSettings, UserAgent, UserAgentSettings
 from longline.store.durable import Durable
 from longline.webhooks.dispatcher import Dispatcher
 
@@ -124,7 +125,7 @@ class Node:
                 manager.on_sip_event(event)
 
         user_agent = UserAgent(_user_agent_settings(config), on_sip_event)
-        with _address_is_ours("sip_listen", config.sip_address):
+        with _address_is_ours("sip_listen", *(address[1:] for address in config.sip_addresses)):
             await user_agent.start()
         stack.push_async_callback(user_agent.stop)
         self.sip_address = user_agent.address
@@ -136,7 +137,7 @@ class Node:
         trunks.on_change = know
         know(trunks.trunks)
         await phones.restore(user_agent)
-        own_address = told_address(config.sip_advertise, self.sip_address)
+        own_address = (user_agent.listeners[0].host, user_agent.listeners[0].port)
         manager.attach(user_agent, FlowRunner(fetcher, sounds), own_address)
         stack.push_async_callback(manager.stop)
         deps = Deps(
@@ -228,18 +229,18 @@ def _listen(setting: str, address: tuple[str, int]) -> socket.socket:
 
 
 @contextlib.contextmanager
-def _address_is_ours(setting: str, address: tuple[str, int]) -> Iterator[None]:
+def _address_is_ours(setting: str, *addresses: tuple[str, int]) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
-        shown = format_address(address)
+        shown = ", ".join(format_address(address) for address in addresses)
         raise ConfigError(f"{setting}: cannot listen at {shown}: {why}; choose another address", setting) from error
 
 
 def _media_settings(config: Config) -> MediaServerSettings:
     return MediaServerSettings(
-        rtp_address=config.media_address,
+        rtp_addresses=tuple(config.media_addresses),
         rtp_ports=config.rtp_ports,
         workers=config.media_workers,
         ca_files=config.ca_files,
@@ -258,8 +259,19 @@ def _watch(config: Config) -> Watch:
 
 def _user_agent_settings(config: Config) -> UserAgentSettings:
     return UserAgentSettings(
-        listen=config.sip_address,
-        advertise=config.sip_advertise,
+        listen=[ListenAddress(host, port, transport) for transport, host, port in config.sip_addresses],
+        advertise=[
+            AdvertisedAddress(host, port, transport) for transport, host, port in map(sip_told, config.sip_advertise)
+        ],
+        tls=TlsSettings(
+            certificate=config.sip_tls.certificate,
+            key=config.sip_tls.key,
+            ca_files=config.ca_files,
+            clients=config.sip_tls.clients,
+            client_ca_files=config.sip_tls.client_ca_files,
+            wildcards=config.sip_tls.wildcards,
+        ),
+        dns_servers=[dns_server(text) for text in config.dns_servers],
         max_calls=config.max_calls + CALLS_TO_REFUSE,
         product=f"longline/{__version__}",
         admission=admission_policy(config),

@@ -8,6 +8,7 @@ ConfigError that gives its path and what is allowed; an unknown one also names t
 
 import base64
 import binascii
+import contextlib
 import ipaddress
 import os
 import re
@@ -21,38 +22,17 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from longline.base.access_config import Access, Phone
 from longline.base.config_source import explain, merge, read_environment
 from longline.base.errors import ConfigError
+from longline.base.transport_config import DnsServers, RtpAddresses, SipAdvertise, SipListen, SipTls, sip_host_port
 from longline.base.trunk_config import Trunk
-from longline.base.urls import http_url, ws_url
+from longline.base.urls import host_port, http_url, ws_url
 
 WebhookVersion = Literal["2025-08-01", "2026-06-01"]
 CodecName = Literal["opus", "G722", "PCMU", "PCMA", "L16/8000", "L16/16000", "L16/24000", "L16/48000"]
 
 
-def host_port(text: str) -> tuple[str, int]:
-    """Split "host:port" or "[v6]:port". Raises ValueError."""
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(\d{1,5})", text)
-    if match is None or int(match[2]) > 65535:
-        raise ValueError("must be host:port, such as 127.0.0.1:5060")
-    return match[1].strip("[]"), int(match[2])
-
-
 def _listen(text: str) -> str:
     host_port(text)
     return text
-
-
-def _advertise(text: str) -> str:
-    if re.fullmatch(r"[^\s:\[\]]+|\[[0-9A-Fa-f:.]+\]", text) is None:
-        host_port(text)
-    return text
-
-
-def _address(text: str) -> str:
-    try:
-        address = ipaddress.ip_address(text)
-    except ValueError:
-        raise ValueError("must be an IP address, such as 192.0.2.10") from None
-    return str(address)
 
 
 def _port_range(text: str) -> str:
@@ -136,12 +116,29 @@ class Config(_Section):
         default=None,
         description="How clients reach the REST API, if not as their request says; used in recording links.",
     )
-    sip_listen: Listen = Field(default="127.0.0.1:5060", description="Address of SIP, for both UDP and TCP.")
-    sip_advertise: Annotated[str, AfterValidator(_advertise)] | None = Field(
-        default=None, description="host or host:port that peers are told, when it differs from sip_listen."
+    sip_listen: SipListen = Field(
+        default=["127.0.0.1:5060"],
+        min_length=1,
+        max_length=16,
+        description="Addresses of SIP, the preferred first: host:port is UDP and TCP, udp:, tcp: or tls: before it is "
+        "that alone. tls: needs sip_tls.certificate.",
     )
-    rtp_address: Annotated[str, AfterValidator(_address)] | None = Field(
-        default=None, description="IP address of RTP, bound and told to peers; the host of sip_listen if not given."
+    sip_advertise: SipAdvertise = Field(
+        default_factory=list,
+        max_length=16,
+        description="host or host:port that peers are told, when it differs from sip_listen; one for each family, and "
+        "with udp:, tcp: or tls: before it for that alone.",
+    )
+    sip_tls: SipTls = Field(default_factory=lambda: SipTls(), description="TLS of SIP.")
+    dns_servers: DnsServers = Field(
+        default_factory=list,
+        max_length=8,
+        description="Name servers (address or address:port) that SIP asks instead of those of the system.",
+    )
+    rtp_address: RtpAddresses = Field(
+        default_factory=list,
+        description="IP addresses of RTP, bound and told to peers, one for each family; the hosts of sip_listen if not "
+        "given.",
     )
     rtp_ports: Annotated[str, AfterValidator(_port_range)] = Field(
         default="20000-29999", description="UDP ports of RTP."
@@ -252,13 +249,18 @@ class Config(_Section):
         return self
 
     @model_validator(mode="after")
+    def _certificate_for_tls(self) -> Self:
+        if self.sip_tls.certificate is None and any(t == "TLS" for t, _, _ in self.sip_addresses):
+            raise ValueError("sip_tls.certificate must be given when sip_listen has a tls: address")
+        return self
+
+    @model_validator(mode="after")
     def _reachable_rtp(self) -> Self:
-        try:
-            address = ipaddress.ip_address(self.media_address)
-        except ValueError:
-            raise ValueError("rtp_address must be given when the host of sip_listen is a name") from None
-        if address.is_unspecified:
-            raise ValueError(f"rtp_address must be given: peers cannot send RTP to {address}")
+        if not self.media_addresses:
+            raise ValueError("rtp_address must be given when the host of sip_listen is a name")
+        for address in self.media_addresses:
+            if ipaddress.ip_address(address).is_unspecified:
+                raise ValueError(f"rtp_address must be given: peers cannot send RTP to {address}")
         return self
 
     @classmethod
@@ -276,13 +278,26 @@ class Config(_Section):
         return host_port(self.http_listen)
 
     @property
-    def sip_address(self) -> tuple[str, int]:
-        return host_port(self.sip_listen)
+    def sip_addresses(self) -> list[tuple[str | None, str, int]]:
+        """Transport (None: UDP and TCP), host and port of all that SIP listens at."""
+        return [sip_host_port(text) for text in self.sip_listen]
 
     @property
-    def media_address(self) -> str:
-        """The IP address of RTP, default applied."""
-        return self.rtp_address or self.sip_address[0]
+    def sip_address(self) -> tuple[str, int]:
+        """The first of them."""
+        return self.sip_addresses[0][1:]
+
+    @property
+    def media_addresses(self) -> list[str]:
+        """The IP addresses of RTP, default applied: at most one of each family."""
+        if self.rtp_address:
+            return self.rtp_address
+        found: dict[int, str] = {}
+        for _, host, _ in self.sip_addresses:
+            with contextlib.suppress(ValueError):
+                address = ipaddress.ip_address(host)
+                found.setdefault(address.version, str(address))
+        return list(found.values())
 
     @property
     def rtp_port_range(self) -> tuple[int, int]:

@@ -1,5 +1,6 @@
-"""Checks of URLs that others hand us, for use in pydantic models. Each returns the text, or raises ValueError."""
+"""Checks of URLs and addresses that others hand us, for use in pydantic models. Each raises ValueError."""
 
+import re
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -29,3 +30,11 @@ def _url(text: str, schemes: tuple[str, ...], wanted: str) -> str:
     if parts.scheme not in schemes or not parts.hostname:
         raise ValueError(wanted)
     return text
+
+
+def host_port(text: str) -> tuple[str, int]:
+    """Split "host:port" or "[v6]:port". Raises ValueError."""
+    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^\s:\[\]]+):(\d{1,5})", text)
+    if match is None or int(match[2]) > 65535:
+        raise ValueError("must be host:port, such as 127.0.0.1:5060")
+    return match[1].strip("[]"), int(match[2])

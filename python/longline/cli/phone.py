@@ -32,7 +32,7 @@ from longline.sip.events import Answered, Ended, Failed, Progress, SipEvent
 from longline.sip.offer_answer import LocalMedia, Negotiated, OfferRefused, make_offer, read_answer
 from longline.sip.sdp import SdpError, SessionDescription
 from longline.sip.uri import parse_uri
-from longline.sip.user_agent import UserAgent, UserAgentSettings
+from longline.sip.user_agent import ListenAddress, UserAgent, UserAgentSettings
 
 LISTEN_ON_S = 1.5
 """How long the phone stays on the line after its file has been played: the echo of the end has to come back."""
@@ -95,10 +95,12 @@ class Phone:
         self._events: asyncio.Queue[SipEvent | MediaEvent] = asyncio.Queue()
         self._engine = MediaEngine(
             MediaServerSettings(
-                rtp_address=self._address, rtp_ports="30000-39999", workers=1, extra_arguments=("--log", "error")
+                rtp_addresses=(self._address,), rtp_ports="30000-39999", workers=1, extra_arguments=("--log", "error")
             )
         )
-        self._user_agent = UserAgent(UserAgentSettings(listen=(self._address, 0)), self._events.put_nowait)
+        self._user_agent = UserAgent(
+            UserAgentSettings(listen=(ListenAddress(self._address, 0),)), self._events.put_nowait
+        )
         self._report = CallReport(target)
 
     async def __aenter__(self) -> Self:
@@ -243,8 +245,10 @@ def read_stereo(recording: Path) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
 def local_address_toward(host: str, port: int) -> str:
     """The address of ours that packets to `host` leave from (nothing is sent)."""
     try:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((host, port))
+        found = socket.getaddrinfo(host.strip("[]"), port, type=socket.SOCK_DGRAM)
+        family, kind, _, _, address = found[0]
+        with socket.socket(family, kind) as probe:
+            probe.connect(address)
             return str(probe.getsockname()[0])
     except OSError as error:
         raise CallRefused(f"no way to {host}: {error.strerror or error}") from error

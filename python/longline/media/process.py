@@ -29,7 +29,7 @@ _REPOSITORY = Path(__file__).parents[3]
 class MediaServerSettings:
     """How the media server is started. `workers` 0 is one for each core; `binary` None is to be looked for."""
 
-    rtp_address: str = "127.0.0.1"
+    rtp_addresses: tuple[str, ...] = ("127.0.0.1",)
     rtp_ports: str = "20000-29999"
     workers: int = 0
     ca_files: Sequence[Path] = ()
@@ -40,7 +40,7 @@ class MediaServerSettings:
 
     def arguments(self, socket_path: Path) -> list[str]:
         arguments = ["--socket", str(socket_path), "--exit-with-parent"]
-        arguments += ["--rtp-address", self.rtp_address, "--rtp-ports", self.rtp_ports]
+        arguments += ["--rtp-address", ",".join(self.rtp_addresses), "--rtp-ports", self.rtp_ports]
         if self.workers:
             arguments += ["--workers", str(self.workers)]
         for ca_file in self.ca_files:

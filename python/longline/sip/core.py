@@ -8,7 +8,7 @@ comes from the injected `token`. Leaves out: decisions.
 import zlib
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from longline.base.errors import RemoteProtocolError
 from longline.sip.admission import Admission, Open
@@ -26,7 +26,7 @@ from longline.sip.timers import Durations, Timer, TimerQueue
 from longline.sip.transaction_layer import MAGIC_COOKIE, ServerTransaction, TransactionLayer
 from longline.sip.uri import SipUri, bare_host, parse_uri
 from longline.sip.usage import InviteUsage, Stage
-from longline.sip.wire import Hop, Target, Transmit, is_address, target_of_address
+from longline.sip.wire import Hop, Listener, Target, Transmit, is_address, target_of_address
 
 DEFAULT_TRANSPORTS = frozenset(("UDP", "TCP"))
 DEFAULT_MAX_TRANSACTIONS = 20_000
@@ -49,7 +49,8 @@ Outside = Callable[[float, ServerTransaction, Request], None]
 
 @dataclass(frozen=True, slots=True)
 class EndpointSettings:
-    """`host` and `port` are what peers reach us at: they stand in Via and Contact.
+    """`listeners` are our sockets, the preferred first; without any, `host` and `port` are what peers reach us at by
+    every transport. `route(transport, host)` tells which of several listeners has the way to an address.
 
     `max_transactions` and `max_calls` bound the tables; a request over them gets 503 with Retry-After (counter
     `sip.overload`). `product` is told as User-Agent with our requests; None keeps it out. No response names it."""
@@ -65,6 +66,8 @@ class EndpointSettings:
     """What we can send over: UDP, TCP, TLS."""
     admission: AdmissionPolicy | None = None
     """Who is let in; None: everybody, and nobody can register."""
+    listeners: Sequence[Listener] = ()
+    route: Callable[[str, str], int | None] = lambda transport, host: None
 
 
 class Core:
@@ -111,20 +114,22 @@ class Core:
         supported = [("Supported", ", ".join(self.option_tags))] if self.option_tags else []
         return [("Allow", self.allow), *supported]
 
-    @property
-    def host_port(self) -> str:
-        host = self.settings.host
-        return f"{f'[{host}]' if ':' in host else host}:{self.settings.port}"
+    def host_port(self, listener: int | None) -> str:
+        """Where peers reach us, by this socket of ours."""
+        settings = self.settings
+        if listener is None and not settings.listeners:
+            return Listener("", 4, settings.host, settings.port).host_port
+        return settings.listeners[listener or 0].host_port
 
     @property
     def is_full(self) -> bool:
         return len(self.usages) >= self.settings.max_calls
 
-    def contact(self, user: str | None, transport: str, secure: bool = False) -> str:
-        """Our Contact URI for one call; sips where the call is (RFC 3261 §12.1.1)."""
+    def contact(self, user: str | None, transport: str, secure: bool = False, listener: int | None = None) -> str:
+        """Our Contact URI for one call, at a socket of ours; sips where the call is (RFC 3261 §12.1.1)."""
         scheme = "sips" if secure else "sip"
         suffix = "" if transport == "UDP" or secure else f";transport={transport.lower()}"
-        return f"{scheme}:{f'{user}@' if user else ''}{self.host_port}{suffix}"
+        return f"{scheme}:{f'{user}@' if user else ''}{self.host_port(listener)}{suffix}"
 
     def usage_of(self, handle: str) -> InviteUsage | None:
         """The call of a command, or None (counted) when it is over: the peer may have ended it a moment ago."""
@@ -201,7 +206,7 @@ class Core:
     def locate(self, now: float, hop: Hop, then: Located) -> None:
         """Find the targets of a hop: at once when its host is an address, else when `located` is called."""
         if is_address(hop.host):
-            then(now, [target_of_address(hop)])
+            then(now, [self.reach(target_of_address(hop))])
         elif hop in self._looked_up:
             self._looked_up[hop].append(then)
         elif len(self._looked_up) >= MAX_LOOKUPS:
@@ -215,7 +220,7 @@ class Core:
         """The answer to a look-up; no targets when there is nothing at that name."""
         if targets:
             self._addresses.put(hop.host.lower(), frozenset(target.host for target in targets))
-        usable = [target for target in targets if target.transport in self.settings.transports]
+        usable = [self.reach(target) for target in targets if target.transport in self.settings.transports]
         for then in self._looked_up.pop(hop, ()):
             then(now, usable)
 
@@ -234,12 +239,35 @@ class Core:
     def locate_dialog(self, now: float, dialog: Dialog, then: Located) -> None:
         """Find where the next request of a dialog goes. It keeps its connection for as long as that lives."""
         if dialog.behind_nat and not dialog.route_set:
-            then(now, [Target(dialog.transport, dialog.remote_host, dialog.remote_port, dialog.connection)])
+            target = Target(dialog.transport, dialog.remote_host, dialog.remote_port, dialog.connection)
+            then(now, [self.reach(target, dialog)])
             return
         hop = self.hop_of(dialog.next_hop(), dialog.transport or None)
-        self.locate(
-            now, hop, lambda now, targets: then(now, over_connection(targets, dialog.transport, dialog.connection))
-        )
+
+        def located(now: float, targets: Sequence[Target]) -> None:
+            reached = [self.reach(target, dialog) for target in targets]
+            then(now, over_connection(reached, dialog.transport, dialog.connection))
+
+        self.locate(now, hop, located)
+
+    def reach(self, target: Target, dialog: Dialog | None = None) -> Target:
+        """The target with the socket of ours that it is sent from: that of the dialog, if it has the way."""
+        listeners = self.settings.listeners
+        family = 6 if ":" in target.host else 4
+        ways = [
+            number
+            for number, listener in enumerate(listeners)
+            if (listener.transport, listener.family) == (target.transport, family)
+        ]
+        if not ways:
+            return target
+        number = ways[0]
+        if dialog is not None and dialog.listener in ways:
+            number = dialog.listener
+        elif len(ways) > 1:
+            route = self.settings.route(target.transport, target.host)
+            number = route if route in ways else number
+        return replace(target, listener=number)
 
     def hop_of(self, uri: SipUri, transport: str | None = None) -> Hop:
         """Where a URI leads; `transport` is taken when it names none. RemoteProtocolError(416) when we cannot go."""
@@ -256,7 +284,9 @@ class Core:
     def add_via(self, request: Request, target: Target, branch: str | None = None) -> None:
         """A Via of our own on top, and our name if we have one."""
         branch = branch or MAGIC_COOKIE + self.token()
-        request.headers.push("Via", f"SIP/2.0/{target.transport} {self.host_port};branch={branch};rport")
+        request.headers.push(
+            "Via", f"SIP/2.0/{target.transport} {self.host_port(target.listener)};branch={branch};rport"
+        )
         if self.settings.product:
             request.headers.add("User-Agent", self.settings.product)
 

@@ -1,7 +1,7 @@
 """A dialog (RFC 3261 §12) as plain data: what must move to another node so that it can go on with the call.
 
 `to_dict` and `from_dict` are the snapshot. Routing of requests within the dialog follows §12.2.1.1 (loose and strict).
-Leaves out: sending, and the TCP connection (it cannot move; the remote address can).
+Leaves out: sending, and our sockets (connection, listener: they cannot move; the remote address can).
 """
 
 from dataclasses import dataclass, field
@@ -38,6 +38,8 @@ class Dialog:
     remote_host: str = ""
     remote_port: int = 0
     connection: int | None = None
+    listener: int | None = None
+    """The socket of ours that it is held over."""
     behind_nat: bool = False
     """The caller's address was translated on the way: its Contact leads nowhere, the address it sent from does."""
     route_set: list[str] = field(default_factory=list)

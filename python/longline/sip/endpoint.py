@@ -35,7 +35,7 @@ from longline.sip.reinvite import Reinvites
 from longline.sip.reoffer import Reoffers
 from longline.sip.replaces import OPTION_TAG
 from longline.sip.timers import Timer
-from longline.sip.transaction_layer import ClientTransaction, ServerTransaction, stamp_via
+from longline.sip.transaction_layer import ClientTransaction, ServerTransaction, quoted_transaction, stamp_via
 from longline.sip.uac import ClientCore, Invitation
 from longline.sip.uas import ServerCore
 from longline.sip.usage import InviteUsage, Stage
@@ -116,6 +116,16 @@ class Endpoint:
         """A message of this transaction could not be sent."""
         self._core.counters["sip.transport_errors"] += 1
         self._core.layer.transport_failed(now, transaction, self)
+
+    def datagram_undelivered(self, now: float, quote: bytes) -> None:
+        """ICMP says that a datagram of ours did not arrive; `quote` is how it began."""
+        transaction = quoted_transaction(quote)
+        if transaction is not None:
+            self.transport_failed(now, transaction)
+
+    def sent_over(self, transaction: str, connection: int) -> None:
+        """A message of this transaction has gone over this connection: what follows goes the same way."""
+        self._core.layer.sent_over(transaction, connection)
 
     def connection_lost(self, now: float, connection: int) -> None:
         """A TCP connection has gone. Dialogs survive it: their next request opens a new one."""

@@ -17,17 +17,23 @@ _CONTENT_LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*
 
 
 class StreamFramer:
-    __slots__ = ("_buffer", "_searched", "broken")
+    __slots__ = ("_blank_lines", "_buffer", "_searched", "broken")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0
+        self._blank_lines = 0
         self.broken = False
 
     @property
     def is_partial(self) -> bool:
         """A message has begun and has not ended."""
         return bool(self._buffer) and not self.broken
+
+    def take_blank_lines(self) -> int:
+        """How many blank lines there were between messages since the last question: keep-alives (RFC 5626 §3.5.1)."""
+        count, self._blank_lines = self._blank_lines, 0
+        return count
 
     def feed(self, data: bytes) -> list[bytes]:
         """The messages that are complete now. After `broken` nothing more comes out."""
@@ -46,7 +52,9 @@ class StreamFramer:
     def _cut(self) -> bytes | None:
         if self._searched == 0 and self._buffer.startswith((b"\r", b"\n")):
             # RFC 3261 §7.5: CRLFs before a start line are ignored; RFC 5626 uses them as keep-alive.
-            del self._buffer[: len(self._buffer) - len(self._buffer.lstrip(b"\r\n"))]
+            blank = len(self._buffer) - len(self._buffer.lstrip(b"\r\n"))
+            self._blank_lines += self._buffer.count(b"\n", 0, blank)
+            del self._buffer[:blank]
         end = _HEAD_END.search(self._buffer, max(0, self._searched - 3))
         if end is None:
             self._searched = len(self._buffer)

@@ -4,8 +4,9 @@ Upwards it calls a `TransactionUser`; downwards it fills a queue of `Transmit`. 
 and RFC 3581 (rport) tell. Leaves out: `maddr` (it would let a stranger aim our responses), RFC 3263 look-ups.
 """
 
+import re
 from collections import Counter, deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from longline.base.errors import RemoteProtocolError
@@ -15,12 +16,13 @@ from longline.sip.headers import Via, split_list
 from longline.sip.message import Request, Response
 from longline.sip.timers import Durations, Timer, TimerQueue
 from longline.sip.transaction import INITIAL, Action, Input, Kind, State, Transaction
-from longline.sip.wire import Source, Target, Transmit
+from longline.sip.wire import DEFAULT_PORTS, Source, Target, Transmit
 
 if TYPE_CHECKING:
     from longline.sip.exchange import Exchange
 
 MAGIC_COOKIE = "z9hG4bK"
+_QUOTED = re.compile(rb"([A-Z]+) [^\r\n]* SIP/2\.0\r\nVia: [^\r\n]*;branch=([^;,\s]+)[;,\r]")
 _RETRANSMISSIONS = frozenset((Timer.A, Timer.E, Timer.G))
 
 
@@ -196,6 +198,12 @@ class TransactionLayer:
         if transaction is not None:
             self._feed(now, transaction, Input.TRANSPORT_ERROR, user)
 
+    def sent_over(self, key: str, connection: int) -> None:
+        """From now on a transaction is bound to a connection: its CANCEL, its ACK, and its end if that is lost."""
+        transaction = self.clients.get(key) or self.servers.get(key)
+        if transaction is not None:
+            transaction.target = replace(transaction.target, connection=connection)
+
     def connection_lost(self, now: float, connection: int, user: TransactionUser) -> None:
         """Requests that wait for an answer on this connection have failed. Responses will try another connection."""
         waiting = (State.CALLING, State.TRYING, State.PROCEEDING)
@@ -282,6 +290,13 @@ def client_key(branch: str, method: str) -> str:
     return f"c|{branch}|{method}"
 
 
+def quoted_transaction(quote: bytes) -> str | None:
+    """The client transaction of a request whose beginning ICMP quotes; None for a response, and when the quote is too
+    short. Only who has seen the request knows its branch, so that nobody else can make it fail."""
+    found = _QUOTED.match(quote)
+    return client_key(found[2].decode("latin-1"), found[1].decode("latin-1")) if found else None
+
+
 def server_key(request: Request, method: str | None = None) -> str:
     """RFC 3261 §17.2.3: branch, sent-by and method; without the magic cookie, the fields of RFC 2543."""
     via = request.top_via
@@ -322,7 +337,10 @@ def response_target(request: Request, source: Source) -> Target:
     source port only when rport asked for it."""
     try:
         via = request.top_via
-        port = source.port if source.transport == "UDP" and "rport" in via.params else via.port or 5060
+        port = via.port or DEFAULT_PORTS.get(source.transport, 5060)
+        name: str | None = via.host.strip("[]")
+        if source.transport == "UDP" and "rport" in via.params:
+            port = source.port
     except RemoteProtocolError:  # the Via was never understood: the sender's own address is all there is
-        port = source.port
-    return Target(source.transport, source.host, port, source.connection)
+        port, name = source.port, None
+    return Target(source.transport, source.host, port, source.connection, name, source.listener)

@@ -232,7 +232,8 @@ class ClientCore(Owner):
             return
         dialog.transport, dialog.remote_host, dialog.remote_port = target.transport, target.host, target.port
         user = parse_uri(dialog.contact).user
-        dialog.contact = self.core.contact(user, target.transport, dialog.secure)
+        dialog.listener = target.listener
+        dialog.contact = self.core.contact(user, target.transport, dialog.secure, target.listener)
         request.headers.add("Contact", f"<{dialog.contact}>")
 
     def on_response(self, now: float, exchange: Exchange, response: Response) -> None:

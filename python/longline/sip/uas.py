@@ -292,12 +292,15 @@ class ServerCore:
             local=request.headers.get("To") or "",
             remote=_without_tag(request.headers.get("From") or ""),
             remote_target=contact_of(request) or request.from_.uri,
-            contact=core.contact(_raw_user(request.uri), source.transport, scheme_of(request.uri) == "sips"),
+            contact=core.contact(
+                _raw_user(request.uri), source.transport, scheme_of(request.uri) == "sips", source.listener
+            ),
             role="callee",
             transport=source.transport,
             remote_host=source.host,
             remote_port=source.port,
             connection=source.connection,
+            listener=source.listener,
             behind_nat=_is_translated(source, request),
             route_set=routes_of(request),
             remote_cseq=request.cseq[0],

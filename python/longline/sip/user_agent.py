@@ -5,9 +5,7 @@ is decided; see `endpoint`.
 """
 
 import asyncio
-import ipaddress
 import secrets
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -21,19 +19,20 @@ from longline.sip.core import DEFAULT_MAX_CALLS, DEFAULT_MAX_TRANSACTIONS, Endpo
 from longline.sip.default_deny import AdmissionPolicy
 from longline.sip.endpoint import Endpoint
 from longline.sip.events import SipEvent
-from longline.sip.locate import Place, family_of
+from longline.sip.locate import Place
 from longline.sip.peers import Peers
 from longline.sip.timers import Durations
+from longline.sip.transport.addresses import AdvertisedAddress, ListenAddress
 from longline.sip.transport.resolver import Resolver
-from longline.sip.transport.tcp import TcpTransport
-from longline.sip.transport.udp import UdpTransport
+from longline.sip.transport.sockets import Sockets
+from longline.sip.transport.tls import TlsContexts, TlsSettings
 from longline.sip.uac import Invitation
-from longline.sip.wire import Hop, Source, Target, Transmit
+from longline.sip.wire import Hop, Listener, Source, Target, Transmit
 
-__all__ = ["TrunkCredential", "UserAgent", "UserAgentSettings"]
+__all__ = ["AdvertisedAddress", "ListenAddress", "TlsSettings", "TrunkCredential", "UserAgent", "UserAgentSettings"]
 
-_PORT_TRIES = 16
-"""How often a free port is looked for that both UDP and TCP can have."""
+TLS_REFRESH_S = 10.0
+"""How often the TLS files are looked at."""
 
 _T = TypeVar("_T")
 
@@ -42,11 +41,14 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UserAgentSettings:
-    """`listen` is bound for UDP and TCP; port 0 takes a free one. `advertise` is what peers are told instead: a host,
-    host:port, or both as a pair. `product` is told as User-Agent with our requests; None tells nothing."""
+    """`listen` is what is bound, the preferred first; `advertise` is what peers are told instead. TLS needs a
+    certificate. `dns_servers` are asked instead of those of the system. `product` is told as User-Agent
+    with our requests; None tells nothing."""
 
-    listen: tuple[str, int] = ("127.0.0.1", 5060)
-    advertise: str | tuple[str, int | None] | None = None
+    listen: Sequence[ListenAddress] = (ListenAddress("127.0.0.1", 5060),)
+    advertise: Sequence[AdvertisedAddress] = ()
+    tls: TlsSettings = field(default_factory=TlsSettings)
+    dns_servers: Sequence[tuple[str, int]] = ()
     credentials: Sequence[TrunkCredential] = ()
     durations: Durations = field(default_factory=Durations)
     max_calls: int = DEFAULT_MAX_CALLS
@@ -64,20 +66,26 @@ class UserAgent:
         self._on_event = on_event
         self._shell_counters: Counter[str] = Counter()
         self._endpoint: Endpoint | None = None
-        self._udp: UdpTransport | None = None
-        self._tcp: TcpTransport | None = None
+        self._sockets: Sockets | None = None
+        self._contexts: TlsContexts | None = None
+        self._refreshing: asyncio.Task[None] | None = None
         self._timer: asyncio.Handle | None = None
         self._timer_at = 0.0
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._resolver = Resolver(self._shell_counters)
+        self._resolver = Resolver(self._shell_counters, settings.dns_servers)
         self._tasks: set[asyncio.Task[list[Place]]] = set()
         self._driving = False
-        self._address = settings.listen
 
     @property
     def address(self) -> tuple[str, int]:
-        """Where we listen, once started."""
-        return self._address
+        """Where we listen first, once started."""
+        assert self._sockets is not None
+        return self._sockets.bound[0]
+
+    @property
+    def listeners(self) -> Sequence[Listener]:
+        """What peers are told of where we listen, once started."""
+        return self._sockets.listeners if self._sockets is not None else ()
 
     @property
     def counters(self) -> dict[str, int]:
@@ -91,32 +99,33 @@ class UserAgent:
         return self._endpoint.calls if self._endpoint else 0
 
     async def start(self) -> None:
-        """Bind both sockets; OSError when that cannot be."""
+        """Bind all sockets; OSError when one cannot be had, ConfigError for TLS files that are of no use."""
         self._loop = asyncio.get_running_loop()
-        host, port = self._settings.listen
-        for attempt in range(_PORT_TRIES):
-            udp = UdpTransport(self._receive, self._failed, self._shell_counters)
-            tcp = TcpTransport(self._receive, self._connection_lost, self._failed, self._shell_counters)
-            bound = await udp.open(host, port)
-            try:
-                await tcp.open(host, bound[1])
-            except OSError:
-                udp.close()
-                if port != 0 or attempt == _PORT_TRIES - 1:
-                    raise
-                continue
-            self._udp, self._tcp, self._address = udp, tcp, bound
-            break
-        told_host, told_port = told_address(self._settings.advertise, self._address)
+        told = self._settings
+        if any("TLS" in address.transports for address in told.listen):
+            self._contexts = TlsContexts(told.tls, self._shell_counters)
+            self._refreshing = self._loop.create_task(self._refresh_tls(self._contexts))
+        sockets = Sockets(
+            self._receive,
+            self._connection_lost,
+            self._failed,
+            self._undelivered,
+            self._sent,
+            self._shell_counters,
+            self._contexts,
+        )
+        await sockets.open(told.listen, told.advertise)
+        self._sockets = sockets
         settings = EndpointSettings(
-            host=told_host,
-            port=told_port,
-            credentials=tuple(self._settings.credentials),
-            durations=self._settings.durations,
-            max_transactions=self._settings.max_transactions,
-            max_calls=self._settings.max_calls,
-            product=self._settings.product,
-            admission=self._settings.admission,
+            credentials=tuple(told.credentials),
+            durations=told.durations,
+            max_transactions=told.max_transactions,
+            max_calls=told.max_calls,
+            product=told.product,
+            admission=told.admission,
+            transports=frozenset(transport for transport, _ in sockets.ways),
+            listeners=tuple(sockets.listeners),
+            route=sockets.route,
         )
         self._endpoint = Endpoint(settings, lambda: secrets.token_hex(8))
 
@@ -126,12 +135,17 @@ class UserAgent:
             self._timer.cancel()
         for task in list(self._tasks):
             task.cancel()
+        if self._refreshing is not None:
+            self._refreshing.cancel()
         self._resolver.close()
-        if self._tcp is not None:
-            await self._tcp.close()
-        if self._udp is not None:
-            self._udp.close()
-        self._udp = self._tcp = None
+        if self._sockets is not None:
+            await self._sockets.close()
+        self._sockets = None
+
+    async def _refresh_tls(self, contexts: TlsContexts) -> None:
+        while True:
+            await asyncio.sleep(TLS_REFRESH_S)
+            contexts.refresh()
 
     # ---- commands
 
@@ -253,6 +267,13 @@ class UserAgent:
         if transaction is not None:
             self._guarded(lambda endpoint: endpoint.transport_failed(self._now(), transaction))
 
+    def _undelivered(self, quote: bytes) -> None:
+        self._guarded(lambda endpoint: endpoint.datagram_undelivered(self._now(), quote))
+
+    def _sent(self, transaction: str, connection: int) -> None:
+        if self._endpoint is not None:
+            self._endpoint.sent_over(transaction, connection)
+
     def _connection_lost(self, connection: int) -> None:
         self._guarded(lambda endpoint: endpoint.connection_lost(self._now(), connection))
 
@@ -297,12 +318,11 @@ class UserAgent:
         self._arm(endpoint)
 
     def _send(self, transmit: Transmit) -> None:
-        transport = self._udp if transmit.target.transport == "UDP" else self._tcp
-        if transport is not None:
-            transport.send(transmit)
+        if self._sockets is not None:
+            self._sockets.send(transmit)
 
     def _look_up(self, hop: Hop) -> None:
-        ways = self._ways()
+        ways = self._sockets.ways if self._sockets is not None else ()
         known = self._resolver.known(hop.host, hop.port, hop.transport, hop.secure, ways)
         if known is not None:
             self._looked_up(hop, known)
@@ -318,10 +338,6 @@ class UserAgent:
         targets = [Target(place.transport, place.host, place.port, server_name=hop.host) for place in places]
         self._guarded(lambda endpoint: endpoint.located(self._now(), hop, targets))
 
-    def _ways(self) -> list[tuple[str, int]]:
-        family = family_of(self._address[0])
-        return [("UDP", family), ("TCP", family)]
-
     def _arm(self, endpoint: Endpoint) -> None:
         at = endpoint.next_timeout()
         if self._timer is not None:
@@ -329,44 +345,6 @@ class UserAgent:
                 return
             self._timer.cancel()
             self._timer = None
-        if at is not None and self._udp is not None and self._loop is not None:
+        if at is not None and self._sockets is not None and self._loop is not None:
             # What uvloop gives for a time that has passed already does not tell when it is due: we keep that ourselves.
             self._timer, self._timer_at = self._loop.call_at(at, self._on_timer), at
-
-
-def told_address(advertise: str | tuple[str, int | None] | None, bound: tuple[str, int]) -> tuple[str, int]:
-    """What peers are told: `advertise` if given, else what was bound, or for a wildcard our address toward others."""
-    host: str | None
-    port: int | None
-    if isinstance(advertise, str):
-        host, port = _split_host_port(advertise)
-    elif advertise is not None:
-        host, port = advertise
-    else:
-        host, port = bound[0], None
-        if ipaddress.ip_address(host).is_unspecified:
-            host = _address_toward_others(host)
-    return host, port or bound[1]
-
-
-def _split_host_port(text: str) -> tuple[str, int | None]:
-    if text.startswith("["):
-        host, _, rest = text[1:].partition("]")
-        return host, int(rest[1:]) if rest.startswith(":") else None
-    host, colon, port = text.rpartition(":")
-    if not colon or ":" in host:
-        return text, None
-    return host, int(port)
-
-
-def _address_toward_others(wildcard: str) -> str:
-    """The address our packets leave from; nothing is sent. The loopback address when there is no way out."""
-    family, probe, loopback = (
-        (socket.AF_INET6, "2001:db8::1", "::1") if ":" in wildcard else (socket.AF_INET, "192.0.2.1", "127.0.0.1")
-    )
-    try:
-        with socket.socket(family, socket.SOCK_DGRAM) as sock:
-            sock.connect((probe, 9))
-            return str(sock.getsockname()[0])
-    except OSError:
-        return loopback

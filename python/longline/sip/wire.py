@@ -10,18 +10,35 @@ DEFAULT_PORTS = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a message was received from. `connection` numbers a connection for as long as the process lives."""
+    """Where a message was received from. `connection` numbers a connection for as long as the process lives,
+    `listener` is the socket of ours that it came to: its place in `EndpointSettings.listeners`."""
 
     transport: str
     host: str
     port: int
     connection: int | None = None
+    listener: int | None = None
 
     @property
     def reliable(self) -> bool:
         return self.transport != "UDP"
 
     def __str__(self) -> str:
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket of ours, as peers are told of it: the host and port for Via and Contact. `family` is 4 or 6."""
+
+    transport: str
+    family: int
+    host: str
+    port: int
+
+    @property
+    def host_port(self) -> str:
         host = f"[{self.host}]" if ":" in self.host else self.host
         return f"{host}:{self.port}"
 
@@ -40,13 +57,14 @@ class Hop:
 @dataclass(frozen=True, slots=True)
 class Target:
     """Where a message goes: over `connection` while that lives, else to an IP address and a port. `server_name` is the
-    name that a TLS certificate must have (RFC 5922 §4)."""
+    name that a TLS certificate must have (RFC 5922 §4), `listener` the socket of ours that it leaves from."""
 
     transport: str
     host: str
     port: int
     connection: int | None = None
     server_name: str | None = None
+    listener: int | None = None
 
     @property
     def reliable(self) -> bool:

@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from longline.base.config import Config, host_port
+from longline.base.config import Config
 from longline.base.errors import ConfigError
+from longline.base.transport_config import dns_server, sip_told
 from longline.base.trunk_config import Trunk
+from longline.base.urls import host_port
 
 
 def load(tmp_path: Path, text: str = "", **environ: str) -> Config:
@@ -25,7 +27,7 @@ def test_without_file_and_environment_the_defaults_hold() -> None:
     config = Config.load(None, {})
     assert config == Config()
     assert config.http_address == ("127.0.0.1", 8080)
-    assert config.media_address == "127.0.0.1"
+    assert config.media_addresses == ["127.0.0.1"]
     assert config.rtp_port_range == (20000, 29999)
 
 
@@ -126,6 +128,15 @@ def test_an_unknown_setting_inside_a_table_of_the_environment_is_named_too(tmp_p
         ('[inbound]\nflow_url = "http://x"\n[inbound.stream]\nws_url = "ws://x"', "inbound", "not both"),
         ('sip_listen = "0.0.0.0:5060"', None, "rtp_address must be given"),
         ('sip_listen = "localhost:5060"', None, "rtp_address must be given"),
+        ('sip_listen = ["192.0.2.1:5060", "sctp:192.0.2.1:5060"]', "sip_listen", "must be host:port"),
+        ("sip_listen = []", "sip_listen", "at least 1 item"),
+        ('sip_listen = "tls:192.0.2.1:5061"', None, "sip_tls.certificate must be given"),
+        ('sip_advertise = "a:b:c"', "sip_advertise", "must be host:port"),
+        ('rtp_address = ["192.0.2.1", "192.0.2.2"]', "rtp_address", "one IPv4 and one IPv6"),
+        ('dns_servers = ["ns.example.com"]', "dns_servers", "must be host:port"),
+        ('dns_servers = ["ns.example.com:53"]', "dns_servers", "must be an IP address"),
+        ('[sip_tls]\nkey = "k.pem"', "sip_tls", "without certificate"),
+        ('[sip_tls]\ncertificate = "c.pem"\nclients = "required"', "sip_tls", "client_ca_files must be given"),
     ],
 )
 def test_a_bad_value_is_told_with_its_path_and_what_is_allowed(
@@ -180,3 +191,48 @@ def test_the_addresses_of_a_trunk_may_come_from_the_environment() -> None:
 def test_addresses_are_split_into_host_and_port(text: str) -> None:
     host, port = host_port(text)
     assert text in (f"{host}:{port}", f"[{host}]:{port}")
+
+
+def test_sip_may_listen_at_several_addresses_of_both_families(tmp_path: Path) -> None:
+    text = """
+    sip_listen = ["192.0.2.1:5060", "[2001:db8::1]:5060", "tls:192.0.2.1:5061", "udp:192.0.2.2:5060"]
+    sip_advertise = ["198.51.100.1", "tls:sip.example.com:5071"]
+    dns_servers = ["192.0.2.53", "[2001:db8::53]:5353"]
+    [sip_tls]
+    certificate = "c.pem"
+    """
+    config = load(tmp_path, text)
+    assert config.sip_addresses == [
+        (None, "192.0.2.1", 5060),
+        (None, "2001:db8::1", 5060),
+        ("TLS", "192.0.2.1", 5061),
+        ("UDP", "192.0.2.2", 5060),
+    ]
+    assert config.media_addresses == ["192.0.2.1", "2001:db8::1"]
+    assert [sip_told(item) for item in config.sip_advertise] == [
+        (None, "198.51.100.1", None),
+        ("TLS", "sip.example.com", 5071),
+    ]
+    assert [dns_server(item) for item in config.dns_servers] == [("192.0.2.53", 53), ("2001:db8::53", 5353)]
+
+
+def test_addresses_in_the_environment_are_separated_by_commas(tmp_path: Path) -> None:
+    config = load(tmp_path, "", LONGLINE_SIP_LISTEN="127.0.0.1:5070,[::1]:5070")
+    assert config.sip_addresses == [(None, "127.0.0.1", 5070), (None, "::1", 5070)]
+    assert load(tmp_path, 'rtp_address = "2001:db8::9"').media_addresses == ["2001:db8::9"]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("udp", (None, "udp", None)),
+        ("udp:5060", (None, "udp", 5060)),
+        ("tls:[2001:db8::1]", ("TLS", "2001:db8::1", None)),
+        ("tcp:192.0.2.1:5070", ("TCP", "192.0.2.1", 5070)),
+        ("udp:sip.example.com", ("UDP", "sip.example.com", None)),
+    ],
+)
+def test_transport_before_an_address_is_told_from_a_host_of_that_name(
+    text: str, told: tuple[str | None, str, int | None]
+) -> None:
+    assert sip_told(text) == told
