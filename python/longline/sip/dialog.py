@@ -66,6 +66,10 @@ class Dialog:
     """The version in the o= line that we sent last, whether it was accepted or not."""
     sent_sdp: bytes | None = None
     """What we sent last; `local_sdp` is what was agreed on last. It need not survive."""
+    rseq: int | None = None
+    """The number of our last reliable provisional response (`reliable.py`)."""
+    remote_rseq: int | None = None
+    """The number of the peer's last one that we have acknowledged."""
     allow: list[str] = field(default_factory=list)
     """The methods that the peer takes, in upper case; empty: it did not say."""
     supported: list[str] = field(default_factory=list)
@@ -167,7 +171,7 @@ _PLAIN = (
     *("transport", "remote_host", "remote_port", "local_cseq", "remote_cseq", "confirmed", "secure"),
     "behind_nat",
     *("trunk", "peer", "open_invite"),
-    *("open_offer", "sessions", "sdp_origin", "sdp_version"),
+    *("open_offer", "sessions", "sdp_origin", "sdp_version", "rseq", "remote_rseq"),
 )
 _LISTS = ("route_set", "allow", "supported")
 

@@ -32,6 +32,7 @@ from longline.sip.refer_client import ReferClient
 from longline.sip.refer_server import ReferServer
 from longline.sip.registrar import Registrar
 from longline.sip.reinvite import Reinvites
+from longline.sip.reliable import CalledReliably
 from longline.sip.reoffer import Reoffers
 from longline.sip.replaces import OPTION_TAG
 from longline.sip.timers import Timer
@@ -49,6 +50,7 @@ class Endpoint:
         self._core = core = Core(settings, token)
         self._client = ClientCore(core)
         self._server = ServerCore(core)
+        self._called_reliably = CalledReliably(core, self._server)
         self._reinvites = Reinvites(core, self._server)
         self._reoffers = Reoffers(core, self._client)
         core.option_tags.append(OPTION_TAG)
@@ -189,13 +191,14 @@ class Endpoint:
         return self._client.invite(now, invitation)
 
     def ring(self, now: float, handle: str, sdp: bytes | None = None) -> None:
-        """180 Ringing, or 183 Session Progress with early media."""
+        """180 Ringing, or 183 Session Progress with early media. Where the caller supports 100rel, a description in it
+        is our answer (our offer, if the INVITE had none), and that of `answer` is not sent any more."""
         usage = self._core.usage_of(handle)
         if usage is None:
             return
-        if usage.stage is not Stage.OFFERED:
+        if usage.stage is not Stage.OFFERED or usage.answer_waits is not None:
             raise LocalProtocolError("only an incoming call that is not answered can ring")
-        if sdp and usage.late_offer:
+        if sdp and usage.late_offer and not self._called_reliably.is_supported(usage):
             # RFC 3261 §13.2.1: without 100rel our offer can only be in the 2xx.
             raise LocalProtocolError("an INVITE without an offer cannot be given early media")
         self._server.ring(now, usage, sdp)
@@ -251,6 +254,9 @@ class Endpoint:
             return
         if usage.stage in (Stage.CALLING, Stage.CANCELING):
             self._client.cancel(now, usage, reason)
+        elif usage.stage is Stage.OFFERED and usage.answer_waits is not None:
+            self._server.reject(now, usage, 480, None)
+            self._core.events.append(Ended(handle, "local", reason or "bye"))
         elif usage.stage is Stage.OFFERED:
             raise LocalProtocolError("an incoming call that is not answered is refused, not ended with BYE")
         elif usage.stage is Stage.ACCEPTED:
@@ -274,7 +280,11 @@ class Endpoint:
     def reanswer(self, now: float, handle: str, sdp: bytes) -> None:
         """Accept a re-INVITE or UPDATE: our answer, or our offer when it had none."""
         usage = self._core.usage_of(handle)
-        if usage is not None:
+        if usage is None:
+            return
+        if usage.prack_waits is not None:
+            self._client.reliable.answer(now, usage, sdp)
+        else:
             self._reinvites.reanswer(now, usage, sdp)
 
     def reject_reoffer(self, now: float, handle: str, status: int = 488, reason: str | None = None) -> None:
@@ -282,7 +292,11 @@ class Endpoint:
         if not 300 <= status <= 699:
             raise LocalProtocolError(f"{status} is no refusal")
         usage = self._core.usage_of(handle)
-        if usage is not None:
+        if usage is None:
+            return
+        if usage.prack_waits is not None:
+            self._client.cancel(now, usage, reason)  # RFC 3262 §5 knows no refusal of an offer in a 1xx
+        else:
             self._reinvites.reject(now, usage, status, reason)
 
     # ---- phones

@@ -37,19 +37,22 @@ class IncomingCall:
 @dataclass(frozen=True, slots=True)
 class Progress:
     """Outgoing: a provisional response but 100. `sdp` is early media (183). `tag` tells the forks of a call apart that
-    ring at once (RFC 3261 §12.1.2); each has early media of its own."""
+    ring at once (RFC 3261 §12.1.2); each has early media of its own. `is_answer`: it came reliably, so that `sdp`
+    is the answer to our offer and not a glimpse of it."""
 
     handle: str
     status: int
     reason: str
     sdp: bytes | None
     tag: str | None = None
+    is_answer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
     """Outgoing: 200 came. ACK has been sent, unless we sent no offer: then `sdp` is the peer's offer and `answer` must
-    be called. Incoming, when the INVITE had no offer: the ACK came with the peer's answer."""
+    be called; None: the session was settled before. Incoming, when the INVITE had no offer: the ACK came with the
+    peer's answer."""
 
     handle: str
     sdp: bytes | None
@@ -84,9 +87,9 @@ class Canceled:
 @dataclass(frozen=True, slots=True)
 class Ended:
     """`by` is remote or local. `cause`: bye (remote: the Reason header, if it had one), the reason given to `bye`,
-    no_ack (our 200 was never confirmed), transport (the caller could not be answered any more), no_answer (we were
-    asked for an answer in the ACK and gave none), or gone (a request of ours within the dialog got 408, 481 or nothing
-    at all)."""
+    no_ack (our 200 was never confirmed), no_prack (nor was our reliable 1xx), transport (the caller could not be
+    answered any more), no_answer (we were asked for an answer in the ACK and gave none), or gone (a request of ours
+    within the dialog got 408, 481 or nothing at all)."""
 
     handle: str
     by: str
@@ -95,7 +98,8 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Reoffer:
-    """A re-INVITE or UPDATE: answer with `reanswer` or `reject_reoffer`. `offer` None asks us to offer."""
+    """An offer in a re-INVITE or UPDATE, or before the answer in a PRACK or (when our INVITE had none) in a reliable
+    1xx: answer with `reanswer` or `reject_reoffer`. `offer` None asks us to offer."""
 
     handle: str
     offer: bytes | None

@@ -85,7 +85,8 @@ class Reoffers(Owner):
 
     def _is_free(self, usage: InviteUsage, change: Change) -> bool:
         dialog = change.dialog
-        if not offers.allows(dialog, Move.WE_OFFER):
+        waiting = usage.unpracked
+        if not offers.allows(dialog, Move.WE_OFFER) or (waiting is not None and not waiting.is_acknowledged):
             return False
         # RFC 3261 §14.1: no new INVITE while one is in progress in either direction.
         return change.method != "INVITE" or (

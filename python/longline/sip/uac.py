@@ -19,6 +19,7 @@ from longline.sip.headers import NameAddr
 from longline.sip.message import Request, Response
 from longline.sip.offers import Move
 from longline.sip.origin import next_description
+from longline.sip.reliable import CallsReliably
 from longline.sip.timers import Timer
 from longline.sip.uri import parse_uri
 from longline.sip.usage import MAX_FORKS, InviteUsage, Stage, Step
@@ -53,6 +54,7 @@ class ClientCore(Owner):
 
     def __init__(self, core: Core) -> None:
         self.core = core
+        self.reliable = CallsReliably(core)
         self._goodbye = _Goodbye(core)
         core.usage_timers[Timer.CANCELED] = self._cancel_timed_out
         core.usage_timers[Timer.NEXT_WAY] = self._rang_long_enough
@@ -261,12 +263,15 @@ class ClientCore(Owner):
         if usage.stage is Stage.CANCELING:
             self._send_cancel(now, usage)
         elif response.status > 100:
-            sdp = sdp_of(response)
+            sdp, tag = sdp_of(response), response.to.tag
             early = self._early_dialog(usage, response)
-            if early is not None and sdp is not None:
+            settled = early.sessions if early is not None else 0
+            if not self.reliable.take(now, usage, early, response):
+                return
+            if early is not None and sdp is not None and not settled:
                 early.remote_sdp = sdp
-            tag = response.to.tag
-            self.core.events.append(Progress(usage.handle, response.status, response.reason, sdp, tag))
+            is_answer = early is not None and early.sessions > settled
+            self.core.events.append(Progress(usage.handle, response.status, response.reason, sdp, tag, is_answer))
 
     def _early_dialog(self, usage: InviteUsage, response: Response) -> Dialog | None:
         """RFC 3261 §12.1.2: each fork that rings makes a dialog of its own, with its own routes and counts."""
@@ -324,16 +329,19 @@ class ClientCore(Owner):
         core.index(usage)
         usage.answer_cseq = response.cseq[0]
         sdp = sdp_of(response)
-        if sdp is None and early is not None and not usage.late_offer:
-            sdp = early.remote_sdp  # the answer came before, and from this fork
-        dialog.remote_sdp = sdp
+        if early is not None and (early.sessions or (sdp is None and not usage.late_offer)):
+            # The answer came before, and from this fork; what stands in the 200 then counts for nothing (§13.2.1).
+            sdp = None if usage.late_offer else early.remote_sdp
+        dialog.remote_sdp = sdp or dialog.remote_sdp
         dialog.learn(response)
         if usage.late_offer and sdp is not None:
             offers.make(dialog, Move.THEY_OFFER)
             usage.step(Step.ANSWERED_WITH_OFFER)
             core.timers.arm(usage.handle, Timer.AWAIT_ACK, now + core.settings.durations.timeout)
         else:
-            offers.make(dialog, Move.THEY_ANSWER if sdp is not None else Move.REFUSE)
+            if dialog.open_offer == "ours" and not dialog.sessions:
+                offers.make(dialog, Move.THEY_ANSWER if sdp is not None else Move.REFUSE)
+            usage.prack_waits = None
             usage.step(Step.ANSWERED)
             self._send_ack(now, usage, dialog, b"")
         core.events.append(Answered(usage.handle, sdp))

@@ -5,9 +5,12 @@ understood (`info.py`). Leaves out: what an incoming call is for, and changes of
 (`reinvite`).
 """
 
-import ipaddress
+from __future__ import annotations
 
-from longline.base.errors import RemoteProtocolError
+import ipaddress
+from typing import TYPE_CHECKING
+
+from longline.base.errors import LocalProtocolError, RemoteProtocolError
 from longline.sip import offers
 from longline.sip.body import SDP, media_type, sdp_of
 from longline.sip.build import response_to
@@ -35,6 +38,9 @@ from longline.sip.uri import parse_uri, scheme_of, user_of
 from longline.sip.usage import InviteUsage, Stage, Step
 from longline.sip.wire import Source
 
+if TYPE_CHECKING:
+    from longline.sip.reliable import CalledReliably
+
 _AFTER_THE_END = frozenset(("BYE", "OPTIONS", "NOTIFY", "SUBSCRIBE"))
 """What a call that is over still answers: our BYE may have crossed theirs, and the outcome of a REFER may be open."""
 _ACCEPTABLE = frozenset((SDP, "application/*", "*/*"))
@@ -42,6 +48,8 @@ _Headers = list[tuple[str, str]]
 
 
 class ServerCore:
+    reliable: CalledReliably
+
     def __init__(self, core: Core) -> None:
         self.core = core
         core.within |= {
@@ -124,6 +132,10 @@ class ServerCore:
         transaction = usage.server
         if transaction is None:
             return
+        self.core.timers.arm(usage.handle, Timer.RING_REFRESH, now + self.core.settings.durations.ring_refresh)
+        if self.reliable.wants(usage, sdp):
+            self.reliable.ring(now, usage, sdp)
+            return
         status = 183 if sdp else 180
         if sdp:
             sdp = next_description(usage.dialog, sdp)
@@ -135,18 +147,31 @@ class ServerCore:
             body=sdp or b"",
         )
         self.core.layer.respond(now, transaction, response)
-        self.core.timers.arm(usage.handle, Timer.RING_REFRESH, now + self.core.settings.durations.ring_refresh)
 
     def _refresh_ringing(self, now: float, usage: InviteUsage) -> None:
-        if usage.stage is Stage.OFFERED and usage.server is not None:
+        if usage.stage is not Stage.OFFERED or usage.server is None:
+            return
+        if usage.unpracked is None:
             self.core.layer.resend(usage.server)
             self.core.timers.arm(usage.handle, Timer.RING_REFRESH, now + self.core.settings.durations.ring_refresh)
+        elif usage.unpracked.is_acknowledged and usage.answer_waits is None:
+            self.ring(now, usage, None)  # RFC 3262 §3: the same once more would count as a retransmission
 
     def answer(self, now: float, usage: InviteUsage, sdp: bytes) -> None:
+        """200, with our answer or our offer; without either when a reliable 1xx has settled the session."""
+        if self.reliable.must_wait(usage):
+            if usage.answer_waits is not None:
+                raise LocalProtocolError(f"call {usage.handle}: it is being answered already")
+            usage.answer_waits = sdp
+            return
         usage.step(Step.ACCEPT)
         self.core.timers.disarm(usage.handle, Timer.RING_REFRESH)
-        usage.dialog.local_sdp = sdp = next_description(usage.dialog, sdp)
-        offers.make(usage.dialog, Move.WE_OFFER if usage.late_offer else Move.WE_ANSWER)
+        self.reliable.stop(usage)
+        if usage.dialog.sessions:
+            sdp = b""
+        else:
+            usage.dialog.local_sdp = sdp = next_description(usage.dialog, sdp)
+            offers.make(usage.dialog, Move.WE_OFFER if usage.late_offer else Move.WE_ANSWER)
         if usage.server is not None:
             self.send_ok(now, usage, usage.server, sdp)
 
@@ -154,6 +179,7 @@ class ServerCore:
         self, now: float, usage: InviteUsage, status: int, reason: str | None, headers: _Headers | None = None
     ) -> None:
         """A final refusal of an incoming call. No event follows."""
+        self.core.refuse_pending(now, usage)
         if usage.server is not None:
             self.respond(now, usage.server, status, reason, headers, usage.dialog.local_tag)
         usage.step(Step.END)
@@ -329,6 +355,7 @@ class ServerCore:
     def _terminate_invite(self, now: float, usage: InviteUsage, reason: str | None) -> None:
         """487 for an INVITE that its sender gave up."""
         usage.step(Step.END)
+        self.core.refuse_pending(now, usage)
         if usage.server is not None:
             self.respond(now, usage.server, 487, to_tag=usage.dialog.local_tag)
         self.core.events.append(Canceled(usage.handle, reason))

@@ -12,7 +12,7 @@ from longline.base.errors import LocalProtocolError
 from longline.sip import offers
 from longline.sip.dialog import Dialog
 from longline.sip.exchange import Exchange
-from longline.sip.message import Request
+from longline.sip.message import Request, Response
 from longline.sip.offers import Move
 from longline.sip.transaction_layer import ServerTransaction
 from longline.sip.ways import Way
@@ -69,6 +69,17 @@ class Reinvite:
 
 
 @dataclass(slots=True, eq=False)
+class Unpracked:
+    """The last reliable provisional response of ours (`reliable.py`)."""
+
+    rseq: int
+    data: bytes
+    has_sdp: bool
+    interval: float
+    is_acknowledged: bool = False
+
+
+@dataclass(slots=True, eq=False)
 class Change:
     """An offer of ours in mid-call, from the wish to its outcome. `sessions` is the dialog's count when it was made."""
 
@@ -119,6 +130,13 @@ class InviteUsage:
     """An UPDATE or PRACK of the peer whose offer we have not answered."""
     change: Change | None = None
     """What we want to change ourselves."""
+    unpracked: Unpracked | None = None
+    rings: deque[bytes | None] = field(default_factory=deque)
+    """Incoming: the descriptions (or None) of provisional responses that wait for a PRACK."""
+    answer_waits: bytes | None = None
+    """Incoming: the 200 waits for a PRACK, with this description."""
+    prack_waits: tuple[Dialog, Response] | None = None
+    """Outgoing: a reliable provisional response with an offer, whose PRACK waits for our answer."""
     replaces: str | None = None
     """Incoming: the handle of the call that ends when this one is answered."""
     was_referred: bool = False

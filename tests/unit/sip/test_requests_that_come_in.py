@@ -62,7 +62,7 @@ def test_options_tells_the_methods_we_do() -> None:
         (request("SUBSCRIBE", "Event: presence"), 489, ("Allow-Events", "refer")),
         (request("NOTIFY", "Event: refer"), 481, None),
         (request("REGISTER"), 405, ("Allow", ALLOW)),
-        (request("INVITE", "Require: 100rel, timer"), 420, ("Unsupported", "100rel, timer")),
+        (request("INVITE", "Require: answermode, sec-agree"), 420, ("Unsupported", "answermode, sec-agree")),
         (request("INVITE", uri="tel:+15550100"), 416, None),
         (request("INVITE", uri="sips:bob@192.0.2.2"), 416, None),
         (request("INVITE", "Content-Encoding: gzip", body=OFFER), 415, ("Accept-Encoding", "identity")),
