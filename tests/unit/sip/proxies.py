@@ -43,7 +43,9 @@ class Context:
 
 class Proxy:
     """`locations`: where a Request-URI leads (several: forked); others go to their own host. `name` may stand in a
-    Route for us as well as the address. `users`: whom to let pass, with their passwords."""
+    Route for us as well as the address. `users`: whom to let pass, with their passwords. `on_busy`: where to go
+    on with a call that was refused with 486. `screens`: the status that every call is refused with.
+    `hunts`: a refusal is not passed on, since `try_next` will be called."""
 
     def __init__(
         self,
@@ -55,6 +57,9 @@ class Proxy:
         record_route: bool = True,
         realm: str = "",
         users: dict[str, str] | None = None,
+        on_busy: str | None = None,
+        screens: int | None = None,
+        hunts: bool = False,
         rewrite: Callable[[Request | Response], None] = lambda message: None,
     ) -> None:
         self.wire, self.host, self.name = wire, host, name
@@ -62,6 +67,7 @@ class Proxy:
         self.locations = locations or {}
         self._record_route = record_route
         self._realm, self._users = realm, users or {}
+        self._on_busy, self._screens, self._hunts = on_busy, screens, hunts
         self._rewrite = rewrite
         self._contexts: dict[str, Context] = {}
         self._numbers = itertools.count(1)
@@ -91,6 +97,9 @@ class Proxy:
             self._challenge(message, source)
         elif self._realm and message.method == "INVITE" and not self._knows(message):
             self._respond(response_to(message, 403), source)
+        elif self._screens and message.method == "INVITE":
+            self._respond(response_to(message, self._screens, to_tag="p"), source)
+            self._contexts[f"refused{next(self._numbers)}"] = Context(message, source)
         else:
             if message.method == "INVITE":
                 self._respond(response_to(message, 100), source)
@@ -118,7 +127,15 @@ class Proxy:
         return 1 if routes and parse_uri(parse_name_addr(routes[0]).uri).host in (self.host, self.name) else 0
 
     def _forward(self, request: Request, source: Source, ways: list[tuple[str, str]]) -> None:
-        context = Context(request, source)
+        self._branch_out(Context(request, source), ways)
+
+    def try_next(self, context: Context, uri: str) -> None:
+        """Give up the branches that ring, and look for the callee elsewhere."""
+        self.cancel_branches(context)
+        self._branch_out(context, [(uri, parse_uri(uri).host)])
+
+    def _branch_out(self, context: Context, ways: list[tuple[str, str]]) -> None:
+        request = context.request
         for uri, host in ways:
             headers = Headers.of_canonical(list(request.headers))
             routes = headers.get_list("Route")[self._own_routes(request) :] if "Route" in headers else []
@@ -180,8 +197,12 @@ class Proxy:
             if context.request.method == "INVITE":
                 self._send(ack_of_failure(branch.request, response), branch.host)
             branch.final = passed
+            if response.status == 486 and self._on_busy:
+                self._respond(response_to(context.request, 181, "Call Is Being Forwarded"), context.source)
+                self._branch_out(context, [(self._on_busy, parse_uri(self._on_busy).host)])
+                return
             finals = [b.final for b in context.branches.values()]
-            if all(finals) and not context.answered:
+            if all(finals) and not context.answered and not self._hunts:
                 best = min((f for f in finals if f), key=lambda f: (f.status < 600, f.status))  # §16.7 step 6
                 self._respond(best, context.source)
 

@@ -10,7 +10,7 @@ from tests.unit.sip.proxies import Proxy, ladder, rungs
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Wire, answers_at_once
 
 from longline.sip.auth import TrunkCredential
-from longline.sip.events import Answered, Canceled, Ended, Failed, IncomingCall
+from longline.sip.events import Answered, Canceled, Ended, Failed, IncomingCall, Reoffer
 from longline.sip.message import Request, Response
 from longline.sip.uac import Invitation
 
@@ -318,3 +318,34 @@ def test_3_10_unsuccessful_no_response_from_user_agent() -> None:
     """)
     assert alice.events == [Failed(handle, 480, "Temporarily Unavailable", "rejected")]
     assert_nothing_is_left(wire, alice, bob)
+
+
+def test_3_7_session_with_reinvite_of_an_address_that_changed() -> None:
+    """Bob goes on at another address, says so with a re-INVITE, and is reached there from then on."""
+    wire = Wire()
+    alice, bob = Party(wire, ALICE), Party(wire, BOB)
+    answers_at_once(bob)
+    handle = alice.invite(BOB)
+    wire.run(1)
+    answers_at_once(alice, OFFER)
+    elsewhere = Party(wire, "192.0.2.202")
+    snapshot = bob.endpoint.snapshot(bob.last(IncomingCall).handle)
+    snapshot["dialog"]["contact"] = "sip:bob@192.0.2.202"
+    moved = elsewhere.endpoint.restore(snapshot)
+    before = len(wire.sent)
+    elsewhere.do("reoffer", moved, ANSWER.replace(b"192.0.2.2", b"192.0.2.202"))
+    wire.run(1)
+    alice.do("bye", handle)
+    wire.run(1)
+    assert ladder(wire, alice=alice, elsewhere=elsewhere)[before:] == rungs("""
+        elsewhere INVITE alice
+        alice 100 INVITE elsewhere
+        alice 200 INVITE elsewhere
+        elsewhere ACK alice
+        alice BYE elsewhere
+        elsewhere 200 BYE alice
+    """)
+    assert b"c=IN IP4 192.0.2.202\r\n" in alice.last(Reoffer).offer
+    bye = next(s.message for s in wire.sent if s.word == "BYE")
+    assert isinstance(bye, Request) and bye.uri == "sip:bob@192.0.2.202"
+    assert_nothing_is_left(wire, alice, elsewhere)
