@@ -154,6 +154,16 @@ class BindingsChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class Redirected:
+    """Outgoing: after this 3xx the call goes on to these targets, one after the other until one answers. Whoever rang
+    rings no more."""
+
+    handle: str
+    status: int
+    targets: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Referred:
     """The peer asks us to call somebody (RFC 3515): answer with `accept_refer` or `reject_refer` within seconds (else
     480 is sent), then tell by `notify_refer` how that call goes, up to its final status. This goes on after the end of
@@ -255,6 +265,7 @@ SipEvent = (
     | ReofferFailed
     | ReofferCanceled
     | InfoDigit
+    | Redirected
     | Referred
     | ReferAccepted
     | ReferProgress

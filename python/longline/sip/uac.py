@@ -1,7 +1,7 @@
 """The user agent client core (RFC 3261 §8.1, §9.1, §13.2, §15.1.1): calls we make, and the BYE of any call.
 
-Tries, challenges and fail-over are `exchange`'s. Leaves out: following redirects (3xx is told as Failed), re-INVITEs of
-our own, registration.
+Tries, challenges and fail-over are `exchange`'s, redirects `redirect`'s. Leaves out: re-INVITEs of our
+own, registration.
 """
 
 from collections.abc import Sequence
@@ -19,6 +19,7 @@ from longline.sip.headers import NameAddr
 from longline.sip.message import Request, Response
 from longline.sip.offers import Move
 from longline.sip.origin import next_description
+from longline.sip.redirect import MayFollow, Redirects
 from longline.sip.reliable import CallsReliably
 from longline.sip.timers import Timer
 from longline.sip.uri import parse_uri
@@ -37,7 +38,8 @@ _OF_ONE_TRY = frozenset(("Via", "Route", "Contact", "User-Agent", "Authorization
 @dataclass(frozen=True, slots=True)
 class Invitation:
     """What an outgoing call begins with. `route` is the URI of a trunk or proxy to send it through, `peer` the name of
-    the peer it is sent to, if it is one."""
+    the peer it is sent to, if it is one. `may_follow` says of each URI that a redirect names whether the call may go
+    there; None follows none."""
 
     target: str
     from_uri: str
@@ -47,6 +49,7 @@ class Invitation:
     from_display: str = ""
     headers: Sequence[tuple[str, str]] = ()
     peer: str | None = None
+    may_follow: MayFollow | None = None
 
 
 class ClientCore(Owner):
@@ -56,6 +59,7 @@ class ClientCore(Owner):
         self.core = core
         self.reliable = CallsReliably(core)
         self._goodbye = _Goodbye(core)
+        self._redirects = Redirects(core)
         core.usage_timers[Timer.CANCELED] = self._cancel_timed_out
         core.usage_timers[Timer.NEXT_WAY] = self._rang_long_enough
         core.usage_timers[Timer.M] = lambda now, usage: core.remove(usage)
@@ -71,6 +75,7 @@ class ClientCore(Owner):
         except RemoteProtocolError as error:
             raise LocalProtocolError(f"cannot call this target: {error}") from error
         usage = InviteUsage("o" + core.token(), Stage.CALLING, dialog, late_offer=not invitation.sdp)
+        usage.redirection = self._redirects.begin(dialog, invitation.may_follow)
         if not invitation.route and not self._find_ways(now, usage, invitation.target):
             # RFC 3261 §21.4.18: somebody of ours who is not to be found just now.
             core.events.append(Failed(usage.handle, 480, "Temporarily Unavailable", "rejected"))
@@ -251,6 +256,7 @@ class ClientCore(Owner):
         elif response.status in (401, 407):
             self._fail(now, usage, response.status, response.reason, "unauthorized")
         else:
+            self._redirects.learn(now, usage, response)
             self._fail(now, usage, response.status, response.reason, "rejected")
 
     def on_failure(self, now: float, exchange: Exchange, cause: str) -> None:

@@ -7,6 +7,7 @@ Leaves out: what is sent when; that is `uac` and `uas`.
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from longline.base.errors import LocalProtocolError
 from longline.sip import offers
@@ -17,6 +18,9 @@ from longline.sip.offers import Move
 from longline.sip.transaction_layer import ServerTransaction
 from longline.sip.ways import Way
 from longline.sip.wire import Target
+
+if TYPE_CHECKING:
+    from longline.sip.redirect import Redirection
 
 MAX_FORKS = 16
 """Early dialogs of one INVITE, and 2xx from further branches of it that we acknowledge and end; more are dropped and
@@ -137,6 +141,8 @@ class InviteUsage:
     """Incoming: the 200 waits for a PRACK, with this description."""
     prack_waits: tuple[Dialog, Response] | None = None
     """Outgoing: a reliable provisional response with an offer, whose PRACK waits for our answer."""
+    redirection: "Redirection | None" = None
+    """Outgoing: where the call may go after a 3xx."""
     replaces: str | None = None
     """Incoming: the handle of the call that ends when this one is answered."""
     was_referred: bool = False

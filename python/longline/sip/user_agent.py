@@ -21,6 +21,7 @@ from longline.sip.endpoint import Endpoint
 from longline.sip.events import SipEvent
 from longline.sip.locate import Place
 from longline.sip.peers import Peers
+from longline.sip.redirect import MayFollow
 from longline.sip.timers import Durations
 from longline.sip.transport.addresses import AdvertisedAddress, ListenAddress
 from longline.sip.transport.resolver import Resolver
@@ -160,12 +161,14 @@ class UserAgent:
         display_name: str = "",
         headers: Sequence[tuple[str, str]] = (),
         peer: str | None = None,
+        may_follow: MayFollow | None = None,
     ) -> str:
         """Call `target` (a SIP URI, `;transport=tcp` for TCP), through `route` (the URI of a trunk) when given;
-        `peer` names whom we call, if we know him.
+        `peer` names whom we call, if we know him. `may_follow` says of each URI that a redirect names whether the call
+        may go there; without it none is followed.
 
         Returns the handle. LocalProtocolError when the target cannot be called from here."""
-        invitation = Invitation(target, from_uri, to_uri, sdp, route, display_name, tuple(headers), peer)
+        invitation = Invitation(target, from_uri, to_uri, sdp, route, display_name, tuple(headers), peer, may_follow)
         return self._command(lambda endpoint, now: endpoint.invite(now, invitation))
 
     def ring(self, handle: str, sdp: bytes | None = None) -> None:

@@ -1,6 +1,7 @@
 """Ways to somebody: the addresses that are called one after the other until one answers (RFC 3261 §16.6, sequentially).
 
-An account of ours is called at its bindings, the most wanted first. Leaves out: ringing several at once.
+An account of ours is called at its bindings, the most wanted first; a redirect (`redirect`) names further targets.
+Leaves out: ringing several at once.
 """
 
 from collections.abc import Iterable
@@ -26,6 +27,8 @@ class Way:
     host: str = ""
     port: int = 0
     connection: int | None = None
+    trunk: str | None = None
+    """The host whose credentials may be used there."""
 
     def enter(self, dialog: Dialog) -> None:
         """Let a dialog that has no answer yet lead this way."""
@@ -34,7 +37,7 @@ class Way:
         dialog.secure = parse_uri(self.uri).scheme == "sips"
         dialog.remote_tag = dialog.remote_cseq = dialog.remote_sdp = None
         dialog.allow, dialog.supported = [], []
-        dialog.peer = self.peer
+        dialog.peer, dialog.trunk = self.peer, self.trunk
         dialog.digests = []
         dialog.transport, dialog.connection = self.transport, self.connection
         dialog.remote_host, dialog.remote_port = self.host, self.port
