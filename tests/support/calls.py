@@ -67,6 +67,9 @@ class FakeUserAgent:
         self._send("invite", handle, detail | {"headers": list(headers)})
         return handle
 
+    async def family_toward(self, target: str) -> int | None:
+        return None
+
     def ring(self, handle: str, sdp: bytes | None = None) -> None:
         self._send("ring", handle, sdp)
 

@@ -80,7 +80,7 @@ class CallLegs:
             self._context.counters["legs_refused"] += 1
             raise LimitReached(f"A call has at most {MAX_LEGS_PER_CALL} legs in its life.")
         sip = self._make(leg)
-        await sip.open()
+        await sip.open(route)
         target = TargetLeg(sip)
         self._context.call.legs.append(leg)
         self.by_id[str(leg.id)] = sip

@@ -38,9 +38,10 @@ class LegMedia:
         """From the next offer or answer on: the trunk that a leg goes through may want another than the node."""
         self._srtp = policy
 
-    async def open(self) -> None:
-        """Reserve ports. Raise MediaUnavailable, or MediaCommandRefused when there are none left."""
-        self._address = await self._session.open_leg(self._leg_id)
+    async def open(self, family: int | None = None) -> None:
+        """Reserve ports, at an address of the family 4 or 6 if one is named. Raise MediaUnavailable, or
+        MediaCommandRefused when there are none left, or none of that family."""
+        self._address = await self._session.open_leg(self._leg_id, family)
 
     @property
     def is_offering(self) -> bool:

@@ -239,7 +239,7 @@ class LiveCall:
     async def begin_outbound(self, route: Route) -> None:
         """Place a call: returns when it is stored and told of; the INVITE follows. Raise MediaUnavailable."""
         try:
-            await self.ask(self._initiate_outbound)
+            await self.ask(lambda: self._initiate_outbound(route))
         except MediaUnavailable:
             self._mailbox.close()
             raise
@@ -269,8 +269,8 @@ class LiveCall:
         await self.context.session.close()
         self._mailbox.close()
 
-    async def _initiate_outbound(self) -> None:
-        await self._primary.open()
+    async def _initiate_outbound(self, route: Route) -> None:
+        await self._primary.open(route)
         await self.context.save_call()
         self.context.publish(EventType.CALL_INITIATED, self.call.event_data())
 

@@ -35,7 +35,7 @@ from longline.sip.events import (
     Reoffer,
     SipEvent,
 )
-from longline.sip.offer_answer import OfferRefused
+from longline.sip.offer_answer import OfferRefused, family_of_media
 from longline.sip.sdp import SdpError
 
 _UNSENT = {"transport": "the next hop could not be reached", "timeout": "no response came"}
@@ -95,10 +95,12 @@ class SipLeg:
 
     # --- commands --------------------------------------------------------------------------------------------------
 
-    async def open(self) -> None:
-        """Reserve ports. Raise MediaUnavailable."""
+    async def open(self, route: Route) -> None:
+        """Reserve ports, of the address family that the route leads to. Raise MediaUnavailable."""
+        way = route.present
+        family = None if way is None else await self._signalling.family_toward(way.target)
         try:
-            await self.media.open()
+            await self.media.open(family)
         except MediaCommandRefused as error:
             raise MediaUnavailable(f"The call has no media: {error}") from error
 
@@ -113,12 +115,13 @@ class SipLeg:
     async def settle_offer(self) -> tuple[int, str] | None:
         """Reserve ports and answer the offer, or say with which status, and why, the call cannot be taken."""
         try:
-            await self.media.open()
+            await self.media.open(None if self._offer is None else family_of_media(self._offer))
             if self._offer is None:
                 return None  # RFC 3261 §13.3.1.4: the offer is ours to make, in the 2xx
             self._offer = self.media.answer(self._offer)
         except (MediaUnavailable, MediaCommandRefused) as error:
-            return 503, str(error)
+            is_of_no_family_of_ours = isinstance(error, MediaCommandRefused) and error.code == "no_address"
+            return 488 if is_of_no_family_of_ours else 503, str(error)
         except (OfferRefused, SdpError) as error:
             return error.status, str(error)
         return None

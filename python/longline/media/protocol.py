@@ -107,11 +107,13 @@ class Hello(Command):
 
 @dataclass(frozen=True, slots=True)
 class LegOpen(Command):
-    """Reserve RTP and RTCP ports for a leg; makes the session when it is new."""
+    """Reserve ports for a leg; makes the session when it is new. Without a family it has the first of the server's
+    addresses."""
 
     name: ClassVar[str] = "leg.open"
     session: str
     leg: str
+    family: Literal["ipv4", "ipv6"] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from longline.base.errors import MediaUnavailable
 from longline.base.log import get_logger
@@ -133,9 +133,10 @@ class MediaSession:
         self._watch = watch or Watch()
         self._listening: set[str] = set()
 
-    async def open_leg(self, leg: str) -> LegAddress:
-        """Reserve ports for a leg."""
-        ok = await self._request(LegOpen(self.id, leg))
+    async def open_leg(self, leg: str, family: int | None = None) -> LegAddress:
+        """Reserve ports for a leg, at an address of this family: 4, 6, or None if it is all the same."""
+        name: Literal["ipv4", "ipv6"] | None = None if family is None else "ipv6" if family == 6 else "ipv4"
+        ok = await self._request(LegOpen(self.id, leg, name))
         try:
             return LegAddress(parse_address(str(ok.get("rtp"))), parse_address(str(ok.get("rtcp"))))
         except ProtocolError as error:

@@ -31,7 +31,7 @@ from longline.sip.crypto import (
     settle,
     usable_lines,
 )
-from longline.sip.sdp import Attributes, Connection, Media, Origin, RtpMap, SessionDescription
+from longline.sip.sdp import Attributes, Connection, Media, Origin, RtpMap, SdpError, SessionDescription
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 
@@ -318,6 +318,17 @@ def _opus(media: Media, choice: _Choice) -> OpusParameters:
     """What the far end says of the Opus it wants to be sent."""
     payload_type = next((number for number, codec in choice.audio if codec.kind == "opus"), None)
     return OpusParameters() if payload_type is None else OpusParameters.parse(media.fmtp(payload_type))
+
+
+def family_of_media(offer: bytes) -> int | None:
+    """The address family, 4 or 6, of the audio that an offer describes. None when it has none, or is no offer."""
+    try:
+        description = SessionDescription.parse(offer)
+        audio = next((media for media in description.media if media.kind == "audio"), None)
+        connection = description.connection_of(audio) if audio is not None else None
+        return None if connection is None else 6 if ":" in _address(connection) else 4
+    except (OfferRefused, SdpError):
+        return None
 
 
 def _address(connection: Connection) -> str:

@@ -13,13 +13,14 @@ from typing import Any, TypeVar
 
 import structlog
 
+from longline.base.errors import RemoteProtocolError
 from longline.sip.auth import TrunkCredential
 from longline.sip.bindings import Binding
 from longline.sip.core import DEFAULT_MAX_CALLS, DEFAULT_MAX_TRANSACTIONS, EndpointSettings
 from longline.sip.default_deny import AdmissionPolicy
 from longline.sip.endpoint import Endpoint
 from longline.sip.events import SipEvent
-from longline.sip.locate import Place
+from longline.sip.locate import Place, family_of
 from longline.sip.peers import Peers
 from longline.sip.redirect import MayFollow
 from longline.sip.timers import Durations
@@ -28,6 +29,7 @@ from longline.sip.transport.resolver import Resolver
 from longline.sip.transport.sockets import Sockets
 from longline.sip.transport.tls import TlsContexts, TlsSettings
 from longline.sip.uac import Invitation
+from longline.sip.uri import bare_host, parse_uri
 from longline.sip.wire import Hop, Listener, Source, Target, Transmit
 
 __all__ = ["AdvertisedAddress", "ListenAddress", "TlsSettings", "TrunkCredential", "UserAgent", "UserAgentSettings"]
@@ -170,6 +172,20 @@ class UserAgent:
         Returns the handle. LocalProtocolError when the target cannot be called from here."""
         invitation = Invitation(target, from_uri, to_uri, sdp, route, display_name, tuple(headers), peer, may_follow)
         return self._command(lambda endpoint, now: endpoint.invite(now, invitation))
+
+    async def family_toward(self, target: str) -> int | None:
+        """The address family, 4 or 6, that a call to a SIP URI will take first: its media have to be of the same. None
+        when that is no question, since we have but one, or no answer."""
+        ways = self._sockets.ways if self._sockets is not None else ()
+        if len({family for _, family in ways}) < 2:
+            return None
+        try:
+            uri = parse_uri(target)
+        except RemoteProtocolError:
+            return None
+        transport = uri.transport if uri.param("transport") else None
+        places = await self._resolver.locate(bare_host(uri.host), uri.port, transport, uri.scheme == "sips", ways)
+        return family_of(places[0].host) if places else None
 
     def ring(self, handle: str, sdp: bytes | None = None) -> None:
         """180, or 183 when there is early media."""

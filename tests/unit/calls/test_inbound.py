@@ -210,6 +210,12 @@ async def test_a_media_server_without_room_gets_503(house: House, code: str) -> 
     assert house.user_agent.last("reject") == 503
 
 
+async def test_an_address_family_that_we_have_no_media_for_gets_488(house: House) -> None:
+    house.media.refuse["leg.open"] = ("no_address", "there is no RTP address of that family")
+    await house.incoming()
+    assert house.user_agent.last("reject") == 488
+
+
 async def test_no_media_server_gets_503(house: House) -> None:
     house.media.is_available = False
     await house.incoming()

@@ -13,6 +13,7 @@ from longline.sip.offer_answer import (
     Negotiated,
     OfferRefused,
     TelephoneEvent,
+    family_of_media,
     make_answer,
     make_offer,
     read_answer,
@@ -314,3 +315,24 @@ def test_no_offer_breaks_the_answerer(lines: list[str]) -> None:
         make_answer(SessionDescription.parse(data.encode()), LOCAL)
     except (SdpError, OfferRefused) as error:
         assert error.status == 488
+
+
+@pytest.mark.parametrize(
+    ("lines", "family"),
+    [
+        (["c=IN IP4 192.0.2.1", "m=audio 4000 RTP/AVP 0"], 4),
+        (["c=IN IP6 2001:db8::1", "m=audio 4000 RTP/AVP 0"], 6),
+        (["c=IN IP4 192.0.2.1", "m=audio 4000 RTP/AVP 0", "c=IN IP6 2001:db8::1"], 6),
+        (["c=IN IP6 ::ffff:192.0.2.1", "m=audio 4000 RTP/AVP 0"], 4),
+        (["c=IN IP4 0.0.0.0", "m=audio 4000 RTP/AVP 0"], 4),
+        (["c=IN IP4 192.0.2.1", "m=video 4000 RTP/AVP 31"], None),
+        (["m=audio 4000 RTP/AVP 0"], None),
+        (["c=IN IP4 host.example", "m=audio 4000 RTP/AVP 0"], None),
+        (["nonsense"], None),
+    ],
+)
+def test_family_of_what_is_offered(lines: list[str], family: int | None) -> None:
+    head = ["v=0", "o=- 1 1 IN IP4 192.0.2.1", "s=-"]
+    where = [line for line in lines[:1] if line.startswith("c=")]
+    offer = "\r\n".join([*head, *where, "t=0 0", *lines[len(where) :], ""]).encode()
+    assert family_of_media(offer) == family
