@@ -139,6 +139,7 @@ class Node:
         await phones.restore(user_agent)
         own_address = (user_agent.listeners[0].host, user_agent.listeners[0].port)
         manager.attach(user_agent, FlowRunner(fetcher, sounds), own_address)
+        stack.push_async_callback(user_agent.leave_registrars)
         stack.push_async_callback(manager.stop)
         deps = Deps(
             manager,

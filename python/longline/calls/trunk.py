@@ -39,7 +39,6 @@ class Trunk:
     """Calls to telephone numbers may leave through it."""
     user: str | None = None
     from_host: str | None = None
-    health_interval_s: float = 30.0
     records_inbound: bool | None = None
     """Whether its inbound calls are recorded; None: as the node is set."""
     webhook_url: str | None = None
@@ -80,6 +79,7 @@ def trunk_of_config(name: str, settings: trunk_config.Trunk) -> Trunk:
         cps_limit=settings.cps_limit,
         srtp=settings.srtp,
         registration=registration,
+        health_interval_s=settings.health_interval_s,
     )
     return Trunk(
         id=config_trunk_id(name),
@@ -89,7 +89,6 @@ def trunk_of_config(name: str, settings: trunk_config.Trunk) -> Trunk:
         weight=settings.weight,
         is_way_out=settings.outbound and bool(targets),
         from_host=settings.from_host,
-        health_interval_s=settings.health_interval_s,
     )
 
 
@@ -141,6 +140,7 @@ def trunk_of_record(record: SipTrunkRecord, acl: IpAclRecord | None) -> Trunk:
         domain=record.domain_name,
         channel_limit=record.channel_limit,
         cps_limit=record.cps_limit,
+        health_interval_s=API_HEALTH_INTERVAL_S,
     )
     return Trunk(
         id=record.id,
@@ -149,7 +149,6 @@ def trunk_of_record(record: SipTrunkRecord, acl: IpAclRecord | None) -> Trunk:
         priority=API_PRIORITY,
         is_way_out=bool(targets),
         user=None if route is None else route.get("sip_user"),
-        health_interval_s=API_HEALTH_INTERVAL_S,
         records_inbound=record.recording,
         webhook_url=record.webhook_url,
         webhook_version=record.webhook_version,

@@ -85,6 +85,8 @@ class Core:
         self.dialogs: dict[tuple[str, str, str | None], InviteUsage] = {}
         self.exchanges = Exchanges(self)
         self.peers = Peers()
+        self.former_peers: dict[str, Peer] = {}
+        """Peers that are gone, while something is still to be told to them."""
         self.admission: Admission = Open()
         named = settings.admission.domains if settings.admission is not None else ()
         self.domains = frozenset(name.lower() for name in named or (settings.host,))
@@ -302,7 +304,7 @@ class Core:
 
     def credentials_of(self, peer: str | None, trunk: str | None) -> Sequence[TrunkCredential]:
         """What may be told to this peer, or to the host of this trunk. Nobody else is told anything."""
-        known = self.peers.get(peer)
+        known = self.former_peers.get(peer or "") or self.peers.get(peer)
         if known is not None:
             return [known.credential] if known.credential is not None else []
         return [c for c in self.settings.credentials if trunk is not None and c.host.lower() == trunk.lower()]
@@ -314,6 +316,10 @@ class Core:
 
     def fraction(self) -> float:
         """A random number from 0 up to 1."""
+        return zlib.crc32(self.token().encode()) / 2**32
+
+    def chance(self) -> float:
+        """A number from 0 up to 1."""
         return zlib.crc32(self.token().encode()) / 2**32
 
     def retry_delay(self) -> int:

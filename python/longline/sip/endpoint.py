@@ -26,11 +26,13 @@ from longline.sip.core import RETRY_AFTER_S, Core, EndpointSettings
 from longline.sip.default_deny import DefaultDeny
 from longline.sip.dialog import Dialog
 from longline.sip.events import Ended, ReferRefused, SipEvent
+from longline.sip.health import Health
 from longline.sip.message import MalformedMessage, Request, Response, parse
 from longline.sip.peers import Peers
 from longline.sip.refer_client import ReferClient
 from longline.sip.refer_server import ReferServer
 from longline.sip.registrar import Registrar
+from longline.sip.registration import Registrations
 from longline.sip.reinvite import Reinvites
 from longline.sip.reliable import CalledReliably
 from longline.sip.reoffer import Reoffers
@@ -56,6 +58,8 @@ class Endpoint:
         core.option_tags.append(OPTION_TAG)
         self._refer_server = ReferServer(core, self._server)
         self._refer_client = ReferClient(core, self._server)
+        self._registrations = Registrations(core)
+        self._health = Health(core)
         core.usage_timers[Timer.AWAIT_ACK] = self._on_ack_missing
         self._secret = "".join(token() for _ in range(4)).encode()
         if settings.admission is not None:
@@ -143,8 +147,20 @@ class Endpoint:
         self._core.located(now, hop, targets)
 
     def set_peers(self, peers: Peers) -> None:
-        """Whom we know from now on. Calls in progress go on."""
+        """Whom we know from now on, whom we register with, and who is asked whether he is there. Calls in progress go
+        on."""
         self._core.peers = peers
+        self._registrations.on_peers(peers)
+        self._health.on_peers(peers)
+
+    def leave_registrars(self) -> None:
+        """Take our registrations back: the node stops. It is done when `is_leaving` says so."""
+        self._registrations.leave_all()
+
+    @property
+    def is_leaving(self) -> bool:
+        """A registration of ours is being taken back."""
+        return self._registrations.is_leaving
 
     # ---- output
 

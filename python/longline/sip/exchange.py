@@ -95,9 +95,25 @@ class Exchanges:
         digests: list[DigestSession] | None = None,
     ) -> Exchange:
         """Send a request that belongs to no dialog, such as REGISTER or OPTIONS. `digests` is kept up to date."""
-        exchange = Exchange(request, owner, None, handle, peer, [] if digests is None else digests)
-        self.core.locate(now, hop, lambda now, targets: self._located(now, exchange, targets))
+        exchange = self.prepare(request, owner, handle=handle, peer=peer, digests=digests)
+        self.send(now, exchange, hop)
         return exchange
+
+    def prepare(
+        self,
+        request: Request,
+        owner: Owner,
+        *,
+        handle: str | None = None,
+        peer: str | None = None,
+        digests: list[DigestSession] | None = None,
+    ) -> Exchange:
+        """An exchange outside of a dialog, not sent yet: its owner can know it before anything comes of it."""
+        return Exchange(request, owner, None, handle, peer, [] if digests is None else digests)
+
+    def send(self, now: float, exchange: Exchange, hop: Hop) -> None:
+        """Send what was prepared."""
+        self.core.locate(now, hop, lambda now, targets: self._located(now, exchange, targets))
 
     # ---- what the transactions tell
 

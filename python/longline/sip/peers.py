@@ -61,6 +61,8 @@ class Peer:
     """None: as the node's setting has it."""
     is_trunk: bool = True
     registration: Registration | None = None
+    health_interval_s: float = 0.0
+    """Seconds between two OPTIONS to each target; 0: none is asked."""
 
 
 class Peers:

@@ -34,6 +34,9 @@ class Timer(Enum):
     SUBSCRIPTION = "the end of a subscription that a REFER made, or of the wait for its first NOTIFY (RFC 6665)"
     NEXT_WAY = "how long one of several phones of a callee rings before the next is called"
     CANCELED = "wait for the final response of a cancelled INVITE (RFC 3261 §9.1)"
+    REGISTER = "the next REGISTER of a registration of ours is due"
+    ASK_TARGET = "the next OPTIONS to a target of a peer is due"
+    AWAIT_TARGET = "wait for the answer of a target to our OPTIONS"
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ is decided; see `endpoint`.
 """
 
 import asyncio
+import contextlib
 import secrets
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
@@ -36,6 +37,9 @@ __all__ = ["AdvertisedAddress", "ListenAddress", "TlsSettings", "TrunkCredential
 
 TLS_REFRESH_S = 10.0
 """How often the TLS files are looked at."""
+
+LEAVE_GRACE_S = 2.0
+"""How long a node that stops waits for registrars to take our bindings back."""
 
 _T = TypeVar("_T")
 
@@ -78,6 +82,8 @@ class UserAgent:
         self._resolver = Resolver(self._shell_counters, settings.dns_servers)
         self._tasks: set[asyncio.Task[list[Place]]] = set()
         self._driving = False
+        self._left: asyncio.Event | None = None
+        """Set when our registrations are taken back."""
 
     @property
     def address(self) -> tuple[str, int]:
@@ -131,6 +137,13 @@ class UserAgent:
             route=sockets.route,
         )
         self._endpoint = Endpoint(settings, lambda: secrets.token_hex(8))
+
+    async def leave_registrars(self) -> None:
+        """Take our registrations back; returns when that is done, or a registrar has taken too long."""
+        self._left = asyncio.Event()
+        self._command(lambda endpoint, now: endpoint.leave_registrars())
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._left.wait(), LEAVE_GRACE_S)
 
     async def stop(self) -> None:
         """Close the sockets. Calls are not ended: whoever owns them does that before."""
@@ -334,6 +347,8 @@ class UserAgent:
                     log.exception("the handler of a SIP event failed", sip_event=type(event).__name__)
         finally:
             self._driving = False
+        if self._left is not None and not endpoint.is_leaving:
+            self._left.set()
         self._arm(endpoint)
 
     def _send(self, transmit: Transmit) -> None:
