@@ -118,7 +118,7 @@ class TargetCheck(Owner):
             Headers.of_canonical(
                 [
                     ("Max-Forwards", "70"),
-                    ("From", f"<sip:{self._core.host_port}>;tag={self._core.token()}"),
+                    ("From", f"<sip:{self._core.host_port(None)}>;tag={self._core.token()}"),
                     ("To", f"<{asked.scheme}:{asked.host}>"),
                     ("Call-ID", self._core.token()),
                     ("CSeq", "1 OPTIONS"),

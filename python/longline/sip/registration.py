@@ -157,7 +157,9 @@ class RegistrationClient(Owner):
 
     def on_sending(self, exchange: Exchange, request: Request, target: Target) -> None:
         is_secure = parse_uri(self._registration.registrar).scheme == "sips"
-        self._contact = self._core.contact(self._registration.contact_user, target.transport, is_secure)
+        self._contact = self._core.contact(
+            self._registration.contact_user, target.transport, is_secure, target.listener
+        )
         request.headers.add("Contact", f"<{self._contact}>")
 
     def on_response(self, now: float, exchange: Exchange, response: Response) -> None:
