@@ -132,9 +132,9 @@ class Dialog:
     def learn(self, message: Message) -> None:
         """RFC 3261 §20.5, §20.37: what the peer says it can do."""
         if "Allow" in message.headers:
-            self.allow = [method.upper() for method in message.headers.get_list("Allow")[:MAX_CAPABILITIES]]
+            self.allow = [method.upper() for method in message.headers.get_tokens("Allow")[:MAX_CAPABILITIES]]
         if "Supported" in message.headers:
-            self.supported = [tag.lower() for tag in message.headers.get_list("Supported")[:MAX_CAPABILITIES]]
+            self.supported = [tag.lower() for tag in message.headers.get_tokens("Supported")[:MAX_CAPABILITIES]]
 
     def takes(self, method: str) -> bool:
         """Whether the peer has said that it takes this method."""

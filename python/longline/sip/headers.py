@@ -100,6 +100,10 @@ class Headers:
         """All elements of a comma-separated field, over all its lines; RemoteProtocolError(400) on bad quoting."""
         return [element for value in self.get_all(name) for element in split_list(value)]
 
+    def get_tokens(self, name: str) -> list[str]:
+        """All words of a field that lists option tags or methods. It may be empty, and nothing in it is refused."""
+        return [word for value in self.get_all(name) for element in value.split(",") if (word := element.strip())]
+
     def add(self, name: str, value: str) -> None:
         self._fields.append((canonical_name(name), value))
 

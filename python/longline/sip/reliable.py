@@ -50,13 +50,13 @@ class CalledReliably:
         invite = usage.invite
         if invite is None:
             return False
-        if _OPTION in (tag.lower() for tag in invite.headers.get_list("Require")):
+        if _OPTION in (tag.lower() for tag in invite.headers.get_tokens("Require")):
             return True
         return bool(sdp) and self.is_supported(usage)
 
     def is_supported(self, usage: InviteUsage) -> bool:
         invite = usage.invite
-        tags = [] if invite is None else [*invite.headers.get_list("Require"), *invite.headers.get_list("Supported")]
+        tags = [] if invite is None else [*invite.headers.get_tokens("Require"), *invite.headers.get_tokens("Supported")]
         return _OPTION in (tag.lower() for tag in tags)
 
     def ring(self, now: float, usage: InviteUsage, sdp: bytes | None) -> None:
@@ -171,7 +171,7 @@ class CallsReliably(Owner):
     def take(self, now: float, usage: InviteUsage, dialog: Dialog | None, response: Response) -> bool:
         """Acknowledge a provisional response, if it asks for that. False: it is none to be told of, for it came
         before, or after one that is missing (§4)."""
-        if _OPTION not in (tag.lower() for tag in response.headers.get_list("Require")):
+        if _OPTION not in (tag.lower() for tag in response.headers.get_tokens("Require")):
             return True
         try:
             rseq = parse_number((response.headers.get("RSeq") or "").strip(), MAX_RSEQ, "RSeq")

@@ -226,7 +226,7 @@ class ServerCore:
             self._refuse_merged(transaction, request)
         if method == "CANCEL":
             return
-        unsupported = [tag for tag in request.headers.get_list("Require") if tag not in core.option_tags]
+        unsupported = [tag for tag in request.headers.get_tokens("Require") if tag not in core.option_tags]
         if unsupported:
             # RFC 3261 §8.2.2.3; Proxy-Require is none of our business.
             raise Refused(420, headers=[("Unsupported", ", ".join(unsupported))])
