@@ -56,7 +56,9 @@ class CalledReliably:
 
     def is_supported(self, usage: InviteUsage) -> bool:
         invite = usage.invite
-        tags = [] if invite is None else [*invite.headers.get_tokens("Require"), *invite.headers.get_tokens("Supported")]
+        if invite is None:
+            return False
+        tags = (*invite.headers.get_tokens("Require"), *invite.headers.get_tokens("Supported"))
         return _OPTION in (tag.lower() for tag in tags)
 
     def ring(self, now: float, usage: InviteUsage, sdp: bytes | None) -> None:
