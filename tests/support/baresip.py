@@ -13,9 +13,9 @@ MODULES = "/usr/lib/baresip/modules"
 
 CONFIG = """\
 poll_method epoll
-net_interface 127.0.0.1
-sip_listen 127.0.0.1:{port}
-call_local_timeout 120
+net_interface {host}
+sip_listen {at}
+{tls}call_local_timeout 120
 audio_source aufile,{folder}/say.wav
 audio_player aubridge,player
 audio_level no
@@ -45,7 +45,8 @@ class Baresip:
     """One phone at 127.0.0.1:`port`, which says `say` and answers by itself unless told otherwise.
 
     It has the one codec of the module `codec`. What it says and hears has the rate `rate_hz`. With a `keypad` its keys
-    can be pressed.
+    can be pressed. With a `certificate` (and its key, in one file; `authority` is whom it trusts) it speaks TLS, at the
+    next port, and its `uri` says so.
 
     `async with` it: it never outlives the block.
     """
@@ -62,6 +63,9 @@ class Baresip:
         rate_hz: int = 8000,
         srtp: bool = False,
         keypad: bool = False,
+        host: str = "127.0.0.1",
+        certificate: Path | None = None,
+        authority: Path | None = None,
     ) -> None:
         self.folder = folder
         self.port = port
@@ -72,10 +76,14 @@ class Baresip:
         write_wav(folder / "say.wav", say, rate_hz)
         mode = "auto" if answer else "manual"
         secure = ";mediaenc=srtp-mand" if srtp else ""
-        (folder / "accounts").write_text(f"<sip:phone@127.0.0.1:{port}>;regint=0;answermode={mode}{secure}\n")
+        self._at = f"[{host}]" if ":" in host else host
+        self._is_tls = certificate is not None
+        (folder / "accounts").write_text(f"<{self.uri}>;regint=0;answermode={mode}{secure}\n")
         (folder / "contacts").write_text("")
         settings = CONFIG.format(
-            port=port,
+            host=host,
+            at=f"{self._at}:{port}",
+            tls=f"sip_certificate {certificate}\nsip_cafile {authority}\n" if certificate else "",
             folder=folder,
             rtp_ports=rtp_ports,
             modules=MODULES,
@@ -96,7 +104,9 @@ class Baresip:
 
     @property
     def uri(self) -> str:
-        return f"sip:phone@127.0.0.1:{self.port}"
+        if self._is_tls:
+            return f"sip:phone@{self._at}:{self.port + 1};transport=tls"
+        return f"sip:phone@{self._at}:{self.port}"
 
     async def start(self, dial: str | None = None) -> None:
         """Start, and call `dial` if given; returns when the phone is ready."""
