@@ -64,6 +64,10 @@ class EndpointSettings:
     product: str | None = None
     transports: frozenset[str] = DEFAULT_TRANSPORTS
     """What we can send over: UDP, TCP, TLS."""
+    session_expires_s: int = 1800
+    """The session interval we ask for (RFC 4028); 0: none, unless the peer wants one."""
+    min_session_expires_s: int = 90
+    """The shortest that we take."""
     admission: AdmissionPolicy | None = None
     """Who is let in; None: everybody, and nobody can register."""
     listeners: Sequence[Listener] = ()

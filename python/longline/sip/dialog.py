@@ -66,6 +66,16 @@ class Dialog:
     """The version in the o= line that we sent last, whether it was accepted or not."""
     sent_sdp: bytes | None = None
     """What we sent last; `local_sdp` is what was agreed on last. It need not survive."""
+    session_interval: int = 0
+    """Seconds after which the session ends unless it is refreshed (`session_timer.py`); 0: never."""
+    session_refresher: str = ""
+    """Who refreshes it: `ours` or `theirs`."""
+    session_expires: float | None = None
+    """When it ends, by the endpoint's clock. Elsewhere that clock means nothing: a snapshot has to tell it as UTC."""
+    session_min: int = 0
+    """The longest Min-SE that the peer has asked for."""
+    session_raises: int = 0
+    """How often it has asked."""
     rseq: int | None = None
     """The number of our last reliable provisional response (`reliable.py`)."""
     remote_rseq: int | None = None
@@ -172,6 +182,7 @@ _PLAIN = (
     "behind_nat",
     *("trunk", "peer", "open_invite"),
     *("open_offer", "sessions", "sdp_origin", "sdp_version", "rseq", "remote_rseq"),
+    *("session_interval", "session_refresher", "session_expires", "session_min", "session_raises"),
 )
 _LISTS = ("route_set", "allow", "supported")
 

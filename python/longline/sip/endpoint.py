@@ -37,6 +37,7 @@ from longline.sip.reinvite import Reinvites
 from longline.sip.reliable import CalledReliably
 from longline.sip.reoffer import Reoffers
 from longline.sip.replaces import OPTION_TAG
+from longline.sip.session_timer import SessionTimers
 from longline.sip.timers import Timer
 from longline.sip.transaction_layer import ClientTransaction, ServerTransaction, quoted_transaction, stamp_via
 from longline.sip.uac import ClientCore, Invitation
@@ -50,8 +51,9 @@ class Endpoint:
 
     def __init__(self, settings: EndpointSettings, token: Callable[[], str]) -> None:
         self._core = core = Core(settings, token)
-        self._client = ClientCore(core)
-        self._server = ServerCore(core)
+        self._sessions = SessionTimers(core)
+        self._client = ClientCore(core, self._sessions)
+        self._server = ServerCore(core, self._sessions)
         self._called_reliably = CalledReliably(core, self._server)
         self._reinvites = Reinvites(core, self._server)
         self._reoffers = Reoffers(core, self._client)

@@ -88,8 +88,8 @@ class Canceled:
 class Ended:
     """`by` is remote or local. `cause`: bye (remote: the Reason header, if it had one), the reason given to `bye`,
     no_ack (our 200 was never confirmed), no_prack (nor was our reliable 1xx), transport (the caller could not be
-    answered any more), no_answer (we were asked for an answer in the ACK and gave none), or gone (a request of ours
-    within the dialog got 408, 481 or nothing at all)."""
+    answered any more), no_answer (we were asked for an answer in the ACK and gave none), gone (a request of ours
+    within the dialog got 408, 481 or nothing at all), or session_expired (RFC 4028: nobody has refreshed it)."""
 
     handle: str
     by: str

@@ -55,7 +55,7 @@ class Reinvites:
         if offer is None:
             dialog.refresh_target(request)
             dialog.learn(request)
-            self.server.respond(now, transaction, 200, None, self._headers(usage, request))
+            self.server.respond(now, transaction, 200, None, self._headers(now, usage, request))
             return
         self._check(usage, offer, request.from_.tag)
         if dialog is not usage.dialog_now():
@@ -78,8 +78,12 @@ class Reinvites:
     def _later(self, why: str) -> Refused:
         return Refused(500, why, [("Retry-After", str(self.core.retry_delay()))])
 
-    def _headers(self, usage: InviteUsage, request: Request) -> list[tuple[str, str]]:
-        return [("Contact", f"<{usage.dialog_with(request.from_.tag).contact}>"), *self.core.capabilities()]
+    def _headers(self, now: float, usage: InviteUsage, request: Request) -> list[tuple[str, str]]:
+        dialog = usage.dialog_with(request.from_.tag)
+        headers = [("Contact", f"<{dialog.contact}>"), *self.core.capabilities()]
+        if request.method != "UPDATE" or not usage.is_answered:
+            return headers  # RFC 4028 §7.2: a session is refreshed when there is one
+        return [*headers, *self.server.sessions.accept(now, usage, dialog, request)]
 
     # ---- commands
 
@@ -114,7 +118,7 @@ class Reinvites:
         if request.method == "UPDATE":
             dialog.refresh_target(request)
             dialog.learn(request)
-        self.server.respond(now, transaction, 200, None, self._headers(usage, request), body=sdp)
+        self.server.respond(now, transaction, 200, None, self._headers(now, usage, request), body=sdp)
 
     def reject(self, now: float, usage: InviteUsage, status: int, reason: str | None) -> None:
         """Refuse the peer's offer; the session stays as it was (RFC 3261 §14.2)."""

@@ -41,12 +41,15 @@ class Reoffers(Owner):
         self.core = core
         self.client = client
         core.usage_timers[Timer.REOFFER] = self._again
+        core.usage_timers[Timer.SESSION_REFRESH] = self.refresh
+        core.usage_timers[Timer.SESSION_EXPIRY] = self._expire
 
     # ---- commands
 
     def reoffer(self, now: float, usage: InviteUsage, sdp: bytes, method: str | None = None) -> None:
         """Offer another session description. Reanswered or ReofferFailed follows, or the end of the call."""
-        if usage.change is not None:
+        under_way = usage.change
+        if usage.next_change is not None or (under_way is not None and not under_way.is_refresh):
             raise LocalProtocolError(f"call {usage.handle}: an offer of ours is under way already")
         dialog = usage.dialog_now()
         is_early = usage.stage in (Stage.CALLING, Stage.OFFERED)
@@ -55,7 +58,21 @@ class Reoffers(Owner):
             method = "UPDATE" if is_early else "INVITE"
         if is_early and (method != "UPDATE" or not dialog.takes("UPDATE") or not dialog.sessions):
             raise LocalProtocolError(f"call {usage.handle}: the session cannot be changed before the answer")
-        usage.change = Change(sdp, method, dialog, dialog.sessions)
+        change = Change(sdp, method, dialog, dialog.sessions)
+        if under_way is not None:
+            usage.next_change = change
+        else:
+            usage.change = change
+            self._start(now, usage)
+
+    def refresh(self, now: float, usage: InviteUsage) -> None:
+        """RFC 4028 §7.4: tell the peer that we are there: an UPDATE, or where it takes none the same offer again."""
+        if usage.change is not None or usage.stage is not Stage.CONFIRMED:
+            self.client.sessions.refresh_later(now, usage)
+            return
+        dialog = usage.dialog
+        method = "UPDATE" if dialog.takes("UPDATE") or not dialog.local_sdp else "INVITE"
+        usage.change = Change(b"", method, dialog, dialog.sessions, is_refresh=True)
         self._start(now, usage)
 
     # ---- tries
@@ -69,22 +86,37 @@ class Reoffers(Owner):
         if not self._is_free(usage, change):
             self._wait(now, usage, change, 491, "Request Pending")
             return
-        body = next_description(dialog, change.sdp)
+        body = self._description(change)
         request = dialog.request(change.method, body=body)
         request.headers.add("Contact", f"<{dialog.contact}>")
         for name, value in self.core.capabilities():
             request.headers.add(name, value)
-        offers.make(dialog, Move.WE_OFFER)
+        self.client.sessions.ask(request, dialog)
+        if body:
+            offers.make(dialog, Move.WE_OFFER)
         change.sent, change.is_canceled = body, False
         try:
             change.exchange = self.core.exchanges.send_within(now, request, self, dialog, usage.handle)
         except RemoteProtocolError:
             self.core.counters["sip.unroutable"] += 1
-            offers.make(dialog, Move.REFUSE)
-            self._fail(usage, 503, "Service Unavailable", "transport")
+            self._refuse(change)
+            self._fail(now, usage, 503, "Service Unavailable", "transport")
+
+    def _description(self, change: Change) -> bytes:
+        if not change.is_refresh:
+            return next_description(change.dialog, change.sdp)
+        if change.method == "UPDATE":
+            return b""
+        return next_description(change.dialog, change.dialog.local_sdp or b"")
+
+    def _refuse(self, change: Change) -> None:
+        if change.sent:
+            offers.make(change.dialog, Move.REFUSE)
 
     def _is_free(self, usage: InviteUsage, change: Change) -> bool:
         dialog = change.dialog
+        if change.is_refresh and change.method == "UPDATE":
+            return True
         waiting = usage.unpracked
         if not offers.allows(dialog, Move.WE_OFFER) or (waiting is not None and not waiting.is_acknowledged):
             return False
@@ -105,7 +137,7 @@ class Reoffers(Owner):
         change.tries += 1
         change.exchange = None
         if change.tries >= MAX_TRIES:
-            self._fail(usage, status, reason, "rejected")
+            self._fail(now, usage, status, reason, "rejected")
             return
         if seconds is None:
             # RFC 3261 §14.1: 2.1 to 4 s for who made the Call-ID, else 0 to 2 s, in steps of 10 ms.
@@ -116,7 +148,8 @@ class Reoffers(Owner):
     def _again(self, now: float, usage: InviteUsage) -> None:
         change = usage.change
         if change is not None and self._is_overtaken(usage, change):
-            self._fail(usage, 491, "Request Pending", "overtaken")
+            # Of a refresh nothing is lost: the peer's offer has refreshed the session.
+            self._fail(now, usage, 491, "Request Pending", "overtaken")
         else:
             self._start(now, usage)
 
@@ -155,21 +188,23 @@ class Reoffers(Owner):
         usage = self.core.usages.get(exchange.handle or "")
         if usage is None or usage.stage is Stage.ENDED or usage.change is None or usage.change.exchange is not exchange:
             return
-        offers.make(usage.change.dialog, Move.REFUSE)
+        self._refuse(usage.change)
         if cause == "timeout":
             self._gone(now, usage)
         else:
-            self._fail(usage, 503, "Service Unavailable", cause)
+            self._fail(now, usage, 503, "Service Unavailable", cause)
 
     def _finish(self, now: float, usage: InviteUsage, change: Change, response: Response) -> None:
-        status, dialog = response.status, change.dialog
+        status = response.status
         if status < 300:
-            self._accepted(usage, change, response)
+            self._accepted(now, usage, change, response)
             return
-        offers.make(dialog, Move.REFUSE)
+        self._refuse(change)
         retry_after = _retry_after(response)
         if status in _GONE:
             self._gone(now, usage)
+        elif status == 422 and self.client.sessions.raise_interval(change.dialog, response):
+            self._start(now, usage)  # RFC 4028 §7.3
         elif status == 491:
             self._wait(now, usage, change, status, response.reason)
         elif status == 500 and retry_after is not None:
@@ -177,7 +212,7 @@ class Reoffers(Owner):
         elif status in _NOT_DONE and self._by_invite(usage, change):
             self._start(now, usage)
         else:
-            self._fail(usage, status, response.reason, "rejected")
+            self._fail(now, usage, status, response.reason, "rejected")
 
     # ---- a re-INVITE that is never answered would forbid every other one, so it is cancelled
 
@@ -210,22 +245,27 @@ class Reoffers(Owner):
 
     # ---- outcomes
 
-    def _accepted(self, usage: InviteUsage, change: Change, response: Response) -> None:
+    def _accepted(self, now: float, usage: InviteUsage, change: Change, response: Response) -> None:
         dialog = change.dialog
         try:
             dialog.refresh_target(response)
+            if usage.is_answered:
+                self.client.sessions.settle(now, usage, dialog, response)
         except RemoteProtocolError:
             self.core.counters["sip.malformed"] += 1
         dialog.learn(response)
         sdp = sdp_of(response)
-        if sdp is None:
-            offers.make(dialog, Move.REFUSE)
-            self._fail(usage, response.status, response.reason, "protocol")
+        if change.sent and sdp is None:
+            self._refuse(change)
+            self._fail(now, usage, response.status, response.reason, "protocol")
             return
-        offers.make(dialog, Move.THEY_ANSWER)
-        dialog.local_sdp, dialog.remote_sdp = change.sent, sdp
-        usage.change = None
-        self.core.events.append(Reanswered(usage.handle, sdp))
+        if change.sent and sdp is not None:
+            offers.make(dialog, Move.THEY_ANSWER)
+            is_news = not change.is_refresh or sdp != dialog.remote_sdp
+            dialog.local_sdp, dialog.remote_sdp = change.sent, sdp
+            if is_news:
+                self.core.events.append(Reanswered(usage.handle, sdp))
+        self._over(now, usage)
 
     def _by_invite(self, usage: InviteUsage, change: Change) -> bool:
         """The peer does no UPDATE after all: a re-INVITE does as well, once there can be one."""
@@ -235,17 +275,32 @@ class Reoffers(Owner):
         change.method = "INVITE"
         return usage.stage is Stage.CONFIRMED
 
-    def _fail(self, usage: InviteUsage, status: int, reason: str, cause: str) -> None:
-        usage.change = None
+    def _fail(self, now: float, usage: InviteUsage, status: int, reason: str, cause: str) -> None:
+        change = usage.change
         self.core.timers.disarm(usage.handle, Timer.REOFFER)
-        self.core.events.append(ReofferFailed(usage.handle, status, reason, cause))
+        if change is None or not change.is_refresh:
+            self.core.events.append(ReofferFailed(usage.handle, status, reason, cause))
+        elif cause != "overtaken":
+            self.core.counters["sip.refreshes_failed"] += 1
+            self.client.sessions.refresh_later(now, usage)
+        self._over(now, usage)
+
+    def _over(self, now: float, usage: InviteUsage) -> None:
+        """On to what was asked for meanwhile."""
+        usage.change, usage.next_change = usage.next_change, None
+        self._start(now, usage)
+
+    def _expire(self, now: float, usage: InviteUsage) -> None:
+        """RFC 4028 §10: nobody has refreshed the session."""
+        self.core.counters["sip.sessions_expired"] += 1
+        self.client.bye(now, usage, 'SIP;cause=408;text="Session expired"', "session_expired")
 
     def _gone(self, now: float, usage: InviteUsage) -> None:
         """RFC 3261 §12.2.1.2: 408, 481 or no response at all: the dialog is over at the other end."""
         if usage.stage in (Stage.CALLING, Stage.OFFERED):
-            self._fail(usage, 481, "Call/Transaction Does Not Exist", "rejected")  # the INVITE has its own outcome
+            self._fail(now, usage, 481, "Call/Transaction Does Not Exist", "rejected")  # the INVITE has its own outcome
             return
-        usage.change = None
+        usage.change = usage.next_change = None
         self.client.bye(now, usage, None, "gone")
 
 

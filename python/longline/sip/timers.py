@@ -26,6 +26,8 @@ class Timer(Enum):
     RETRANSMIT_2XX = "2xx retransmission by the core until the ACK comes (RFC 3261 §13.3.1.4)"
     AWAIT_ACK = "wait for the ACK of a 2xx; then BYE (RFC 3261 §13.3.1.4)"
     RING_REFRESH = "repeat 1xx so that proxies keep the INVITE (RFC 3261 §13.3.1.1)"
+    SESSION_REFRESH = "half of the session interval: our refresh (RFC 4028 §7.2)"
+    SESSION_EXPIRY = "no refresh has come: BYE shortly before the session expires (RFC 4028 §10)"
     RETRANSMIT_1XX = "reliable 1xx retransmission until the PRACK comes (RFC 3262 §3)"
     AWAIT_PRACK = "wait for the PRACK of a reliable 1xx; then 504 (RFC 3262 §3)"
     REOFFER = "wait before our offer is made again: after a 491, or while the dialog is busy (RFC 3261 §14.1)"

@@ -15,12 +15,13 @@ from longline.sip.core import Core
 from longline.sip.dialog import Dialog
 from longline.sip.events import Answered, Failed, Progress
 from longline.sip.exchange import NOBODY, Exchange, Owner
-from longline.sip.headers import NameAddr
+from longline.sip.headers import Headers, NameAddr
 from longline.sip.message import Request, Response
 from longline.sip.offers import Move
 from longline.sip.origin import next_description
 from longline.sip.redirect import MayFollow, Redirects
 from longline.sip.reliable import CallsReliably
+from longline.sip.session_timer import SessionTimers
 from longline.sip.timers import Timer
 from longline.sip.uri import parse_uri
 from longline.sip.usage import MAX_FORKS, InviteUsage, Stage, Step
@@ -55,8 +56,9 @@ class Invitation:
 class ClientCore(Owner):
     """The owner of the INVITEs that make a call."""
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, sessions: SessionTimers) -> None:
         self.core = core
+        self.sessions = sessions
         self.reliable = CallsReliably(core)
         self._goodbye = _Goodbye(core)
         self._redirects = Redirects(core)
@@ -88,6 +90,7 @@ class ClientCore(Owner):
         request.headers.add("Accept", "application/sdp")
         for name, value in (*core.capabilities(), *invitation.headers):
             request.headers.add(name, value)
+        self.sessions.ask(request, dialog)
         core.add(usage)
         if invitation.sdp:
             dialog.local_sdp = next_description(dialog, invitation.sdp)
@@ -253,11 +256,32 @@ class ClientCore(Owner):
             return
         elif response.status < 200:
             self._provisional(now, usage, response)
+        elif response.status == 422 and self._ask_for_longer_sessions(now, usage, exchange, response):
+            return
         elif response.status in (401, 407):
             self._fail(now, usage, response.status, response.reason, "unauthorized")
         else:
             self._redirects.learn(now, usage, response)
             self._fail(now, usage, response.status, response.reason, "rejected")
+
+    def _ask_for_longer_sessions(self, now: float, usage: InviteUsage, exchange: Exchange, response: Response) -> bool:
+        """RFC 4028 §7.3: the same INVITE with the next CSeq and the interval that somebody on the way wants."""
+        dialog, plain = usage.dialog, exchange.plain
+        if usage.stage is not Stage.CALLING or not self.sessions.raise_interval(dialog, response):
+            return False
+        self.core.unindex_early(usage)
+        usage.early.clear()
+        usage.proceeding = False
+        dialog.local_cseq = max(dialog.local_cseq, plain.cseq[0]) + 1
+        headers = Headers.of_canonical(list(plain.headers))
+        headers.set("CSeq", f"{dialog.local_cseq} INVITE")
+        request = Request("INVITE", plain.uri, headers, plain.body)
+        self.sessions.ask(request, dialog)
+        try:
+            self._send_invite(now, usage, request)
+        except RemoteProtocolError:
+            return False
+        return True
 
     def on_failure(self, now: float, exchange: Exchange, cause: str) -> None:
         usage = self.core.usages.get(exchange.handle or "")
@@ -326,6 +350,7 @@ class ClientCore(Owner):
         try:
             dialog.accept(response)
             core.hop_of(dialog.next_hop(), dialog.transport)
+            self.sessions.settle(now, usage, dialog, response)
         except RemoteProtocolError as error:
             # Without a usable route neither ACK nor BYE can be sent.
             self._fail(now, usage, 500, f"unusable 200: {error}", "protocol")
@@ -399,6 +424,7 @@ class ClientCore(Owner):
             self._go_on(now, usage)
             return
         usage.step(Step.END)
+        self.core.refuse_pending(now, usage)
         self.core.unindex_early(usage)
         self.core.timers.disarm(usage.handle)
         self.core.events.append(Failed(usage.handle, status, reason, cause))

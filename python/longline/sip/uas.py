@@ -32,6 +32,7 @@ from longline.sip.offers import Move
 from longline.sip.origin import next_description
 from longline.sip.refused import Refused
 from longline.sip.replaces import find_replaced
+from longline.sip.session_timer import SessionTimers
 from longline.sip.timers import Timer
 from longline.sip.transaction_layer import ServerTransaction, merge_key
 from longline.sip.uri import parse_uri, scheme_of, user_of
@@ -50,8 +51,9 @@ _Headers = list[tuple[str, str]]
 class ServerCore:
     reliable: CalledReliably
 
-    def __init__(self, core: Core) -> None:
+    def __init__(self, core: Core, sessions: SessionTimers) -> None:
         self.core = core
+        self.sessions = sessions
         core.within |= {
             "BYE": self._bye,
             "OPTIONS": lambda now, usage, transaction, request: self._options(now, transaction, request),
@@ -188,11 +190,13 @@ class ServerCore:
     # ---- the 200 and its ACK
 
     def send_ok(self, now: float, usage: InviteUsage, transaction: ServerTransaction, sdp: bytes) -> None:
+        request = transaction.request
+        session = self.sessions.accept(now, usage, usage.dialog, request)
         response = response_to(
-            transaction.request,
+            request,
             200,
             to_tag=usage.dialog.local_tag,
-            headers=[*self.dialog_headers(usage, transaction.request), *self.core.capabilities()],
+            headers=[*self.dialog_headers(usage, request), *self.core.capabilities(), *session],
             body=sdp,
         )
         self.core.layer.respond(now, transaction, response)
@@ -244,6 +248,8 @@ class ServerCore:
         encoding = request.headers.get("Content-Encoding")
         if encoding and encoding.strip().lower() != "identity":
             raise Refused(415, headers=[("Accept-Encoding", "identity")])
+        if request.method in ("INVITE", "UPDATE"):
+            self.sessions.check(request)
         if request.method != "INVITE":
             return
         if request.body and sdp_of(request) is None:

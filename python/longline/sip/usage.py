@@ -85,12 +85,14 @@ class Unpracked:
 
 @dataclass(slots=True, eq=False)
 class Change:
-    """An offer of ours in mid-call, from the wish to its outcome. `sessions` is the dialog's count when it was made."""
+    """An offer of ours in mid-call, from the wish to its outcome. `sessions` is the dialog's count when it was made.
+    `is_refresh`: nothing is to change, and in an UPDATE nothing is offered."""
 
     sdp: bytes
     method: str
     dialog: Dialog
     sessions: int
+    is_refresh: bool = False
     sent: bytes | None = None
     """As it left, with its version."""
     exchange: Exchange | None = None
@@ -133,7 +135,9 @@ class InviteUsage:
     asked: ServerTransaction | None = None
     """An UPDATE or PRACK of the peer whose offer we have not answered."""
     change: Change | None = None
-    """What we want to change ourselves."""
+    """What we want to change ourselves, and are about it."""
+    next_change: Change | None = None
+    """What is to follow: it was asked for during a refresh."""
     unpracked: Unpracked | None = None
     rings: deque[bytes | None] = field(default_factory=deque)
     """Incoming: the descriptions (or None) of provisional responses that wait for a PRACK."""
@@ -157,6 +161,10 @@ class InviteUsage:
     def dialog_with(self, remote_tag: str | None) -> Dialog:
         """The dialog with this fork of our INVITE; of a call that is answered there is but one."""
         return self.early.get(remote_tag or "", self.dialog) if self.dialog.remote_tag is None else self.dialog
+
+    @property
+    def is_answered(self) -> bool:
+        return self.stage in (Stage.ACCEPTED, Stage.CONFIRMED, Stage.ANSWERING)
 
     def dialog_now(self) -> Dialog:
         """The dialog for a command: before the answer, that of the fork whose session is settled, if there is one."""

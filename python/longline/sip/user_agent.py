@@ -61,6 +61,9 @@ class UserAgentSettings:
     max_calls: int = DEFAULT_MAX_CALLS
     max_transactions: int = DEFAULT_MAX_TRANSACTIONS
     product: str | None = None
+    session_expires_s: int = 1800
+    min_session_expires_s: int = 90
+    """Session timers (RFC 4028); `session_expires_s` 0: we ask for none."""
     admission: AdmissionPolicy | None = None
     """Who is let in; None: everybody."""
 
@@ -131,6 +134,8 @@ class UserAgent:
             max_transactions=told.max_transactions,
             max_calls=told.max_calls,
             product=told.product,
+            session_expires_s=told.session_expires_s,
+            min_session_expires_s=told.min_session_expires_s,
             admission=told.admission,
             transports=frozenset(transport for transport, _ in sockets.ways),
             listeners=tuple(sockets.listeners),
