@@ -20,6 +20,7 @@ from longline.sip.default_deny import AdmissionPolicy
 from longline.sip.dialog import Dialog
 from longline.sip.events import Ended, SipEvent
 from longline.sip.exchange import Exchanges, over_connection
+from longline.sip.ledger import Ledger
 from longline.sip.message import Request
 from longline.sip.peers import Peer, Peers
 from longline.sip.timers import Durations, Timer, TimerQueue
@@ -70,6 +71,8 @@ class EndpointSettings:
     """The shortest that we take."""
     admission: AdmissionPolicy | None = None
     """Who is let in; None: everybody, and nobody can register."""
+    keeps_dialogs: bool = False
+    """Tell what must be stored before what is sent: `Endpoint.poll_change`."""
     listeners: Sequence[Listener] = ()
     route: Callable[[str, str], int | None] = lambda transport, host: None
 
@@ -104,6 +107,9 @@ class Core:
         self.option_tags: list[str] = []
         self.usage_timers: dict[Timer, Callable[[float, InviteUsage], None]] = {}
         self.timed: dict[str, Callable[[float, Timer], None]] = {}
+        self.moving_timers: list[Timer] = []
+        """Timers of a call that move with its dialog (`snapshot`)."""
+        self.ledger = Ledger(self, settings.keeps_dialogs)
         self.lookups: deque[Hop] = deque()
         self._looked_up: dict[Hop, list[Located]] = {}
         self._addresses: BoundedTable[str, frozenset[str]] = BoundedTable(
@@ -164,6 +170,7 @@ class Core:
     def remove(self, usage: InviteUsage) -> None:
         """Forget a call: nothing can come for it any more, but for its subscriptions."""
         self.usages.pop(usage.handle, None)
+        self.ledger.forget(usage)
         self.unindex_early(usage)
         self.timers.disarm(usage.handle)
         self._unindex(usage)
@@ -332,4 +339,8 @@ class Core:
 
     def poll_transmit(self) -> Transmit | None:
         transmits = self.layer.transmits
-        return transmits.popleft() if transmits else None
+        if not transmits:
+            return None
+        transmit = transmits.popleft()
+        self.ledger.reveal(transmit.handle)
+        return transmit

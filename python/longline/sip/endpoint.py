@@ -3,6 +3,7 @@
     receive(now, source, data)      one datagram, or one message that the stream framer cut out
     invite, ring, answer, …         the commands
     poll_transmit()                 what to send, until None
+    poll_change()                   dialogs to store before what was polled just now is sent, until None
     poll_lookup()                   names to look up, until None; each is answered by one `located`
     poll_event()                    what happened, until None
     next_timeout(), handle_timeout(now)
@@ -19,6 +20,7 @@ from contextlib import suppress
 from typing import Any
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
+from longline.sip import snapshot
 from longline.sip.admission import Verdict
 from longline.sip.bindings import Binding
 from longline.sip.build import reason_header, reason_phrase, response_to
@@ -27,6 +29,7 @@ from longline.sip.default_deny import DefaultDeny
 from longline.sip.dialog import Dialog
 from longline.sip.events import Ended, ReferRefused, SipEvent
 from longline.sip.health import Health
+from longline.sip.ledger import DialogChange
 from longline.sip.message import MalformedMessage, Request, Response, parse
 from longline.sip.peers import Peers
 from longline.sip.refer_client import ReferClient
@@ -168,6 +171,11 @@ class Endpoint:
 
     def poll_transmit(self) -> Transmit | None:
         return self._core.poll_transmit()
+
+    def poll_change(self) -> DialogChange | None:
+        """A dialog that must be stored, by `snapshot`, before the message of its call that was polled last is sent; or
+        one that is gone. Poll after each `poll_transmit`, also when that gave None."""
+        return self._core.ledger.changes.popleft() if self._core.ledger.changes else None
 
     def poll_lookup(self) -> Hop | None:
         """A hop whose host is a name: the shell finds its targets and calls `located`, once."""
@@ -371,21 +379,14 @@ class Endpoint:
         """The dialog of a live call; KeyError when there is none."""
         return self._core.usages[handle].dialog
 
-    def snapshot(self, handle: str) -> dict[str, Any]:
-        """An answered call as JSON types, for another node to go on with. KeyError, LocalProtocolError."""
-        usage = self._core.usages[handle]
-        if usage.stage is not Stage.CONFIRMED:
-            raise LocalProtocolError("only an answered and acknowledged call can move")
-        return {"handle": handle, "dialog": usage.dialog.to_dict()}
+    def snapshot(self, now: float, handle: str, utc: float) -> dict[str, Any]:
+        """An answered call as JSON types, for another process to go on with; `utc` is the time on the wall, in seconds,
+        at `now`. KeyError, LocalProtocolError before the answer."""
+        return snapshot.take(self._core, now, utc, self._core.usages[handle])
 
-    def restore(self, snapshot: dict[str, Any], *, cseq_skip: int = 100) -> str:
-        """Go on with a call. The CSeq jumps ahead: gaps are legal (RFC 3261 §12.2.2), reuse is not."""
-        dialog = Dialog.from_dict(snapshot["dialog"])
-        dialog.local_cseq += cseq_skip
-        usage = InviteUsage(snapshot["handle"], Stage.CONFIRMED, dialog)
-        self._core.add(usage)
-        self._core.index(usage)
-        return usage.handle
+    def restore(self, now: float, taken: dict[str, Any], utc: float) -> str:
+        """Go on with a call; returns its handle. ValueError, LocalProtocolError when it is here already."""
+        return snapshot.restore(self._core, now, utc, taken).handle
 
     # ---- the transaction user (called by the transaction layer)
 
@@ -420,6 +421,9 @@ class Endpoint:
 
     def on_response(self, now: float, transaction: ClientTransaction, response: Response) -> None:
         self._core.exchanges.on_response(now, transaction, response)
+
+    def on_stray_response(self, now: float, response: Response) -> bool:
+        return snapshot.acknowledge_lost(self._core, now, response)
 
     def on_client_failure(self, now: float, transaction: ClientTransaction, cause: str) -> None:
         self._core.exchanges.on_failure(now, transaction, cause)

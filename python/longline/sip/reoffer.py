@@ -177,7 +177,7 @@ class Reoffers(Owner):
         cseq = exchange.request.cseq[0]
         acknowledged = usage.acks.get((usage.dialog.remote_tag or "", cseq))
         if acknowledged is not None:
-            self.core.layer.send(*acknowledged)
+            self.core.layer.send(*acknowledged, usage.handle)
             self.core.counters["sip.retransmissions_received"] += 1
             return
         usage.acks = {key: ack for key, ack in usage.acks.items() if key[1] == usage.answer_cseq}

@@ -94,6 +94,10 @@ class TimerQueue:
     def is_armed(self, owner: str, timer: Timer) -> bool:
         return timer in self._armed.get(owner, ())
 
+    def at(self, owner: str, timer: Timer) -> float | None:
+        """When it is due, if it is armed."""
+        return self._armed.get(owner, {}).get(timer)
+
     def of(self, owner: str) -> tuple[Timer, ...]:
         """The timers an owner has armed."""
         return tuple(self._armed.get(owner, ()))

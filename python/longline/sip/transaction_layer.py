@@ -56,6 +56,10 @@ class TransactionUser(Protocol):
     def on_request(self, now: float, transaction: ServerTransaction, request: Request) -> None: ...
     def on_ack(self, now: float, request: Request) -> None: ...
     def on_response(self, now: float, transaction: ClientTransaction, response: Response) -> None: ...
+    def on_stray_response(self, now: float, response: Response) -> bool:
+        """One without a transaction; False when nobody has a use for it."""
+        ...
+
     def on_client_failure(self, now: float, transaction: ClientTransaction, cause: str) -> None: ...
     def on_server_failure(self, now: float, transaction: ServerTransaction, cause: str) -> None: ...
     def on_overload(self, now: float, request: Request, source: Source) -> None: ...
@@ -99,12 +103,14 @@ class TransactionLayer:
         )
         self.clients[key] = transaction
         self._set_timers(now, transaction)
-        self.transmits.append(Transmit(target, transaction.data, key))
+        self.transmits.append(
+            Transmit(target, transaction.data, key, exchange.handle if exchange is not None else None)
+        )
         return transaction
 
-    def send(self, data: bytes, target: Target) -> None:
-        """Send without a transaction: the ACK of a 2xx, or a stateless response."""
-        self.transmits.append(Transmit(target, data))
+    def send(self, data: bytes, target: Target, handle: str | None = None) -> None:
+        """Send without a transaction: the ACK of a 2xx, or a 2xx once more."""
+        self.transmits.append(Transmit(target, data, handle=handle))
 
     # ---- receiving
 
@@ -149,7 +155,8 @@ class TransactionLayer:
             return
         transaction = self.clients.get(client_key(response.top_via.branch, response.cseq[1]))
         if transaction is None:
-            self.counters["sip.responses_dropped"] += 1
+            if not user.on_stray_response(now, response):
+                self.counters["sip.responses_dropped"] += 1
             return
         action = transaction.feed(input_of(response.status))
         self._settle(now, transaction)
@@ -167,7 +174,9 @@ class TransactionLayer:
         action = transaction.feed(input_of(response.status))
         if action is Action.SEND:
             transaction.last_response = data
-            self.transmits.append(Transmit(transaction.target, transaction.last_response, transaction.key))
+            self.transmits.append(
+                Transmit(transaction.target, transaction.last_response, transaction.key, transaction.handle)
+            )
         self._settle(now, transaction)
 
     def respond_statelessly(self, request: Request, source: Source, response: Response) -> None:
@@ -176,7 +185,9 @@ class TransactionLayer:
     def resend(self, transaction: ServerTransaction) -> None:
         """Send the last response once more."""
         if transaction.last_response:
-            self.transmits.append(Transmit(transaction.target, transaction.last_response, transaction.key))
+            self.transmits.append(
+                Transmit(transaction.target, transaction.last_response, transaction.key, transaction.handle)
+            )
 
     def find_invite(self, cancel: Request) -> ServerTransaction | None:
         """RFC 3261 §9.2: the INVITE transaction that a CANCEL is for."""
@@ -230,7 +241,8 @@ class TransactionLayer:
         action = transaction.feed(what)
         self._settle(now, transaction)
         if action is Action.RESEND_REQUEST:
-            self.transmits.append(Transmit(transaction.target, transaction.data, transaction.key))
+            handle = transaction.exchange.handle if transaction.exchange is not None else None
+            self.transmits.append(Transmit(transaction.target, transaction.data, transaction.key, handle))
         elif action is Action.TIMED_OUT:
             user.on_client_failure(now, transaction, "timeout")
         elif action is Action.TRANSPORT_FAILED:

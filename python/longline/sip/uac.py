@@ -327,7 +327,7 @@ class ClientCore(Owner):
     def _success(self, now: float, usage: InviteUsage, response: Response) -> None:
         acknowledged = usage.acks.get((response.to.tag or "", response.cseq[0]))
         if acknowledged is not None:
-            self.core.layer.send(*acknowledged)
+            self.core.layer.send(*acknowledged, usage.handle)
             self.core.counters["sip.retransmissions_received"] += 1
         elif usage.stage is Stage.CALLING:
             self._answered(now, usage, response)
@@ -396,7 +396,7 @@ class ClientCore(Owner):
             self.core.add_via(request, targets[0])
             data = request.encode()
             usage.acks[key] = (data, targets[0])
-            self.core.layer.send(data, targets[0])
+            self.core.layer.send(data, targets[0], usage.handle)
 
         self.core.locate_dialog(now, dialog, send)
 

@@ -212,7 +212,7 @@ class ServerCore:
             return
         usage.ok_interval = min(usage.ok_interval * 2, self.core.settings.durations.t2)
         self.core.timers.arm(usage.handle, Timer.RETRANSMIT_2XX, now + usage.ok_interval)
-        self.core.layer.send(*usage.ok)
+        self.core.layer.send(*usage.ok, usage.handle)
         self.core.counters["sip.retransmissions_sent"] += 1
 
     # ---- checks (RFC 3261 §8.2)

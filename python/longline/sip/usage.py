@@ -7,7 +7,7 @@ Leaves out: what is sent when; that is `uac` and `uas`.
 from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from longline.base.errors import LocalProtocolError
 from longline.sip import offers
@@ -155,6 +155,10 @@ class InviteUsage:
     """What keeps the dialog known when the call is over (RFC 5057 §4.1): a REFER whose outcome is not told yet."""
     ways: deque[Way] = field(default_factory=deque)
     """Outgoing: where else to call when there is no answer here."""
+    lost_invite: str | None = None
+    """Restored: the branch of an INVITE of ours whose transaction was lost when the call moved."""
+    kept: tuple[Any, ...] | None = None
+    """What was stored last (`ledger`)."""
     channel: str | None = None
     """The peer that it counts as a call of."""
 

@@ -7,6 +7,7 @@ is decided; see `endpoint`.
 import asyncio
 import contextlib
 import secrets
+import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +20,11 @@ from longline.sip.auth import TrunkCredential
 from longline.sip.bindings import Binding
 from longline.sip.core import DEFAULT_MAX_CALLS, DEFAULT_MAX_TRANSACTIONS, EndpointSettings
 from longline.sip.default_deny import AdmissionPolicy
+from longline.sip.dialog_store import DialogStore
 from longline.sip.endpoint import Endpoint
 from longline.sip.events import SipEvent
 from longline.sip.locate import Place, family_of
+from longline.sip.outbox import Outbox
 from longline.sip.peers import Peers
 from longline.sip.redirect import MayFollow
 from longline.sip.timers import Durations
@@ -69,9 +72,15 @@ class UserAgentSettings:
 
 
 class UserAgent:
-    """`invite` and `IncomingCall` give a handle; a command for a call that is over already does nothing."""
+    """`invite` and `IncomingCall` give a handle; a command for a call that is over already does nothing. With `dialogs`
+    an answered call is stored before the message leaves that reveals its state."""
 
-    def __init__(self, settings: UserAgentSettings, on_event: Callable[[SipEvent], None]) -> None:
+    def __init__(
+        self,
+        settings: UserAgentSettings,
+        on_event: Callable[[SipEvent], None],
+        dialogs: DialogStore | None = None,
+    ) -> None:
         self._settings = settings
         self._on_event = on_event
         self._shell_counters: Counter[str] = Counter()
@@ -87,6 +96,8 @@ class UserAgent:
         self._driving = False
         self._left: asyncio.Event | None = None
         """Set when our registrations are taken back."""
+        self._is_quiet: asyncio.Event | None = None
+        self._outbox = Outbox(dialogs, self._transmit, self._shell_counters) if dialogs is not None else None
 
     @property
     def address(self) -> tuple[str, int]:
@@ -137,6 +148,7 @@ class UserAgent:
             session_expires_s=told.session_expires_s,
             min_session_expires_s=told.min_session_expires_s,
             admission=told.admission,
+            keeps_dialogs=self._outbox is not None,
             transports=frozenset(transport for transport, _ in sockets.ways),
             listeners=tuple(sockets.listeners),
             route=sockets.route,
@@ -150,8 +162,19 @@ class UserAgent:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._left.wait(), LEAVE_GRACE_S)
 
+    async def settle(self, timeout_s: float) -> int:
+        """Wait until every call has been let go: a BYE that was lost is sent again. How many are left."""
+        if self._endpoint is not None and self._endpoint.calls:
+            self._is_quiet = asyncio.Event()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_s):
+                    await self._is_quiet.wait()
+        return self.calls
+
     async def stop(self) -> None:
         """Close the sockets. Calls are not ended: whoever owns them does that before."""
+        if self._outbox is not None:
+            await self._outbox.drain()
         if self._timer is not None:
             self._timer.cancel()
         for task in list(self._tasks):
@@ -278,10 +301,12 @@ class UserAgent:
 
     def snapshot(self, handle: str) -> dict[str, Any]:
         """An answered call as JSON types; `restore` on another node goes on with it."""
-        return self._command(lambda endpoint, now: endpoint.snapshot(handle))
+        return self._command(lambda endpoint, now: endpoint.snapshot(now, handle, time.time()))
 
     def restore(self, snapshot: dict[str, Any]) -> str:
-        return self._command(lambda endpoint, now: endpoint.restore(snapshot))
+        """Go on with a call; returns its handle. ValueError for what is no snapshot, LocalProtocolError when the call
+        is here already."""
+        return self._command(lambda endpoint, now: endpoint.restore(now, snapshot, time.time()))
 
     def _command(self, command: Callable[[Endpoint, float], _T]) -> _T:
         if self._endpoint is None:
@@ -338,7 +363,9 @@ class UserAgent:
         try:
             while True:
                 while (transmit := endpoint.poll_transmit()) is not None:
+                    self._keep(endpoint)
                     self._send(transmit)
+                self._keep(endpoint)
                 if (hop := endpoint.poll_lookup()) is not None:
                     self._look_up(hop)
                     continue
@@ -355,8 +382,24 @@ class UserAgent:
         if self._left is not None and not endpoint.is_leaving:
             self._left.set()
         self._arm(endpoint)
+        if self._is_quiet is not None and not endpoint.calls:
+            self._is_quiet.set()
+
+    def _keep(self, endpoint: Endpoint) -> None:
+        """Have stored what the message that was polled last reveals."""
+        while self._outbox is not None and (change := endpoint.poll_change()) is not None:
+            if change.is_gone:
+                self._outbox.delete(change.handle)
+            else:
+                self._outbox.save(change.handle, endpoint.snapshot(self._now(), change.handle, time.time()))
 
     def _send(self, transmit: Transmit) -> None:
+        if self._outbox is not None:
+            self._outbox.send(transmit)
+        else:
+            self._transmit(transmit)
+
+    def _transmit(self, transmit: Transmit) -> None:
         if self._sockets is not None:
             self._sockets.send(transmit)
 

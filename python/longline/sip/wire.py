@@ -73,11 +73,13 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Transmit:
-    """One message to send. `transaction` is the key to name in `transport_failed` when it could not be sent."""
+    """One message to send. `transaction` is the key to name in `transport_failed` when it could not be sent; `handle`
+    the call that it belongs to, if there is one."""
 
     target: Target
     data: bytes
     transaction: str | None = None
+    handle: str | None = None
 
 
 @lru_cache(maxsize=4096)

@@ -16,6 +16,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from longline.store import tables
+from longline.store.dialog_store import DialogStore
 from longline.store.engine import make_engine
 from longline.store.migrate import migrate
 from longline.store.pages import Order, Page, PageRequest
@@ -51,6 +52,7 @@ class Durable:
         self._writer = Writer(engine)
         self.trunks = TrunkStore(engine, self._writer)
         self.registrations = RegistrationStore(engine, self._writer)
+        self.dialogs = DialogStore(engine, self._writer)
 
     @classmethod
     async def open(cls, url: str) -> Self:

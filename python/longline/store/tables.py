@@ -195,6 +195,14 @@ sip_registrations = Table(
     _time("written_at", nullable=False),
 )
 
+dialogs = Table(
+    "dialogs",
+    metadata,
+    Column("handle", String(64), primary_key=True),
+    Column("snapshot", JSON(), nullable=False),
+    _time("written_at", nullable=False),
+)
+
 api_keys = Table(
     "api_keys",
     metadata,

@@ -13,6 +13,8 @@ from longline.sip.message import Request
 from longline.sip.uac import Invitation
 from longline.sip.wire import Source
 
+UTC = 1_800_000_000.0
+
 
 def make(**changes: object) -> Dialog:
     values: dict[str, object] = {
@@ -41,9 +43,9 @@ def test_snapshot_of_another_version_is_refused() -> None:
 def test_restored_call_takes_the_peers_bye(role: str) -> None:
     wire, alice, bob, ours, theirs = established()
     mover, peer, handle, other = (alice, bob, ours, theirs) if role == "caller" else (bob, alice, theirs, ours)
-    snapshot = json.loads(json.dumps(mover.endpoint.snapshot(handle)))
+    snapshot = json.loads(json.dumps(mover.endpoint.snapshot(wire.now, handle, UTC)))
     survivor = Party(wire, mover.host)  # the address has moved; the old node is gone
-    assert survivor.endpoint.restore(snapshot) == handle
+    assert survivor.endpoint.restore(wire.now, snapshot, UTC) == handle
     peer.do("bye", other)
     wire.run(1)
     assert wire.words(survivor)[-1] == "200 BYE"
@@ -56,7 +58,7 @@ def test_restored_call_can_end_with_its_own_bye(role: str) -> None:
     mover, peer, handle = (alice, bob, ours) if role == "caller" else (bob, alice, theirs)
     before = mover.endpoint.dialog(handle).local_cseq
     survivor = Party(wire, mover.host)
-    survivor.endpoint.restore(mover.endpoint.snapshot(handle))
+    survivor.endpoint.restore(wire.now, mover.endpoint.snapshot(wire.now, handle, UTC), UTC)
     survivor.do("bye", handle)
     wire.run(1)
     bye = wire.requests("BYE")[0]
@@ -72,7 +74,7 @@ def test_only_a_confirmed_call_can_move() -> None:
     _, alice, _ = pair()
     handle = alice.invite("192.0.2.2")
     with pytest.raises(LocalProtocolError):
-        alice.endpoint.snapshot(handle)
+        alice.endpoint.snapshot(0.0, handle, UTC)
 
 
 def routing(request: Request) -> tuple[str, list[str]]:

@@ -272,7 +272,7 @@ def test_bye_that_does_not_match_the_dialog_is_refused_and_the_call_lives(what: 
         bye.headers.set("To", "<sip:bob@192.0.2.2>;tag=guessed")
     assert statuses(wire.inject(party, bye.encode())) == [481]
     assert "Ended" not in party.names()
-    assert party.endpoint.snapshot(theirs)["handle"] == theirs
+    assert party.endpoint.snapshot(wire.now, theirs, 0.0)["handle"] == theirs
 
 
 def test_request_with_a_lower_cseq_is_refused_with_500() -> None:

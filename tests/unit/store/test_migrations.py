@@ -39,7 +39,7 @@ async def test_opening_again_changes_nothing(url: str) -> None:
     for _ in range(2):
         await (await Durable.open(url)).close()
     connection = sqlite3.connect(file_of(url))
-    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0004",)]
+    assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0005",)]
     connection.close()
 
 
