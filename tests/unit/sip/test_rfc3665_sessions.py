@@ -329,9 +329,9 @@ def test_3_7_session_with_reinvite_of_an_address_that_changed() -> None:
     wire.run(1)
     answers_at_once(alice, OFFER)
     elsewhere = Party(wire, "192.0.2.202")
-    snapshot = bob.endpoint.snapshot(bob.last(IncomingCall).handle)
+    snapshot = bob.endpoint.snapshot(wire.now, bob.last(IncomingCall).handle, 0.0)
     snapshot["dialog"]["contact"] = "sip:bob@192.0.2.202"
-    moved = elsewhere.endpoint.restore(snapshot)
+    moved = elsewhere.endpoint.restore(wire.now, snapshot, 0.0)
     before = len(wire.sent)
     elsewhere.do("reoffer", moved, ANSWER.replace(b"192.0.2.2", b"192.0.2.202"))
     wire.run(1)
