@@ -34,6 +34,7 @@ from longline.calls.phones import PhoneBook, admission_policy, phone_peers
 from longline.calls.recording import recording_plan
 from longline.calls.trunk import Trunk
 from longline.calls.trunk_book import TrunkBook
+from longline.flows.controls import CallControls
 from longline.flows.fetch import HttpFlowFetcher
 from longline.flows.media_files import MediaFiles
 from longline.flows.runner import FlowRunner
@@ -143,6 +144,7 @@ class Node:
         stack.push_async_callback(manager.stop)
         deps = Deps(
             manager,
+            CallControls(manager, sounds),
             durable,
             dispatcher,
             config,

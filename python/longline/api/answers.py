@@ -73,6 +73,23 @@ class CallControlResponse(BaseModel):
     request_id: str
 
 
+class PlayResponse(CallControlResponse):
+    """The file is fetched and played; `playback.started`, `playback.finished` or `playback.failed` tell of it."""
+
+    playback_id: str
+
+
+class TransferResponse(BaseModel):
+    """The transfer has begun; `call.transfer.completed` or `call.transfer.failed` tells its outcome."""
+
+    id: str
+    call_id: str
+    status: Literal["initiated"] = "initiated"
+    target_leg_id: str | None
+    mode: Literal["cold"]
+    request_id: str
+
+
 class StreamResource(BaseModel):
     """A WebSocket between a live call and an application. `stats` are those of its end."""
 

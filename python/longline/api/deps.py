@@ -13,11 +13,14 @@ from longline.api.sip_views import SipViews
 from longline.api.views import Views
 from longline.base.clock import Clock
 from longline.base.config import Config
+from longline.calls.lead import Transfer
 from longline.calls.originate import OriginateRequest
 from longline.calls.stream import StreamRequest
 from longline.calls.trunk_book import TrunkBook
 from longline.calls.trunk_limits import TrunkLimits
 from longline.calls.trunk_status import TrunkStatus
+from longline.flows.controls import PlayOrder
+from longline.flows.transfer import TransferOrder
 from longline.store.durable import Durable
 from longline.store.records import CallRecord, StreamRecord
 
@@ -33,9 +36,19 @@ class Calls(Protocol):
         self, call_id: UUID, digits: str, *, tone_ms: int | None = None, leg_id: UUID | None = None
     ) -> None: ...
 
+    async def mute(self, call_id: UUID, leg_id: UUID, on: bool) -> None: ...
+
     async def open_stream(self, call_id: UUID, request: StreamRequest) -> StreamRecord: ...
 
     async def close_stream(self, call_id: UUID, stream_id: UUID) -> StreamRecord: ...
+
+
+class Controls(Protocol):
+    """What is done to a live call with files and other parties, as `CallControls` has it."""
+
+    async def play(self, call_id: UUID, order: PlayOrder) -> UUID: ...
+
+    async def transfer(self, call_id: UUID, order: TransferOrder) -> Transfer: ...
 
 
 class Webhooks(Protocol):
@@ -49,6 +62,7 @@ class Deps:
     """`readiness` tells, by name, whether each part that calls need is there; the database is asked beside it."""
 
     manager: Calls
+    controls: Controls
     durable: Durable
     webhooks: Webhooks
     config: Config

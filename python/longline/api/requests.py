@@ -6,7 +6,14 @@ Call initiation ignores keys that it does not know, as the Teler API does; the o
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationInfo,
+    field_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from longline.api.fields import (
@@ -89,18 +96,18 @@ class CallInitiateRequest(BaseModel):
         )
 
 
-class _StrictRequest(BaseModel):
+class StrictRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class HangupRequest(_StrictRequest):
+class HangupRequest(StrictRequest):
     """End a whole call, or one leg of it."""
 
     leg_id: LegIdField | None = None
     reason: Annotated[str, StringConstraints(max_length=64, pattern=r"^[A-Z0-9_]+$")] | None = None
 
 
-class DtmfRequest(_StrictRequest):
+class DtmfRequest(StrictRequest):
     """Press keys toward the far end of a call, or of one leg of it."""
 
     leg_id: LegIdField | None = None
@@ -108,7 +115,7 @@ class DtmfRequest(_StrictRequest):
     duration_ms: int = Field(default=100, ge=40, le=1000, description="How long each key is held.")
 
 
-class StreamOpenRequest(_StrictRequest):
+class StreamOpenRequest(StrictRequest):
     """Join a live call to one more WebSocket."""
 
     ws_url: WsUrlField

@@ -15,8 +15,10 @@ from longline.api.answers import (
     PageOf,
     RedeliverResponse,
     StreamResource,
+    TransferResponse,
 )
-from longline.base.ids import DEFAULT_ACCOUNT_ID, Prefix, render_id
+from longline.base.ids import DEFAULT_ACCOUNT_ID, Prefix, new_request_id, render_id
+from longline.calls.lead import Transfer
 from longline.calls.originate import OriginateRequest
 from longline.store.pages import Page
 from longline.store.records import CallRecord, EventRecord, LegRecord, StreamRecord
@@ -89,6 +91,15 @@ class Views:
             ended_at=leg.ended_at,
             reason=leg.reason,
             ended_by=leg.ended_by,
+        )
+
+    def transfer(self, call_id: UUID, transfer: Transfer) -> TransferResponse:
+        return TransferResponse(
+            id=self.id(Prefix.OPERATION, transfer.id),
+            call_id=self.id(Prefix.CALL, call_id),
+            target_leg_id=self.id(Prefix.LEG, transfer.request.leg_id),
+            mode=transfer.mode,
+            request_id=new_request_id(),
         )
 
     def stream(self, stream: StreamRecord) -> StreamResource:

@@ -29,6 +29,7 @@ from longline.calls.call_legs import TargetLeg
 from longline.calls.call_playbacks import Playback
 from longline.calls.leg import Leg
 from longline.calls.reason import Reason
+from longline.calls.routes import Route
 from longline.calls.sip_leg import LegEnd
 from longline.calls.tones import ringback_file
 from longline.media.errors import MediaCommandRefused
@@ -106,11 +107,14 @@ class Bridge:
         request: DialRequest,
         sounds: DialSounds,
         before_join: Callable[[], Awaitable[None]] | None = None,
+        route: Route | None = None,
     ) -> None:
+        """`route` is the way to the other, if it was found already."""
         self._live = live
         self._request = request
         self._sounds = sounds
         self._before_join = before_join
+        self._route = route
         self._target: TargetLeg | None = None
         self._heard_meanwhile: Playback | None = None
         self._recording: str | None = None
@@ -148,7 +152,7 @@ class Bridge:
             parent_leg_id=call.leg.id,
             status_callback_url=request.status_callback_url,
         )
-        route = live.find_route(call.from_number, request.to)
+        route = self._route or live.find_route(call.from_number, request.to)
         try:
             if self._sounds.music is not None:
                 await self._play_meanwhile(self._sounds.music)

@@ -33,6 +33,14 @@ class Playback:
     finished: asyncio.Event = field(default_factory=asyncio.Event)
 
 
+@dataclass(frozen=True, slots=True)
+class PlayHow:
+    """How the API wants a file played. `stops_on_digit`: it ends when the leg presses a key."""
+
+    playback_id: UUID = field(default_factory=new_id)
+    stops_on_digit: bool = True
+
+
 class CallPlaybacks:
     """Every method is called by the call's own task, one at a time."""
 

@@ -8,7 +8,8 @@ where (`manager.py`), and what is done with the call (`flows`).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -26,14 +27,15 @@ from longline.base.log import get_logger
 from longline.calls.bridge import Bridge, DialOutcome, DialRequest, DialSounds
 from longline.calls.call import Call, Direction
 from longline.calls.call_legs import CallLegs
-from longline.calls.call_playbacks import CallPlaybacks, Playback
+from longline.calls.call_playbacks import CallPlaybacks, Playback, PlayHow
 from longline.calls.call_recording import CallRecording
 from longline.calls.call_streams import CallStreams
 from longline.calls.context import CallContext
+from longline.calls.lead import CallLead, Transfer
 from longline.calls.leg import Leg, LegInput
 from longline.calls.mailbox import Mailbox, MailboxClosed
 from longline.calls.media_events import MediaEvents
-from longline.calls.ports import CallFlow, FlowFailed, Signalling
+from longline.calls.ports import CallFlow, Signalling
 from longline.calls.reason import Reason
 from longline.calls.recording import RecordingPlan
 from longline.calls.routes import Route
@@ -50,6 +52,9 @@ from longline.sip.events import (
 
 RECORDING_GRACE_S = 5.0
 """How long an ended call waits to be told that its recording is whole."""
+
+MAX_WORK_PER_CALL = 8
+"""Files that the API has a call fetch and play at a time; one more is refused with LimitReached."""
 
 T = TypeVar("T")
 log = get_logger(__name__)
@@ -96,8 +101,9 @@ class LiveCall:
         self.playbacks = CallPlaybacks(context)
         self.recording = CallRecording(context, recordings)
         self._media_events = MediaEvents(context, self.legs.by_id, self._streams, self.playbacks, self.recording)
-        self._flow_task: asyncio.Task[None] | None = None
+        self._lead = CallLead(context, self._mailbox.post, self._end_with)
         self._timers: set[asyncio.Task[None]] = set()
+        self._work: set[asyncio.Task[None]] = set()
 
     @property
     def call(self) -> Call:
@@ -126,11 +132,77 @@ class LiveCall:
         """Close a stream soon, if it is still there."""
         self._mailbox.post(lambda: self._streams.let_go(stream_id))
 
-    async def dial(
-        self, request: DialRequest, sounds: DialSounds, before_join: Callable[[], Awaitable[None]] | None = None
-    ) -> DialOutcome:
+    async def dial(self, request: DialRequest, sounds: DialSounds) -> DialOutcome:
         """Call one more party, and join it when it answers; returns when it is gone. Raise as `Bridge.run`."""
-        return await Bridge(self, request, sounds, before_join).run()
+        return await Bridge(self, request, sounds).run()
+
+    async def play_to(self, leg_id: UUID | None, path: Path, source: str, repeat: int, how: PlayHow) -> Playback:
+        """Play a WAV file to one leg alone, the primary one if not told. Raise CallNotLive, LegNotFound,
+        MediaUnavailable, MediaCommandRefused ("bad_file")."""
+
+        async def start() -> Playback:
+            leg = self._live_leg(leg_id).leg
+            return await self.playbacks.start(
+                path, source, repeat, leg, stops_on_digit=how.stops_on_digit, id=how.playback_id
+            )
+
+        return await self.ask(lambda: self._when_answered(start))
+
+    async def begin_work(self, leg_id: UUID | None, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Run something of the API's as a task of the call, which ends with it. Raise CallNotLive, LegNotFound,
+        LimitReached."""
+
+        async def begin() -> None:
+            self._live_leg(leg_id)
+            if len(self._work) >= MAX_WORK_PER_CALL:
+                raise LimitReached(f"A call does at most {MAX_WORK_PER_CALL} of these at a time.")
+            task = asyncio.create_task(work(), name=f"control {self.call.id}")
+            self._work.add(task)
+            task.add_done_callback(self._work_done)
+
+        await self.ask(lambda: self._when_answered(begin))
+
+    def _work_done(self, task: asyncio.Task[None]) -> None:
+        self._work.discard(task)
+        error = None if task.cancelled() else task.exception()
+        if error is not None and not isinstance(error, CallNotLive):
+            log.error("control failed", call_id=str(self.call.id), exc_info=error)
+            self.context.counters["faults"] += 1
+
+    async def start_transfer(
+        self, request: DialRequest, carry_out: Callable[[Transfer], Coroutine[Any, Any, None]]
+    ) -> Transfer:
+        """Begin to give the call to somebody else; `carry_out` is run as a task of the call. Raise CallNotLive,
+        TransferInProgress, and what `find_route` raises."""
+
+        async def start() -> Transfer:
+            self._lead.check_free()
+            transfer = Transfer(request, self.find_route(self.call.from_number, request.to))
+            self._lead.transfer(transfer, carry_out(transfer))
+            return transfer
+
+        return await self.ask(lambda: self._when_answered(start))
+
+    async def dial_for(self, transfer: Transfer, sounds: DialSounds) -> DialOutcome:
+        """As `dial`, for a transfer: when the other answers, whoever leads the call lets go of it."""
+
+        async def take_over() -> None:
+            await self._lead.join(transfer)
+
+        return await Bridge(self, transfer.request, sounds, take_over, transfer.route).run()
+
+    async def transfer_failed(self, transfer: Transfer, end: LegEnd) -> None:
+        """Tell that the other has not come. Raise CallNotLive."""
+
+        async def fail() -> None:
+            self._lead.failed(transfer, end)
+
+        await self.ask(fail)
+
+    async def finish(self, end: LegEnd) -> None:
+        """Whoever leads the call is done with it: it ends, unless it is being transferred."""
+        with contextlib.suppress(CallNotLive):
+            await self.ask(lambda: self._lead.done(end))
 
     async def start_playback(self, path: Path, source: str, repeat: int = 1) -> Playback:
         """Play a WAV file to all legs. Raise CallNotLive, MediaCommandRefused ("bad_file")."""
@@ -167,12 +239,10 @@ class LiveCall:
         if self.call.record:
             await self.ask(lambda: self._when_answered(self.recording.start))
 
-    async def end(self, reason: Reason, ended_by: str | None = None, detail: str | None = None) -> None:
+    async def end(self, reason: Reason) -> None:
         """End the call; one that has ended stays as it is."""
-        try:
-            await self.ask(lambda: self._end(reason, ended_by=ended_by, detail=detail))
-        except CallNotLive:
-            return
+        with contextlib.suppress(CallNotLive):
+            await self.ask(lambda: self._end(reason))
 
     async def hang_up(self, label: str | None = None, leg_id: UUID | None = None) -> None:
         """End the call, or a leg that was dialled for it, at the API's wish; `label` is what the API says of it. Raise
@@ -222,9 +292,9 @@ class LiveCall:
         try:
             await self._mailbox.run()
         finally:
-            self._stop_flow()
-            for timer in list(self._timers):
-                timer.cancel()
+            self._lead.stop()
+            for task in [*self._timers, *self._work]:
+                task.cancel()
             for leg in self.legs:
                 leg.close()
             self.context.session.forget()
@@ -304,7 +374,7 @@ class LiveCall:
         if target is not None:
             await self.legs.receive(target, news)
         elif isinstance(news, LegEnd):
-            await self._end(news.reason, ended_by=news.ended_by, detail=news.detail)
+            await self._end_with(news)
         elif news is LegInput.RANG:
             await self._rang()
         elif news is LegInput.ANSWERED and self.call.direction is Direction.OUTBOUND and not self.call.is_answered:
@@ -352,6 +422,9 @@ class LiveCall:
             await self.context.save_call()
             self.context.publish(told_by, self.call.event_data(), leg_id=self.call.leg.id)
 
+    async def _end_with(self, end: LegEnd) -> None:
+        await self._end(end.reason, ended_by=end.ended_by, detail=end.detail)
+
     async def _end(
         self,
         reason: Reason,
@@ -362,7 +435,7 @@ class LiveCall:
         """End the call once: its flow, its media, its state, its dialog, in this order."""
         if self.call.has_ended:
             return
-        self._stop_flow()
+        self._lead.stop()
         stats = await self.context.session.close()
         leg_stats = self._keep_leg_stats(stats)
         await self._streams.end_all(stats=stats.get("streams"))
@@ -405,28 +478,7 @@ class LiveCall:
     # --- flow, timers, faults --------------------------------------------------------------------------------------
 
     def _start_flow(self) -> None:
-        self._flow_task = asyncio.create_task(self._flow.run(self), name=f"flow {self.call.id}")
-        self._flow_task.add_done_callback(self._flow_done)
-
-    def _flow_done(self, task: asyncio.Task[None]) -> None:
-        if task.cancelled():
-            return
-        error = task.exception()
-        if error is None:
-            self._mailbox.post(self._flow_over)
-        elif isinstance(error, FlowFailed):
-            reason, detail = error.reason, error.detail
-            self._mailbox.post(lambda: self._end(reason, detail=detail))
-        elif not isinstance(error, CallNotLive):  # a flow that lost its call has nothing to tell
-            log.error("flow failed", call_id=str(self.call.id), exc_info=error)
-            self._mailbox.post(lambda: self._end(Reason.INTERNAL_ERROR))
-
-    async def _flow_over(self) -> None:
-        await self._end(Reason.COMPLETED if self.call.is_answered else Reason.REJECTED)
-
-    def _stop_flow(self) -> None:
-        if self._flow_task is not None and not self._flow_task.done():
-            self._flow_task.cancel()
+        self._lead.start(self._flow.run(self))
 
     def start_timer(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
         async def ring() -> None:

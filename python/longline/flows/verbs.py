@@ -90,15 +90,15 @@ class Stream(_Verb):
     dialect: Literal["teler"] = "teler"
 
 
+MediaUrl = Annotated[str, Field(min_length=1, max_length=URL_MAX_CHARS), AfterValidator(_media_url)]
+_AliasedMediaUrl = Annotated[MediaUrl, Field(validation_alias=AliasChoices("media_url", "file_url"))]
+
+
 class Play(_Verb):
     """Play a WAV file; then ask `flow_url` for the next flow or, without one, hang up."""
 
     action: Literal["play"]
-    media_url: Annotated[
-        str,
-        Field(min_length=1, max_length=URL_MAX_CHARS, validation_alias=AliasChoices("media_url", "file_url")),
-        AfterValidator(_media_url),
-    ]
+    media_url: _AliasedMediaUrl
     flow_url: Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(http_url)] | None = None
 
 
@@ -112,11 +112,7 @@ class PlaySound(_Verb):
     """A nested `play`: a file, played once, `loop` times, or with true for as long as there is somebody to hear it."""
 
     action: Annotated[Literal["play"], BeforeValidator(_lower_case)]
-    media_url: Annotated[
-        str,
-        Field(min_length=1, max_length=URL_MAX_CHARS, validation_alias=AliasChoices("media_url", "file_url")),
-        AfterValidator(_media_url),
-    ]
+    media_url: _AliasedMediaUrl
     loop: bool | Annotated[int, Field(ge=1, le=LOOP_MAX)] | None = None
 
 

@@ -2,8 +2,9 @@
 
 2025-08-01 shows raw UUIDs and knows neither call.failed nor stream.failed: they are told as call.completed and
 stream.completed with an extra `reason`, and so is an answered call whose end was out of the ordinary. 2026-06-01 shows
-prefixed ids and has an envelope of its own. Events that are not in `WEBHOOK_TYPES` are stored and listed, and told to
-nobody.
+prefixed ids and has an envelope of its own. The legs that a call dials, and transfers, came with the later version; an
+application of the earlier one that uses them is told of them in its words. Events that are not in `WEBHOOK_TYPES` are
+stored and listed, and told to nobody.
 """
 
 from collections.abc import Callable
@@ -25,6 +26,14 @@ WEBHOOK_TYPES: Final = frozenset(
         EventType.STREAM_COMPLETED,
         EventType.STREAM_FAILED,
         EventType.RECORDING_COMPLETED,
+        EventType.LEG_INITIATED,
+        EventType.LEG_RINGING,
+        EventType.LEG_ANSWERED,
+        EventType.LEG_COMPLETED,
+        EventType.LEG_FAILED,
+        EventType.CALL_TRANSFER_INITIATED,
+        EventType.CALL_TRANSFER_COMPLETED,
+        EventType.CALL_TRANSFER_FAILED,
     }
 )
 
@@ -78,11 +87,23 @@ _DATA_2025: Final[dict[str, tuple[str, Callable[[Event], dict[str, Any]]]]] = {
 """Type of our event: its name in 2025-08-01, and what its `data` says beside ids and numbers."""
 
 
+_OF_LEGS: Final = ("role", "state", "reason", "ended_by", "duration_seconds", "operation_id", "mode", "target_leg_id")
+"""What both versions tell of the legs that a call dials, and of transfers. `operation_id` and `target_leg_id` are shown
+with their prefix in both: they were made for the later one."""
+
+
+def _of_legs(event: Event) -> dict[str, Any]:
+    return {key: event.data[key] for key in _OF_LEGS if event.data.get(key) is not None}
+
+
 def _dated_2025(event: Event, call_id: UUID, call: CallFacts, version: str) -> dict[str, Any]:
-    name, more = _DATA_2025[event.type]
+    name, more = _DATA_2025.get(event.type, (event.type, _of_legs))
     data: dict[str, Any] = {"call_id": render_id(Prefix.CALL, call_id, version)}
     if event.type.startswith("stream."):
         data["stream_id"] = event.stream_id and render_id(Prefix.STREAM, event.stream_id, version)
+    elif event.type.startswith("leg."):
+        data["leg_id"] = event.leg_id and render_id(Prefix.LEG, event.leg_id, version)
+        data |= {"from": event.data.get("from_number"), "to": event.data.get("to_number")}
     else:
         data |= {"from": call.from_number, "to": call.to_number}
     return {
@@ -101,12 +122,18 @@ _SHOWN_2026: Final = (
     "duration_seconds",
     "recording_id",
     "duration_ms",
+    "role",
+    "operation_id",
+    "mode",
+    "target_leg_id",
 )
 
 
 def _dated_2026(event: Event, call_id: UUID, call: CallFacts, version: str) -> dict[str, Any]:
     shown_id = encode_id(Prefix.CALL, call_id)
     data: dict[str, Any] = {"call_id": shown_id, "from_number": call.from_number, "to_number": call.to_number}
+    if event.type.startswith("leg."):
+        data |= {key: event.data.get(key) for key in ("from_number", "to_number")}
     if event.stream_id is not None:
         data["stream_id"] = encode_id(Prefix.STREAM, event.stream_id)
     data |= {key: event.data[key] for key in _SHOWN_2026 if event.data.get(key) is not None}

@@ -20,11 +20,14 @@ from longline.base.clock import VirtualClock
 from longline.base.config import Config
 from longline.base.errors import CallNotFound, CallNotLive, EventNotFound, LegNotFound, NotRedeliverable, StreamNotFound
 from longline.base.ids import DEFAULT_VOICE_APP_ID, encode_id, new_id
+from longline.calls.lead import Transfer
 from longline.calls.originate import OriginateRequest
 from longline.calls.stream import StreamRequest
 from longline.calls.trunk_book import TrunkBook
 from longline.calls.trunk_limits import TrunkLimits
 from longline.calls.trunk_status import TrunkStatus
+from longline.flows.controls import PlayOrder
+from longline.flows.transfer import TransferOrder
 from longline.store.durable import Durable
 from longline.store.records import CallRecord, EventRecord, LegRecord, RecordingRecord, StreamRecord
 
@@ -64,6 +67,20 @@ class FakeManager:
         call = await self._live(call_id)
         if leg_id is not None and leg_id not in {leg.id for leg in call.legs}:
             raise LegNotFound
+
+    async def mute(self, call_id: UUID, leg_id: UUID, on: bool) -> None:
+        self._ask((call_id, leg_id, on))
+        await self._live(call_id)
+
+    async def play(self, call_id: UUID, order: PlayOrder) -> UUID:
+        self._ask((call_id, order))
+        await self._live(call_id)
+        return new_id()
+
+    async def transfer(self, call_id: UUID, order: TransferOrder) -> Transfer:
+        self._ask((call_id, order))
+        await self._live(call_id)
+        return Transfer(order.dial, route=None)  # type: ignore[arg-type]
 
     async def open_stream(self, call_id: UUID, request: StreamRequest) -> StreamRecord:
         self._ask(request)
@@ -187,7 +204,7 @@ async def house(tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch) -
     status = TrunkStatus(Bus(), clock, Counter(), trunks.of_peer)
     limits = TrunkLimits(Counter())
     webhooks = FakeWebhooks(durable, clock)
-    deps = Deps(manager, durable, webhooks, config, clock, trunks, status, limits, lambda: ready)
+    deps = Deps(manager, manager, durable, webhooks, config, clock, trunks, status, limits, lambda: ready)
     app = create_app(deps)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(

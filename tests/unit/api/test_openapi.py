@@ -115,6 +115,19 @@ def initiate_cases(path: str) -> list[Case]:
     ]
 
 
+def control_cases(path: str, body: dict[str, Any]) -> list[Case]:
+    """The answers that every control of a call has."""
+    return [
+        case("POST", path, 202, json=body),
+        no_key("POST", path, json=body),
+        case("POST", path, 404, json=body, exists=False),
+        case("POST", path, 409, json=body, refusal=CallNotLive()),
+        case("POST", path, 413, content=BIG, headers=JSON),
+        case("POST", path, 422, json={}),
+        case("POST", path, 503, json=body, refusal=LimitReached()),
+    ]
+
+
 def list_cases(path: str, *, of_call: bool) -> list[Case]:
     cases = [
         case("GET", path, 200),
@@ -221,6 +234,7 @@ HANGUP, STREAMS, STREAM = f"{CALL}/hangup", f"{CALL}/streams", f"{CALL}/streams/
 EVENT, REDELIVER = "/api/v1/events/{event_id}", "/api/v1/events/{event_id}/redeliver"
 RECORDINGS, AUDIO = "/api/v1/recordings", "/api/v1/recordings/{recording_id}/audio"
 WS = {"ws_url": "ws://a/m"}
+TRANSFER = {"target": {"kind": "sip", "uri": "sip:bob@b.example"}}
 
 CASES = [
     *initiate_cases("/api/v1/voice/calls/initiate"),
@@ -238,6 +252,10 @@ CASES = [
     case("POST", HANGUP, 409, json={}, refusal=CallNotLive()),
     case("POST", HANGUP, 413, content=BIG, headers=JSON),
     case("POST", HANGUP, 422, json={"reason": "lower"}),
+    *control_cases(f"{CALL}/mute", {"leg_id": str(new_id()), "on": True}),
+    *control_cases(f"{CALL}/play", {"media_url": "https://a/x.wav"}),
+    *control_cases(f"{CALL}/transfer", TRANSFER),
+    case("POST", f"{CALL}/transfer", 400, json=TRANSFER | {"mode": "warm"}),
     case("POST", DTMF, 202, json=DIGITS),
     no_key("POST", DTMF, json=DIGITS),
     case("POST", DTMF, 404, json=DIGITS, exists=False),
@@ -374,7 +392,7 @@ async def test_every_route_of_the_application_is_in_the_document(house: Any) -> 
     for reference in set(re.findall(r"#/components/schemas/[A-Za-z0-9_]+", text)):
         assert lookup(reference, document)
     operation_ids = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
-    assert len(set(operation_ids)) == len(operation_ids) == 31
+    assert len(set(operation_ids)) == len(operation_ids) == 34
 
 
 async def test_what_needs_a_key_says_so_and_what_does_not_does_not(house: Any) -> None:

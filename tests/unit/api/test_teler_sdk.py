@@ -133,3 +133,21 @@ class TestWebhookVersion2025:
         assert "_" not in created.id
         assert (await client.voice.calls.retrieve(created.id)).id == created.id
         assert (await client.voice.mutations.hangup(created.id)).request_id
+
+
+async def test_a_call_is_controlled_and_transferred(house: Any, client: AsyncClient) -> None:
+    call = await house.call()
+    call_id, leg_id = encode_id("cs", call.id), encode_id("cl", call.legs[0].id)
+    muted = await client.voice.mutations.mute(call_id, leg_id, True)
+    assert muted.request_id.startswith("req_")
+    played = await client.voice.mutations.play(call_id, "https://app.example/a.wav", leg_id=leg_id, loop=2)
+    assert played.playback_id
+    begun = await client.voice.operations.transfer(
+        call_id,
+        {"kind": "sip", "uri": "sip:bob@b.example", "custom_headers": {"X-Ticket": "1"}},
+        "cold",
+        dial_music={"action": "play", "media_url": "https://app.example/m.wav", "loop": True},
+    )
+    assert (begun.status, begun.mode) == ("initiated", "cold") and begun.target_leg_id and begun.id
+    with pytest.raises(exceptions.BadParametersException):
+        await client.voice.operations.transfer(call_id, {"kind": "sip", "uri": "sip:bob@b.example"}, "warm")

@@ -116,3 +116,40 @@ def test_a_call_of_no_voice_app_shows_the_default_one_or_null() -> None:
 @pytest.mark.parametrize("kind", sorted(WEBHOOK_TYPES))
 def test_every_webhook_type_can_be_told_in_every_version(kind: str, version: str) -> None:
     assert render(event(kind, STREAM), FACTS, version)["data"]["call_id"]
+
+
+@pytest.mark.parametrize("version", ["2025-08-01", "2026-06-01"])
+def test_a_dialled_leg_is_told_with_its_own_numbers(version: str) -> None:
+    told = Event(
+        type="leg.completed",
+        call_id=CALL,
+        leg_id=LEG,
+        at=AT,
+        id=EVENT,
+        data={
+            "role": "dial_target",
+            "from_number": "+14155550100",
+            "to_number": "sip:bob@b.example",
+            "state": "completed",
+            "reason": "normal_clearing",
+            "ended_by": "callee",
+            "duration_seconds": 7,
+        },
+    )
+    body = render(told, FACTS, version)
+    shown = {"role": "dial_target", "reason": "normal_clearing", "ended_by": "callee", "duration_seconds": 7}
+    assert body["data"].items() >= shown.items()
+    if version == "2025-08-01":
+        assert (body["event"], body["data"]["to"]) == ("leg.completed", "sip:bob@b.example")
+        assert body["data"]["leg_id"] == str(LEG)
+    else:
+        assert (body["type"], body["data"]["to_number"]) == ("leg.completed", "sip:bob@b.example")
+        assert body["leg_id"] == encode_id("cl", LEG)
+
+
+@pytest.mark.parametrize("version", ["2025-08-01", "2026-06-01"])
+def test_a_transfer_is_told_with_its_operation(version: str) -> None:
+    told = event("call.transfer.failed", operation_id="op_1", target_leg_id="cl_1", mode="cold", reason="busy")
+    body = render(told, FACTS, version)
+    assert body["event" if version == "2025-08-01" else "type"] == "call.transfer.failed"
+    assert body["data"].items() >= {"operation_id": "op_1", "target_leg_id": "cl_1", "reason": "busy"}.items()

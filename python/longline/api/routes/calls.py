@@ -3,15 +3,14 @@
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header, Query
+from fastapi import APIRouter, Depends, Header, Query
 
-from longline.api.answers import CallControlResponse, CallInitiateResponse, CallLeg, CallSession, ListedEvent, PageOf
-from longline.api.deps import DepsOf, IdempotencyOf, ViewsOf
+from longline.api.answers import CallInitiateResponse, CallLeg, CallSession, ListedEvent, PageOf
+from longline.api.deps import DepsOf, ViewsOf
 from longline.api.fields import path_call_id
 from longline.api.problems import declare
-from longline.api.requests import CallInitiateRequest, CallQuery, DtmfRequest, HangupRequest, PageQuery
+from longline.api.requests import CallInitiateRequest, CallQuery, PageQuery
 from longline.base.errors import CallNotFound
-from longline.base.ids import new_request_id
 from longline.store.records import EventFilter
 
 router = APIRouter(tags=["calls"])
@@ -73,35 +72,3 @@ async def list_call_events(
     """What happened to a call, in order. Beyond the Teler API."""
     found = await deps.durable.list_events(EventFilter(call_id=call_id), query.page(), newest_first=False)
     return views.page(found, views.listed_event)
-
-
-@router.post("/voice/calls/{call_id}/hangup", status_code=202, responses=declare(403, 404, 409, 413, 422))
-async def hang_up_call(
-    call_id: CallId,
-    deps: DepsOf,
-    idempotency: IdempotencyOf,
-    request: Annotated[HangupRequest | None, Body()] = None,
-    key: IdempotencyKey = None,
-) -> CallControlResponse:
-    """End a call, or one leg of it. A repeated Idempotency-Key gets the first answer again."""
-    order = request or HangupRequest()
-
-    async def hang_up() -> CallControlResponse:
-        await deps.manager.hangup(call_id, reason=order.reason, leg_id=order.leg_id)
-        return CallControlResponse(request_id=new_request_id())
-
-    return await idempotency.run(f"hangup {call_id}", key, order, hang_up)
-
-
-@router.post("/voice/calls/{call_id}/dtmf", status_code=202, responses=declare(403, 404, 409, 413, 422, 503))
-async def send_call_dtmf(
-    call_id: CallId, request: DtmfRequest, deps: DepsOf, idempotency: IdempotencyOf, key: IdempotencyKey = None
-) -> CallControlResponse:
-    """Press keys toward the far end. The answer comes when they are queued; each key that has been sent is told by an
-    event `dtmf.sent`. A repeated Idempotency-Key gets the first answer again, and presses nothing."""
-
-    async def send() -> CallControlResponse:
-        await deps.manager.send_digits(call_id, request.digits, tone_ms=request.duration_ms, leg_id=request.leg_id)
-        return CallControlResponse(request_id=new_request_id())
-
-    return await idempotency.run(f"dtmf {call_id}", key, request, send)

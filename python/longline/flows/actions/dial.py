@@ -21,14 +21,14 @@ async def dial(live: LiveCall, verb: verbs.Dial, media_files: MediaFiles) -> str
         sounds = await open_sounds(files, media_files, verb.dial_music, verb.confirm_sound)
         outcome = await _call(live, verb, sounds)
     if outcome.was_joined:
-        await live.end(outcome.end.reason, outcome.end.ended_by)
+        await live.finish(outcome.end)
         return None
     nested = when_nobody_came(verb, outcome.end.reason)
     if isinstance(nested, verbs.PlaySound):
         await play_to_all(live, nested, media_files)
     if not live.call.is_answered:
         # RFC 3261 §13.3.1.3: whoever calls is told what became of the call as if he had made it.
-        await live.end(outcome.end.reason, detail=outcome.end.detail)
+        await live.finish(LegEnd(outcome.end.reason, detail=outcome.end.detail))
     return None
 
 

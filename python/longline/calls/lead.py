@@ -1,0 +1,154 @@
+"""Who leads a live call: its flow, and after a transfer whoever was transferred to.
+
+The leader says when the call is over. While a transfer is on its way a leader that is done is not the end: the call
+waits for the transfer, and ends as it would have if that fails. Every method is called by the call's own task, one at
+a time. Leaves out what a flow does, and how somebody is called (`bridge.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, Literal
+from uuid import UUID
+
+from longline.base.errors import CallNotLive, TransferInProgress
+from longline.base.events import EventType
+from longline.base.ids import Prefix, encode_id, new_id
+from longline.base.log import get_logger
+from longline.calls.bridge import DialRequest
+from longline.calls.context import CallContext
+from longline.calls.ports import FlowFailed
+from longline.calls.reason import Reason
+from longline.calls.routes import Route
+from longline.calls.sip_leg import LegEnd
+
+log = get_logger(__name__)
+
+
+@dataclass(slots=True, eq=False)
+class Transfer:
+    """One transfer of a call, in progress until the other is joined or has not come. `mode` is the API's word: the
+    caller is not announced."""
+
+    request: DialRequest
+    route: Route
+    mode: Literal["cold"] = "cold"
+    id: UUID = field(default_factory=new_id)
+
+    def event_data(self) -> dict[str, Any]:
+        return {
+            "operation_id": encode_id(Prefix.OPERATION, self.id),
+            "mode": self.mode,
+            "target_leg_id": encode_id(Prefix.LEG, self.request.leg_id),
+            "target": self.request.to,
+        }
+
+
+class CallLead:
+    """`post` puts an action into the call's mailbox, `end` ends the call (by the call's own task)."""
+
+    def __init__(
+        self,
+        context: CallContext,
+        post: Callable[[Callable[[], Awaitable[None]]], None],
+        end: Callable[[LegEnd], Awaitable[None]],
+    ) -> None:
+        self._context = context
+        self._post = post
+        self._end = end
+        self._leader: asyncio.Task[None] | None = None
+        self._transfer: Transfer | None = None
+        self._transferring: asyncio.Task[None] | None = None
+        self._end_meanwhile: LegEnd | None = None
+
+    def start(self, flow: Coroutine[Any, Any, None]) -> None:
+        """The flow leads from now on."""
+        self._leader = self._run(flow, f"flow {self._context.call.id}")
+
+    def stop(self) -> None:
+        """The call is over: whoever leads, or is about to, stops."""
+        self._cancel(self._leader)
+        self._cancel(self._transferring)
+        if self._transfer is not None:
+            self._transfer.route.close()  # a task that is cancelled before it begins lets go of nothing
+
+    async def done(self, end: LegEnd) -> None:
+        """Whoever leads has nothing more to do."""
+        if self._transfer is None:
+            await self._end(end)
+        elif self._end_meanwhile is None:
+            self._end_meanwhile = end
+
+    # --- transfers -------------------------------------------------------------------------------------------------
+
+    def check_free(self) -> None:
+        """Raise TransferInProgress."""
+        if self._transfer is not None:
+            raise TransferInProgress
+
+    def transfer(self, transfer: Transfer, carry_out: Coroutine[Any, Any, None]) -> None:
+        """Begin a transfer; `carry_out` calls the other, and `join`, or `fail` and `give_up`."""
+        self._transfer = transfer
+        self._tell(EventType.CALL_TRANSFER_INITIATED, transfer)
+        self._transferring = self._run(carry_out, f"transfer {self._context.call.id}")
+
+    async def join(self, transfer: Transfer) -> None:
+        """The other has answered: whoever led so far lets go, and the transfer leads."""
+        former, self._leader = self._leader, self._transferring
+        self._transfer = self._transferring = self._end_meanwhile = None
+        self._tell(EventType.CALL_TRANSFER_COMPLETED, transfer)
+        self._cancel(former)
+
+    def failed(self, transfer: Transfer, end: LegEnd) -> None:
+        """The other has not come. The transfer is in progress until `give_up`."""
+        reason: dict[str, Any] = {"reason": str(end.reason)} | ({"detail": end.detail} if end.detail else {})
+        self._tell(EventType.CALL_TRANSFER_FAILED, transfer, reason)
+
+    async def give_up(self, transfer: Transfer) -> None:
+        """The call goes on with whoever leads it; if that is nobody any more, it ends."""
+        if self._transfer is transfer:
+            transfer.route.close()
+            self._transfer = self._transferring = None
+            if self._end_meanwhile is not None:
+                await self._end(self._end_meanwhile)
+
+    def _tell(self, event_type: EventType, transfer: Transfer, data: dict[str, Any] | None = None) -> None:
+        self._context.publish(event_type, transfer.event_data() | (data or {}))
+
+    # --- tasks -----------------------------------------------------------------------------------------------------
+
+    def _run(self, work: Coroutine[Any, Any, None], name: str) -> asyncio.Task[None]:
+        task = asyncio.create_task(work, name=name)
+        task.add_done_callback(self._over)
+        return task
+
+    def _over(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled():
+            return
+        error = task.exception()
+        if isinstance(error, CallNotLive):
+            return  # whoever lost his call has nothing to tell
+        if isinstance(error, FlowFailed):
+            end = LegEnd(error.reason, detail=error.detail)
+        elif error is not None:
+            log.error("flow failed", call_id=str(self._context.call.id), exc_info=error)
+            end = LegEnd(Reason.INTERNAL_ERROR)
+        else:
+            end = LegEnd(Reason.COMPLETED if self._context.call.is_answered else Reason.REJECTED)
+        self._post(lambda: self._task_is_over(task, end, has_failed=error is not None))
+
+    async def _task_is_over(self, task: asyncio.Task[None], end: LegEnd, *, has_failed: bool) -> None:
+        if task is self._leader:
+            await self.done(end)
+        elif task is self._transferring and self._transfer is not None:
+            transfer = self._transfer
+            if has_failed:
+                self.failed(transfer, end)
+            await self.give_up(transfer)
+
+    @staticmethod
+    def _cancel(task: asyncio.Task[None] | None) -> None:
+        if task is not None and not task.done():
+            task.cancel()
