@@ -45,7 +45,8 @@ class Proxy:
     """`locations`: where a Request-URI leads (several: forked); others go to their own host. `name` may stand in a
     Route for us as well as the address. `users`: whom to let pass, with their passwords. `on_busy`: where to go
     on with a call that was refused with 486. `screens`: the status that every call is refused with.
-    `hunts`: a refusal is not passed on, since `try_next` will be called."""
+    `hunts`: a refusal is not passed on, since `try_next` will be called. `redirects`: where every caller is sent
+    with 302 instead."""
 
     def __init__(
         self,
@@ -60,6 +61,7 @@ class Proxy:
         on_busy: str | None = None,
         screens: int | None = None,
         hunts: bool = False,
+        redirects: str | None = None,
         rewrite: Callable[[Request | Response], None] = lambda message: None,
     ) -> None:
         self.wire, self.host, self.name = wire, host, name
@@ -67,7 +69,7 @@ class Proxy:
         self.locations = locations or {}
         self._record_route = record_route
         self._realm, self._users = realm, users or {}
-        self._on_busy, self._screens, self._hunts = on_busy, screens, hunts
+        self._on_busy, self._screens, self._hunts, self._redirects = on_busy, screens, hunts, redirects
         self._rewrite = rewrite
         self._contexts: dict[str, Context] = {}
         self._numbers = itertools.count(1)
@@ -98,8 +100,9 @@ class Proxy:
         elif self._realm and message.method == "INVITE" and not self._knows(message):
             self._respond(response_to(message, 403), source)
         elif self._screens and message.method == "INVITE":
-            self._respond(response_to(message, self._screens, to_tag="p"), source)
-            self._contexts[f"refused{next(self._numbers)}"] = Context(message, source)
+            self._refuse(message, source, self._screens)
+        elif self._redirects and message.method == "INVITE":
+            self._refuse(message, source, 302, ("Contact", f"<{self._redirects}>"))
         else:
             if message.method == "INVITE":
                 self._respond(response_to(message, 100), source)
@@ -156,6 +159,10 @@ class Proxy:
             context.branches[branch] = Branch(forwarded, host)
             self._send(forwarded, host)
 
+    def _refuse(self, request: Request, source: Source, status: int, *headers: tuple[str, str]) -> None:
+        self._respond(response_to(request, status, to_tag="p", headers=headers), source)
+        self._contexts[f"refused{next(self._numbers)}"] = Context(request, source)
+
     def _on_cancel(self, cancel: Request, source: Source) -> None:
         self._respond(response_to(cancel, 200), source)
         for context in {id(context): context for context in self._contexts.values()}.values():
@@ -210,8 +217,7 @@ class Proxy:
 
     def _challenge(self, request: Request, source: Source) -> None:
         challenge = f'Digest realm="{self._realm}", qop="auth", nonce="{NONCE}", opaque="", stale=FALSE, algorithm=MD5'
-        self._respond(response_to(request, 407, to_tag="p", headers=[("Proxy-Authenticate", challenge)]), source)
-        self._contexts[f"refused{next(self._numbers)}"] = Context(request, source)
+        self._refuse(request, source, 407, ("Proxy-Authenticate", challenge))
 
     def _is_for_us(self, name: str, value: str) -> bool:
         return name == "Proxy-Authorization" and f'realm="{self._realm}"' in value

@@ -349,3 +349,44 @@ def test_3_7_session_with_reinvite_of_an_address_that_changed() -> None:
     bye = next(s.message for s in wire.sent if s.word == "BYE")
     assert isinstance(bye, Request) and bye.uri == "sip:bob@192.0.2.202"
     assert_nothing_is_left(wire, alice, elsewhere)
+
+
+def test_3_6_session_via_redirect_and_proxy_servers_with_sdp_in_ack() -> None:
+    """Alice offers nothing. She is redirected, follows, and answers Bob's offer in her ACK."""
+    wire, alice, bob, _, proxy2 = two_proxies()
+    redirector = Proxy(wire, "192.0.2.100", redirects=f"sip:bob@{PROXY_2}")
+    answers_at_once(bob, OFFER)
+    invitation = Invitation("sip:bob@192.0.2.100", f"sip:alice@{ALICE}", may_follow=lambda uri: True)
+    handle = alice.endpoint.invite(wire.now, invitation)
+    alice.drain()
+    wire.run(0.3)
+    assert alice.last(Answered).sdp == OFFER
+    alice.do("answer", handle, ANSWER)
+    wire.run(1)
+    alice.do("bye", handle)
+    wire.run(1)
+    assert ladder(wire, alice=alice, bob=bob, redirector=redirector, proxy2=proxy2) == rungs("""
+        alice INVITE redirector
+        redirector 302 INVITE alice
+        alice ACK redirector
+        alice INVITE proxy2
+        proxy2 100 INVITE alice
+        proxy2 INVITE bob
+        bob 100 INVITE proxy2
+        bob 180 INVITE proxy2
+        bob 200 INVITE proxy2
+        proxy2 180 INVITE alice
+        proxy2 200 INVITE alice
+        alice ACK proxy2
+        proxy2 ACK bob
+        alice BYE proxy2
+        proxy2 BYE bob
+        bob 200 BYE proxy2
+        proxy2 200 BYE alice
+    """)
+    (offer_less, followed) = (s.message for s in wire.sent if s.word == "INVITE" and s.sender == ALICE)
+    assert offer_less.body == followed.body == b""
+    assert offer_less.call_id == followed.call_id and offer_less.from_ == followed.from_
+    assert next(s.message.body for s in wire.sent if s.word == "ACK" and s.sender == PROXY_2) == ANSWER
+    assert bob.names() == ["IncomingCall", "Answered", "Acked", "Ended"]
+    assert_nothing_is_left(wire, alice, bob)
