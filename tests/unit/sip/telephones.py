@@ -1,5 +1,7 @@
 """A telephone on the fake wire: an endpoint that negotiates media as a call of ours does, with buttons to press."""
 
+import itertools
+
 from tests.unit.sip.sip_pair import Party, Wire
 
 from longline.sip.events import (
@@ -29,16 +31,18 @@ class Telephone(Party):
         self._offers: dict[str, SessionDescription] = {}
         self._ports: dict[str, int] = {}
         self._referrals: dict[str, str] = {}
+        self._numbers = itertools.count(4000, 2)
 
     # ---- buttons
 
     def call(self, uri: str, *, route: str | None = None, headers: list[tuple[str, str]] | None = None) -> str:
-        offer = make_offer(self._local(None, "sendrecv"))
+        port = self._new_port()
+        offer = make_offer(self._local(port, "sendrecv"))
         invitation = Invitation(
             uri, f"sip:phone@{self.host}", sdp=offer.serialize(), route=route, headers=tuple(headers or ())
         )
         handle = self.endpoint.invite(self.wire.now, invitation)
-        self._offers[handle] = offer
+        self._offers[handle], self._ports[handle] = offer, port
         self.drain()
         return handle
 
@@ -47,10 +51,10 @@ class Telephone(Party):
         self.do("answer", handle, self._answer_to(handle, call.offer))
 
     def hold(self, handle: str) -> None:
-        self._reoffer(handle, "sendonly")
+        self.reoffer(handle, "sendonly")
 
     def resume(self, handle: str) -> None:
-        self._reoffer(handle, "sendrecv")
+        self.reoffer(handle, "sendrecv")
 
     def hang_up(self, handle: str) -> None:
         self.do("bye", handle)
@@ -104,16 +108,27 @@ class Telephone(Party):
             if status >= 200:
                 del self._referrals[handle]
 
-    def _reoffer(self, handle: str, direction: Direction) -> None:
-        self._offers[handle] = make_offer(self._local(handle, direction))
-        self.do("reoffer", handle, self._offers[handle].serialize())
+    def reoffer(self, handle: str, direction: Direction, method: str | None = None) -> None:
+        offer = make_offer(self._local(self._port_of(handle), direction))
+        self.endpoint.reoffer(self.wire.now, handle, offer.serialize(), method)
+        self._offers[handle] = offer
+        self.drain()
 
     def _answer_to(self, handle: str, offer: bytes | None) -> bytes:
+        local = self._local(self._port_of(handle), "sendrecv")
         if offer is None:  # they want ours; their answer comes in the ACK
-            self._offers[handle] = make_offer(self._local(handle, "sendrecv"))
+            self._offers[handle] = make_offer(local)
             return self._offers[handle].serialize()
-        answer, self.media[handle] = make_answer(SessionDescription.parse(offer), self._local(handle, "sendrecv"))
+        answer, self.media[handle] = make_answer(SessionDescription.parse(offer), local)
         return answer.serialize()
 
-    def _local(self, handle: str | None, direction: Direction) -> LocalMedia:
-        return LocalMedia(self.host, 4000, 4001, codecs=("PCMU",), direction=direction)
+    def _new_port(self) -> int:
+        return next(self._numbers)
+
+    def _port_of(self, handle: str) -> int:
+        if handle not in self._ports:
+            self._ports[handle] = self._new_port()
+        return self._ports[handle]
+
+    def _local(self, port: int, direction: Direction) -> LocalMedia:
+        return LocalMedia(self.host, port, port + 1, codecs=("PCMU",), direction=direction)

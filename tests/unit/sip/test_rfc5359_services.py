@@ -225,7 +225,7 @@ def test_2_5_attended_transfer() -> None:
     bob.hang_up(theirs)
     wire.run(1)
     (between,), (there,) = alice.calls, carol.calls
-    assert alice.media[between].remote_rtp == (CAROL, 4000)
+    assert alice.media[between].remote_rtp[0] == CAROL
     assert (alice.direction(between), carol.direction(there)) == ("sendrecv", "sendrecv")
     carol.hang_up(there)
     assert_nothing_is_left(wire, alice, bob, carol)
