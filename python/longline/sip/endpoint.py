@@ -56,7 +56,7 @@ class Endpoint:
         self._core = core = Core(settings, token)
         self._sessions = SessionTimers(core)
         self._client = ClientCore(core, self._sessions)
-        self._server = ServerCore(core, self._sessions)
+        self._server = ServerCore(core, self._sessions, self._take_place)
         self._called_reliably = CalledReliably(core, self._server)
         self._reinvites = Reinvites(core, self._server)
         self._reoffers = Reoffers(core, self._client)
@@ -210,6 +210,11 @@ class Endpoint:
             # RFC 3261 §13.3.1.4: no ACK for 64*T1: the dialog is there, the session should end.
             self._client.bye(now, usage, "no ACK", "no_ack")
 
+    def _take_place(self, now: float, usage: InviteUsage) -> None:
+        """RFC 3891 §3: the call whose place an answered one takes is ended, or given up if it only rings."""
+        if usage.replaces is not None:
+            self.bye(now, usage.replaces, "replaced")
+
     # ---- commands
 
     def invite(self, now: float, invitation: Invitation) -> str:
@@ -239,9 +244,6 @@ class Endpoint:
             self._client.answer(now, usage, sdp)
         else:
             self._server.answer(now, usage, sdp)
-            if usage.replaces is not None:
-                # RFC 3891 §3: the call whose place it takes is ended, or given up if it only rings.
-                self.bye(now, usage.replaces, "replaced")
 
     def reject(
         self,

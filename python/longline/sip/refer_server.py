@@ -211,16 +211,13 @@ class ReferServer(Owner):
         if referral.is_notifying:
             referral.has_news = True
             return
-        referral.has_news = False
+        referral.is_notifying, referral.has_news = True, False
+        request = self._notification(now, referral)
         try:
-            exchange = self._core.exchanges.send_within(
-                now, self._notification(now, referral), self, referral.usage.dialog, referral.id
-            )
+            self._core.exchanges.send_within(now, request, self, referral.usage.dialog, referral.id)
         except RemoteProtocolError:
             self._core.counters["sip.unroutable"] += 1
             self._drop(referral)
-            return
-        referral.is_notifying = not exchange.is_over
 
     def _notification(self, now: float, referral: Referral) -> Request:
         """RFC 3515 §2.4.5."""

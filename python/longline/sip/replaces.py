@@ -63,12 +63,12 @@ def find_dialog(core: Core, replaces: Replaces) -> InviteUsage | None:
 
 def find_replaced(core: Core, request: Request) -> InviteUsage | None:
     """RFC 3891 §3: the call whose place an INVITE takes; None when it takes nobody's."""
-    values = request.headers.get_all("Replaces")
-    if not values:
+    value = request.headers.get("Replaces")
+    if value is None:
         return None
-    if len(values) > 1 or "Join" in request.headers:
-        raise Refused(400, "Ambiguous Replaces")
-    replaces = parse_replaces(values[0])
+    if "Join" in request.headers:
+        raise Refused(400, "Replaces And Join")  # RFC 3911 §4: they contradict each other
+    replaces = parse_replaces(value)
     usage = find_dialog(core, replaces)
     if usage is None or usage.stage is Stage.OFFERED:
         # An early dialog that we did not begin cannot be replaced either.

@@ -8,6 +8,7 @@ understood (`info.py`). Leaves out: what an incoming call is for, and changes of
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
@@ -51,9 +52,11 @@ _Headers = list[tuple[str, str]]
 class ServerCore:
     reliable: CalledReliably
 
-    def __init__(self, core: Core, sessions: SessionTimers) -> None:
+    def __init__(self, core: Core, sessions: SessionTimers, on_accepted: Callable[[float, InviteUsage], None]) -> None:
+        """`on_accepted` is called when a call of the peer has got its 200."""
         self.core = core
         self.sessions = sessions
+        self._on_accepted = on_accepted
         core.within |= {
             "BYE": self._bye,
             "OPTIONS": lambda now, usage, transaction, request: self._options(now, transaction, request),
@@ -176,6 +179,7 @@ class ServerCore:
             offers.make(usage.dialog, Move.WE_OFFER if usage.late_offer else Move.WE_ANSWER)
         if usage.server is not None:
             self.send_ok(now, usage, usage.server, sdp)
+        self._on_accepted(now, usage)
 
     def reject(
         self, now: float, usage: InviteUsage, status: int, reason: str | None, headers: _Headers | None = None

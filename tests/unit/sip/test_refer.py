@@ -86,6 +86,7 @@ def test_progress_is_told_once_each() -> None:
         bob.do("notify_refer", referral, status)
         wire.run(0.5)
     assert told(alice)[2:] == [("ReferProgress", 180), ("ReferProgress", 183), ("ReferDone", 486)]
+    assert len(wire.requests("NOTIFY")) == 4
 
 
 def test_one_notify_at_a_time_and_the_newest_word_wins() -> None:
@@ -134,6 +135,64 @@ def test_outcome_is_told_after_the_referring_call_has_ended() -> None:
     for party in (alice, bob):
         core = party.endpoint._core
         assert (core.dialogs, core.timed, len(core.timers)) == ({}, {}, 0)
+
+
+def test_subscription_can_be_given_up_after_the_referring_call_has_ended() -> None:
+    wire, alice, bob, ours, _ = referred(None)
+    dialog = alice.endpoint.dialog(ours)
+    alice.do("bye", ours)
+    wire.run(1)
+    request = dialog.request("SUBSCRIBE")
+    request.headers.push("Via", f"SIP/2.0/UDP {alice.host};branch=z9hG4bKlate")
+    for name, value in (("Event", "refer"), ("Expires", "0")):
+        request.headers.add(name, value)
+    assert status_of(wire.inject(bob, request.encode())) == 200
+    wire.run(1)
+    assert told(alice)[-1] == ("ReferDone", None)
+
+
+def test_peer_that_forgot_its_reference_is_told_no_more() -> None:
+    wire, alice, bob, _, _ = referred(None)
+    alice.endpoint._refer_client._refers.clear()
+    referral = bob.last(Referred).referral  # type: ignore[attr-defined]
+    bob.do("notify_refer", referral, 180)
+    wire.run(1)
+    assert [response.status for response in wire.responses(481)] == [481]
+    bob.do("notify_refer", referral, 200)
+    assert len(wire.requests("NOTIFY")) == 2
+    assert bob.endpoint.counters["sip.stale_commands"] == 1
+
+
+def test_silence_after_the_time_the_peer_named_ends_the_wait() -> None:
+    wire, alice, bob, _, _ = referred(None)
+    handle = bob.events[0].handle
+    lines = ("Event: refer", f"Content-Type: {FRAGMENT}", "Subscription-State: active;expires=5")
+    within(wire, bob, handle, "NOTIFY", *lines, body=b"SIP/2.0 180 Ringing\r\n")
+    wire.run(4)
+    assert told(alice)[-1] == ("ReferProgress", 180)
+    wire.run(2)
+    assert told(alice)[-1] == ("ReferDone", None)
+
+
+def test_what_is_told_after_the_outcome_is_acknowledged_and_no_more() -> None:
+    wire, alice, bob, _, _ = referred(None)
+    handle = bob.events[0].handle
+    lines = ("Event: refer", f"Content-Type: {FRAGMENT}", "Subscription-State: active;expires=60")
+    for line in (b"SIP/2.0 200 OK\r\n", b"SIP/2.0 180 Ringing\r\n", b"SIP/2.0 486 Busy Here\r\n"):
+        assert status_of(within(wire, bob, handle, "NOTIFY", *lines, body=line)) == 200
+    assert told(alice)[2:] == [("ReferDone", 200)]
+
+
+def test_peer_that_tells_progress_and_then_refuses_has_refused() -> None:
+    wire, alice, bob, ours, _ = established()
+    bob.react = lambda event: None
+    alice.do("refer", ours, CAROL)
+    wire.run(0.1)
+    lines = ("Event: refer", f"Content-Type: {FRAGMENT}", "Subscription-State: active;expires=60")
+    within(wire, bob, bob.events[0].handle, "NOTIFY", *lines, body=b"SIP/2.0 100 Trying\r\n")
+    bob.do("reject_refer", bob.last(Referred).referral, 603)  # type: ignore[attr-defined]
+    wire.run(1)
+    assert told(alice) == [("ReferAccepted", None), ("ReferProgress", 100), ("ReferDone", 603)]
 
 
 def test_notify_that_nobody_asked_for_gets_481() -> None:
