@@ -69,8 +69,9 @@ async def test_a_transfer_answers_with_its_operation(house: Any) -> None:
     assert isinstance(order.dial_music, PlaySound) and order.dial_music.loop is True
     assert isinstance(order.on_failure, NestedHangup)
     told = answer.json()
-    assert told["status"] == "initiated" and told["mode"] == "cold" and told["call_id"] == str(call.id)
-    assert told["target_leg_id"] == str(order.dial.leg_id) and told["request_id"].startswith("req_")
+    assert told["status"] == "initiated" and told["mode"] == "cold" and told["call_id"] == encode_id("cs", call.id)
+    assert told["id"].startswith("op_") and told["target_leg_id"] == encode_id("cl", order.dial.leg_id)
+    assert told["request_id"].startswith("req_")
 
 
 async def test_a_transfer_has_the_documented_defaults(house: Any) -> None:
