@@ -10,7 +10,7 @@ import pytest
 import uvicorn
 from teler import AsyncClient, Client, exceptions
 
-from longline.base.ids import encode_id, new_id
+from longline.base.ids import decode_id, encode_id, new_id
 
 NUMBERS = {"from_number": "+14155550100", "to_number": "+14155550101"}
 URLS = {"flow_url": "https://app.example/flow", "status_callback_url": "https://app.example/status"}
@@ -87,6 +87,44 @@ async def test_events_are_listed_retrieved_and_redelivered(house: Any, client: A
     assert (listed.id, listed.type, listed.payload) == (encode_id("evt", event.id), "call.answered", {"a": 1})
     assert (await client.events.retrieve(listed.id)).delivery_status == "backfill_skipped"
     assert (await client.events.redeliver(listed.id)).event_id == listed.id
+
+
+async def test_sip_trunks_and_access_lists_are_made_used_and_deleted(house: Any, client: AsyncClient) -> None:
+    acl = await client.sip.ip_acls.create("office", [{"address": "203.0.113.7/28", "description": "the office"}])
+    assert [entry["address"] for entry in acl.addresses] == ["203.0.113.0/28"]
+    acl = await client.sip.ip_acls.update(acl.id, name="branch", addresses=[{"address": "203.0.113.9"}])
+    route = {"name": "main", "sip_url": "sip:pbx.example.com", "sip_user": "desk"}
+    trunk = await client.sip.trunks.create("pbx", "pbx.example.com", "IP", ip_acl_id=acl.id, inbound_route=route)
+    assert (trunk.ip_acl_name, trunk.transport, trunk.is_active, trunk.sip_route) == ("branch", "tcp", True, route)
+    assert (await client.sip.ip_acls.retrieve(acl.id)).trunk_count == 1
+    (listed,) = (await client.sip.ip_acls.list(search="bran")).data
+    assert (listed.address_count, listed.trunk_count) == (1, 1)
+    with pytest.raises(exceptions.ConflictException):
+        await client.sip.ip_acls.delete(acl.id)
+    credential = {"username": "alice", "password": "open sesame"}
+    trunk = await client.sip.trunks.update(
+        trunk.id, authentication_type="credential", auth_credential=credential, transport="udp", is_active=False
+    )
+    assert (trunk.auth_credential_usernames, trunk.transport, trunk.is_active) == (["alice"], "udp", False)
+    assert (trunk.ip_acl_id, trunk.auth_ip_addresses) == (None, [])
+    assert (await client.sip.trunks.retrieve(trunk.id)).updated_at == trunk.updated_at
+    assert [each.id for each in (await client.sip.trunks.list(status=["inactive"], search="PBX")).data] == [trunk.id]
+    assert (await client.sip.trunks.list_virtual_numbers(trunk.id)).data == []
+    assert (await client.sip.trunks.delete(trunk.id)).success is True
+    assert (await client.sip.ip_acls.delete(acl.id)).success is True
+    with pytest.raises(exceptions.NotFoundException):
+        await client.sip.trunks.retrieve(trunk.id)
+
+
+async def test_sip_calls_are_listed_and_retrieved(house: Any, client: AsyncClient) -> None:
+    trunk = await client.sip.trunks.create("pbx", "pbx.example.com", "IP", auth_addresses=[{"address": "192.0.2.1"}])
+    call = await house.call(sip_trunk_id=decode_id(trunk.id, "st"))
+    await house.call()
+    (found,) = (await client.sip.calls.list(trunk_id=trunk.id)).data
+    assert (found.id, found.sip_trunk_id, found.state) == (encode_id("cs", call.id), trunk.id, "answered")
+    assert (await client.sip.calls.retrieve(found.id)).direction == "outbound"
+    with pytest.raises(exceptions.NotFoundException):
+        await client.sip.calls.retrieve(encode_id("cs", new_id()))
 
 
 async def test_a_recording_is_retrieved_by_its_link(house: Any, client: AsyncClient) -> None:
