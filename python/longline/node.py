@@ -274,6 +274,7 @@ def _user_agent_settings(config: Config) -> UserAgentSettings:
             client_ca_files=config.sip_tls.client_ca_files,
             wildcards=config.sip_tls.wildcards,
         ),
+        udp_max_bytes=config.sip_udp_max_bytes,
         dns_servers=[dns_server(text) for text in config.dns_servers],
         max_calls=config.max_calls + CALLS_TO_REFUSE,
         product=f"longline/{__version__}",

@@ -130,6 +130,13 @@ class Config(_Section):
         "with udp:, tcp: or tls: before it for that alone.",
     )
     sip_tls: SipTls = Field(default_factory=lambda: SipTls(), description="TLS of SIP.")
+    sip_udp_max_bytes: int = Field(
+        default=1300,
+        ge=0,
+        le=65_000,
+        description="Requests of more bytes go over TCP (RFC 3261 §18.1.1), or by UDP all the same where there is no "
+        "TCP; 0 for no limit.",
+    )
     dns_servers: DnsServers = Field(
         default_factory=list,
         max_length=8,

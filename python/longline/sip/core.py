@@ -23,6 +23,7 @@ from longline.sip.exchange import Exchanges, over_connection
 from longline.sip.ledger import Ledger
 from longline.sip.message import Request
 from longline.sip.peers import Peer, Peers
+from longline.sip.size import UDP_MAX_BYTES, Size
 from longline.sip.timers import Durations, Timer, TimerQueue
 from longline.sip.transaction_layer import MAGIC_COOKIE, ServerTransaction, TransactionLayer
 from longline.sip.uri import SipUri, bare_host, parse_uri
@@ -69,6 +70,8 @@ class EndpointSettings:
     """The session interval we ask for (RFC 4028); 0: none, unless the peer wants one."""
     min_session_expires_s: int = 90
     """The shortest that we take."""
+    udp_max_bytes: int = UDP_MAX_BYTES
+    """Larger requests go over TCP (RFC 3261 §18.1.1); 0 for no limit."""
     admission: AdmissionPolicy | None = None
     """Who is let in; None: everybody, and nobody can register."""
     keeps_dialogs: bool = False
@@ -91,6 +94,7 @@ class Core:
         self.usages: dict[str, InviteUsage] = {}
         self.dialogs: dict[tuple[str, str, str | None], InviteUsage] = {}
         self.exchanges = Exchanges(self)
+        self.size = Size(settings.udp_max_bytes, settings.transports, self.counters)
         self.peers = Peers()
         self.former_peers: dict[str, Peer] = {}
         """Peers that are gone, while something is still to be told to them."""

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MAX_AUTH_TRIES = 3
 """How often one request is sent again with credentials; then its challenge is the final answer."""
+CREDENTIALS_BYTES = 400
+"""What answering a challenge adds to a request, roughly; for the question whether it is too large for UDP."""
 MAX_TARGETS = 8
 """How many targets of one request are tried, over all its tries; further ones are not."""
 
@@ -61,6 +63,8 @@ class Exchange:
     """Where it may go if the present target fails."""
     sent: ClientTransaction | None = None
     """The present try; None while a name is being looked up."""
+    by_udp: Target | None = None
+    """The present try went over TCP for its size; this is where it was to go by UDP."""
     auth_tries: int = 0
     is_over: bool = False
     """There will be no further try: it has its final answer, or its owner gave it up."""
@@ -127,7 +131,7 @@ class Exchanges:
             return
         if not exchange.is_over:
             if response.status in (401, 407) and self._take_up_challenge(exchange, response):
-                self._again(now, exchange, transaction.target)
+                self._again(now, exchange, exchange.by_udp or transaction.target)
                 return
             if response.status == 503 and exchange.targets:
                 self._next_target(now, exchange)
@@ -141,7 +145,11 @@ class Exchanges:
         exchange = transaction.exchange
         if exchange is None or transaction is not exchange.sent:
             return
-        if exchange.targets and not exchange.is_over:
+        if exchange.by_udp is not None and cause == "transport" and not exchange.is_over:
+            # RFC 3261 §18.1.1: it was to go by UDP, and there is no TCP: then UDP it is.
+            self.core.size.has_no_tcp(now, exchange.by_udp)
+            self._try(now, exchange, exchange.by_udp)
+        elif exchange.targets and not exchange.is_over:
             self._next_target(now, exchange)
         else:
             self._fail(now, exchange, cause)
@@ -177,6 +185,11 @@ class Exchanges:
         core, plain = self.core, exchange.plain
         request = Request(plain.method, plain.uri, Headers.of_canonical(list(plain.headers)), plain.body)
         exchange.owner.on_sending(exchange, request, target)
+        by_tcp = core.size.by_tcp(now, target, len(request.encode()) + (CREDENTIALS_BYTES if exchange.digests else 0))
+        if by_tcp is not None:
+            exchange.by_udp, target = target, core.reach(by_tcp, exchange.dialog)
+        else:
+            exchange.by_udp = None
         core.add_via(request, target)
         core.authorize(request, exchange.digests, exchange.peer, self._trunk(exchange))
         exchange.sent = core.layer.send_request(now, request, target, exchange)

@@ -27,6 +27,7 @@ from longline.sip.locate import Place, family_of
 from longline.sip.outbox import Outbox
 from longline.sip.peers import Peers
 from longline.sip.redirect import MayFollow
+from longline.sip.size import UDP_MAX_BYTES
 from longline.sip.timers import Durations
 from longline.sip.transport.addresses import AdvertisedAddress, ListenAddress
 from longline.sip.transport.resolver import Resolver
@@ -52,13 +53,14 @@ log = structlog.get_logger(__name__)
 @dataclass(frozen=True, slots=True)
 class UserAgentSettings:
     """`listen` is what is bound, the preferred first; `advertise` is what peers are told instead. TLS needs a
-    certificate. `dns_servers` are asked instead of those of the system. `product` is told as User-Agent
-    with our requests; None tells nothing."""
+    certificate. `dns_servers` are asked instead of those of the system. Requests over `udp_max_bytes` go over TCP, 0
+    for no limit. `product` is told as User-Agent with our requests; None tells nothing."""
 
     listen: Sequence[ListenAddress] = (ListenAddress("127.0.0.1", 5060),)
     advertise: Sequence[AdvertisedAddress] = ()
     tls: TlsSettings = field(default_factory=TlsSettings)
     dns_servers: Sequence[tuple[str, int]] = ()
+    udp_max_bytes: int = UDP_MAX_BYTES
     credentials: Sequence[TrunkCredential] = ()
     durations: Durations = field(default_factory=Durations)
     max_calls: int = DEFAULT_MAX_CALLS
@@ -151,6 +153,7 @@ class UserAgent:
             keeps_dialogs=self._outbox is not None,
             transports=frozenset(transport for transport, _ in sockets.ways),
             listeners=tuple(sockets.listeners),
+            udp_max_bytes=told.udp_max_bytes,
             route=sockets.route,
         )
         self._endpoint = Endpoint(settings, lambda: secrets.token_hex(8))

@@ -127,6 +127,10 @@ class Wire:
         to.drain()
         return self.sent[before:]
 
+    def drop_all(self) -> None:
+        """What is under way never arrives."""
+        self._under_way.clear()
+
     def run(self, seconds: float) -> None:
         """Let the time pass."""
         end = self.now + seconds

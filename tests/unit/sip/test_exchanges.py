@@ -110,3 +110,70 @@ def test_late_answer_of_a_target_that_was_given_up_is_acknowledged_and_ended() -
     assert isinstance(alice.last(Answered), Answered)
     # The slow one repeats its 200 until it is acknowledged, and is then told goodbye.
     assert [e.by for e in slow.events if isinstance(e, Ended)] in (["remote"], ["local"])
+
+
+# ---- requests that are too large for UDP (RFC 3261 §18.1.1)
+
+LARGE = OFFER + b"a=x:" + b"y" * 1200 + b"\r\n"
+
+
+def bare(sent: object) -> str:
+    return f"{sent.transmit.target.transport} {sent.word}"  # type: ignore[attr-defined]
+
+
+def test_large_request_goes_over_tcp_and_what_follows_where_the_answer_says() -> None:
+    wire = Wire()
+    alice, bob = Party(wire, "192.0.2.1"), Party(wire, "192.0.2.2")
+    answers_at_once(bob)
+    handle = alice.invite(bob.host, sdp=LARGE)
+    wire.run(1)
+    alice.do("bye", handle)
+    wire.run(1)
+    assert [bare(sent) for sent in wire.sent if sent.sender == alice.host] == ["TCP INVITE", "TCP ACK", "TCP BYE"]
+    invite = next(sent.message for sent in wire.sent if sent.word == INVITE)
+    assert invite.top_via.transport == "TCP"
+    assert "transport" not in (invite.headers.get("Contact") or "")
+    assert bob.names()[-1] == "Ended"
+
+
+def test_large_request_goes_by_udp_where_there_is_no_tcp_and_the_next_one_at_once() -> None:
+    wire = Wire()
+    alice, bob = Party(wire, "192.0.2.1"), Party(wire, "192.0.2.2")
+    answers_at_once(bob)
+    for _ in range(2):
+        alice.invite(bob.host, sdp=LARGE)
+        last = wire.sent[-1]
+        if last.transmit.target.transport == "TCP":
+            assert last.transmit.transaction is not None
+            wire.drop_all()
+            alice.do("transport_failed", last.transmit.transaction)
+        wire.run(1)
+    invites = [bare(sent) for sent in wire.sent if sent.word == INVITE]
+    assert invites == ["TCP INVITE", "UDP INVITE", "UDP INVITE"]
+    assert [name for name in alice.names() if name != "Progress"] == ["Answered", "Answered"]
+    assert alice.endpoint.counters["sip.tcp_fallbacks"] == 1
+
+
+def test_next_target_after_udp_has_failed_too() -> None:
+    wire, alice = farm("192.0.2.2", "192.0.2.3")
+    bob = Party(wire, "192.0.2.3")
+    answers_at_once(bob)
+    alice.invite("farm.example.com", sdp=LARGE)
+    for _ in range(2):
+        key = wire.sent[-1].transmit.transaction
+        assert key is not None
+        wire.drop_all()
+        alice.do("transport_failed", key)
+    wire.run(1)
+    tried = [(bare(sent), sent.transmit.target.host) for sent in wire.sent if sent.word == INVITE]
+    assert tried == [("TCP INVITE", "192.0.2.2"), ("UDP INVITE", "192.0.2.2"), ("TCP INVITE", "192.0.2.3")]
+    assert "Answered" in alice.names()
+
+
+def test_size_limit_may_be_lifted() -> None:
+    wire = Wire()
+    alice, bob = Party(wire, "192.0.2.1", udp_max_bytes=0), Party(wire, "192.0.2.2")
+    answers_at_once(bob)
+    alice.invite(bob.host, sdp=LARGE)
+    wire.run(1)
+    assert {sent.transmit.target.transport for sent in wire.sent} == {"UDP"}
