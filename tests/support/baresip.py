@@ -47,6 +47,7 @@ class Baresip:
     It has the one codec of the module `codec`. What it says and hears has the rate `rate_hz`. With a `keypad` its keys
     can be pressed. With a `certificate` (and its key, in one file; `authority` is whom it trusts) it speaks TLS, at the
     next port, and its `uri` says so.
+    can be pressed. `account` is a line of baresip's accounts in place of one that registers nowhere.
 
     `async with` it: it never outlives the block.
     """
@@ -66,6 +67,7 @@ class Baresip:
         host: str = "127.0.0.1",
         certificate: Path | None = None,
         authority: Path | None = None,
+        account: str | None = None,
     ) -> None:
         self.folder = folder
         self.port = port
@@ -78,7 +80,8 @@ class Baresip:
         secure = ";mediaenc=srtp-mand" if srtp else ""
         self._at = f"[{host}]" if ":" in host else host
         self._is_tls = certificate is not None
-        (folder / "accounts").write_text(f"<{self.uri}>;regint=0;answermode={mode}{secure}\n")
+        who = account or f"<{self.uri}>;regint=0"
+        (folder / "accounts").write_text(f"{who};answermode={mode}{secure}\n")
         (folder / "contacts").write_text("")
         settings = CONFIG.format(
             host=host,

@@ -275,7 +275,7 @@ def _strip(request: Request, *, keep_extensions: bool) -> None:
 
 
 def _size(request: Request, headers: tuple[tuple[str, str], ...]) -> int:
-    return len(response_to(request, 401, to_tag="x" * 16, headers=headers).encode())
+    return len(response_to(request, 401, to_tag="x" * 8, headers=headers).encode())
 
 
 def _registers(request: Request) -> bool:

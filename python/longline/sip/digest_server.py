@@ -34,7 +34,7 @@ MAX_CREDENTIALS = 8
 """Authorization headers of one request that are looked at."""
 
 _STAMP = struct.Struct(">II")
-_MAC_BYTES = 12
+_MAC_BYTES = 8
 _NC_MAX = 2**32 - 1
 
 
@@ -102,12 +102,10 @@ class DigestServer:
     def challenge(self, now: float, host: str, *, stale: bool = False) -> list[str]:
         """The values of WWW-Authenticate, one for each algorithm, the best first."""
         nonce = self._make_nonce(int(now), host)
-        flag = ", stale=TRUE" if stale else ""
-        qop = ",".join(self._qop)
-        return [
-            f'Digest realm={quote(self.realm)}, nonce="{nonce}", qop="{qop}", algorithm={algorithm}{flag}'
-            for algorithm in self.algorithms
-        ]
+        # As short as may be: a challenge must not be longer than what it answers. MD5 is what no algorithm means.
+        text = f'Digest realm={quote(self.realm)},nonce="{nonce}",qop="{",".join(self._qop)}"'
+        text += ",stale=TRUE" if stale else ""
+        return [text if name == "MD5" else f"{text},algorithm={name}" for name in self.algorithms]
 
     def judge(self, now: float, host: str, request: Request, password_of: Callable[[str], str | None]) -> Judgement:
         """Whether a request that came from the address `host` carries valid credentials, and whose."""

@@ -411,7 +411,7 @@ class Endpoint:
 
     def _tag_of(self, request: Request) -> str:
         seen = f"{request.top_via.branch} {request.call_id}"
-        return hmac.digest(self._secret, seen.encode("utf-8", "surrogateescape"), "sha256").hex()[:16]
+        return hmac.digest(self._secret, seen.encode("utf-8", "surrogateescape"), "sha256").hex()[:8]
 
     def on_request(self, now: float, transaction: ServerTransaction, request: Request) -> None:
         self._server.on_request(now, transaction, request)

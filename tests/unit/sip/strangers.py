@@ -83,7 +83,7 @@ class Phone:
         if answer is None or answer.status != 401:
             return answer
         challenges = answer.headers.get_all("WWW-Authenticate")
-        chosen = next(text for text in challenges if f"algorithm={algorithm}" in text)
+        chosen = next(text for text in challenges if parse_challenge(text).algorithm == algorithm)  # type: ignore[union-attr]
         return self.send(method, uri, challenge=chosen, **more)
 
     def send(

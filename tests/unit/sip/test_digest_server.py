@@ -103,7 +103,7 @@ def test_nonce_of_another_address_key_or_making_is_stale() -> None:
     challenge = digests.challenge(1000, HOST)[0]
     assert outcome(digests, answered(challenge), host="192.0.2.8") is Outcome.STALE
     assert outcome(DigestServer(b"x" * 32, "here", Counter()), answered(challenge)) is Outcome.STALE
-    for nonce in ("", "AAAA", "A" * 27, "é" * 27, "*" * 27):
+    for nonce in ("", "AAAA", "A" * 22, "é" * 22, "*" * 22):
         made = answered(f'Digest realm="here", nonce="{nonce}", qop="auth", algorithm=MD5')
         assert outcome(digests, made) is Outcome.STALE
 
@@ -117,7 +117,7 @@ def test_two_phones_behind_one_address_get_nonces_of_their_own() -> None:
 
 def test_client_without_qop_may_use_a_nonce_once() -> None:
     digests = server()
-    challenge = digests.challenge(1000, HOST)[1].replace('qop="auth", ', "")
+    challenge = digests.challenge(1000, HOST)[1].replace(',qop="auth"', "")
     assert outcome(digests, answered(challenge)) is Outcome.ADMITTED
     assert outcome(digests, answered(challenge)) is Outcome.REPLAYED
 

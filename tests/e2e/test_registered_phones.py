@@ -1,0 +1,46 @@
+"""baresip registers with its password; it calls, is called, and is found again after the node has restarted."""
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from tests.support.app import App, echo
+from tests.support.baresip import Baresip
+from tests.support.node import Node
+from tests.support.ports import free_ports
+from tests.support.tone import pitch_hz, tone, trim_silence
+
+CALLER_HZ = 440
+PASSWORD = "correct-horse-battery"
+SHUT = {"LONGLINE_ACCESS__NETWORKS": "", "LONGLINE_ACCESS__ALGORITHMS": "MD5", "LONGLINE_PHONES__ALICE__PASSWORD": PASSWORD}
+"""A node that lets nobody in without a password, not even from this machine."""
+
+
+async def test_phone_with_a_password_calls_and_is_called_even_after_the_node_has_restarted(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    async with App(echo) as app:
+        node = Node(tmp_path / "node", "--stream", app.url, **SHUT)
+        account = f"<sip:alice@127.0.0.1:{node.sip_port}>;auth_pass={PASSWORD};regint=600"
+        async with Baresip(tmp_path / "phone", port, tone(CALLER_HZ, 30), account=account) as phone:
+            async with node:
+                await phone.start(dial=node.uri)
+                await phone.until("200 OK", 10)
+                await phone.until("Call established", 10)
+                await asyncio.sleep(1)
+                (call,) = await node.calls()
+                assert (call["direction"], call["from_number"]) == ("inbound", "alice")
+                (await node.api.post(f"/api/v1/voice/calls/{call['id']}/hangup", json={})).raise_for_status()
+                await phone.until("session closed", 10)
+                assert pitch_hz(trim_silence(phone.heard())) == pytest.approx(CALLER_HZ, abs=2)
+            phone.output = ""
+            again = Node(tmp_path / "node", "--stream", app.url, **SHUT, LONGLINE_SIP_LISTEN=f"127.0.0.1:{node.sip_port}")
+            async with again:
+                body = {"from_number": "+14155550100", "to_number": f"sip:alice@127.0.0.1:{node.sip_port}"}
+                body |= {"flow": {"action": "stream", "ws_url": app.url}} 
+                answer = await again.api.post("/api/v1/voice/calls/initiate", json=body)
+                assert answer.status_code < 300, answer.text
+                await phone.until("Call established", 10)
+                await asyncio.sleep(0.5)
+                assert "200 OK" not in phone.output  # it has not registered again meanwhile
+                await phone.stop()
