@@ -79,6 +79,7 @@ fi
 if [ "${1:-}" = --test ]; then
     need baresip baresip-core
     need sipp sip-tester
+    need svmap sipvicious
     .venv/bin/python scripts/fetch_silero.py >/dev/null
 fi
 

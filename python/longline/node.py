@@ -42,7 +42,7 @@ from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
 from longline.media.protocol import format_address
 from longline.media.session import Watch
-from longline.sip.events import BindingsChanged, SipEvent
+from longline.sip.events import BindingsChanged, LockedOut, SipEvent
 from longline.sip.peers import Peers
 from longline.sip.user_agent import AdvertisedAddress, ListenAddress, TlsSettings, UserAgent, UserAgentSettings
 from longline.store.durable import Durable
@@ -122,6 +122,8 @@ class Node:
         def on_sip_event(event: SipEvent) -> None:
             if isinstance(event, BindingsChanged):
                 phones.on_bindings(event)
+            elif isinstance(event, LockedOut):
+                log.warning("locked out of SIP", why=event.why, whom=event.whom)
             else:
                 manager.on_sip_event(event)
 

@@ -13,7 +13,11 @@ from tests.support.tone import pitch_hz, tone, trim_silence
 
 CALLER_HZ = 440
 PASSWORD = "correct-horse-battery"
-SHUT = {"LONGLINE_ACCESS__NETWORKS": "", "LONGLINE_ACCESS__ALGORITHMS": "MD5", "LONGLINE_PHONES__ALICE__PASSWORD": PASSWORD}
+SHUT = {
+    "LONGLINE_ACCESS__NETWORKS": "",
+    "LONGLINE_ACCESS__ALGORITHMS": "MD5",  # baresip 1.0 gives up at a challenge with another, whatever else is offered
+    "LONGLINE_PHONES__ALICE__PASSWORD": PASSWORD,
+}
 """A node that lets nobody in without a password, not even from this machine."""
 
 
@@ -34,10 +38,15 @@ async def test_phone_with_a_password_calls_and_is_called_even_after_the_node_has
                 await phone.until("session closed", 10)
                 assert pitch_hz(trim_silence(phone.heard())) == pytest.approx(CALLER_HZ, abs=2)
             phone.output = ""
-            again = Node(tmp_path / "node", "--stream", app.url, **SHUT, LONGLINE_SIP_LISTEN=f"127.0.0.1:{node.sip_port}")
+            again = Node(
+                tmp_path / "node", "--stream", app.url, **SHUT, LONGLINE_SIP_LISTEN=f"127.0.0.1:{node.sip_port}"
+            )
             async with again:
-                body = {"from_number": "+14155550100", "to_number": f"sip:alice@127.0.0.1:{node.sip_port}"}
-                body |= {"flow": {"action": "stream", "ws_url": app.url}} 
+                body = {
+                    "from_number": "+14155550100",
+                    "to_number": f"sip:alice@127.0.0.1:{node.sip_port}",
+                    "flow": {"action": "stream", "ws_url": app.url},
+                }
                 answer = await again.api.post("/api/v1/voice/calls/initiate", json=body)
                 assert answer.status_code < 300, answer.text
                 await phone.until("Call established", 10)

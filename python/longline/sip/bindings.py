@@ -56,6 +56,8 @@ class Binding:
     reg_id: int | None = None
     user_agent: str = ""
     connection: int | None = None
+    listener: int | None = None
+    """The socket of ours that it came to."""
 
     @property
     def is_translated(self) -> bool:
@@ -80,9 +82,9 @@ class Binding:
         return ("uri", uri.scheme, uri.user, uri.password, uri.host.lower(), uri.port, params)
 
     def to_dict(self, now: float) -> dict[str, Any]:
-        """JSON types; the time is `expires_s`, what is left. The connection cannot be kept."""
+        """JSON types; the time is `expires_s`, what is left. Connection and listener cannot be kept."""
         data = asdict(self)
-        del data["expires_at"], data["connection"]
+        del data["expires_at"], data["connection"], data["listener"]
         return data | {"path": list(self.path), "expires_s": self.expires_at - now}
 
     @classmethod
@@ -201,6 +203,7 @@ def _binding(now: float, contact: NameAddr, request: Request, source: Source) ->
         reg_id=parse_number(reg_id, 2**31 - 1, "reg-id") if reg_id else None,
         user_agent=(request.headers.get("User-Agent") or "")[:128],
         connection=source.connection,
+        listener=source.listener,
     )
 
 

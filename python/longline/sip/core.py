@@ -100,8 +100,10 @@ class Core:
         """Peers that are gone, while something is still to be told to them."""
         self.admission: Admission = Open()
         named = settings.admission.domains if settings.admission is not None else ()
-        self.domains = frozenset(name.lower() for name in named or (settings.host,))
+        told = [(listener.host, listener.port) for listener in settings.listeners] or [(settings.host, settings.port)]
+        self.domains = frozenset(name.lower() for name in named or (host for host, _ in told))
         """The names that phones know us by."""
+        self._ports = frozenset((None, *(port for _, port in told)))
         self.bindings = Bindings()
         """Where phones have registered."""
         self.channels: Counter[str] = Counter()
@@ -248,7 +250,7 @@ class Core:
     def account_of(self, uri: SipUri) -> Peer | None:
         """Whose address of record a URI is: a name that somebody logs in with, at one of our domains."""
         host = uri.host.strip("[]").lower()
-        if host not in self.domains or uri.port not in (None, self.settings.port):
+        if host not in self.domains or uri.port not in self._ports:
             return None
         found = self.peers.of_user(uri.user_text)
         return found[0] if found is not None else None

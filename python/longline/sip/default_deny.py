@@ -21,8 +21,9 @@ from longline.sip.bindings import Bindings
 from longline.sip.build import response_to
 from longline.sip.dialog import Dialog
 from longline.sip.digest_server import ALGORITHMS, DigestServer, Outcome
+from longline.sip.events import LockedOut
 from longline.sip.headers import parse_name_addr
-from longline.sip.lockout import Lockout, LockoutPolicy
+from longline.sip.lockout import Lockout, LockoutPolicy, Suspicion
 from longline.sip.message import Request
 from longline.sip.peers import Network, Peer
 from longline.sip.rates import TokenBuckets, source_key
@@ -72,9 +73,10 @@ class DefaultDeny:
         self._core = core
         self._policy = policy
         self._bindings = bindings
-        realm = policy.realm or next(iter(policy.domains), core.settings.host)
+        own_host = next((listener.host for listener in core.settings.listeners), core.settings.host)
+        realm = policy.realm or next(iter(policy.domains), own_host)
         self._digests = DigestServer(key, realm, core.counters, algorithms=policy.algorithms)
-        self._lockout = Lockout(policy.lockout, core.counters)
+        self._lockout = Lockout(policy.lockout, core.counters, self._locked_out)
         self._rates = TokenBuckets(core.counters)
         self._is_friendly = lru_cache(maxsize=4096)(self._in_networks)
 
@@ -250,6 +252,9 @@ class DefaultDeny:
         if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
             address = address.ipv4_mapped
         return any(address in network for network in self._policy.networks)
+
+    def _locked_out(self, why: Suspicion, whom: str, until: float) -> None:
+        self._core.events.append(LockedOut(why.name.lower(), whom))
 
     # ---- refusals
 

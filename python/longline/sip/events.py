@@ -252,6 +252,16 @@ class RegistrationChanged:
     handle: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class LockedOut:
+    """Somebody is not answered any more. `why`: address (wrong passwords from it), account (wrong passwords for it),
+    pair (both), scan (challenges that nobody answered); `whom` is the address, the account, or account@address."""
+
+    why: str
+    whom: str
+    handle: str = ""
+
+
 SipEvent = (
     IncomingCall
     | Progress
@@ -272,6 +282,7 @@ SipEvent = (
     | ReferDone
     | ReferRefused
     | BindingsChanged
+    | LockedOut
     | TargetChanged
     | RegistrationChanged
 )

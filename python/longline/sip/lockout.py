@@ -7,6 +7,7 @@ other. Leaves out: what happens to what is sent meanwhile (it is dropped).
 """
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
@@ -45,7 +46,15 @@ class _Suspect:
 
 
 class Lockout:
-    def __init__(self, policy: LockoutPolicy, counters: Counter[str]) -> None:
+    """`on_lock(why, whom, until)` is told of each lock: an address, an account, or account@address."""
+
+    def __init__(
+        self,
+        policy: LockoutPolicy,
+        counters: Counter[str],
+        on_lock: Callable[[Suspicion, str, float], None] = lambda why, whom, until: None,
+    ) -> None:
+        self._on_lock = on_lock
         self._policy = policy
         self._counters = counters
         self._limits = {
@@ -107,4 +116,5 @@ class Lockout:
             suspect.locked_until = now + self._policy.lock_s
             suspect.count = 0
             self._counters[f"sip.locked_{why.name.lower()}"] += 1
+            self._on_lock(why, key, suspect.locked_until)
         self._suspects.put((why, key), suspect)

@@ -5,7 +5,7 @@ Leaves out: ringing several at once.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from longline.sip.bindings import Binding
 from longline.sip.dialog import Dialog
@@ -27,6 +27,7 @@ class Way:
     host: str = ""
     port: int = 0
     connection: int | None = None
+    listener: int | None = None
     trunk: str | None = None
     """The host whose credentials may be used there."""
 
@@ -42,6 +43,7 @@ class Way:
         dialog.transport, dialog.connection = self.transport, self.connection
         dialog.remote_host, dialog.remote_port = self.host, self.port
         dialog.behind_nat = bool(self.host)
+        dialog.listener = self.listener
 
 
 def ways_to(account: str, bindings: Iterable[Binding]) -> list[Way]:
@@ -53,6 +55,5 @@ def _way(account: str, binding: Binding) -> Way:
     if binding.path:
         return Way(binding.contact, binding.path, account)
     transport = binding.transport if binding.connection is not None or binding.is_translated else ""
-    if binding.is_translated:
-        return Way(binding.contact, (), account, transport, binding.host, binding.port, binding.connection)
-    return Way(binding.contact, (), account, transport, connection=binding.connection)
+    way = Way(binding.contact, (), account, transport, connection=binding.connection, listener=binding.listener)
+    return replace(way, host=binding.host, port=binding.port) if binding.is_translated else way

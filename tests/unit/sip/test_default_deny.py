@@ -16,7 +16,7 @@ from tests.unit.sip.strangers import (
 )
 
 from longline.sip.default_deny import MAX_TRANSACTIONS_PER_PHONE
-from longline.sip.events import Canceled, Ended, IncomingCall
+from longline.sip.events import Canceled, Ended, IncomingCall, LockedOut
 from longline.sip.lockout import LockoutPolicy
 from longline.sip.message import KNOWN_METHODS, Response
 from longline.sip.peers import DigestUser, Peer, Peers
@@ -149,6 +149,7 @@ def test_address_that_guesses_passwords_is_not_answered_any_more() -> None:
     eve = Phone(wire, node, "alice", "a wrong guess")
     answers = [eve.ask("REGISTER", f"sip:{DOMAIN}") for _ in range(8)]
     assert [one is None for one in answers] == [False] * 4 + [True] * 4
+    assert LockedOut("address", "198.51.100.9") in node.events
     assert Phone(wire, node, "bob").register() is None
     elsewhere = Phone(wire, node, "bob", source=Source("UDP", "198.51.100.77", 5060)).register()
     assert elsewhere is not None and elsewhere.status == 200
