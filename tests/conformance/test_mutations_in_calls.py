@@ -149,30 +149,72 @@ ANSWERED_WITH: list[tuple[int, dict[str, str], bytes]] = [
 def test_broken_response_to_our_invite_ends_the_call_once(status: int, fields: dict[str, str], body: bytes) -> None:
     for name, wrong, content in broken(fields, body):
         wire = Wire()
-        credentials = [TrunkCredential("192.0.2.2", "alice", "zanzibar")]
-        alice = Party(wire, "192.0.2.1", credentials=credentials)
-        handle = alice.invite("192.0.2.2")
-        invite = wire.sent[0].message
-        assert isinstance(invite, Request)
-        plain = Response(status, "x", Headers([(n, v) for n, v in invite.headers if n in _COPIED]))
-        alice.endpoint.receive(
-            wire.now, Source("UDP", "192.0.2.2", 5060), write(f"SIP/2.0 {status} x", plain.headers, wrong, content)
-        )
-        drain(alice)
-        if not {"Failed", "Ended"} & set(alice.names()):
-            alice.endpoint.bye(wire.now, handle)  # or CANCEL, when it does not stand yet
-            drain(alice)
-        for _ in range(400):  # timers alone: nobody answers any more
-            at = alice.endpoint.next_timeout()
-            if at is None:
-                break
-            wire.now = at
-            alice.endpoint.handle_timeout(at)
-            drain(alice)
-        assert alice.endpoint.next_timeout() is None, f"{status}.{name}"
-        assert (alice.endpoint.calls, alice.endpoint.transactions) == (0, 0), f"{status}.{name}"
-        ends = [event for event in alice.names() if event in ("Failed", "Ended")]
-        assert len(ends) == 1 and alice.names()[-1] == ends[0], f"{status}.{name}: {alice.names()}"
+        alice = Party(wire, "192.0.2.1", credentials=[TrunkCredential("192.0.2.2", "alice", "zanzibar")])
+        handle = alice.invite("192.0.2.2", may_follow=lambda uri: True)
+        answer(alice, wire.sent[0].message, status, wrong, content)
+        assert_ends_once(alice, handle, f"{status}.{name}")
+
+
+WITHIN_ANSWERED_WITH: list[tuple[str, int, dict[str, str], bytes]] = [
+    ("reoffer", 200, {"Contact": "<sip:bob@192.0.2.2>", "Session-Expires": "1800;refresher=uas", "Require": "timer",
+                      "Content-Type": "application/sdp", "Allow": "UPDATE", "Supported": "timer",
+                      "Record-Route": "<sip:192.0.2.9;lr>"}, ANSWER),
+    ("reoffer", 422, {"Min-SE": "3600"}, b""),
+    ("reoffer", 491, {"Retry-After": "1"}, b""),
+    ("update", 200, {"Contact": "<sip:bob@192.0.2.2>", "Session-Expires": "1800;refresher=uas",
+                     "Content-Type": "application/sdp"}, ANSWER),
+    ("update", 500, {"Retry-After": "1"}, b""),
+    ("refer", 202, {"Contact": "<sip:bob@192.0.2.2>", "Refer-Sub": "false", "Expires": "60", "Supported": "x"}, b""),
+    ("bye", 401, {"WWW-Authenticate": 'Digest realm="r",nonce="n",qop="auth"', "Contact": "<sip:b@192.0.2.2>"}, b""),
+]  # fmt: skip
+"""Responses to what we ask within a call."""
+
+
+@pytest.mark.parametrize(
+    ("command", "status", "fields", "body"), WITHIN_ANSWERED_WITH, ids=[f"{c}-{s}" for c, s, *_ in WITHIN_ANSWERED_WITH]
+)
+def test_broken_response_within_a_call_ends_it_at_most_once(
+    command: str, status: int, fields: dict[str, str], body: bytes
+) -> None:
+    for name, wrong, content in broken(fields, body):
+        wire, alice, _, handle, _ = established()
+        wire.parties = {alice.host: alice}
+        if command in ("reoffer", "update"):
+            alice.endpoint.reoffer(wire.now, handle, OFFER, "INVITE" if command == "reoffer" else "UPDATE")
+        elif command == "refer":
+            alice.endpoint.refer(wire.now, handle, "sip:carol@192.0.2.3")
+        else:
+            alice.endpoint.bye(wire.now, handle)
+        alice.drain()
+        answer(alice, wire.sent[-1].message, status, wrong, content)
+        assert_ends_once(alice, handle, f"{command}.{status}.{name}")
+
+
+def answer(party: Party, request: Request | Response, status: int, fields: dict[str, str], body: bytes) -> None:
+    """Give the party a response to its request, made by hand."""
+    plain = Headers([(name, value) for name, value in request.headers if name in _COPIED])
+    data = write(f"SIP/2.0 {status} x", plain, fields, body)
+    party.endpoint.receive(party.wire.now, Source("UDP", "192.0.2.2", 5060), data)
+    drain(party)
+
+
+def assert_ends_once(party: Party, handle: str, name: str) -> None:
+    """Hang up if need be; then nobody answers any more, and only timers go on."""
+    if not {"Failed", "Ended"} & set(party.names()):
+        party.endpoint.bye(party.wire.now, handle)  # or CANCEL, when it does not stand yet
+        drain(party)
+    for _ in range(400):
+        at = party.endpoint.next_timeout()
+        if at is None:
+            break
+        party.wire.now = at
+        party.endpoint.handle_timeout(at)
+        drain(party)
+    assert party.endpoint.next_timeout() is None, name
+    assert (party.endpoint.calls, party.endpoint.transactions) == (0, 0), name
+    told = [event for event in party.names() if not event.startswith("Refer")]
+    assert sum(event in ("Failed", "Ended") for event in told) == 1, f"{name}: {told}"
+    assert told[-1] in ("Failed", "Ended"), f"{name}: {told}"
 
 
 def drain(party: Party) -> None:
