@@ -125,6 +125,46 @@ def test_broken_request_of_the_peer_gets_one_answer_and_the_call_one_end(
     assert (callee.bob.endpoint.calls, callee.bob.endpoint.transactions) == (0, 0)
 
 
+INITIAL = {
+    "Contact": "<sip:alice@192.0.2.1>", "Record-Route": "<sip:192.0.2.9;lr>", "Supported": "100rel, timer, replaces",
+    "Require": "100rel", "Session-Expires": "1800;refresher=uac", "Min-SE": "90", "Allow": "INVITE, UPDATE, PRACK",
+    "Replaces": "x;to-tag=1;from-tag=2", "Referred-By": "<sip:dave@192.0.2.4>", "Content-Type": "application/sdp",
+    "Accept": "application/sdp", "Expires": "60", "Diversion": "<sip:d@x.example>;reason=busy",
+    "History-Info": "<sip:d@x.example>;index=1", "P-Asserted-Identity": "<sip:d@x.example>",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("early", [False, True], ids=["answered", "early_media"])
+def test_broken_invite_that_is_taken_can_be_answered_and_ends_once(early: bool) -> None:
+    plain = INITIAL | {"Supported": "timer", "Require": "timer"}
+    taken = 0
+    for name, wrong, content in broken(INITIAL if early else plain, OFFER):
+        if "Replaces" not in name:
+            wrong = {key: value for key, value in wrong.items() if key != "Replaces"}
+        wire = Wire()
+        bob = Party(wire, "192.0.2.2")
+        head = [
+            ("Via", "SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bKmutant"), ("From", "<sip:alice@192.0.2.1>;tag=a"),
+            ("To", "<sip:bob@192.0.2.2>"), ("Call-ID", "mutant"), ("CSeq", "1 INVITE"), ("Max-Forwards", "70"),
+        ]  # fmt: skip
+        bob.endpoint.receive(wire.now, PEER, write("INVITE sip:bob@192.0.2.2 SIP/2.0", Headers(head), wrong, content))
+        drain(bob)
+        if not bob.events:
+            assert (bob.endpoint.calls, bob.endpoint.next_timeout() is None) == (0, bob.endpoint.transactions == 0), (
+                name
+            )
+            continue
+        taken += 1
+        handle = bob.events[0].handle
+        late = bob.events[0].offer is None  # type: ignore[union-attr]
+        bob.endpoint.ring(wire.now, handle, ANSWER if early and not late else None)
+        drain(bob)
+        bob.endpoint.answer(wire.now, handle, ANSWER)
+        drain(bob)
+        assert_ends_once(bob, handle, name)
+    assert taken > 500
+
+
 _COPIED = ("Via", "From", "To", "Call-ID", "CSeq")
 
 ANSWERED_WITH: list[tuple[int, dict[str, str], bytes]] = [

@@ -84,6 +84,7 @@ class SessionTimers:
         """§9: refuse an interval that is too short, if the peer can ask for a longer one. RemoteProtocolError (400)."""
         least = self.core.settings.min_session_expires_s
         found = _session_expires(request)
+        _seconds(request.headers.get("Min-SE"), "Min-SE")  # `accept` must not find out that it is none
         if found is not None and found[0] < least and _supports(request):
             raise Refused(422, headers=[("Min-SE", str(least))])
 
@@ -145,7 +146,7 @@ class SessionTimers:
 
 
 def _supports(message: Message) -> bool:
-    tags = [*message.headers.get_list("Supported"), *message.headers.get_list("Require")]
+    tags = [*message.headers.get_tokens("Supported"), *message.headers.get_tokens("Require")]
     return _OPTION in (tag.lower() for tag in tags)
 
 
