@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.app import Backend
+from tests.support.app import App, AppCall, Backend, listen
 from tests.support.baresip import Baresip
 from tests.support.node import Node
 from tests.support.ports import free_ports
@@ -142,3 +142,49 @@ async def test_a_caller_who_gives_up_stops_the_ringing(tmp_path: Path) -> None:
         await callee.until("session closed", 10)
     assert (call["state"], call["reason"]) == ("failed", "canceled")
     assert [leg["state"] for leg in call["legs"]] == ["failed", "failed"]
+
+
+async def test_a_caller_who_talks_to_an_application_is_transferred_and_hears_a_person(tmp_path: Path) -> None:
+    ports = free_ports(2)
+    caller = Baresip(tmp_path / "caller", ports[0], tone(CALLER_HZ, 20), rtp_ports="43600-43698")
+    person = Baresip(tmp_path / "person", ports[1], tone(CALLEE_HZ, 20), rtp_ports="43700-43798")
+
+    async def speak(call: AppCall) -> None:
+        await call.say(tone(MUSIC_HZ, 20))
+        await listen(call)
+
+    async with (
+        App(speak) as app,
+        Backend() as backend,
+        Node(
+            tmp_path / "node", "--stream", app.url, "--chunk-size", "20",
+            LONGLINE_INBOUND__WEBHOOK_URL=backend.webhook_url,
+        ) as node,
+        caller,
+        person,
+    ):  # fmt: skip
+        await person.start()
+        await caller.start(dial=node.uri)
+        call = await node.until_call(lambda call: call["state"] == "answered")
+        await asyncio.sleep(1.5)
+        body = {"target": {"kind": "sip", "uri": person.uri, "custom_headers": {"X-Ticket": "4711"}}}
+        url = f"/api/v1/voice/calls/{call['id']}/transfer"
+        begun = (await node.api.post(url, json=body)).raise_for_status().json()
+        again = await node.api.post(url, json=body)
+        await until_leg(node, "answered")
+        await asyncio.sleep(2)
+        await person.stop()
+        call = await node.until_call()
+        await caller.until("session closed", 10)
+        await caller.stop()
+        await backend.until_told("call.transfer.completed")
+        assert not app.errors
+    assert (again.status_code, again.json()["code"]) == (409, "transfer_in_progress")
+    heard = trim_silence(caller.heard())
+    assert is_tone(heard[800:8000], MUSIC_HZ) and is_tone(heard[-8000:], CALLEE_HZ)
+    assert is_tone(trim_silence(person.heard())[:8000], CALLER_HZ), "and not the application"
+    leg = call["legs"][1]
+    assert (leg["id"], leg["role"], leg["ended_by"]) == (begun["target_leg_id"], "transfer_target", "callee")
+    assert (call["state"], call["reason"]) == ("completed", "normal_clearing")
+    told = backend.told()
+    assert told.index("call.transfer.initiated") < told.index("call.transfer.completed") < told.index("call.completed")
