@@ -28,6 +28,7 @@ from longline.base.errors import ConfigError
 from longline.base.keyfile import write_key_file
 from longline.base.log import get_logger
 from longline.base.transport_config import dns_server, sip_told
+from longline.calls.leftover_dialogs import LeftoverDialogs
 from longline.calls.leftovers import end_leftovers, end_recordings
 from longline.calls.manager import CallManager
 from longline.calls.phones import PhoneBook, admission_policy, phone_peers
@@ -127,7 +128,8 @@ class Node:
             else:
                 manager.on_sip_event(event)
 
-        user_agent = UserAgent(_user_agent_settings(config), on_sip_event)
+        dialogs = durable.dialogs if config.persist_dialogs else None
+        user_agent = UserAgent(_user_agent_settings(config), on_sip_event, dialogs)
         with _address_is_ours("sip_listen", *(address[1:] for address in config.sip_addresses)):
             await user_agent.start()
         stack.push_async_callback(user_agent.stop)
@@ -143,7 +145,14 @@ class Node:
         own_address = (user_agent.listeners[0].host, user_agent.listeners[0].port)
         manager.attach(user_agent, FlowRunner(fetcher, sounds), own_address)
         stack.push_async_callback(user_agent.leave_registrars)
-        stack.push_async_callback(manager.stop)
+        stack.push_async_callback(_end_calls, manager, user_agent, config.shutdown_deadline_s)
+        if dialogs is not None:
+            left_over = LeftoverDialogs(dialogs, user_agent, self._clock)
+            found = await left_over.restore()
+            if found:
+                log.warning("dialogs of a node that was killed are being ended", dialogs=found)
+                ending = asyncio.create_task(left_over.end(), name="leftover-dialogs")
+                stack.push_async_callback(_cancel, ending)
         deps = Deps(
             manager,
             CallControls(manager, sounds),
@@ -190,6 +199,21 @@ class _Server(uvicorn.Server):
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
+
+
+async def _end_calls(manager: CallManager, user_agent: UserAgent, deadline_s: float) -> None:
+    """End every call, and see to it that the far ends know."""
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + deadline_s
+    await manager.stop(deadline_s)
+    left = await user_agent.settle(max(0.0, deadline - clock()))
+    if left:
+        log.warning("far ends have not answered their BYE", dialogs=left)
+
+
+async def _cancel(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    await asyncio.wait([task])
 
 
 async def _stop_http(server: uvicorn.Server, serving: asyncio.Task[None]) -> None:

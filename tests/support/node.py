@@ -43,6 +43,11 @@ class Node:
         self.process: asyncio.subprocess.Process | None = None
 
     async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def start(self) -> None:
+        """Start the process, also once more after it has ended; returns when it is ready."""
         self.folder.mkdir(parents=True, exist_ok=True)
         with self.log.open("wb") as log:
             self.process = await asyncio.create_subprocess_exec(
@@ -54,7 +59,6 @@ class Node:
         except BaseException:
             await self.stop()
             raise
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

@@ -188,6 +188,14 @@ class Config(_Section):
     ring_timeout_s: float = Field(default=60.0, gt=0, le=600, description="How long an outbound call may ring.")
     flow_timeout_s: float = Field(default=5.0, gt=0, le=60, description="How long a flow URL may take to answer.")
     max_calls: int = Field(default=1000, ge=1, le=100_000, description="Live calls at once; more are refused with 503.")
+    persist_dialogs: bool = Field(
+        default=True,
+        description="Store each answered call before its answer leaves, so that a node that was killed ends it with a "
+        "BYE at its next start.",
+    )
+    shutdown_deadline_s: float = Field(
+        default=30.0, ge=1, le=3600, description="How long a node that is stopped may take to end its calls."
+    )
     recording: bool = Field(default=True, description="Record calls that do not say whether to.")
     recording_format: Literal["wav", "ogg"] = Field(
         default="wav", description="How recordings are encoded: WAV, or Opus in Ogg at about a tenth of the size."

@@ -7,6 +7,7 @@ stored. Leaves out what happens inside a call (`live_call.py`).
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
@@ -37,7 +38,9 @@ from longline.sip.events import Answered, IncomingCall, RegistrationChanged, Sip
 from longline.store.records import CallRecord, StreamRecord
 
 STOP_GRACE_S = 6.0
-"""How long `stop` waits for the calls it ends."""
+"""How long `stop` waits for the calls it ends, if it is not told."""
+ENDED_AT_ONCE = 100
+"""Calls that `stop` ends at a time: more would only wait for each other, and the media server for all of them."""
 
 log = get_logger(__name__)
 
@@ -118,16 +121,29 @@ class CallManager:
         """The calls that have not ended, oldest first."""
         return [live.call.to_record() for live in self._calls.values() if not live.call.has_ended]
 
-    async def stop(self) -> None:
-        """Take no more calls, and end those there are with the reason server_shutdown."""
+    async def stop(self, deadline_s: float = STOP_GRACE_S) -> None:
+        """Take no more calls, and end those there are with the reason server_shutdown, within so many seconds."""
         self._is_stopping = True
-        await asyncio.gather(*(live.end(Reason.SERVER_SHUTDOWN) for live in list(self._calls.values())))
-        tasks = list(self._tasks.values())
-        if tasks:
-            _, pending = await asyncio.wait(tasks, timeout=STOP_GRACE_S)
-            for task in pending:
-                task.cancel()
-            await asyncio.gather(*pending, return_exceptions=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_s):
+                await self._end_all()
+                if self._tasks:
+                    await asyncio.wait(list(self._tasks.values()))
+        pending = list(self._tasks.values())
+        if pending:
+            log.warning("calls were not ended in time", calls=len(pending), deadline_s=deadline_s)
+        for task in pending:
+            task.cancel()
+        await asyncio.gather(*pending, return_exceptions=True)
+
+    async def _end_all(self) -> None:
+        waiting = iter(list(self._calls.values()))
+
+        async def end_some() -> None:
+            for live in waiting:
+                await live.end(Reason.SERVER_SHUTDOWN)
+
+        await asyncio.gather(*(end_some() for _ in range(ENDED_AT_ONCE)))
 
     def on_trunks(self, trunks: Sequence[Trunk]) -> None:
         """These are the trunks from now on; calls in progress keep theirs."""

@@ -45,6 +45,10 @@ TLS_REFRESH_S = 10.0
 LEAVE_GRACE_S = 2.0
 """How long a node that stops waits for registrars to take our bindings back."""
 
+QUIET_S = 2.0
+"""How long `settle` waits for peers of whom nothing comes: a BYE is then sent three times."""
+_LOOK_AGAIN_S = 0.05
+
 _T = TypeVar("_T")
 
 log = structlog.get_logger(__name__)
@@ -98,7 +102,6 @@ class UserAgent:
         self._driving = False
         self._left: asyncio.Event | None = None
         """Set when our registrations are taken back."""
-        self._is_quiet: asyncio.Event | None = None
         self._outbox = Outbox(dialogs, self._transmit, self._shell_counters) if dialogs is not None else None
 
     @property
@@ -166,13 +169,16 @@ class UserAgent:
             await asyncio.wait_for(self._left.wait(), LEAVE_GRACE_S)
 
     async def settle(self, timeout_s: float) -> int:
-        """Wait until every call has been let go: a BYE that was lost is sent again. How many are left."""
-        if self._endpoint is not None and self._endpoint.calls:
-            self._is_quiet = asyncio.Event()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(timeout_s):
-                    await self._is_quiet.wait()
-        return self.calls
+        """Wait until every BYE has been answered, for one that was lost is sent again; how many calls are left. Peers
+        are not waited for when none has answered for QUIET_S."""
+        now, left = self._now(), self.calls
+        deadline, quiet_at = now + timeout_s, now + QUIET_S
+        while left and now < min(deadline, quiet_at):
+            await asyncio.sleep(_LOOK_AGAIN_S)
+            now = self._now()
+            if self.calls < left:
+                left, quiet_at = self.calls, now + QUIET_S
+        return left
 
     async def stop(self) -> None:
         """Close the sockets. Calls are not ended: whoever owns them does that before."""
@@ -385,8 +391,6 @@ class UserAgent:
         if self._left is not None and not endpoint.is_leaving:
             self._left.set()
         self._arm(endpoint)
-        if self._is_quiet is not None and not endpoint.calls:
-            self._is_quiet.set()
 
     def _keep(self, endpoint: Endpoint) -> None:
         """Have stored what the message that was polled last reveals."""
