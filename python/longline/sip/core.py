@@ -247,10 +247,13 @@ class Core:
         """Where a host was found when it was looked up last; nothing when it never was."""
         return self._addresses.get(name.lower()) or frozenset()
 
+    def is_own(self, uri: SipUri) -> bool:
+        """Whether a URI leads to us: one of our domains, and no port but ours."""
+        return uri.host.strip("[]").lower() in self.domains and uri.port in self._ports
+
     def account_of(self, uri: SipUri) -> Peer | None:
         """Whose address of record a URI is: a name that somebody logs in with, at one of our domains."""
-        host = uri.host.strip("[]").lower()
-        if host not in self.domains or uri.port not in self._ports:
+        if not self.is_own(uri):
             return None
         found = self.peers.of_user(uri.user_text)
         return found[0] if found is not None else None

@@ -9,12 +9,12 @@ from longline.base.errors import RemoteProtocolError
 from longline.sip.bindings import MIN_EXPIRES_S, Binding, IntervalTooBrief
 from longline.sip.core import Core
 from longline.sip.events import BindingsChanged
-from longline.sip.headers import quote
+from longline.sip.headers import parse_name_addr, quote
 from longline.sip.message import Request
 from longline.sip.refused import Refused
 from longline.sip.transaction_layer import ServerTransaction
 from longline.sip.uas import ServerCore
-from longline.sip.uri import user_of
+from longline.sip.uri import parse_uri, scheme_of, user_of
 
 
 class Registrar:
@@ -27,6 +27,7 @@ class Registrar:
     def on_register(self, now: float, transaction: ServerTransaction, request: Request) -> None:
         core = self.core
         account = self._account(transaction, request)
+        self._check_whereabouts(request)
         before = core.bindings.of(now, account)
         try:
             after = core.bindings.register(now, account, request, transaction.source)
@@ -51,6 +52,26 @@ class Registrar:
         if found is None or found[0].name != transaction.peer:
             raise Refused(403)
         return found[0].name
+
+    def _check_whereabouts(self, request: Request) -> None:
+        """A phone is not at a trunk, nor here: calls to it would go out to the network at our expense, or in circles."""
+        for name in ("Contact", "Path"):
+            for value in request.headers.get_list(name) if name in request.headers else []:
+                if value != "*" and self._is_no_phone(parse_name_addr(value).uri):
+                    self.core.counters["sip.contacts_refused"] += 1
+                    raise Refused(403, "Contact Not Allowed")
+
+    def _is_no_phone(self, text: str) -> bool:
+        if scheme_of(text) not in ("sip", "sips"):
+            return False  # refused for that, and by its own name
+        uri = parse_uri(text)
+        host = uri.host.strip("[]").lower()
+        peers = self.core.peers
+        at = peers.of_address(host)
+        if at is not None and at.is_trunk:
+            return True
+        targets = {parse_uri(t.uri).host.strip("[]").lower() for peer in peers if peer.is_trunk for t in peer.targets}
+        return host in targets or self.core.is_own(uri)
 
 
 def _contact(now: float, binding: Binding) -> str:

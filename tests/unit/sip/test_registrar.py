@@ -7,6 +7,7 @@ from tests.unit.sip.strangers import DOMAIN, STRANGER, Phone, guarded
 
 from longline.sip.bindings import MAX_BINDINGS
 from longline.sip.events import BindingsChanged
+from longline.sip.peers import Peer, PeerTarget
 from longline.sip.wire import Source
 
 
@@ -71,6 +72,23 @@ def test_too_many_bindings_are_refused_and_counted() -> None:
         statuses.append(answer.status if answer is not None else 0)
     assert statuses == [200] * MAX_BINDINGS + [403]
     assert node.endpoint.counters["sip.bindings_full"] == 1
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        "Contact: <sip:+19005550100@192.0.2.1>\r\n",
+        "Contact: <sip:+19005550100@carrier.example;transport=tcp>\r\n",
+        "Contact: <sip:service@here.example>\r\n",
+        "Path: <sip:192.0.2.3;lr>\r\n",
+    ],
+)
+def test_phone_cannot_say_that_it_is_at_a_trunk_or_here(extra: str) -> None:
+    carrier = Peer("other", targets=(PeerTarget("sip:carrier.example"),))
+    wire, node = guarded(carrier)
+    answer = Phone(wire, node, "alice").ask("REGISTER", f"sip:{DOMAIN}", extra=extra)
+    assert answer is not None and answer.status == 403
+    assert node.endpoint.bindings(wire.now, "phone:alice") == ()
 
 
 def test_path_comes_back_and_is_kept() -> None:
