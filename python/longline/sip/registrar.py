@@ -15,6 +15,7 @@ from longline.sip.refused import Refused
 from longline.sip.transaction_layer import ServerTransaction
 from longline.sip.uas import ServerCore
 from longline.sip.uri import parse_uri, scheme_of, user_of
+from longline.sip.wire import Source
 
 
 class Registrar:
@@ -27,7 +28,7 @@ class Registrar:
     def on_register(self, now: float, transaction: ServerTransaction, request: Request) -> None:
         core = self.core
         account = self._account(transaction, request)
-        self._check_whereabouts(request)
+        self._check_whereabouts(transaction.source, request)
         before = core.bindings.of(now, account)
         try:
             after = core.bindings.register(now, account, request, transaction.source)
@@ -53,9 +54,11 @@ class Registrar:
             raise Refused(403)
         return found[0].name
 
-    def _check_whereabouts(self, request: Request) -> None:
-        """A phone is not at a trunk, nor here: calls to it would go out to the network at our expense, or in circles."""
-        for name in ("Contact", "Path"):
+    def _check_whereabouts(self, source: Source, request: Request) -> None:
+        """A phone is not at a trunk, nor here: calls to it would leave at our expense, or go in circles. A proxy that
+        is a trunk of ours may say that phones are behind it."""
+        relay = self.core.peers.of_address(source.host)
+        for name in ("Contact",) if relay is not None and relay.is_trunk else ("Contact", "Path"):
             for value in request.headers.get_list(name) if name in request.headers else []:
                 if value != "*" and self._is_no_phone(parse_name_addr(value).uri):
                     self.core.counters["sip.contacts_refused"] += 1
