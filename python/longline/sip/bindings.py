@@ -8,6 +8,7 @@ register (`admission`), GRUU, the tokens of RFC 5626 (`ob` flows through edge pr
 import ipaddress
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from longline.base.errors import RemoteProtocolError
@@ -62,11 +63,7 @@ class Binding:
     @property
     def is_translated(self) -> bool:
         """Whether the Contact names another address than the one its REGISTER came from."""
-        host = parse_uri(self.contact).host.strip("[]")
-        try:
-            return ipaddress.ip_address(host) != ipaddress.ip_address(self.host)
-        except ValueError:
-            return False  # a name: it may well be the phone's
+        return _is_translated(self.contact, self.host)
 
     @property
     def flow(self) -> tuple[str, str, int]:
@@ -165,6 +162,14 @@ class Bindings:
         for binding in held.values():
             _in_order(binding, request)
         held.clear()
+
+
+@lru_cache(maxsize=16_384)
+def _is_translated(contact: str, host: str) -> bool:
+    try:
+        return ipaddress.ip_address(parse_uri(contact).host.strip("[]")) != ipaddress.ip_address(host)
+    except ValueError:
+        return False  # a name: it may well be the phone's
 
 
 def _in_order(binding: Binding | None, request: Request) -> None:

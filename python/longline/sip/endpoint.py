@@ -67,6 +67,7 @@ class Endpoint:
         self._health = Health(core)
         core.usage_timers[Timer.AWAIT_ACK] = self._on_ack_missing
         self._secret = "".join(token() for _ in range(4)).encode()
+        self._registrar: Registrar | None = None
         if settings.admission is not None:
             self._registrar = Registrar(core, self._server)
             core.admission = DefaultDeny(core, settings.admission, core.bindings, self._secret)
@@ -337,6 +338,8 @@ class Endpoint:
         """Take back what `BindingsChanged` told; what has expired meanwhile (`expires_s`) is left out."""
         kept = [Binding.from_dict(binding, now) for binding in bindings]
         self._core.bindings.put(account, [binding for binding in kept if binding.expires_at > now])
+        if self._registrar is not None:
+            self._registrar.watch(now)
 
     # ---- REFER
 

@@ -5,6 +5,8 @@ An account is the peer that has it: a phone, or a trunk that logs in. What it is
 (nobody registers anybody else: 403).
 """
 
+from zlib import crc32
+
 from longline.base.errors import RemoteProtocolError
 from longline.sip.bindings import MIN_EXPIRES_S, Binding, IntervalTooBrief
 from longline.sip.core import Core
@@ -12,16 +14,25 @@ from longline.sip.events import BindingsChanged
 from longline.sip.headers import parse_name_addr, quote
 from longline.sip.message import Request
 from longline.sip.refused import Refused
+from longline.sip.timers import Timer
 from longline.sip.transaction_layer import ServerTransaction
 from longline.sip.uas import ServerCore
 from longline.sip.uri import parse_uri, scheme_of, user_of
-from longline.sip.wire import Source
+from longline.sip.wire import Source, Target
+
+KEEP_ALIVE_S = 25
+"""How often a phone behind a NAT is sent an empty datagram: some NATs forget a way of UDP after 30 s, though RFC 4787
+§4.3 gives them 2 minutes."""
+_EMPTY = b"\r\n\r\n"
+_OWNER = "phones behind NATs"
 
 
 class Registrar:
     def __init__(self, core: Core, server: ServerCore) -> None:
         self.core = core
         self.server = server
+        self._tick = 0
+        core.timed[_OWNER] = self._keep_alive
         core.outside["REGISTER"] = self.on_register
         core.option_tags.append("path")
 
@@ -39,6 +50,7 @@ class Registrar:
                 core.counters["sip.bindings_full"] += 1
                 raise Refused(403, "Too Many Bindings") from None
             raise
+        self.watch(now)
         if after != before:
             kept = tuple(binding.to_dict(now) for binding in after)
             core.events.append(BindingsChanged(account, kept))
@@ -53,6 +65,27 @@ class Registrar:
         if found is None or found[0].name != transaction.peer:
             raise Refused(403)
         return found[0].name
+
+    def watch(self, now: float) -> None:
+        """Keep the ways to phones behind NATs open from now on, as long as there are any."""
+        if not self.core.timers.is_armed(_OWNER, Timer.KEEP_ALIVE):
+            self._keep_alive(now, Timer.KEEP_ALIVE)
+
+    def _keep_alive(self, now: float, timer: Timer) -> None:
+        """Once a second a part of them, so that thousands are not served in one go."""
+        core = self.core
+        self._tick = (self._tick + 1) % KEEP_ALIVE_S
+        is_needed = False
+        for account in core.bindings.accounts():
+            for binding in core.bindings.of(now, account):
+                if binding.transport != "UDP" or not binding.is_translated or binding.path:
+                    continue
+                is_needed = True
+                if crc32(f"{binding.host}:{binding.port}".encode()) % KEEP_ALIVE_S == self._tick:
+                    core.layer.send(_EMPTY, Target("UDP", binding.host, binding.port, listener=binding.listener))
+                    core.counters["sip.keep_alives_sent"] += 1
+        if is_needed:
+            core.timers.arm(_OWNER, Timer.KEEP_ALIVE, now + 1)
 
     def _check_whereabouts(self, source: Source, request: Request) -> None:
         """A phone is not at a trunk, nor here: calls to it would leave at our expense, or go in circles. A proxy that

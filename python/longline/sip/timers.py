@@ -34,6 +34,7 @@ class Timer(Enum):
     REOFFERED = "wait for the final response to our re-INVITE after a provisional one"
     REFER_UNDECIDED = "wait for our user to say what becomes of a REFER"
     SUBSCRIPTION = "the end of a subscription that a REFER made, or of the wait for its first NOTIFY (RFC 6665)"
+    KEEP_ALIVE = "the next of the phones behind NATs are sent something, so that their way stays open"
     NEXT_WAY = "how long one of several phones of a callee rings before the next is called"
     CANCELED = "wait for the final response of a cancelled INVITE (RFC 3261 §9.1)"
     REGISTER = "the next REGISTER of a registration of ours is due"

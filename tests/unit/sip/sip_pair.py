@@ -92,6 +92,7 @@ class Wire:
     now: float = 1000.0
     parties: dict[str, Party] = field(default_factory=dict)
     sent: list[Sent] = field(default_factory=list)
+    keep_alives: list[Target] = field(default_factory=list)
     drop: Callable[[Sent], bool] = lambda sent: False
     names: dict[str, list[str]] = field(default_factory=dict)
     """What a name server would know: the addresses of a host name, best first."""
@@ -102,6 +103,9 @@ class Wire:
         self._numbers = itertools.count()
 
     def carry(self, party: Party, transmit: Transmit) -> None:
+        if not transmit.data.strip():
+            self.keep_alives.append(transmit.target)
+            return
         sent = Sent(self.now, party.host, transmit, parse(transmit.data))
         self.sent.append(sent)
         reliable = transmit.target.transport == "TCP"

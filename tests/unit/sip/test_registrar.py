@@ -3,6 +3,7 @@
 import ipaddress
 
 import pytest
+from tests.unit.sip.sip_pair import Party
 from tests.unit.sip.strangers import DOMAIN, STRANGER, Phone, guarded
 
 from longline.sip.bindings import MAX_BINDINGS
@@ -121,3 +122,27 @@ def test_phone_that_has_registered_may_ask_whether_we_are_there() -> None:
     answer = alice.send("OPTIONS", f"sip:{DOMAIN}")
     assert answer is not None and answer.status == 200
     assert "REGISTER" in str(answer.headers.get("Allow"))
+
+
+def test_way_to_a_phone_behind_a_nat_is_kept_open_as_long_as_it_is_registered() -> None:
+    wire, node = guarded()
+    home = Source("UDP", "198.51.100.9", 41822)
+    Phone(wire, node, "alice", source=home).register(host="10.0.0.3", expires=120)
+    Phone(wire, node, "bob").register(expires=600)  # has an address of its own, and is left alone
+    wire.run(110)
+    assert 4 <= len(wire.keep_alives) <= 5
+    assert {(target.transport, target.host, target.port) for target in wire.keep_alives} == {
+        ("UDP", "198.51.100.9", 41822)
+    }
+    wire.run(20)
+    wire.keep_alives.clear()
+    wire.run(60)
+    assert wire.keep_alives == []
+    node.endpoint.restore_bindings(wire.now, "phone:alice", [dict(_first(node), host="203.0.113.9", expires_s=100)])
+    wire.run(26)
+    assert len(wire.keep_alives) == 1
+
+
+def _first(node: Party) -> dict[str, object]:
+    told = next(event for event in node.events if isinstance(event, BindingsChanged))
+    return dict(told.bindings[0])
