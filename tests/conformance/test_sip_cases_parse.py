@@ -1,9 +1,11 @@
 """SIP that is unusual, broken or hostile: the status of each case, and that a call in progress hears nothing of it."""
 
+import ipaddress
 import itertools
 
 import pytest
 from tests.unit.sip.sip_pair import OFFER, Party, Wire, established
+from tests.unit.sip.strangers import guarded, request_text
 
 from longline.sip.events import IncomingCall
 from longline.sip.framing import StreamFramer
@@ -329,7 +331,34 @@ def test_our_own_response_that_comes_back_is_dropped() -> None:
     bystander.assert_undisturbed()
 
 
-# ---- everything we ever send can be read
+# ---- names that hide what they are
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "P-Asserted-Identity: <sip:president@here.example>",
+        "p-asserted-identity:<sip:president@here.example>",
+        "P-ASSERTED-IDENTITY \t : <sip:president@here.example>",
+        "P-Asserted-Identity:\r\n\t<sip:president@here.example>",
+        "X-Longline-Admin: 1",
+        "x-longline-admin\t:\r\n 1",
+        "y: x",
+        "History-Info : <sip:president@here.example>;index=1",
+    ],
+)
+def test_header_that_only_a_trunk_may_send_is_found_in_every_spelling(line: str) -> None:
+    wire, node = guarded(networks=(ipaddress.ip_network("203.0.113.0/24"),))
+    data = request_text(user="guest", host="203.0.113.5", extra=f"{line}\r\n")
+    wire.inject(node, data, Source("UDP", "203.0.113.5", 5060))
+    (call,) = node.events
+    assert isinstance(call, IncomingCall)
+    names = {name.lower() for name, _ in call.headers}
+    assert not names & {"p-asserted-identity", "x-longline-admin", "identity", "y", "history-info"}
+    assert len(names) > 8
+
+
+# ---- whatever one byte of a message is
 
 
 def test_no_bit_flip_breaks_the_endpoint() -> None:

@@ -29,7 +29,9 @@ from longline.sip.headers import (
 )
 from longline.sip.message import Request, parse
 from longline.sip.refer_to import ReferTo, parse_refer_to
+from longline.sip.reliable import MAX_RSEQ, _rack
 from longline.sip.replaces import Replaces, parse_replaces
+from longline.sip.session_timer import MAX_INTERVAL_S, _seconds, _session_expires
 from longline.sip.sipfrag import MAX_REASON_CHARS, encode_sipfrag, parse_sipfrag
 from longline.sip.subscription import MAX_EXPIRES_S, SubscriptionState, parse_subscription_state
 from longline.sip.uri import SipUri, parse_uri
@@ -215,6 +217,19 @@ PARSED: dict[str, tuple[st.SearchStrategy[object], Callable[[str], object]]] = {
 @pytest.mark.parametrize("header", PARSED)
 def test_value_survives_its_parser(header: str) -> None:
     round_trip(*PARSED[header])()
+
+
+@given(st.integers(0, MAX_RSEQ), st.integers(0, MAX_CSEQ), token)
+def test_rack(rseq: int, cseq: int, method: str) -> None:
+    assert _rack(Request("PRACK", "sip:x", Headers([("RAck", f"{rseq} {cseq} {method}")]))) == (rseq, cseq, method)
+
+
+@given(st.integers(0, MAX_INTERVAL_S), st.sampled_from(["uac", "uas", ""]), st.integers(0, MAX_INTERVAL_S))
+def test_session_expires(interval: int, refresher: str, least: int) -> None:
+    value = f"{interval};refresher={refresher}" if refresher else str(interval)
+    request = Request("UPDATE", "sip:x", Headers([("Session-Expires", value), ("Min-SE", f"{least};x=y")]))
+    assert _session_expires(request) == (interval, refresher)
+    assert _seconds(request.headers.get("Min-SE"), "Min-SE") == least
 
 
 @given(st.integers(0, MAX_CSEQ), token)
