@@ -23,6 +23,7 @@ from longline.sip.exchange import Exchanges, over_connection
 from longline.sip.ledger import Ledger
 from longline.sip.message import Request
 from longline.sip.peers import Peer, Peers
+from longline.sip.resting import Resting
 from longline.sip.size import UDP_MAX_BYTES, Size
 from longline.sip.timers import Durations, Timer, TimerQueue
 from longline.sip.transaction_layer import MAGIC_COOKIE, ServerTransaction, TransactionLayer
@@ -94,6 +95,7 @@ class Core:
         self.usages: dict[str, InviteUsage] = {}
         self.dialogs: dict[tuple[str, str, str | None], InviteUsage] = {}
         self.exchanges = Exchanges(self)
+        self.resting = Resting(self.counters)
         self.size = Size(settings.udp_max_bytes, settings.transports, self.counters)
         self.peers = Peers()
         self.former_peers: dict[str, Peer] = {}
@@ -219,6 +221,17 @@ class Core:
                 self.layer.respond(now, transaction, response_to(transaction.request, 487))
         usage.forget_reinvite()
         usage.asked = None
+
+    def after(self, now: float, delay_s: float, then: Callable[[float], None]) -> None:
+        """Do something later, once; whoever asks checks then whether it is still wanted."""
+        owner = f"a|{self.token()}"
+
+        def run(now: float, timer: Timer) -> None:
+            del self.timed[owner]
+            then(now)
+
+        self.timed[owner] = run
+        self.timers.arm(owner, Timer.SILENCE, now + delay_s)
 
     # ---- where to
 

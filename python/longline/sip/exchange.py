@@ -14,9 +14,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from longline.sip.auth import DigestSession, answer_challenges
+from longline.sip.build import cancel_of
 from longline.sip.dialog import Dialog
 from longline.sip.headers import Headers
 from longline.sip.message import Request, Response
+from longline.sip.transaction import State
 from longline.sip.wire import Hop, Target
 
 if TYPE_CHECKING:
@@ -27,6 +29,9 @@ MAX_AUTH_TRIES = 3
 """How often one request is sent again with credentials; then its challenge is the final answer."""
 CREDENTIALS_BYTES = 400
 """What answering a challenge adds to a request, roughly; for the question whether it is too large for UDP."""
+SILENCE_T1 = 8
+"""After so many T1 without any response (four tries over UDP) the next target is tried, if there is one. RFC 3263 §4.3
+would wait for the time-out, 64 T1: half a minute of silence for the caller."""
 MAX_TARGETS = 8
 """How many targets of one request are tried, over all its tries; further ones are not."""
 
@@ -63,6 +68,8 @@ class Exchange:
     """Where it may go if the present target fails."""
     sent: ClientTransaction | None = None
     """The present try; None while a name is being looked up."""
+    left: set[str] = field(default_factory=set)
+    """Tries of an INVITE that were given up and have been cancelled, by their keys."""
     by_udp: Target | None = None
     """The present try went over TCP for its size; this is where it was to go by UDP."""
     auth_tries: int = 0
@@ -126,14 +133,26 @@ class Exchanges:
         if exchange is None:
             return
         is_success = 200 <= response.status < 300
-        if transaction is not exchange.sent and not (is_success and response.cseq[1] == "INVITE"):
-            self.core.counters["sip.responses_late"] += 1  # of a try that was given up
-            return
+        if response.status != 503:
+            self.core.resting.has_answered(transaction.target)
+        if transaction is not exchange.sent:
+            is_invite = transaction.request.method == "INVITE"
+            if not (is_success and is_invite):
+                self.core.counters["sip.responses_late"] += 1  # of a try that was given up
+                if is_invite and response.status < 200:
+                    self._cancel(now, exchange, transaction)
+                return
+            if not exchange.is_over:
+                # It is answered after all: then the present try is the one to give up.
+                exchange.sent, other = transaction, exchange.sent
+                if other is not None and other.state is State.PROCEEDING:
+                    self._cancel(now, exchange, other)
         if not exchange.is_over:
             if response.status in (401, 407) and self._take_up_challenge(exchange, response):
                 self._again(now, exchange, exchange.by_udp or transaction.target)
                 return
             if response.status == 503 and exchange.targets:
+                self.core.resting.has_failed(now, transaction.target, _retry_after_s(response))
                 self._next_target(now, exchange)
                 return
             if response.status >= 200:
@@ -149,7 +168,9 @@ class Exchanges:
             # RFC 3261 §18.1.1: it was to go by UDP, and there is no TCP: then UDP it is.
             self.core.size.has_no_tcp(now, exchange.by_udp)
             self._try(now, exchange, exchange.by_udp)
-        elif exchange.targets and not exchange.is_over:
+            return
+        self.core.resting.has_failed(now, transaction.target)
+        if exchange.targets and not exchange.is_over:
             self._next_target(now, exchange)
         else:
             self._fail(now, exchange, cause)
@@ -159,7 +180,7 @@ class Exchanges:
     def _located(self, now: float, exchange: Exchange, targets: Sequence[Target]) -> None:
         if exchange.is_over:
             return
-        exchange.targets = deque(targets[:MAX_TARGETS])
+        exchange.targets = deque(self.core.resting.in_order(now, targets[:MAX_TARGETS]))
         if exchange.targets:
             self._try(now, exchange, exchange.targets.popleft())
         else:
@@ -168,6 +189,21 @@ class Exchanges:
     def _next_target(self, now: float, exchange: Exchange) -> None:
         self.core.counters["sip.failovers"] += 1
         self._try(now, exchange, exchange.targets.popleft())
+
+    def _on_silence(self, now: float, exchange: Exchange, transaction: ClientTransaction) -> None:
+        """A target has said nothing at all for a while, and there are others: we do not wait for its time-out."""
+        silent = transaction.state in (State.CALLING, State.TRYING)
+        if exchange.sent is transaction and silent and exchange.targets and not exchange.is_over:
+            self.core.counters["sip.targets_silent"] += 1
+            self.core.layer.send_no_more(transaction)
+            self.core.resting.has_failed(now, transaction.target)
+            self._next_target(now, exchange)
+
+    def _cancel(self, now: float, exchange: Exchange, transaction: ClientTransaction) -> None:
+        """End a try of an INVITE that was given up and has got through all the same (RFC 3261 §9.1)."""
+        if transaction.key not in exchange.left:
+            exchange.left.add(transaction.key)
+            self.core.layer.send_request(now, cancel_of(transaction.request, None), transaction.target)
 
     def _again(self, now: float, exchange: Exchange, target: Target) -> None:
         """RFC 3261 §22.2: the same request with credentials, a new branch and the next CSeq."""
@@ -192,7 +228,9 @@ class Exchanges:
             exchange.by_udp = None
         core.add_via(request, target)
         core.authorize(request, exchange.digests, exchange.peer, self._trunk(exchange))
-        exchange.sent = core.layer.send_request(now, request, target, exchange)
+        exchange.sent = sent = core.layer.send_request(now, request, target, exchange)
+        if exchange.targets:
+            core.after(now, SILENCE_T1 * core.settings.durations.t1, lambda now: self._on_silence(now, exchange, sent))
         if exchange.dialog is not None and request.method == "INVITE":
             exchange.dialog.open_invite = request.top_via.branch
 
@@ -222,6 +260,12 @@ class Exchanges:
 
     def _trunk(self, exchange: Exchange) -> str | None:
         return exchange.dialog.trunk if exchange.dialog is not None else None
+
+
+def _retry_after_s(response: Response) -> float | None:
+    """RFC 3261 §20.33: the seconds; a comment may follow."""
+    text = (response.headers.get("Retry-After") or "").partition(";")[0].partition("(")[0].strip()
+    return float(text) if text.isdigit() and len(text) < 10 else None
 
 
 def over_connection(targets: Sequence[Target], transport: str, connection: int | None) -> list[Target]:

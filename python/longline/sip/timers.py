@@ -36,6 +36,7 @@ class Timer(Enum):
     SUBSCRIPTION = "the end of a subscription that a REFER made, or of the wait for its first NOTIFY (RFC 6665)"
     KEEP_ALIVE = "the next of the phones behind NATs are sent something, so that their way stays open"
     NEXT_WAY = "how long one of several phones of a callee rings before the next is called"
+    SILENCE = "a target of a request says nothing, and there are others (RFC 3263 §4.3)"
     CANCELED = "wait for the final response of a cancelled INVITE (RFC 3261 §9.1)"
     REGISTER = "the next REGISTER of a registration of ours is due"
     ASK_TARGET = "the next OPTIONS to a target of a peer is due"

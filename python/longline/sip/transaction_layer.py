@@ -222,6 +222,10 @@ class TransactionLayer:
         for transaction in lost:
             self._feed(now, transaction, Input.TRANSPORT_ERROR, user)
 
+    def send_no_more(self, transaction: ClientTransaction) -> None:
+        """Wait for a response until the time-out, but do not ask again."""
+        self.timers.disarm(transaction.key, Timer.A, Timer.E)
+
     def forget(self, transaction: Transaction) -> None:
         """End a transaction without a word."""
         transaction.state = State.TERMINATED

@@ -97,6 +97,9 @@ class Wire:
     names: dict[str, list[str]] = field(default_factory=dict)
     """What a name server would know: the addresses of a host name, best first."""
 
+    slow: dict[str, float] = field(default_factory=dict)
+    """Seconds that messages to a host need beside the delay."""
+
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
         self._under_way: list[tuple[float, int, str, Source, bytes]] = []
@@ -114,7 +117,11 @@ class Wire:
         copies = 2 if not reliable and self._random.random() < self.duplication else 1
         source = Source(transmit.target.transport, party.host, 5060, 7 if reliable else None)
         for _ in range(copies):
-            late = self.delay + (0 if reliable else self._random.random() * self.jitter)
+            late = (
+                self.delay
+                + self.slow.get(transmit.target.host, 0.0)
+                + (0 if reliable else self._random.random() * self.jitter)
+            )
             heapq.heappush(
                 self._under_way, (self.now + late, next(self._numbers), transmit.target.host, source, transmit.data)
             )

@@ -3,7 +3,7 @@
 import pytest
 from tests.unit.sip.sip_pair import OFFER, Party, Wire, answers_at_once
 
-from longline.sip.events import Answered, Ended, Failed, Progress
+from longline.sip.events import Answered, Ended, Failed, IncomingCall, Progress
 from longline.sip.uac import Invitation
 
 INVITE = "INVITE"
@@ -177,3 +177,96 @@ def test_size_limit_may_be_lifted() -> None:
     alice.invite(bob.host, sdp=LARGE)
     wire.run(1)
     assert {sent.transmit.target.transport for sent in wire.sent} == {"UDP"}
+
+
+# ---- targets that say nothing, and those that have failed a moment ago (RFC 3263 §4.3)
+
+
+def test_silent_target_is_left_after_four_tries() -> None:
+    wire, alice = farm("192.0.2.2", "192.0.2.3")
+    bob = Party(wire, "192.0.2.3")
+    answers_at_once(bob)
+    began = wire.now
+    alice.invite("farm.example.com")
+    wire.run(40)
+    invites = [(sent.at - began, sent.transmit.target.host) for sent in wire.sent if sent.word == INVITE]
+    assert invites == [(0.0, "192.0.2.2"), (0.5, "192.0.2.2"), (1.5, "192.0.2.2"), (3.5, "192.0.2.2"), (4.0, bob.host)]
+    assert alice.names()[-1] == "Answered"
+    assert alice.endpoint.transactions == 0
+
+
+def test_target_that_rings_is_not_left() -> None:
+    wire, alice = farm("192.0.2.2", "192.0.2.3")
+    slow, other = Party(wire, "192.0.2.2"), Party(wire, "192.0.2.3")
+    slow.react = lambda event: slow.endpoint.ring(wire.now, event.handle)
+    alice.invite("farm.example.com")
+    wire.run(30)
+    assert not other.events
+    assert "sip.failovers" not in alice.endpoint.counters
+
+
+def test_only_target_is_waited_for_until_the_time_out() -> None:
+    wire, alice = farm("192.0.2.2")
+    alice.invite("farm.example.com")
+    wire.run(31)
+    assert alice.names() == []
+    wire.run(2)
+    assert alice.names() == ["Failed"]
+
+
+@pytest.mark.parametrize("answers", [False, True])
+def test_target_that_was_left_and_wakes_up_is_cancelled(answers: bool) -> None:
+    """It rings, or answers, when another one has been asked: one call is what comes of it."""
+    wire, alice = farm("192.0.2.2", "192.0.2.3")
+    sleeper, bob = Party(wire, "192.0.2.2"), Party(wire, "192.0.2.3")
+    wire.slow[sleeper.host] = 5.0
+    bob.react = lambda event: bob.endpoint.ring(wire.now, event.handle) if isinstance(event, IncomingCall) else None
+    if answers:
+        answers_at_once(sleeper)
+    else:
+        sleeper.react = lambda event: (
+            sleeper.endpoint.ring(wire.now, event.handle) if isinstance(event, IncomingCall) else None
+        )
+    alice.invite("farm.example.com")
+    wire.run(20)
+    cancels = [sent.transmit.target.host for sent in wire.sent if sent.word == "CANCEL" and sent.sender == alice.host]
+    if answers:
+        assert "Answered" in alice.names()
+        assert bob.host in cancels
+        assert bob.names()[-1] == "Canceled"
+        assert sleeper.endpoint.calls == 1
+    else:
+        assert set(cancels) == {sleeper.host}
+        assert sleeper.names()[-1] == "Canceled"
+        assert [type(event).__name__ for event in alice.events if not isinstance(event, Progress)] == []
+    assert alice.endpoint.calls == 1
+
+
+@pytest.mark.parametrize(("how", "rest_s"), [("silence", 60), ("transport", 60), ("503", 20), ("503 for a day", 300)])
+def test_target_that_has_failed_is_tried_last_for_a_while(how: str, rest_s: float) -> None:
+    wire, alice = farm("192.0.2.2", "192.0.2.3")
+    first, bob = Party(wire, "192.0.2.2"), Party(wire, "192.0.2.3")
+    answers_at_once(bob)
+    wait = {"503": "20", "503 for a day": "86400 (maintenance)"}.get(how)
+    if wait is not None:
+        first.react = lambda event: first.endpoint.reject(wire.now, event.handle, 503, None, [("Retry-After", wait)])
+    else:
+        wire.drop = lambda sent: sent.transmit.target.host == first.host
+
+    def tried() -> list[str]:
+        before = len(wire.sent)
+        alice.invite("farm.example.com")
+        if how == "transport" and wire.sent[-1].transmit.target.host == first.host:
+            key = wire.sent[-1].transmit.transaction
+            assert key is not None
+            alice.do("transport_failed", key)
+        wire.run(5)
+        hosts = [sent.transmit.target.host for sent in wire.sent[before:] if sent.word == INVITE]
+        return list(dict.fromkeys(hosts))
+
+    assert tried() == [first.host, bob.host]
+    assert tried() == [bob.host]
+    wire.run(rest_s - 15)
+    assert tried() == [bob.host]
+    wire.run(10)
+    assert tried() == [first.host, bob.host]

@@ -184,7 +184,7 @@ def test_3_4_successful_session_with_proxy_failure() -> None:
     alice.do("bye", handle)
     wire.run(1)
     names = {"alice": alice, "bob": bob, "proxy1": proxy1, "proxy2": proxy2}
-    assert ladder(wire, **names) == ["alice INVITE proxy1"] * 7 + rungs("""
+    assert ladder(wire, **names) == ["alice INVITE proxy1"] * 4 + rungs("""
         alice INVITE proxy2
         proxy2 100 INVITE alice
         proxy2 INVITE bob
