@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up a working tree: system tools, the virtual environment, the media server. Does only what is missing.
 #   scripts/setup.sh             what `longline serve` and `make demo` need
-#   scripts/setup.sh --test      and the peers that the tests call (baresip, SIPp)
+#   scripts/setup.sh --test      and the peers that the tests call (baresip, SIPp, Kamailio)
 #   scripts/setup.sh --quality   and what `make bench-quality` speaks and scores with
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -80,6 +80,13 @@ if [ "${1:-}" = --test ]; then
     need baresip baresip-core
     need sipp sip-tester
     need svmap sipvicious
+    if [ ! -x /usr/sbin/kamailio ] && ! command -v kamailio >/dev/null; then
+        # Its service would take port 5060 of this machine; the tests start their own.
+        if [ -d /run/systemd/system ]; then
+            systemctl mask kamailio 2>/dev/null || sudo -n systemctl mask kamailio || true
+        fi
+        install_packages kamailio
+    fi
     .venv/bin/python scripts/fetch_silero.py >/dev/null
 fi
 

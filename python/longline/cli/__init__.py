@@ -11,6 +11,7 @@ from longline.cli.dial import dial
 from longline.cli.hangup import hangup
 from longline.cli.recordings import recordings
 from longline.cli.serve import serve
+from longline.cli.trunks import trunks
 
 app = typer.Typer(
     name="longline",
@@ -19,7 +20,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (serve, call, calls, hangup, dial, demo):
+for command in (serve, call, calls, hangup, trunks, dial, demo):
     app.command()(command)
 app.add_typer(recordings)
 
