@@ -55,6 +55,35 @@ async def test_the_sdk_creates_lists_retrieves_and_hangs_up_a_call(tmp_path: Pat
             assert flow_request["call_id"] == created.id
 
 
+async def test_a_trunk_that_the_sdk_makes_is_let_in_at_once_and_no_more_when_it_is_deleted(tmp_path: Path) -> None:
+    """Nobody else is: not even this machine, since access.networks is empty."""
+    (port,) = free_ports(1)
+    settings = {"LONGLINE_ACCESS__NETWORKS": "[]", "LONGLINE_ACCESS__ALGORITHMS": "MD5"}
+    async with App(listen) as app, Node(tmp_path / "node", "--stream", app.url, **settings) as node:
+        client = AsyncClient(API_KEY, base_url=node.url + "/api/v1")
+
+        def call(number: int) -> Sipp:
+            login = ("-au", "pbx-user", "-ap", "pbx-secret", "-m", "1", "-recv_timeout", "1500")
+            remote = f"127.0.0.1:{node.sip_port}"
+            where = ("-auth_uri", f"service@{remote}")
+            return Sipp(tmp_path / str(number), "caller_logs_in", *login, *where, port=port, remote=remote)
+
+        assert (await call(1).run()).status != 0
+        trunk = await client.sip.trunks.create(
+            "pbx", "127.0.0.1", "credential", auth_credential={"username": "pbx-user", "password": "pbx-secret"},
+            channel_limit=1, transport="udp",
+        )  # fmt: skip
+        (await call(2).run()).check()
+        await node.until_over(1)
+        (found,) = (await client.sip.calls.list(trunk_id=trunk.id)).data
+        assert (found.state, found.direction, found.ended_by) == ("completed", "inbound", "caller")
+        assert (await client.sip.calls.retrieve(found.id)).sip_trunk_id == trunk.id
+        await client.sip.trunks.update(trunk.id, is_active=False)
+        assert (await call(3).run()).status != 0
+        await client.sip.trunks.delete(trunk.id)
+        assert len(await node.calls()) == 1
+
+
 async def test_the_sdk_maps_our_errors_to_its_exceptions(tmp_path: Path) -> None:
     async with Node(tmp_path / "node") as node:
 

@@ -74,7 +74,7 @@ def trunk_of_config(name: str, settings: trunk_config.Trunk) -> Trunk:
         users=users,
         targets=targets,
         credential=credential,
-        domain=settings.from_host,
+        domain=settings.from_host if users else None,
         channel_limit=settings.channel_limit,
         cps_limit=settings.cps_limit,
         srtp=settings.srtp,

@@ -132,6 +132,28 @@ def test_calls_are_shown_as_a_table_and_as_json(node: FakeNode) -> None:
     assert (status, json.loads(output)) == (0, [CALL])
 
 
+def test_trunks_are_shown_with_how_they_fare(node: FakeNode) -> None:
+    up, down = ({"uri": uri, "is_up": uri == "sip:one", "priority": 1, "weight": 1} for uri in ("sip:one", "sip:two"))
+    registered = {"state": "registered", "expires_at": "2036-01-01T00:00:00Z", "reason": None}
+    failed = {"state": "failed", "expires_at": None, "reason": "403 Forbidden"}
+    shown = [
+        {"name": "new", "source": "api", "channel_limit": 0, "live": None},
+        {"name": "bad", "source": "config", "channel_limit": 0,
+         "live": {"calls": 0, "targets": [], "registration": failed}},
+        {"name": "good", "source": "config", "channel_limit": 9,
+         "live": {"calls": 3, "targets": [up, down], "registration": registered}},
+    ]  # fmt: skip
+    node.answers["GET /sip/trunks"] = (200, {"data": shown, "has_more": False, "next_cursor": None})
+    status, output = run(node, "trunks")
+    assert status == 0
+    for told in ("not active", "failed: 403 Forbidden", "registered, ", "3 of 9", "up sip:one", "down sip:two"):
+        assert told in output
+    assert output.index("good") < output.index("bad") < output.index("new")
+    assert json.loads(run(node, "trunks", "--json")[1]) == shown[::-1]
+    node.answers["GET /sip/trunks"] = (200, {"data": [], "has_more": False, "next_cursor": None})
+    assert "no trunks" in run(node, "trunks", "--once")[1]
+
+
 def test_no_calls_yet_is_said(node: FakeNode) -> None:
     node.answers["GET /voice/calls"] = (200, {"data": []})
     assert "no calls yet" in run(node, "calls")[1]
