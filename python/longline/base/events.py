@@ -36,6 +36,7 @@ class EventType(StrEnum):
     LEG_RINGING = "leg.ringing"
     LEG_ANSWERED = "leg.answered"
     LEG_JOINED = "leg.joined"
+    LEG_REPLACED = "leg.replaced"
     LEG_COMPLETED = "leg.completed"
     LEG_FAILED = "leg.failed"
     CALL_TRANSFER_INITIATED = "call.transfer.initiated"

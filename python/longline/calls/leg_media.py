@@ -59,6 +59,22 @@ class LegMedia:
         self.negotiated = negotiated
         return description.serialize()
 
+    def answer_another(self, offer: bytes | None, signalling_ip: str | None) -> bytes:
+        """The answer to the offer of somebody who takes the place of the far end, or our offer when he makes none.
+
+        Nothing that was settled with the far end before holds for him, least of all its keys; it holds for it when this
+        raises OfferRefused or SdpError."""
+        was, self.negotiated = self.negotiated, None
+        try:
+            if offer is not None:
+                answer = self.answer(offer)
+                self._offer, self.signalling_ip = None, signalling_ip
+                return answer
+            self.signalling_ip = signalling_ip
+            return self.offer()
+        finally:
+            self.negotiated = self.negotiated or was
+
     def read_answer(self, answer: bytes) -> None:
         """The far end's answer to our offer. Raise OfferRefused when it settles on nothing."""
         if self._offer is None:

@@ -39,7 +39,7 @@ from longline.calls.ports import CallFlow, Signalling
 from longline.calls.reason import Reason
 from longline.calls.recording import RecordingPlan
 from longline.calls.routes import Route
-from longline.calls.sip_leg import LegEnd, SipLeg
+from longline.calls.sip_leg import LegEnd, LegNews, SipLeg
 from longline.calls.stream import Stream, StreamRequest
 from longline.calls.trunk_limits import Channel
 from longline.media.errors import MediaCommandRefused
@@ -369,7 +369,9 @@ class LiveCall:
         leg = self.legs.find(event.handle)
         if leg is None:
             return
-        news = await leg.receive(event)
+        await self._learn(leg, await leg.receive(event))
+
+    async def _learn(self, leg: SipLeg, news: LegNews | None) -> None:
         target = self.legs.target(leg.leg)
         if target is not None:
             await self.legs.receive(target, news)
@@ -380,6 +382,24 @@ class LiveCall:
         elif news is LegInput.ANSWERED and self.call.direction is Direction.OUTBOUND and not self.call.is_answered:
             await self._confirm()
             self._start_flow()
+
+    async def change_hands(self, event: IncomingCall) -> None:
+        """An INVITE asks to take the place of the far end of a leg (RFC 3891). Raise CallNotLive, LegNotFound, and
+        MediaUnavailable or MediaCommandRefused when the media server cannot do it."""
+
+        async def change() -> None:
+            leg = self.legs.find(event.replaces or "")
+            if leg is None or not leg.leg.is_live:
+                raise LegNotFound
+            news = await leg.change_hands(event)
+            if news is None:
+                return
+            await self.context.save_call()
+            facts = leg.leg.event_data() | {"referred_by": event.referred_by}
+            self.context.publish(EventType.LEG_REPLACED, facts, leg_id=leg.leg.id)
+            await self._learn(leg, news)
+
+        await self.ask(change)
 
     async def _rang(self) -> None:
         told_by = self.call.apply(LegInput.RANG, self.context.now())

@@ -16,7 +16,7 @@ from uuid import UUID
 from longline.base.bus import Bus
 from longline.base.clock import Clock
 from longline.base.config import Config
-from longline.base.errors import CallNotFound, CallNotLive, LimitReached, MediaUnavailable, Unavailable
+from longline.base.errors import CallNotFound, CallNotLive, LegNotFound, LimitReached, MediaUnavailable, Unavailable
 from longline.base.ids import Prefix, encode_id
 from longline.base.log import get_logger, pii
 from longline.calls.call import Call, Direction
@@ -33,6 +33,7 @@ from longline.calls.trunk import Trunk
 from longline.calls.trunk_book import TrunkBook
 from longline.calls.trunk_limits import TrunkLimits
 from longline.calls.trunk_status import TrunkStatus
+from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import format_address
 from longline.sip.events import Answered, IncomingCall, RegistrationChanged, SipEvent, TargetChanged
 from longline.store.records import CallRecord, StreamRecord
@@ -64,6 +65,7 @@ class CallManager:
         self._by_handle: dict[str, LiveCall] = {}
         self._handles: dict[UUID, list[str]] = {}
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
+        self._heirs: set[asyncio.Task[None]] = set()
         self._is_stopping = False
         self.counters: Counter[str] = Counter()
         self.trunk_limits = TrunkLimits(self.counters)
@@ -170,8 +172,27 @@ class CallManager:
             assert self._signalling is not None
             self._signalling.bye(event.handle)  # its call has ended meanwhile
 
+    async def _change_hands(self, event: IncomingCall) -> None:
+        """Somebody takes the place of the far end of a leg of ours (RFC 3891)."""
+        assert self._signalling is not None
+        live = self._by_handle.get(event.replaces or "")
+        try:
+            if live is None:
+                raise CallNotLive
+            await live.change_hands(event)
+        except (CallNotLive, LegNotFound):
+            self._signalling.reject(event.handle, 481)
+        except (MediaUnavailable, MediaCommandRefused) as error:
+            log.warning("replacement failed", why=str(error))
+            self._signalling.reject(event.handle, 500)
+
     def _incoming(self, event: IncomingCall) -> None:
         assert self._signalling is not None
+        if event.replaces is not None:
+            task = asyncio.create_task(self._change_hands(event))
+            self._heirs.add(task)
+            task.add_done_callback(self._heirs.discard)
+            return
         refusal = self._refusal()
         if refusal is not None:
             status, why = refusal

@@ -152,6 +152,27 @@ class SipLeg:
         self._is_confirmed = True
         self._signalling.answer(self._handle, sdp)
 
+    async def change_hands(self, event: IncomingCall) -> LegNews | None:
+        """Somebody takes the place of the far end (RFC 3891): he gets our 200, and the user agent ends the dialog there
+        was. None when he is refused; then all stays as it is. Raise MediaUnavailable, MediaCommandRefused."""
+        try:
+            answer = self.media.answer_another(event.offer, event.source.rpartition(":")[0].strip("[]"))
+        except (OfferRefused, SdpError) as error:
+            log.info("replacement refused", call_id=str(self.leg.call_id), why=str(error))
+            self._signalling.reject(event.handle, 488)
+            return None
+        if event.offer is not None:
+            await self.media.connect()
+        self._early_answer = None
+        self._is_confirmed = True
+        if self.leg.direction == "inbound":
+            self.leg.from_number = event.from_user or "anonymous"
+        else:
+            self.leg.to_number = event.from_user or "anonymous"
+        self._has_dialog(event.handle)
+        self._signalling.answer(event.handle, answer)
+        return LegInput.ANSWERED
+
     def invite(self, route: Route, headers: Sequence[tuple[str, str]] = ()) -> None:
         """Call the far end by the present way of its route, and by the next when that fails. `open` comes first; the
         route is closed when the leg is over. Raise LonglineError, OSError or ValueError when no way can be taken."""
