@@ -280,7 +280,7 @@ class Core:
         hop = self.hop_of(dialog.next_hop(), dialog.transport or None)
 
         def located(now: float, targets: Sequence[Target]) -> None:
-            reached = [self.reach(target, dialog) for target in targets]
+            reached = [_as_proven(self.reach(target, dialog), dialog) for target in targets]
             then(now, over_connection(reached, dialog.transport, dialog.connection))
 
         self.locate(now, hop, located)
@@ -366,3 +366,11 @@ class Core:
         transmit = transmits.popleft()
         self.ledger.reveal(transmit.handle)
         return transmit
+
+
+def _as_proven(target: Target, dialog: Dialog) -> Target:
+    """Where a far end that has proven its name tells us to go to an address, it has to prove the same name there: a
+    Contact of a carrier is an address more often than not, and no certificate is of one."""
+    if target.transport == "TLS" and dialog.server_name is not None and is_address(target.server_name or ""):
+        return replace(target, server_name=dialog.server_name)
+    return target

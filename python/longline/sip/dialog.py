@@ -37,6 +37,8 @@ class Dialog:
     transport: str = "UDP"
     remote_host: str = ""
     remote_port: int = 0
+    server_name: str | None = None
+    """Over TLS: the name that the far end has proven with its certificate."""
     connection: int | None = None
     listener: int | None = None
     """The socket of ours that it is held over."""
@@ -179,7 +181,7 @@ class Dialog:
 _PLAIN = (
     *("call_id", "local_tag", "remote_tag", "local", "remote", "remote_target", "contact", "role"),
     *("transport", "remote_host", "remote_port", "local_cseq", "remote_cseq", "confirmed", "secure"),
-    "behind_nat",
+    *("behind_nat", "server_name"),
     *("trunk", "peer", "open_invite"),
     *("open_offer", "sessions", "sdp_origin", "sdp_version", "rseq", "remote_rseq"),
     *("session_interval", "session_refresher", "session_expires", "session_min", "session_raises"),

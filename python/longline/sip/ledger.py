@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _NO_REASON = frozenset(
     (
         *("local_cseq", "remote_cseq", "digests", "confirmed", "connection", "remote_host", "remote_port"),
-        *("sent_sdp", "open_offer", "allow", "supported"),
+        *("listener", "sent_sdp", "open_offer", "allow", "supported"),
     )
 )
 """Fields of a dialog whose change need not be stored at once: they are counted ahead, found anew, or lost anyway."""

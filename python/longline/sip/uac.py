@@ -243,6 +243,7 @@ class ClientCore(Owner):
         dialog.transport, dialog.remote_host, dialog.remote_port = target.transport, target.host, target.port
         user = parse_uri(dialog.contact).user
         dialog.listener = target.listener
+        dialog.server_name = target.server_name if target.transport == "TLS" else None
         dialog.contact = self.core.contact(user, target.transport, dialog.secure, target.listener)
         request.headers.add("Contact", f"<{dialog.contact}>")
 

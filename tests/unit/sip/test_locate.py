@@ -2,9 +2,12 @@
 
 import itertools
 import random
+from collections import defaultdict
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from longline.sip.locate import MAX_PLACES, Naptr, Place, Question, Record, Srv, Ways, locate
 
@@ -210,3 +213,29 @@ def test_one_place_is_named_once() -> None:
     names = itertools.repeat(Srv(1, 1, 5060, "a.example"), 3)
     zone: Zone = {("_sip._udp.x.example", "SRV"): list(names), ("a.example", "A"): ["192.0.2.1"]}
     assert Dns(zone).find("x.example", transport="udp") == ["UDP 192.0.2.1 5060"]
+
+
+NAMES = st.sampled_from(["", ".", "x.example", "_sip._udp.x.example", "_sip._tcp.x.example", "a.example", "192.0.2.1"])
+NUMBERS = st.integers(-1, 70_000)
+TEXTS = st.sampled_from(["s", "S", "u", "", "SIP+D2U", "SIPS+D2T", "sip+d2t", "x"])
+RECORDS = st.one_of(
+    st.builds(Naptr, NUMBERS, NUMBERS, TEXTS, TEXTS, NAMES, TEXTS),
+    st.builds(Srv, NUMBERS, st.integers(0, 70_000), NUMBERS, NAMES),
+    st.sampled_from(["192.0.2.1", "2001:db8::1", "::ffff:192.0.2.1", "", "x", "fe80::1%eth0"]),
+)
+
+
+@given(st.lists(st.tuples(NAMES, st.sampled_from(["NAPTR", "SRV", "A", "AAAA"]), RECORDS), max_size=20), st.booleans())
+def test_whatever_dns_says_the_places_are_few_and_of_our_kind(
+    records: list[tuple[str, str, Record]], secure: bool
+) -> None:
+    zone: Zone = defaultdict(list)
+    for name, kind, record in records:
+        zone[name, kind].append(record)
+    dns = Dns(zone)
+    for found in dns.find("x.example", secure=secure, ways=DUAL):
+        transport, host, port = found.split()
+        assert (transport, 6 if ":" in host else 4) in DUAL
+        assert 0 < int(port) <= 65_535
+        assert transport == "TLS" or not secure
+    assert len(dns.asked) <= 4 * MAX_PLACES

@@ -4,6 +4,7 @@ their bounds, keep-alives, ICMP."""
 import asyncio
 import socket
 import ssl
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,10 @@ from tests.unit.sip.sip_pair import ANSWER, OFFER
 
 from longline.base.errors import ConfigError
 from longline.sip.events import Acked, Answered, Ended, Failed, IncomingCall, SipEvent
-from longline.sip.transport import connection as connections
+from longline.sip.transport import connection as connection_module
 from longline.sip.transport import tcp
 from longline.sip.transport.addresses import AdvertisedAddress, told_address
+from longline.sip.transport.connection import Connection
 from longline.sip.transport.tls import is_named, names_of
 from longline.sip.user_agent import ListenAddress, TlsSettings, UserAgent, UserAgentSettings
 
@@ -55,6 +57,20 @@ class Phone:
 
     def count(self, name: str) -> int:
         return self.agent.counters.get(name, 0)
+
+    @property
+    def connections(self) -> dict[int, Connection]:
+        assert self.agent._sockets is not None
+        return self.agent._sockets._streams._connections
+
+    def drop_connections(self) -> None:
+        for connection in list(self.connections.values()):
+            connection.abort()
+
+    async def until(self, is_so: Callable[[], bool]) -> None:
+        async with asyncio.timeout(8):
+            while not is_so():
+                await asyncio.sleep(0.01)
 
     def port(self, transport: str) -> int:
         return next(x.port for x in self.agent.listeners if x.transport == transport)
@@ -136,7 +152,7 @@ async def test_call_over_tls_goes_both_ways_on_one_connection(authority: Authori
         assert headers["Via"].startswith("SIP/2.0/TLS ")
         assert headers["Contact"].startswith(f"<{scheme}:")
         assert (";transport=tls" in headers["Contact"]) is (scheme == "sip")
-        assert len(bob.agent._sockets._streams._connections) == 1  # type: ignore[union-attr]
+        assert len(bob.connections) == 1
 
 
 async def test_certificate_of_another_name_is_refused(authority: Authority) -> None:
@@ -165,6 +181,20 @@ async def test_certificate_is_asked_for_the_name_in_the_uri_not_for_what_dns_mad
         alice.call(bob.uri("tls"))
         await alice.next(Failed)
         assert alice.count("sip.tls_wrong_name") == 1
+
+
+async def test_far_end_that_names_an_address_proves_its_name_there_again(authority: Authority) -> None:
+    """Its Contact is an address, its certificate is of a name, and the connection of the call has gone."""
+    alice = sealed(authority.issue("127.0.0.1"), authority)
+    async with alice, sealed(authority.issue("localhost"), authority) as bob:
+        handle = alice.call(bob.uri("tls", host="localhost"))
+        await alice.next(Answered)
+        await bob.next(Acked)
+        alice.drop_connections()
+        await bob.until(lambda: not bob.connections)
+        alice.agent.bye(handle)
+        assert (await bob.next(Ended)).by == "remote"
+        assert alice.count("sip.tls_wrong_name") == 0
 
 
 async def test_client_certificate_is_required_where_it_is_required(authority: Authority, tmp_path: Path) -> None:
@@ -321,7 +351,7 @@ async def test_ping_of_somebody_we_have_spoken_with_is_answered() -> None:
 
 
 async def test_stranger_who_pings_learns_nothing_and_is_sent_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "FIRST_MESSAGE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(connection_module, "FIRST_MESSAGE_TIMEOUT_S", 0.3)
     async with plain() as bob:
         reader, writer = await connect(bob)
         for _ in range(3):
@@ -334,8 +364,8 @@ async def test_stranger_who_pings_learns_nothing_and_is_sent_away(monkeypatch: p
 
 
 async def test_idle_connection_is_pinged_and_kept_while_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "PING_AFTER_S", 0.05)
-    monkeypatch.setattr(connections, "PONG_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(connection_module, "PING_AFTER_S", 0.05)
+    monkeypatch.setattr(connection_module, "PONG_TIMEOUT_S", 0.3)
     async with plain() as bob:
         reader, writer = await connect(bob)
         writer.write(options("TCP"))
@@ -351,8 +381,8 @@ async def test_idle_connection_is_pinged_and_kept_while_it_answers(monkeypatch: 
 
 
 async def test_peer_that_knows_no_pings_is_not_cut_off_for_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connections, "PING_AFTER_S", 0.05)
-    monkeypatch.setattr(connections, "PONG_TIMEOUT_S", 0.05)
+    monkeypatch.setattr(connection_module, "PING_AFTER_S", 0.05)
+    monkeypatch.setattr(connection_module, "PONG_TIMEOUT_S", 0.05)
     async with plain() as bob:
         reader, writer = await connect(bob)
         writer.write(options("TCP"))
@@ -370,7 +400,7 @@ async def test_two_calls_to_one_peer_share_a_connection() -> None:
     async with plain() as alice, plain() as bob:
         await talk(alice, bob, bob.uri("tcp"))
         await talk(alice, bob, bob.uri("tcp"))
-        assert len(bob.agent._sockets._streams._connections) == 1  # type: ignore[union-attr]
+        assert len(bob.connections) == 1
 
 
 # ---- UDP

@@ -113,7 +113,7 @@ class Resolver:
     def _remembered(self, question: Question) -> Sequence[Record] | None:
         if question.kind in _LOOPBACK:
             local = self._hosts.find(question)
-            if local:
+            if local is not None:
                 return local
         cached = self._cache.get(question)
         if cached is None or cached.until <= _now():
@@ -198,20 +198,23 @@ class _Hosts:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._seen: tuple[int, int] | None = None
-        self._addresses: dict[Question, list[str]] = {}
+        self._addresses: dict[str, list[str]] = {}
 
-    def find(self, question: Question) -> Sequence[str]:
+    def find(self, question: Question) -> Sequence[str] | None:
+        """The addresses of a name that it has, perhaps none of the family that is asked for; None for other names."""
         seen = _stamp(self._path)
         if seen != self._seen:
             self._seen = seen
             self._addresses = self._read()
-        found = self._addresses.get(question)
-        if found is None and (question.name == "localhost" or question.name.endswith(".localhost")):
+        found = self._addresses.get(question.name)
+        if found is not None:
+            return [address for address in found if (":" in address) == (question.kind == "AAAA")]
+        if question.name == "localhost" or question.name.endswith(".localhost"):
             return _LOOPBACK[question.kind]
-        return found or ()
+        return None
 
-    def _read(self) -> dict[Question, list[str]]:
-        addresses: dict[Question, list[str]] = {}
+    def _read(self) -> dict[str, list[str]]:
+        addresses: dict[str, list[str]] = {}
         try:
             with self._path.open("rb") as file:
                 text = file.read(MAX_HOSTS_BYTES).decode("utf-8", "replace")
@@ -220,8 +223,7 @@ class _Hosts:
         for line in text.splitlines():
             address, *names = line.partition("#")[0].split() or [""]
             for name in names:
-                question = Question(name.rstrip(".").lower(), "AAAA" if ":" in address else "A")
-                addresses.setdefault(question, []).append(address)
+                addresses.setdefault(name.rstrip(".").lower(), []).append(address)
         return addresses
 
 
