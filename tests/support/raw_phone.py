@@ -115,6 +115,15 @@ class RawPhone:
         self.send_sip(self._request("ACK", 1, to_tag=tag))
         return status
 
+    @property
+    def replaces(self) -> str:
+        """What somebody else tells the node in order to take this phone's place (RFC 3891)."""
+        return f"{self._tag}@127.0.0.1;to-tag={self._to_tag};from-tag={self._tag}"
+
+    def forget(self) -> None:
+        """Its call is over: it sends no BYE."""
+        self._to_tag = ""
+
     async def response(self, at_least: int, timeout_s: float = 10) -> bytes:
         """The first response with this status or a higher one."""
         async with asyncio.timeout(timeout_s):
