@@ -84,8 +84,8 @@ class Trunk(BaseModel):
     networks: list[Network] = Field(
         default_factory=list,
         max_length=MAX_NETWORKS,
-        description="Addresses and networks whose calls come in without a password; the IP addresses among the targets "
-        "if neither these nor inbound_username are given.",
+        description="Addresses and networks whose calls come in without a password; where the targets are (a name: "
+        "where DNS says) if neither these nor inbound_username are given.",
     )
     inbound_username: str | None = Field(default=None, description="Who the trunk says it is when we challenge it.")
     inbound_password: str | None = Field(

@@ -57,7 +57,9 @@ def trunk_of_config(name: str, settings: trunk_config.Trunk) -> Trunk:
         for target in settings.all_targets
     )
     networks = tuple(ipaddress.ip_network(network) for network in settings.networks)
-    if not networks and settings.inbound_username is None:
+    # Whom we call may call us, unless it is said who may.
+    admits_targets = not networks and settings.inbound_username is None
+    if admits_targets:
         networks = _addresses(targets)
     users: tuple[DigestUser, ...] = ()
     if settings.inbound_username is not None and settings.inbound_password is not None:
@@ -71,6 +73,7 @@ def trunk_of_config(name: str, settings: trunk_config.Trunk) -> Trunk:
     peer = Peer(
         name=name,
         networks=networks,
+        admits_targets=admits_targets,
         users=users,
         targets=targets,
         credential=credential,

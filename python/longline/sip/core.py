@@ -29,6 +29,7 @@ from longline.sip.timers import Durations, Timer, TimerQueue
 from longline.sip.transaction_layer import MAGIC_COOKIE, ServerTransaction, TransactionLayer
 from longline.sip.uri import SipUri, bare_host, parse_uri
 from longline.sip.usage import InviteUsage, Stage
+from longline.sip.whereabouts import Whereabouts
 from longline.sip.wire import Hop, Listener, Target, Transmit, is_address, target_of_address
 
 DEFAULT_TRANSPORTS = frozenset(("UDP", "TCP"))
@@ -98,6 +99,7 @@ class Core:
         self.resting = Resting(self.counters)
         self.size = Size(settings.udp_max_bytes, settings.transports, self.counters)
         self.peers = Peers()
+        self.whereabouts = Whereabouts()
         self.former_peers: dict[str, Peer] = {}
         """Peers that are gone, while something is still to be told to them."""
         self.admission: Admission = Open()
@@ -251,7 +253,9 @@ class Core:
     def located(self, now: float, hop: Hop, targets: Sequence[Target]) -> None:
         """The answer to a look-up; no targets when there is nothing at that name."""
         if targets:
-            self._addresses.put(hop.host.lower(), frozenset(target.host for target in targets))
+            addresses = frozenset(target.host for target in targets)
+            self._addresses.put(hop.host.lower(), addresses)
+            self.whereabouts.found(hop.host, addresses)
         usable = [self.reach(target) for target in targets if target.transport in self.settings.transports]
         for then in self._looked_up.pop(hop, ()):
             then(now, usable)

@@ -84,7 +84,7 @@ class DefaultDeny:
 
     def judge(self, now: float, request: Request, source: Source) -> Verdict:
         """A request outside of any dialog that we know."""
-        peer = self._core.peers.of_address(source.host)
+        peer = self._core.whereabouts.peer_at(source.host)
         if request.method == "CANCEL":
             return self._judge_cancel(request, source)
         if self._fills_the_table(source, peer):
@@ -105,7 +105,7 @@ class DefaultDeny:
         if source.host == dialog.remote_host or source.host in self._hosts_of(dialog):
             return ADMITTED
         peer = self._core.peers.get(dialog.peer)
-        if peer is not None and self._core.peers.of_address(source.host) is peer:
+        if peer is not None and self._core.whereabouts.peer_at(source.host) is peer:
             return ADMITTED
         if peer is not None and peer.users:
             # A phone that changed its address in mid-call can say its password.
@@ -115,7 +115,7 @@ class DefaultDeny:
     def knows(self, now: float, source: Source) -> bool:
         """Whether an address may be told anything at all, a syntax error for instance."""
         return (
-            self._core.peers.of_address(source.host) is not None
+            self._core.whereabouts.peer_at(source.host) is not None
             or self._is_friendly(source.host)
             or self._bindings.at(now, source) is not None
         )
@@ -220,7 +220,7 @@ class DefaultDeny:
         invite = self._core.layer.find_invite(request)
         if invite is not None and invite.source.host != source.host:
             return self._drop("spoofed")
-        known = invite is not None or self._core.peers.of_address(source.host) or self._is_friendly(source.host)
+        known = invite is not None or self._core.whereabouts.peer_at(source.host) or self._is_friendly(source.host)
         return ADMITTED if known else self._drop("strangers")
 
     def _hosts_of(self, dialog: Dialog) -> Iterable[str]:

@@ -156,6 +156,7 @@ class Endpoint:
         """Whom we know from now on, whom we register with, and who is asked whether he is there. Calls in progress go
         on."""
         self._core.peers = peers
+        self._core.whereabouts.set_peers(peers)
         self._registrations.on_peers(peers)
         self._health.on_peers(peers)
 

@@ -49,6 +49,8 @@ class Peer:
     name: str
     networks: tuple[Network, ...] = ()
     """Sources that need no password."""
+    admits_targets: bool = False
+    """The addresses that the names of its targets lead to are such sources too."""
     users: tuple[DigestUser, ...] = ()
     """Who may log in as this peer."""
     targets: tuple[PeerTarget, ...] = ()

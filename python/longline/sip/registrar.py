@@ -90,7 +90,7 @@ class Registrar:
     def _check_whereabouts(self, source: Source, request: Request) -> None:
         """A phone is not at a trunk, nor here: calls to it would leave at our expense, or go in circles. A proxy that
         is a trunk of ours may say that phones are behind it."""
-        relay = self.core.peers.of_address(source.host)
+        relay = self.core.whereabouts.peer_at(source.host)
         for name in ("Contact",) if relay is not None and relay.is_trunk else ("Contact", "Path"):
             for value in request.headers.get_list(name) if name in request.headers else []:
                 if value != "*" and self._is_no_phone(parse_name_addr(value).uri):
@@ -103,7 +103,7 @@ class Registrar:
         uri = parse_uri(text)
         host = uri.host.strip("[]").lower()
         peers = self.core.peers
-        at = peers.of_address(host)
+        at = self.core.whereabouts.peer_at(host)
         if at is not None and at.is_trunk:
             return True
         targets = {parse_uri(t.uri).host.strip("[]").lower() for peer in peers if peer.is_trunk for t in peer.targets}

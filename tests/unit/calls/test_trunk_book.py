@@ -77,6 +77,7 @@ async def test_whom_we_call_by_address_may_call_us_unless_it_is_said_otherwise(
 ) -> None:
     (trunk,) = (await book(a=settings)).trunks
     assert networks(trunk) == expected
+    assert trunk.peer.admits_targets is not bool({"networks", "inbound_username"} & set(settings))
 
 
 async def test_what_is_registered_follows_from_the_credential_unless_it_is_said_otherwise() -> None:
