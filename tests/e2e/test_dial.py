@@ -188,3 +188,36 @@ async def test_a_caller_who_talks_to_an_application_is_transferred_and_hears_a_p
     assert (call["state"], call["reason"]) == ("completed", "normal_clearing")
     told = backend.told()
     assert told.index("call.transfer.initiated") < told.index("call.transfer.completed") < told.index("call.completed")
+
+
+async def test_a_phone_that_transfers_its_call_leaves_the_other_to_a_third(tmp_path: Path) -> None:
+    ports = free_ports(3)
+    caller = Baresip(tmp_path / "caller", ports[0], tone(CALLER_HZ, 20), rtp_ports="43800-43898", keypad=True)
+    callee = Baresip(tmp_path / "callee", ports[1], tone(CALLEE_HZ, 20), rtp_ports="44000-44098")
+    third = Baresip(tmp_path / "third", ports[2], tone(CONFIRM_HZ, 20), rtp_ports="44100-44198")
+    flow = {"action": "dial", "to": callee.uri}
+    async with (
+        Backend(flow) as backend,
+        Node(tmp_path / "node", **settings(backend, tmp_path)) as node,
+        caller,
+        callee,
+        third,
+    ):
+        await callee.start()
+        await third.start()
+        await caller.start(dial=node.uri)
+        await until_leg(node, "answered")
+        await asyncio.sleep(1.5)
+        await caller.command(f"/transfer {third.uri}")
+        await until_leg(node, "answered", 2)
+        await caller.until("terminated (duration", 10)
+        await asyncio.sleep(2)
+        await third.stop()
+        call = await node.until_call()
+        await callee.until("session closed", 10)
+        await callee.stop()
+    heard = trim_silence(callee.heard())
+    assert is_tone(heard[800:8000], CALLER_HZ) and is_tone(heard[-8000:], CONFIRM_HZ)
+    assert is_tone(trim_silence(third.heard())[:8000], CALLEE_HZ)
+    assert [leg["role"] for leg in call["legs"]] == ["primary", "dial_target", "transfer_target"]
+    assert (call["state"], call["reason"]) == ("completed", "normal_clearing")

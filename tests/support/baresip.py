@@ -140,6 +140,14 @@ class Baresip:
             await self._process.stdin.drain()
             await asyncio.sleep(0.35)
 
+    async def command(self, text: str) -> None:
+        """Type a command of its menu, such as "/transfer sip:…". It needs a keypad."""
+        assert self._process is not None and self._process.stdin is not None
+        for part in (*f"{text}", "\n"):
+            self._process.stdin.write(part.encode())
+            await self._process.stdin.drain()
+            await asyncio.sleep(0.005)
+
     async def stop(self) -> None:
         """End the program; it hangs up if it is in a call."""
         assert self._process is not None

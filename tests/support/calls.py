@@ -90,6 +90,15 @@ class FakeUserAgent:
     def reanswer(self, handle: str, sdp: bytes) -> None:
         self._send("reanswer", handle, sdp)
 
+    def accept_refer(self, referral: str) -> None:
+        self._send("accept_refer", referral)
+
+    def reject_refer(self, referral: str, status: int) -> None:
+        self._send("reject_refer", referral, status)
+
+    def notify_refer(self, referral: str, status: int) -> None:
+        self._send("notify_refer", referral, status)
+
     def reject_reoffer(self, handle: str, status: int) -> None:
         self._send("reject_reoffer", handle, status)
 
@@ -257,7 +266,7 @@ class House:
         (event,) = [event for event in self.events if event.type == event_type]
         return event
 
-    async def incoming(self, offer: bytes | None = OFFER, from_user: str = "+15550100") -> str:
+    async def incoming(self, offer: bytes | None = OFFER, from_user: str = "+15550100", peer: str | None = None) -> str:
         """A phone calls in; returns the handle when everything that can happen at once has happened."""
         handle = f"in{next(self._incoming)}"
         event = IncomingCall(
@@ -270,6 +279,7 @@ class House:
             offer=offer,
             source="192.0.2.7:5060",
             headers=(),
+            peer=peer,
         )
         await self.sip(event)
         return handle

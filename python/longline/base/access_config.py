@@ -84,6 +84,11 @@ class Access(_Section):
         description="SIP requests of one address (one /64 of IPv6) that is not a trunk's nor in access.networks; three "
         "times as many at once.",
     )
+    transfers: Literal["phones", "everyone", "nobody"] = Field(
+        default="phones",
+        description="Whose REFER is carried out within a call: that of phones that log in and of callers let in by "
+        "access.networks, everyone's, or nobody's. Whoever transfers a call makes one at your cost.",
+    )
     deny_destinations: list[Prefix] = Field(
         default_factory=list, max_length=1000, description="Numbers that begin so are not called."
     )

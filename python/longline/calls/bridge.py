@@ -108,13 +108,18 @@ class Bridge:
         sounds: DialSounds,
         before_join: Callable[[], Awaitable[None]] | None = None,
         route: Route | None = None,
+        meanwhile: Leg | None = None,
+        on_ringing: Callable[[], None] = lambda: None,
     ) -> None:
-        """`route` is the way to the other, if it was found already."""
+        """`route` is the way to the other, if it was found already; `meanwhile` the leg that hears what is played
+        while the other is called, the first one if not told."""
         self._live = live
         self._request = request
         self._sounds = sounds
         self._before_join = before_join
         self._route = route
+        self._meanwhile = meanwhile
+        self._on_ringing = on_ringing
         self._target: TargetLeg | None = None
         self._heard_meanwhile: Playback | None = None
         self._recording: str | None = None
@@ -126,6 +131,7 @@ class Bridge:
             await self._live.answer()
         try:
             self._target = target = await self._live.ask(self._begin)
+            target.watcher = asyncio.current_task()
             await target.settled.wait()
             if target.end is not None:
                 return DialOutcome(target.end, was_joined=False)
@@ -171,6 +177,7 @@ class Bridge:
     async def _progressed(self) -> None:
         """The other rings, or its network plays something."""
         assert self._target is not None
+        self._on_ringing()
         if self._request.ringback == "suppress" or self._sounds.music is not None:
             return
         try:
@@ -238,8 +245,8 @@ class Bridge:
             await self._live.legs.end(self._target, LegEnd(reason))
 
     async def _play_meanwhile(self, sound: Sound) -> None:
-        first = self._live.call.leg
-        playback = await self._live.playbacks.start(sound.path, sound.source, sound.repeat, first)
+        leg = self._meanwhile or self._live.legs.first.leg
+        playback = await self._live.playbacks.start(sound.path, sound.source, sound.repeat, leg)
         self._heard_meanwhile = playback
 
     async def _stop_meanwhile(self) -> None:

@@ -65,6 +65,7 @@ class Call:
     answered_at: datetime | None = None
     ended_at: datetime | None = None
     reason: Reason | None = None
+    ended_by: str | None = None
     sip_trunk_id: UUID | None = None
     webhook_version: str | None = None
     properties: dict[str, Any] = field(default_factory=dict)
@@ -110,10 +111,12 @@ class Call:
 
     def end(self, reason: Reason, ended_by: str | None, at: datetime) -> EventType | None:
         """End the call; None when it had ended before."""
+        first_was_live = self.leg.is_live
         told_by = self.apply(LegInput.ENDED, at)
         if told_by is not None:
-            self.reason = reason
-            self.leg.reason, self.leg.ended_by = str(reason), ended_by
+            self.reason, self.ended_by = reason, ended_by
+            if first_was_live:
+                self.leg.reason, self.leg.ended_by = str(reason), ended_by
         return told_by
 
     def remote_party(self) -> str:
@@ -129,7 +132,7 @@ class Call:
             "state": str(self.state),
         }
         if self.has_ended:
-            data |= {"reason": str(self.reason), "ended_by": self.leg.ended_by, "duration_seconds": self.duration_s}
+            data |= {"reason": str(self.reason), "ended_by": self.ended_by, "duration_seconds": self.duration_s}
         return data
 
     def to_record(self) -> CallRecord:

@@ -34,6 +34,8 @@ class TargetLeg:
     def __init__(self, sip: SipLeg) -> None:
         self.sip = sip
         self.end: LegEnd | None = None
+        self.watcher: asyncio.Task[Any] | None = None
+        """The task that dialled it, and lets go of it when it is cancelled."""
         self.settled = asyncio.Event()
         self.over = asyncio.Event()
         self.on_progress: Callable[[], Awaitable[None]] | None = None
@@ -58,7 +60,8 @@ class CallLegs:
     def __init__(self, context: CallContext, make: Callable[[Leg], SipLeg]) -> None:
         self._context = context
         self._make = make
-        self.primary = make(context.call.leg)
+        self.primary = self.first = make(context.call.leg)
+        """`first` is in the place of the party that the call began with: somebody else after that one's REFER."""
         self.by_id: dict[str, SipLeg] = {str(context.call.leg.id): self.primary}
         self._targets: dict[str, TargetLeg] = {}
 
@@ -109,14 +112,24 @@ class CallLegs:
 
     async def end(self, target: TargetLeg, end: LegEnd) -> None:
         """End one dialled leg; the call goes on."""
-        leg = target.leg
-        if not self._close(leg, end):
-            return
-        quality = await self._close_media(target.sip)
+        if await self._end(target.sip, end) is not None:
+            target.finish(end)
+
+    async def end_primary(self, end: LegEnd) -> None:
+        """The party that the call began with leaves it to somebody else; the call goes on."""
+        stats = await self._end(self.primary, end)
+        if stats:
+            self._context.call.properties["media"] = stats
+
+    async def _end(self, sip: SipLeg, end: LegEnd) -> dict[str, Any] | None:
+        """What the media server has seen of it; None when it was over before."""
+        if not self._close(sip.leg, end):
+            return None
+        stats = await self._close_media(sip)
         await self._context.save_call()
-        self._tell_end(leg, end, quality)
-        target.sip.release(end.reason)
-        target.finish(end)
+        self._tell_end(sip.leg, end, stats.get("quality"))
+        sip.release(end.reason)
+        return stats
 
     def close_all(self, reason: Reason, ended_by: str | None) -> Callable[[dict[str, Any]], None]:
         """The call ends, and with it each dialled leg that lives; the caller stores that, and calls what is returned
@@ -140,10 +153,10 @@ class CallLegs:
         for sip in self.by_id.values():
             sip.release(reason)
 
-    async def _close_media(self, sip: SipLeg) -> Any:
+    async def _close_media(self, sip: SipLeg) -> dict[str, Any]:
         with contextlib.suppress(MediaUnavailable, MediaCommandRefused):
-            return (await sip.media.close()).get("quality")
-        return None
+            return await sip.media.close()
+        return {}
 
     def _close(self, leg: Leg, end: LegEnd) -> bool:
         if not leg.apply(LegInput.ENDED, self._context.now()):
@@ -155,6 +168,10 @@ class CallLegs:
         if leg.apply(given, self._context.now()):
             await self._context.save_call()
             self._tell(told_by, leg)
+
+    def others(self, than: tuple[SipLeg, ...]) -> list[TargetLeg]:
+        """The dialled legs that are answered, but for these."""
+        return [target for target in self._targets.values() if target.is_answered and target.sip not in than]
 
     def joined(self, leg: Leg) -> None:
         """It hears the call, and is heard."""

@@ -22,7 +22,7 @@ from longline.calls.context import CallContext
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
 from longline.calls.routes import Route
-from longline.calls.sip_leg import LegEnd
+from longline.calls.sip_leg import LegEnd, SipLeg
 
 log = get_logger(__name__)
 
@@ -36,6 +36,8 @@ class Transfer:
     route: Route
     mode: Literal["cold"] = "cold"
     id: UUID = field(default_factory=new_id)
+    referred_by: SipLeg | None = None
+    """The leg that has asked for it by REFER, and leaves its place to the other."""
 
     def event_data(self) -> dict[str, Any]:
         return {
@@ -43,21 +45,25 @@ class Transfer:
             "mode": self.mode,
             "target_leg_id": encode_id(Prefix.LEG, self.request.leg_id),
             "target": self.request.to,
+            "referred_by": None if self.referred_by is None else encode_id(Prefix.LEG, self.referred_by.leg.id),
         }
 
 
 class CallLead:
-    """`post` puts an action into the call's mailbox, `end` ends the call (by the call's own task)."""
+    """`post` puts an action into the call's mailbox, `end` ends the call (by the call's own task), `first` is the leg
+    in the place of the party that the call began with."""
 
     def __init__(
         self,
         context: CallContext,
         post: Callable[[Callable[[], Awaitable[None]]], None],
         end: Callable[[LegEnd], Awaitable[None]],
+        first: Callable[[], SipLeg],
     ) -> None:
         self._context = context
         self._post = post
         self._end = end
+        self._first = first
         self._leader: asyncio.Task[None] | None = None
         self._transfer: Transfer | None = None
         self._transferring: asyncio.Task[None] | None = None
@@ -76,9 +82,21 @@ class CallLead:
 
     async def done(self, end: LegEnd) -> None:
         """Whoever leads has nothing more to do."""
-        if self._transfer is None:
-            await self._end(end)
-        elif self._end_meanwhile is None:
+        if self._transfer is None or self._transfer.referred_by is self._first():
+            await self._end(end)  # also when the other party wants to leave: then nobody is left
+        else:
+            self._hold(end)
+
+    def is_leaving(self, leg: SipLeg) -> bool:
+        """This leg has asked for the transfer that is in progress."""
+        return self._transfer is not None and self._transfer.referred_by is leg
+
+    def left(self, end: LegEnd) -> None:
+        """Who asked for the transfer has gone already; should it fail, so ends the call."""
+        self._hold(end)
+
+    def _hold(self, end: LegEnd) -> None:
+        if self._end_meanwhile is None:
             self._end_meanwhile = end
 
     # --- transfers -------------------------------------------------------------------------------------------------
@@ -94,12 +112,18 @@ class CallLead:
         self._tell(EventType.CALL_TRANSFER_INITIATED, transfer)
         self._transferring = self._run(carry_out, f"transfer {self._context.call.id}")
 
-    async def join(self, transfer: Transfer) -> None:
-        """The other has answered: whoever led so far lets go, and the transfer leads."""
-        former, self._leader = self._leader, self._transferring
+    @property
+    def leader(self) -> asyncio.Task[None] | None:
+        return self._leader
+
+    def join(self, transfer: Transfer, *, former: list[asyncio.Task[Any] | None]) -> None:
+        """The other has answered: these let go of what they hold. If one of them led, the transfer leads."""
+        if self._leader in former:
+            self._leader = self._transferring
         self._transfer = self._transferring = self._end_meanwhile = None
         self._tell(EventType.CALL_TRANSFER_COMPLETED, transfer)
-        self._cancel(former)
+        for task in former:
+            self._cancel(task)
 
     def failed(self, transfer: Transfer, end: LegEnd) -> None:
         """The other has not come. The transfer is in progress until `give_up`."""
@@ -149,6 +173,6 @@ class CallLead:
             await self.give_up(transfer)
 
     @staticmethod
-    def _cancel(task: asyncio.Task[None] | None) -> None:
+    def _cancel(task: asyncio.Task[Any] | None) -> None:
         if task is not None and not task.done():
             task.cancel()

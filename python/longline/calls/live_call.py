@@ -17,10 +17,13 @@ from uuid import UUID
 from longline.base.errors import (
     CallNotControllable,
     CallNotLive,
+    DestinationDenied,
+    FeatureNotEnabled,
     LegNotFound,
     LimitReached,
     LonglineError,
     MediaUnavailable,
+    RequestError,
 )
 from longline.base.events import EventType
 from longline.base.log import get_logger
@@ -38,6 +41,7 @@ from longline.calls.media_events import MediaEvents
 from longline.calls.ports import CallFlow, Signalling
 from longline.calls.reason import Reason
 from longline.calls.recording import RecordingPlan
+from longline.calls.referral import carry_out_referral, refer_status, referral_request
 from longline.calls.routes import Route
 from longline.calls.sip_leg import LegEnd, LegNews, SipLeg
 from longline.calls.stream import Stream, StreamRequest
@@ -47,6 +51,7 @@ from longline.media.protocol import MediaEvent
 from longline.sip.crypto import SrtpPolicy
 from longline.sip.events import (
     IncomingCall,
+    Referred,
     SipEvent,
 )
 
@@ -79,10 +84,11 @@ class LiveCall:
         srtp: SrtpPolicy = "preferred",
         tones_dir: Path,
         find_route: Callable[[str, str], Route],
+        may_transfer: Callable[[SipLeg], bool],
         on_dialog: Callable[[str, LiveCall], None],
     ) -> None:
         """`find_route` says where a number leads to that this one calls; it raises InvalidTarget,
-        DestinationDenied or LimitReached."""
+        DestinationDenied or LimitReached. `may_transfer` says whose REFER is carried out."""
 
         def make_leg(leg: Leg) -> SipLeg:
             return SipLeg(
@@ -93,6 +99,8 @@ class LiveCall:
         self.find_route = find_route
         self.tones_dir = tones_dir
         self._flow = flow
+        self._signalling = signalling
+        self._may_transfer = may_transfer
         self._ring_timeout_s = ring_timeout_s
         self._mailbox = Mailbox(self._on_fault)
         self.legs = CallLegs(context, make_leg)
@@ -101,7 +109,7 @@ class LiveCall:
         self.playbacks = CallPlaybacks(context)
         self.recording = CallRecording(context, recordings)
         self._media_events = MediaEvents(context, self.legs.by_id, self._streams, self.playbacks, self.recording)
-        self._lead = CallLead(context, self._mailbox.post, self._end_with)
+        self._lead = CallLead(context, self._mailbox.post, self._end_with, lambda: self.legs.first)
         self._timers: set[asyncio.Task[None]] = set()
         self._work: set[asyncio.Task[None]] = set()
 
@@ -187,7 +195,9 @@ class LiveCall:
         """As `dial`, for a transfer: when the other answers, whoever leads the call lets go of it."""
 
         async def take_over() -> None:
-            await self._lead.join(transfer)
+            stay = (self.legs.first, self.legs.by_id[str(transfer.request.leg_id)])
+            watchers = [other.watcher for other in self.legs.others(stay)]
+            self._lead.join(transfer, former=[self._lead.leader, *watchers])
 
         return await Bridge(self, transfer.request, sounds, take_over, transfer.route).run()
 
@@ -264,7 +274,7 @@ class LiveCall:
 
     def _live_leg(self, leg_id: UUID | None) -> SipLeg:
         """Raise LegNotFound."""
-        leg = self._primary if leg_id is None else self.legs.by_id.get(str(leg_id))
+        leg = self.legs.first if leg_id is None else self.legs.by_id.get(str(leg_id))
         if leg is None or not leg.leg.is_live:
             raise LegNotFound
         return leg
@@ -369,11 +379,17 @@ class LiveCall:
         leg = self.legs.find(event.handle)
         if leg is None:
             return
-        await self._learn(leg, await leg.receive(event))
+        if isinstance(event, Referred):
+            self._referred(leg, event)
+        else:
+            await self._learn(leg, await leg.receive(event))
 
     async def _learn(self, leg: SipLeg, news: LegNews | None) -> None:
         target = self.legs.target(leg.leg)
-        if target is not None:
+        if isinstance(news, LegEnd) and self._lead.is_leaving(leg):
+            self._lead.left(news)
+            await self._let_go(leg, news)
+        elif target is not None:
             await self.legs.receive(target, news)
         elif isinstance(news, LegEnd):
             await self._end_with(news)
@@ -400,6 +416,47 @@ class LiveCall:
             await self._learn(leg, news)
 
         await self.ask(change)
+
+    def _referred(self, leg: SipLeg, event: Referred) -> None:
+        """RFC 3515: the far end of a leg wants to be replaced by somebody else."""
+        try:
+            if not self._may_transfer(leg):
+                raise DestinationDenied("The settings do not let this party transfer calls.")
+            if event.replaced is not None:
+                raise FeatureNotEnabled("Two calls of this server cannot be made one.")
+            self._lead.check_free()
+            request = referral_request(event, self._ring_timeout_s)
+            route = self.find_route(self.call.from_number, request.to)
+        except RequestError as error:
+            log.info("refer refused", call_id=str(self.call.id), why=error.message)
+            self.context.counters["referrals_refused"] += 1
+            self._signalling.reject_refer(event.referral, refer_status(error))
+            return
+        self._signalling.accept_refer(event.referral)
+        transfer = Transfer(request, route, referred_by=leg)
+
+        def notify(status: int) -> None:
+            self._signalling.notify_refer(event.referral, status)
+
+        self._lead.transfer(transfer, carry_out_referral(self, transfer, leg, notify))
+
+    async def replace(self, transfer: Transfer, leg: SipLeg) -> None:
+        """Whoever asked for the transfer leaves his place to the other. By the call's own task."""
+        target = self.legs.target(leg.leg)
+        self._lead.join(transfer, former=[] if target is None else [target.watcher])
+        if leg is self.legs.first:
+            self.legs.first = self.legs.by_id[str(transfer.request.leg_id)]
+        await self._let_go(leg, LegEnd(Reason.COMPLETED))
+
+    async def _let_go(self, leg: SipLeg, end: LegEnd) -> None:
+        """This leg leaves the call to others."""
+        target = self.legs.target(leg.leg)
+        if target is None:
+            await self.legs.end_primary(end)
+            return
+        if target.watcher is not None:
+            target.watcher.cancel()  # it would say that the call is over
+        await self.legs.end(target, end)
 
     async def _rang(self) -> None:
         told_by = self.call.apply(LegInput.RANG, self.context.now())

@@ -16,7 +16,15 @@ from uuid import UUID
 from longline.base.bus import Bus
 from longline.base.clock import Clock
 from longline.base.config import Config
-from longline.base.errors import CallNotFound, CallNotLive, LegNotFound, LimitReached, MediaUnavailable, Unavailable
+from longline.base.errors import (
+    CallNotFound,
+    CallNotLive,
+    LegNotFound,
+    LimitReached,
+    MediaUnavailable,
+    RemoteProtocolError,
+    Unavailable,
+)
 from longline.base.ids import Prefix, encode_id
 from longline.base.log import get_logger, pii
 from longline.calls.call import Call, Direction
@@ -24,10 +32,12 @@ from longline.calls.context import CallContext
 from longline.calls.destinations import check_destination
 from longline.calls.live_call import LiveCall
 from longline.calls.originate import OriginateRequest, find_route, is_sip_user
+from longline.calls.phones import phone_peer_name
 from longline.calls.ports import CallFlow, CallStore, Media, Signalling
 from longline.calls.reason import Reason
 from longline.calls.recording import recording_plan
 from longline.calls.routes import Route, Routes
+from longline.calls.sip_leg import SipLeg
 from longline.calls.stream import StreamRequest
 from longline.calls.trunk import Trunk
 from longline.calls.trunk_book import TrunkBook
@@ -35,7 +45,8 @@ from longline.calls.trunk_limits import TrunkLimits
 from longline.calls.trunk_status import TrunkStatus
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import format_address
-from longline.sip.events import Answered, IncomingCall, RegistrationChanged, SipEvent, TargetChanged
+from longline.sip.events import Answered, IncomingCall, Referred, RegistrationChanged, SipEvent, TargetChanged
+from longline.sip.uri import parse_uri
 from longline.store.records import CallRecord, StreamRecord
 
 STOP_GRACE_S = 6.0
@@ -168,6 +179,9 @@ class CallManager:
         live = self._by_handle.get(event.handle)
         if live is not None and not live.is_over:
             live.on_sip_event(event)
+        elif isinstance(event, Referred):
+            assert self._signalling is not None
+            self._signalling.reject_refer(event.referral, 481)  # of a call that is no more
         elif isinstance(event, Answered):
             assert self._signalling is not None
             self._signalling.bye(event.handle)  # its call has ended meanwhile
@@ -261,6 +275,7 @@ class CallManager:
             codecs=tuple(self._config.codecs),
             tones_dir=self._config.data_dir / "tones",
             find_route=self._find_route,
+            may_transfer=self._may_transfer,
             on_dialog=self._has_dialog,
         )
         self._calls[call.id] = live
@@ -284,9 +299,33 @@ class CallManager:
         check_destination(request.to_number, self._config.access)
         return find_route(request, self._routes, self._own_host)
 
+    def _may_transfer(self, leg: SipLeg) -> bool:
+        """Whether a leg's REFER is carried out: the call that comes of it is at our cost."""
+        access = self._config.access
+        if access.transfers != "phones":
+            return access.transfers == "everyone"
+        if leg.called is None:
+            return leg.peer is None or leg.peer.startswith(phone_peer_name(""))
+        return leg.peer is None and self._is_phone(leg.called)
+
+    def _is_phone(self, uri: str) -> bool:
+        return self._user_at_home(uri) in self._config.phones
+
+    def _user_at_home(self, uri: str) -> str | None:
+        """The user part of a SIP URI whose host is this node."""
+        try:
+            parsed = parse_uri(uri)
+        except RemoteProtocolError:
+            return None
+        domains = {*self._config.access.domains, self._own_host.rpartition(":")[0].strip("[]")}
+        return parsed.user if parsed.host.strip("[]").lower() in domains else None
+
     def _find_route(self, from_number: str, to: str) -> Route:
         """Where a leg that a call dials goes. Whoever has no number that can be told is anonymous."""
         user = from_number if is_sip_user(from_number) else "anonymous"
+        at_home = self._user_at_home(to)
+        if at_home is not None and at_home.startswith("+") and at_home not in self._config.phones:
+            to = at_home  # how a phone names a number: at the server that it talks to
         return self._route(OriginateRequest(user, to))
 
     async def find(self, call_id: UUID) -> LiveCall:

@@ -83,6 +83,10 @@ class SipLeg:
         self._channel: Channel | None = None
         self._headers: Sequence[tuple[str, str]] = ()
         self._has_rung = False
+        self.peer: str | None = None
+        """The name under which the SIP stack knows the far end, or the trunk it is behind."""
+        self.called: str | None = None
+        """The URI that was called; None: it called us."""
         self._is_confirmed = False
         self._is_over = False
         self._is_muted = False
@@ -107,6 +111,7 @@ class SipLeg:
     def take(self, event: IncomingCall, channel: Channel | None = None, srtp: SrtpPolicy | None = None) -> None:
         """An INVITE has come: this leg is its, and holds the channel of its trunk until it is over."""
         self._channel = channel
+        self.peer = event.peer
         self.media.use_srtp(srtp or self._srtp)
         self._offer = event.offer
         self.media.signalling_ip = event.source.rpartition(":")[0].strip("[]")
@@ -189,6 +194,7 @@ class SipLeg:
     def _send_invite(self, route: Route) -> None:
         way = route.present
         assert way is not None
+        self.peer, self.called = way.peer, way.target
         self.media.use_srtp(way.srtp or self._srtp)
         handle = self._signalling.invite(
             way.target,
