@@ -303,6 +303,8 @@ def _user_agent_settings(config: Config) -> UserAgentSettings:
         udp_max_bytes=config.sip_udp_max_bytes,
         dns_servers=[dns_server(text) for text in config.dns_servers],
         max_calls=config.max_calls + CALLS_TO_REFUSE,
+        session_expires_s=config.session_expires_s,
+        min_session_expires_s=config.min_session_expires_s,
         product=f"longline/{__version__}",
         admission=admission_policy(config),
     )

@@ -87,6 +87,9 @@ class FakeUserAgent:
     def bye(self, handle: str, reason: str | None = None) -> None:
         self._send("bye", handle, reason)
 
+    def reoffer(self, handle: str, sdp: bytes) -> None:
+        self._send("reoffer", handle, sdp)
+
     def reanswer(self, handle: str, sdp: bytes) -> None:
         self._send("reanswer", handle, sdp)
 

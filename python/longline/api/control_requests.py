@@ -33,6 +33,13 @@ class MuteRequest(StrictRequest):
     on: StrictBool
 
 
+class HoldRequest(StrictRequest):
+    """Put one leg of a call on hold, or take it back."""
+
+    leg_id: LegIdField | None = Field(default=None, description="The primary leg if not given.")
+    on: StrictBool
+
+
 class PlayRequest(StrictRequest):
     """Play a WAV file to one leg of a call alone."""
 

@@ -187,6 +187,16 @@ class Config(_Section):
     log_pii: bool = Field(default=False, description="Log phone numbers, digits, transcripts and credentials unmasked.")
     ring_timeout_s: float = Field(default=60.0, gt=0, le=600, description="How long an outbound call may ring.")
     flow_timeout_s: float = Field(default=5.0, gt=0, le=60, description="How long a flow URL may take to answer.")
+    session_expires_s: int = Field(
+        default=1800,
+        ge=0,
+        le=86_400,
+        description="Seconds after which a call ends unless both ends confirm it (RFC 4028), as we ask for; 0: only if "
+        "the far end asks. At least min_session_expires_s.",
+    )
+    min_session_expires_s: int = Field(
+        default=90, ge=90, le=86_400, description="The shortest such interval that a far end may ask for."
+    )
     max_calls: int = Field(default=1000, ge=1, le=100_000, description="Live calls at once; more are refused with 503.")
     persist_dialogs: bool = Field(
         default=True,
@@ -246,6 +256,12 @@ class Config(_Section):
     def _interval_of_a_second(self) -> Self:
         if 0 < self.quality_interval_s < 1:
             raise ValueError("quality_interval_s must be 0, or at least 1")
+        return self
+
+    @model_validator(mode="after")
+    def _sessions_of_some_length(self) -> Self:
+        if 0 < self.session_expires_s < self.min_session_expires_s:
+            raise ValueError("session_expires_s must be 0, or at least min_session_expires_s")
         return self
 
     @model_validator(mode="after")

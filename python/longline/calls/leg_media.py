@@ -1,6 +1,6 @@
 """A leg's side of the media: its ports, and the offers and answers (RFC 3264) that connect them to the far end.
 
-Each new session description raises the version of its origin (RFC 3264 §8). Leaves out when to offer or answer.
+Leaves out when to offer or answer, and the versions of what is sent (`sip/origin.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 from longline.media.protocol import Opus, PayloadType, Srtp, TelephoneEvent
 from longline.media.session import LegAddress, LegRemote, MediaSession
 from longline.sip.crypto import SrtpKeys, SrtpPolicy
-from longline.sip.offer_answer import LocalMedia, Negotiated, make_answer, make_offer, read_answer
+from longline.sip.offer_answer import Direction, LocalMedia, Negotiated, make_answer, make_offer, read_answer
 from longline.sip.sdp import SessionDescription
 
 
@@ -29,7 +29,7 @@ class LegMedia:
         self._address: LegAddress | None = None
         self._offer: SessionDescription | None = None
         self._session_id = secrets.randbits(62)
-        self._version = 0
+        self._direction: Direction = "sendrecv"
         self.signalling_ip: str | None = None
         """Where the far end's SIP came from, when it is known."""
         self.negotiated: Negotiated | None = None
@@ -47,6 +47,20 @@ class LegMedia:
     def is_offering(self) -> bool:
         """An offer of ours waits for its answer."""
         return self._offer is not None
+
+    def hold(self, on: bool) -> None:
+        """From the next offer or answer on the far end is not listened to, or is again."""
+        self._direction = "sendonly" if on else "sendrecv"  # RFC 3264 §8.4
+
+    @property
+    def is_held(self) -> bool:
+        """The far end does not listen to us: it wants to be sent nothing."""
+        return self.negotiated is not None and self.negotiated.direction in ("recvonly", "inactive")
+
+    def withdraw(self, offer: bytes) -> None:
+        """An offer of ours came to nothing."""
+        if self._offer is not None and self._offer.serialize() == offer:
+            self._offer = None
 
     def offer(self) -> bytes:
         """Our offer."""
@@ -112,7 +126,6 @@ class LegMedia:
 
     def _local(self) -> LocalMedia:
         assert self._address is not None, "open() comes first"
-        self._version += 1
         host, rtp_port = self._address.rtp
         return LocalMedia(
             address=host,
@@ -120,7 +133,7 @@ class LegMedia:
             rtcp_port=self._address.rtcp[1],
             codecs=self._codecs,
             session_id=self._session_id,
-            version=self._version,
+            direction=self._direction,
             srtp=self._srtp,
             settled=self.negotiated,
         )

@@ -35,7 +35,7 @@ from longline.calls.call_recording import CallRecording
 from longline.calls.call_streams import CallStreams
 from longline.calls.context import CallContext
 from longline.calls.lead import CallLead, Transfer
-from longline.calls.leg import Leg, LegInput
+from longline.calls.leg import Leg, LegInput, LegState
 from longline.calls.mailbox import Mailbox, MailboxClosed
 from longline.calls.media_events import MediaEvents
 from longline.calls.ports import CallFlow, Signalling
@@ -228,6 +228,21 @@ class LiveCall:
                 raise CallNotControllable(f"The leg cannot be muted: {error}") from error
 
         await self.ask(lambda: self._when_answered(mute))
+
+    async def hold(self, leg_id: UUID | None, on: bool) -> None:
+        """Put a leg on hold, the primary one if not told, or take it back; returns when the far end has been asked.
+        Raise CallNotLive, LegNotFound, CallNotControllable, MediaUnavailable."""
+
+        async def hold() -> None:
+            leg = self._live_leg(leg_id)
+            if leg.leg.state is not LegState.ANSWERED:
+                raise CallNotControllable("The leg is not answered.")
+            try:
+                await leg.hold(on)
+            except MediaCommandRefused as error:
+                raise CallNotControllable(f"The leg cannot be held: {error}") from error
+
+        await self.ask(lambda: self._when_answered(hold))
 
     async def send_digits(self, digits: str, tone_ms: int | None = None, leg_id: UUID | None = None) -> None:
         """Send digits to the far end of a leg, the primary one if not told; returns when they are queued. Raise

@@ -120,6 +120,11 @@ class CallManager:
         """Let nobody hear a leg, or all again. Raise CallNotFound, CallNotLive, LegNotFound, MediaUnavailable."""
         await (await self.find(call_id)).mute(leg_id, on)
 
+    async def hold(self, call_id: UUID, leg_id: UUID | None, on: bool) -> None:
+        """Put a leg on hold, or take it back. Raise CallNotFound, CallNotLive, LegNotFound, CallNotControllable,
+        MediaUnavailable."""
+        await (await self.find(call_id)).hold(leg_id, on)
+
     async def open_stream(self, call_id: UUID, request: StreamRequest) -> StreamRecord:
         """Join a live call to one more WebSocket. Raise CallNotFound, CallNotLive, LimitReached."""
         live = await self.find(call_id)

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     STREAM_FAILED = "stream_failed"
     MEDIA_SERVER_DIED = "media_server_died"
     SERVER_SHUTDOWN = "server_shutdown"
+    FAR_END_LOST = "far_end_lost"  # it does not know the call any more, or stopped saying that it does (RFC 4028)
     INTERNAL_ERROR = "internal_error"  # a fault of ours; the log has it
 
 
@@ -51,6 +52,7 @@ FACTS: dict[Reason, SipFacts] = {
     Reason.STREAM_FAILED: SipFacts(503, 38),
     Reason.MEDIA_SERVER_DIED: SipFacts(503, 41),
     Reason.SERVER_SHUTDOWN: SipFacts(503, 41),
+    Reason.FAR_END_LOST: SipFacts(480, 102),
     Reason.INTERNAL_ERROR: SipFacts(500, 41),
 }
 

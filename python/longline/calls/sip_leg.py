@@ -7,13 +7,16 @@ order of storing, telling and sending (`live_call.py`).
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from longline.base.errors import LonglineError, MediaUnavailable
 from longline.base.events import EventType
 from longline.base.log import get_logger
 from longline.calls.context import CallContext
+from longline.calls.hold import Hold
 from longline.calls.leg import Leg, LegInput
 from longline.calls.leg_media import LegMedia
 from longline.calls.ports import Signalling
@@ -33,6 +36,7 @@ from longline.sip.events import (
     Progress,
     Reanswered,
     Reoffer,
+    ReofferFailed,
     SipEvent,
 )
 from longline.sip.offer_answer import OfferRefused, family_of_media
@@ -40,6 +44,9 @@ from longline.sip.sdp import SdpError
 
 _UNSENT = {"transport": "the next hop could not be reached", "timeout": "no response came"}
 """Causes whose SIP status nobody sent: it is ours (RFC 3261 §8.1.3.1), and is not told as the far end's."""
+
+_LOST = ("gone", "session_expired")
+"""Causes of an end that the far end never told us of."""
 
 log = get_logger(__name__)
 
@@ -91,6 +98,10 @@ class SipLeg:
         self._is_over = False
         self._is_muted = False
         self._is_apart = (False, False)
+        self._is_settled_early = False
+        self._is_held = False
+        self._is_on_hold = False
+        self._hold = Hold(self.media, lambda sdp: signalling.reoffer(self._handle, sdp), self._tell_of_hold)
 
     @property
     def remote_party(self) -> str:
@@ -234,9 +245,17 @@ class SipLeg:
         self._is_muted = on
         await self._settle_mute()
 
+    async def hold(self, on: bool) -> None:
+        """Put the far end on hold, or take it back: it is told by an offer, and neither hears the others nor is heard
+        by them. `call.held` and `call.resumed` tell when it has agreed, `call.hold_failed` that it did not. Raise
+        MediaUnavailable, MediaCommandRefused."""
+        self._is_on_hold = on
+        await self._settle_mute()
+        self._hold.want(on)
+
     async def _settle_mute(self) -> None:
         unheard, deaf = self._is_apart
-        await self.media.mute(input=unheard or self._is_muted, output=deaf)
+        await self.media.mute(input=unheard or self._is_muted or self._is_on_hold, output=deaf or self._is_on_hold)
 
     def release(self, reason: Reason) -> None:
         """Send what ends the dialog, whatever state it is in; nothing when it is over."""
@@ -264,8 +283,10 @@ class SipLeg:
             return None
         if isinstance(event, Progress):
             return self._progress(event)
-        if isinstance(event, Answered | Reanswered):
+        if isinstance(event, Answered):
             return await self._answered(event.sdp)
+        if isinstance(event, Reanswered):
+            return await self._reanswered(event.sdp)
         if isinstance(event, Failed):
             if await self._goes_another_way(event):
                 return None
@@ -277,6 +298,8 @@ class SipLeg:
             return self._gone(self._ended(event))
         if isinstance(event, Reoffer):
             await self._reoffer(event.offer)
+        elif isinstance(event, ReofferFailed):
+            await self._hold_failed(event)
         elif isinstance(event, InfoDigit):
             self._info_digit(event)
         return None
@@ -288,6 +311,7 @@ class SipLeg:
             return False
         if not route.may_go_on(event.status, event.cause, self._has_rung) or route.next() is None:
             return False
+        self._is_settled_early = False
         self._early_answer = None  # what the first way said in advance is not said by the next
         self._context.counters["trunk_failovers"] += 1
         log.warning("call goes another way", call_id=str(self.leg.call_id), status=event.status, cause=event.cause)
@@ -321,7 +345,9 @@ class SipLeg:
     def _ended(self, event: Ended) -> LegEnd:
         if event.by == "remote":
             return LegEnd(Reason.NORMAL_CLEARING, self.remote_party, event.cause)
-        return LegEnd(Reason.CARRIER_ERROR, None, event.cause)  # the user agent gave the dialog up
+        # The user agent gave the dialog up.
+        reason = Reason.FAR_END_LOST if event.cause in _LOST else Reason.CARRIER_ERROR
+        return LegEnd(reason, None, event.cause)
 
     def _progress(self, event: Progress) -> LegNews | None:
         if event.status <= 100:
@@ -334,9 +360,22 @@ class SipLeg:
         """The 200 to our INVITE, or the ACK that answers our offer in a 200."""
         self._is_confirmed = True
         answer = sdp or self._early_answer
+        if self._is_settled_early:
+            answer = None  # the session has been changed since (RFC 3311), and what was agreed on last counts
+        elif self.media.is_offering and answer is None:
+            return LegEnd(Reason.CARRIER_ERROR, detail="the answer has no session description")
+        return await self._settle(answer) or LegInput.ANSWERED
+
+    async def _reanswered(self, sdp: bytes) -> LegEnd | None:
+        """The answer to an offer of ours in mid-call."""
+        end = await self._settle(sdp)
+        if end is None:
+            self._hold.settled()
+        return end
+
+    async def _settle(self, answer: bytes | None) -> LegEnd | None:
+        """Take up an answer, and let the media flow as it says."""
         try:
-            if self.media.is_offering and answer is None:
-                raise OfferRefused("the answer has no session description")
             if answer is not None:
                 self.media.read_answer(answer)
             await self.media.connect()
@@ -345,7 +384,25 @@ class SipLeg:
             return LegEnd(Reason.CARRIER_ERROR, detail=str(error))
         except (MediaUnavailable, MediaCommandRefused) as error:
             return LegEnd(Reason.MEDIA_SERVER_DIED, detail=str(error))
-        return LegInput.ANSWERED
+        self._note_hold()
+        return None
+
+    async def _hold_failed(self, event: ReofferFailed) -> None:
+        self._hold.failed(event)
+        if self._hold.is_wanted != self._is_on_hold:
+            self._is_on_hold = self._hold.is_wanted
+            with contextlib.suppress(MediaUnavailable, MediaCommandRefused):
+                await self._settle_mute()
+
+    def _note_hold(self) -> None:
+        """Tell when the far end stops listening to us, or listens again."""
+        if not self._is_confirmed or self.media.is_held == self._is_held:
+            return
+        self._is_held = self.media.is_held
+        self._tell_of_hold(EventType.CALL_HELD if self._is_held else EventType.CALL_RESUMED, {"by": self.remote_party})
+
+    def _tell_of_hold(self, event: EventType, data: dict[str, Any]) -> None:
+        self._context.publish(event, data, leg_id=self.leg.id)
 
     async def _reoffer(self, offer: bytes | None) -> None:
         """RFC 3264 §8: hold, resume, or a new address. Without an offer the answer carries ours."""
@@ -353,6 +410,9 @@ class SipLeg:
             if offer is None:
                 self._signalling.reanswer(self._handle, self.media.offer())
                 return
+            if not self._is_confirmed and self.media.is_offering and self._early_answer is not None:
+                self.media.read_answer(self._early_answer)  # RFC 3311: this offer presumes it
+                self._is_settled_early = True
             answer = self.media.answer(offer)
             await self.media.connect()
         except (OfferRefused, SdpError) as error:
@@ -363,6 +423,7 @@ class SipLeg:
             self._signalling.reject_reoffer(self._handle, 500)
         else:
             self._signalling.reanswer(self._handle, answer)
+            self._note_hold()
 
     def _info_digit(self, event: InfoDigit) -> None:
         if not self.presses.is_new(self._context.clock.monotonic(), event.digit, "sip_info"):

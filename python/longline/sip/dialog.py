@@ -72,8 +72,6 @@ class Dialog:
     """Seconds after which the session ends unless it is refreshed (`session_timer.py`); 0: never."""
     session_refresher: str = ""
     """Who refreshes it: `ours` or `theirs`."""
-    session_expires: float | None = None
-    """When it ends, by the endpoint's clock. Elsewhere that clock means nothing: a snapshot has to tell it as UTC."""
     session_min: int = 0
     """The longest Min-SE that the peer has asked for."""
     session_raises: int = 0
@@ -184,7 +182,7 @@ _PLAIN = (
     *("behind_nat", "server_name"),
     *("trunk", "peer", "open_invite"),
     *("open_offer", "sessions", "sdp_origin", "sdp_version", "rseq", "remote_rseq"),
-    *("session_interval", "session_refresher", "session_expires", "session_min", "session_raises"),
+    *("session_interval", "session_refresher", "session_min", "session_raises"),
 )
 _LISTS = ("route_set", "allow", "supported")
 

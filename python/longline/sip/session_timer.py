@@ -1,8 +1,7 @@
 """Session timers (RFC 4028): both ends confirm now and then that the call is still there; one that nobody does ends.
 
-What must survive stands in the dialog: `session_interval` (0: no timer), `session_refresher` (`ours` or `theirs`),
-`session_expires` (when the session ends unless it is refreshed, by the endpoint's clock: a snapshot tells it as UTC)
-and `session_min`. Whoever restores a dialog calls `resume`. Every re-INVITE and UPDATE refreshes, ours and theirs; what
+What must survive stands in the dialog, `session_interval` (0: no timer), `session_refresher` (`ours` or `theirs`) and
+`session_min`, and in two timers, which move with it. Every re-INVITE and UPDATE refreshes, ours and theirs; what
 is sent when nothing else is (an UPDATE, or a re-INVITE with the same description) is `reoffer`'s. Leaves out: proxies.
 """
 
@@ -31,6 +30,7 @@ class SessionTimers:
     def __init__(self, core: Core) -> None:
         self.core = core
         core.option_tags.append(_OPTION)
+        core.moving_timers += [Timer.SESSION_REFRESH, Timer.SESSION_EXPIRY]
 
     # ---- requests of ours
 
@@ -121,28 +121,20 @@ class SessionTimers:
     def _set(self, now: float, usage: InviteUsage, dialog: Dialog, interval: int, refresher: str) -> None:
         dialog.session_interval = interval
         dialog.session_refresher = refresher
-        dialog.session_expires = now + interval if interval else None
-        self.resume(now, usage, dialog)
-
-    def resume(self, now: float, usage: InviteUsage, dialog: Dialog | None = None) -> None:
-        """Let the timers run that the dialog speaks of."""
-        dialog = dialog or usage.dialog
         timers = self.core.timers
         timers.disarm(usage.handle, Timer.SESSION_REFRESH, Timer.SESSION_EXPIRY)
-        expires, interval = dialog.session_expires, dialog.session_interval
-        if expires is None or not interval or usage.stage is Stage.ENDED:
+        if not interval or usage.stage is Stage.ENDED:
             return
-        if dialog.session_refresher == "ours":
-            timers.arm(usage.handle, Timer.SESSION_REFRESH, max(now, expires - interval / 2))
+        if refresher == "ours":
+            timers.arm(usage.handle, Timer.SESSION_REFRESH, now + interval / 2)
         # §10: whoever refreshes, each side ends what is about to expire.
-        timers.arm(usage.handle, Timer.SESSION_EXPIRY, max(now, expires - min(MAX_EARLY_S, interval / 3)))
+        timers.arm(usage.handle, Timer.SESSION_EXPIRY, now + interval - min(MAX_EARLY_S, interval / 3))
 
     def refresh_later(self, now: float, usage: InviteUsage, at_least_s: float = 5.0) -> None:
         """A refresh has failed for now: once more, while there is time."""
-        expires = usage.dialog.session_expires
-        if expires is not None:
-            wait = max(at_least_s, (expires - now) / 4)
-            self.core.timers.arm(usage.handle, Timer.SESSION_REFRESH, now + wait)
+        end = self.core.timers.at(usage.handle, Timer.SESSION_EXPIRY)
+        if end is not None:
+            self.core.timers.arm(usage.handle, Timer.SESSION_REFRESH, now + max(at_least_s, (end - now) / 4))
 
 
 def _supports(message: Message) -> bool:

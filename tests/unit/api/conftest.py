@@ -72,6 +72,10 @@ class FakeManager:
         self._ask((call_id, leg_id, on))
         await self._live(call_id)
 
+    async def hold(self, call_id: UUID, leg_id: UUID | None, on: bool) -> None:
+        self._ask((call_id, leg_id, on))
+        await self._live(call_id)
+
     async def play(self, call_id: UUID, order: PlayOrder) -> UUID:
         self._ask((call_id, order))
         await self._live(call_id)

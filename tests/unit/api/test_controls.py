@@ -32,6 +32,20 @@ async def test_mute_needs_a_leg_and_a_boolean(house: Any, body: Any) -> None:
     assert (await post(house, "mute", body)).status_code == 422
 
 
+async def test_a_leg_is_held(house: Any) -> None:
+    call = await house.call()
+    leg = call.legs[0].id
+    answer = await post(house, "hold", {"leg_id": encode_id("cl", leg), "on": True}, call.id)
+    assert answer.status_code == 202 and answer.json()["request_id"].startswith("req_")
+    assert (await post(house, "hold", {"on": False}, call.id)).status_code == 202
+    assert house.manager.asked == [(call.id, leg, True), (call.id, None, False)]
+
+
+@pytest.mark.parametrize("body", [{}, {"on": "yes"}, {"leg_id": "x", "on": True}, {"on": True, "more": 1}])
+async def test_hold_needs_a_boolean(house: Any, body: Any) -> None:
+    assert (await post(house, "hold", body)).status_code == 422
+
+
 async def test_a_file_is_played_and_the_playback_has_an_id(house: Any) -> None:
     answer = await post(house, "play", {"media_url": "https://a.example/x.wav", "loop": 10, "on_dtmf": "ignore"})
     assert answer.status_code == 202 and set(answer.json()) == {"request_id", "playback_id"}

@@ -253,6 +253,7 @@ CASES = [
     case("POST", HANGUP, 413, content=BIG, headers=JSON),
     case("POST", HANGUP, 422, json={"reason": "lower"}),
     *control_cases(f"{CALL}/mute", {"leg_id": str(new_id()), "on": True}),
+    *control_cases(f"{CALL}/hold", {"on": True}),
     *control_cases(f"{CALL}/play", {"media_url": "https://a/x.wav"}),
     *control_cases(f"{CALL}/transfer", TRANSFER),
     case("POST", f"{CALL}/transfer", 400, json=TRANSFER | {"mode": "warm"}),
@@ -392,7 +393,7 @@ async def test_every_route_of_the_application_is_in_the_document(house: Any) -> 
     for reference in set(re.findall(r"#/components/schemas/[A-Za-z0-9_]+", text)):
         assert lookup(reference, document)
     operation_ids = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
-    assert len(set(operation_ids)) == len(operation_ids) == 34
+    assert len(set(operation_ids)) == len(operation_ids) == 35
 
 
 async def test_what_needs_a_key_says_so_and_what_does_not_does_not(house: Any) -> None:

@@ -236,3 +236,10 @@ def test_transport_before_an_address_is_told_from_a_host_of_that_name(
     text: str, told: tuple[str | None, str, int | None]
 ) -> None:
     assert sip_told(text) == told
+
+
+@pytest.mark.parametrize(("expires", "least"), [(60, 90), (600, 900), (1800, 60)])
+def test_session_interval_is_not_below_its_minimum(expires: int, least: int) -> None:
+    with pytest.raises(ValueError):
+        Config.model_validate({"session_expires_s": expires, "min_session_expires_s": least})
+    assert Config.model_validate({"session_expires_s": 0, "min_session_expires_s": 900}).session_expires_s == 0

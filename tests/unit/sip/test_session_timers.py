@@ -306,13 +306,19 @@ def test_no_timer_runs_for_a_call_that_is_over() -> None:
         assert party.endpoint.calls == 0
 
 
-def test_restored_timer_runs_out_at_its_time() -> None:
+@pytest.mark.parametrize("side", ["refresher", "other"])
+def test_timer_of_a_call_that_has_moved_runs_out_at_its_time(side: str) -> None:
     wire, alice, bob, ours, theirs = call(600, 600)
-    for party, handle in ((alice, ours), (bob, theirs)):
-        core = party.endpoint._core
-        core.timers.disarm(handle)
-        party.endpoint._sessions.resume(wire.now, core.usages[handle])
-    wire.run(299 - 1)
+    wire.run(200)
+    mover, handle = (bob, theirs) if side == "refresher" else (alice, ours)
+    snapshot = mover.endpoint.snapshot(wire.now, handle, 5000.0)
+    wire.parties.pop(mover.host)
+    wire.run(50)
+    survivor = Party(wire, mover.host)
+    survivor.do("restore", snapshot, 5050.0)
+    wire.run(48)
     assert "UPDATE" not in wire.words()
-    wire.run(2)
+    wire.run(3)
     assert wire.words().count("UPDATE") == 1
+    assert "200 UPDATE" in wire.words()
+    assert role(survivor, handle)[0] == 600

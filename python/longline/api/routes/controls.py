@@ -9,7 +9,7 @@ from uuid import UUID
 from fastapi import APIRouter, Body, Depends, Header
 
 from longline.api.answers import CallControlResponse, PlayResponse, TransferResponse
-from longline.api.control_requests import MuteRequest, PlayRequest, TransferRequest
+from longline.api.control_requests import HoldRequest, MuteRequest, PlayRequest, TransferRequest
 from longline.api.deps import DepsOf, IdempotencyOf, ViewsOf
 from longline.api.fields import path_call_id
 from longline.api.problems import declare
@@ -65,6 +65,20 @@ async def mute_call_leg(
         return CallControlResponse(request_id=new_request_id())
 
     return await idempotency.run(f"mute {call_id}", key, request, mute)
+
+
+@router.post("/voice/calls/{call_id}/hold", status_code=202, responses=declare(403, 404, 409, 413, 422, 503))
+async def hold_call_leg(
+    call_id: CallId, request: HoldRequest, deps: DepsOf, idempotency: IdempotencyOf, key: IdempotencyKey = None
+) -> CallControlResponse:
+    """Put one leg of a call on hold, or take it back: it neither hears the others nor is heard by them. Its phone is
+    told; the event `call.held` or `call.resumed` says that it has agreed, `call.hold_failed` that it has not."""
+
+    async def hold() -> CallControlResponse:
+        await deps.manager.hold(call_id, request.leg_id, request.on)
+        return CallControlResponse(request_id=new_request_id())
+
+    return await idempotency.run(f"hold {call_id}", key, request, hold)
 
 
 @router.post("/voice/calls/{call_id}/play", status_code=202, responses=declare(403, 404, 409, 413, 422, 503))
