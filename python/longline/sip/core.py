@@ -322,12 +322,17 @@ class Core:
 
     def add_via(self, request: Request, target: Target, branch: str | None = None) -> None:
         """A Via of our own on top, and our name if we have one."""
-        branch = branch or MAGIC_COOKIE + self.token()
-        request.headers.push(
-            "Via", f"SIP/2.0/{target.transport} {self.host_port(target.listener)};branch={branch};rport"
-        )
+        request.headers.push("Via", self._via(target, branch or MAGIC_COOKIE + self.token()))
         if self.settings.product:
             request.headers.add("User-Agent", self.settings.product)
+
+    def replace_via(self, request: Request, target: Target) -> None:
+        """Another Via instead of ours: it goes somewhere else after all."""
+        request.headers.remove("Via")
+        request.headers.push("Via", self._via(target, MAGIC_COOKIE + self.token()))
+
+    def _via(self, target: Target, branch: str) -> str:
+        return f"SIP/2.0/{target.transport} {self.host_port(target.listener)};branch={branch};rport"
 
     def authorize(
         self, request: Request, digests: Sequence[DigestSession], peer: str | None, trunk: str | None

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 
 MAX_AUTH_TRIES = 3
 """How often one request is sent again with credentials; then its challenge is the final answer."""
-CREDENTIALS_BYTES = 400
-"""What answering a challenge adds to a request, roughly; for the question whether it is too large for UDP."""
 SILENCE_T1 = 8
 """After so many T1 without any response (four tries over UDP) the next target is tried, if there is one. RFC 3263 §4.3
 would wait for the time-out, 64 T1: half a minute of silence for the caller."""
@@ -221,13 +219,13 @@ class Exchanges:
         core, plain = self.core, exchange.plain
         request = Request(plain.method, plain.uri, Headers.of_canonical(list(plain.headers)), plain.body)
         exchange.owner.on_sending(exchange, request, target)
-        by_tcp = core.size.by_tcp(now, target, _size(request) + (CREDENTIALS_BYTES if exchange.digests else 0))
-        if by_tcp is not None:
-            exchange.by_udp, target = target, core.reach(by_tcp, exchange.dialog)
-        else:
-            exchange.by_udp = None
         core.add_via(request, target)
         core.authorize(request, exchange.digests, exchange.peer, self._trunk(exchange))
+        by_tcp = core.size.by_tcp(now, target, _size(request))
+        exchange.by_udp = None
+        if by_tcp is not None:
+            exchange.by_udp, target = target, core.reach(by_tcp, exchange.dialog)
+            core.replace_via(request, target)
         exchange.sent = sent = core.layer.send_request(now, request, target, exchange)
         if exchange.targets:
             core.after(now, SILENCE_T1 * core.settings.durations.t1, lambda now: self._on_silence(now, exchange, sent))

@@ -12,9 +12,7 @@ from longline.sip.wire import Target
 
 UDP_MAX_BYTES = 1300
 """RFC 3261 §18.1.1, where the MTU of the path is not known."""
-VIA_BYTES = 100
-"""What the Via adds to a request."""
-NO_TCP_S = 3600.0
+NO_TCP_S = 86_400.0
 """How long a place without TCP is not asked for it again."""
 MAX_WITHOUT_TCP = 1024
 """Places without TCP that are remembered; the oldest goes (counter `sip.no_tcp_forgotten`)."""
@@ -31,8 +29,8 @@ class Size:
         )
 
     def by_tcp(self, now: float, target: Target, size_bytes: int) -> Target | None:
-        """Where a request of this size (without its Via) goes instead; None: it goes where it was to go."""
-        if target.transport != "UDP" or not self._max_bytes or size_bytes + VIA_BYTES <= self._max_bytes:
+        """Where a request of this size goes instead; None: it goes where it was to go."""
+        if target.transport != "UDP" or not self._max_bytes or size_bytes <= self._max_bytes:
             return None
         until = self._without_tcp.get((target.host, target.port))
         if until is not None and until > now:
