@@ -20,6 +20,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*):")
 _FORBIDDEN = re.compile(r'[\x00-\x20\x7f<>"]')
 _BAD_ESCAPE = re.compile(r"%(?![0-9A-Fa-f]{2})")
 _HOST_PORT = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9](?:[A-Za-z0-9._\-]*[A-Za-z0-9.])?)(?::([0-9]{1,5}))?\Z")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f]")
 _USER = re.compile(r"[A-Za-z0-9\-_.!~*'()%&=+$,;?/#]+\Z")
 
 Params = tuple[tuple[str, str | None], ...]
@@ -56,7 +57,7 @@ class SipUri:
     @property
     def user_text(self) -> str:
         """The user part with its escapes undone, for people and for matching."""
-        return unquote(self.user or "")
+        return _readable(self.user or "")
 
     @property
     def host_port(self) -> tuple[str, int]:
@@ -84,7 +85,7 @@ def user_of(text: str) -> str:
     scheme = scheme_of(text)
     if scheme in ("sip", "sips"):
         return parse_uri(text).user_text
-    return unquote(text[4:].partition(";")[0]) if scheme == "tel" else ""
+    return _readable(text[4:].partition(";")[0]) if scheme == "tel" else ""
 
 
 def bare_host(host: str) -> str:
@@ -127,6 +128,11 @@ def parse_uri(text: str) -> SipUri:
         raise RemoteProtocolError("bad port in URI")
     params = tuple(_split_param(raw) for raw in raw_params)
     return SipUri(match.group(1), port, user, password, params, headers if question else None, scheme)
+
+
+def _readable(text: str) -> str:
+    """Escapes undone but for those of control characters: a NUL, say, is nothing to show, or to store."""
+    return _CONTROL.sub(lambda match: f"%{ord(match.group()):02X}", unquote(text))
 
 
 def _split_userinfo(userinfo: str) -> tuple[str, str | None]:

@@ -172,3 +172,17 @@ def test_response_names_the_tag_once() -> None:
 def test_body_of_another_kind_is_no_session_description() -> None:
     request = Request("INVITE", "sip:b@x", Headers([*minimal("INVITE"), ("Content-Type", "text/plain")]), b"v=0")
     assert sdp_of(request) is None
+
+
+@pytest.mark.parametrize(
+    ("uri", "user"),
+    [
+        ("sip:null-%00-null@x", "null-%00-null"),
+        ("sip:a%0D%0Ab@x", "a%0D%0Ab"),
+        ("sip:caf%C3%A9@x", "café"),
+        ("tel:%00+1;phone-context=x", "%00+1"),
+        ("sip:a%2Fb@x", "a/b"),
+    ],
+)
+def test_user_as_text_has_no_control_characters(uri: str, user: str) -> None:
+    assert user_of(uri) == user
