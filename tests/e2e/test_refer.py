@@ -1,4 +1,4 @@
-"""REFER and Replaces with programs that we did not write."""
+"""REFER, Replaces and redirects with programs that we did not write."""
 
 import asyncio
 import contextlib
@@ -10,7 +10,7 @@ import pytest
 
 from longline.sip.events import Answered, ReferAccepted, ReferDone, SipEvent
 from longline.sip.user_agent import ListenAddress, UserAgent, UserAgentSettings
-from tests.support.app import App, AppCall
+from tests.support.app import App, AppCall, echo
 from tests.support.baresip import Baresip
 from tests.support.node import Node
 from tests.support.ports import free_ports
@@ -53,6 +53,25 @@ async def test_sipp_takes_the_place_of_a_caller_and_the_application_goes_on_with
     before, after = np.concatenate(heard[:8]), np.concatenate(heard[-12:-2])
     assert abs(before.astype(int)).max() < 100
     assert pitch_hz(after) == pytest.approx(APP_HZ, abs=2) and power_at(after, APP_HZ) > 0.9
+
+
+async def test_call_goes_where_sipp_redirects_it(tmp_path: Path) -> None:
+    sipp_port, port = free_ports(2)
+    phone = Baresip(tmp_path / "phone", port, tone(FIRST_HZ, 20), rtp_ports="44200-44298")
+    async with App(echo) as app, Node(tmp_path / "node") as node, phone:
+        await phone.start()
+        arguments = ("-m", "1", "-key", "elsewhere", phone.uri)
+        async with Sipp(tmp_path / "sipp", "callee_redirects", *arguments, port=sipp_port) as sipp:
+            flow = {"action": "stream", "ws_url": app.url}
+            body = {"from_number": "+15550100", "to_number": sipp.uri, "flow": flow}
+            (await node.api.post("/api/v1/voice/calls/initiate", json=body)).raise_for_status()
+            await phone.until("Call established", 10)
+            (await sipp.finish()).check()
+        await asyncio.sleep(1.5)
+        await phone.stop()
+        call = await node.until_call()
+    assert (call["state"], call["reason"]) == ("completed", "normal_clearing")
+    assert is_tone(trim_silence(phone.heard()), FIRST_HZ)
 
 
 class Ours:

@@ -59,12 +59,13 @@ class FakeUserAgent:
     def invite(
         self, target: str, *, from_uri: str, to_uri: str | None = None, sdp: bytes | None = None,
         route: str | None = None, headers: Sequence[tuple[str, str]] = (), peer: str | None = None,
+        may_follow: Callable[[str], bool] | None = None,
     ) -> str:  # fmt: skip
         if self.unreachable:
             raise OSError("no route")
         handle = f"out{next(self._handles)}"
         detail = {"target": target, "from_uri": from_uri, "to_uri": to_uri, "sdp": sdp, "peer": peer}
-        self._send("invite", handle, detail | {"headers": list(headers)})
+        self._send("invite", handle, detail | {"headers": list(headers), "may_follow": may_follow})
         return handle
 
     async def family_toward(self, target: str) -> int | None:

@@ -96,6 +96,9 @@ class Trunk(BaseModel):
     srtp: Literal["off", "preferred", "required"] | None = Field(
         default=None, description="SRTP with this trunk; as the node's if not given."
     )
+    follow_redirects: bool = Field(
+        default=False, description="Call where a 3xx of the trunk sends a call; if not, it has failed."
+    )
     health_interval_s: float = Field(
         default=30.0, ge=0, le=3600, description="Seconds between two OPTIONS to each target; 0 for none."
     )

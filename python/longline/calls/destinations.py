@@ -17,14 +17,20 @@ _NUMBER: Final = re.compile(r"\+?\d{3,}")
 
 def check_destination(target: str, access: Access) -> None:
     """Raise DestinationDenied when the settings do not let this number or URI be called."""
+    if not is_allowed(target, access):
+        raise DestinationDenied
+
+
+def is_allowed(target: str, access: Access) -> bool:
+    """Whether the settings let this number or URI be called."""
     number = _number_of(target)
     if number is None:
-        return
+        return True
     denied = _longest(number, access.deny_destinations)
     allowed = _longest(number, access.allow_destinations)
-    is_denied = denied > allowed or (denied == allowed and denied >= 0) or (allowed < 0 and access.allow_destinations)
-    if is_denied:
-        raise DestinationDenied
+    if allowed < 0 and access.allow_destinations:
+        return False
+    return denied < 0 or denied < allowed
 
 
 def _number_of(target: str) -> str | None:

@@ -29,7 +29,7 @@ from longline.base.ids import Prefix, encode_id
 from longline.base.log import get_logger, pii
 from longline.calls.call import Call, Direction
 from longline.calls.context import CallContext
-from longline.calls.destinations import check_destination
+from longline.calls.destinations import check_destination, is_allowed
 from longline.calls.live_call import LiveCall
 from longline.calls.originate import OriginateRequest, find_route, is_sip_user
 from longline.calls.phones import phone_peer_name
@@ -82,7 +82,9 @@ class CallManager:
         self.trunk_limits = TrunkLimits(self.counters)
         self.trunk_status = TrunkStatus(bus, clock, self.counters, trunks.of_peer)
         self._trunks = trunks
-        self._routes = Routes(trunks, self.trunk_limits, self.trunk_status, clock)
+        self._routes = Routes(
+            trunks, self.trunk_limits, self.trunk_status, clock, lambda uri: is_allowed(uri, config.access)
+        )
 
     def attach(self, signalling: Signalling, flow: CallFlow, own_address: tuple[str, int] | None = None) -> None:
         """Hand in what is built after the manager. `own_address` is the one that SIP peers are told."""

@@ -10,6 +10,7 @@ from longline.base.errors import LonglineError
 from longline.calls.reason import Reason
 from longline.media.protocol import MediaEvent
 from longline.media.session import MediaSession
+from longline.sip.redirect import MayFollow
 from longline.store.records import CallRecord, RecordingRecord, StreamRecord
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Signalling(Protocol):
         route: str | None = None,
         headers: Sequence[tuple[str, str]] = (),
         peer: str | None = None,
+        may_follow: MayFollow | None = None,
     ) -> str: ...
     async def family_toward(self, target: str) -> int | None: ...
     def ring(self, handle: str, sdp: bytes | None = None) -> None: ...

@@ -19,6 +19,7 @@ from longline.calls.trunk import Trunk
 from longline.calls.trunk_limits import Channel, TrunkLimits
 from longline.sip.crypto import SrtpPolicy
 from longline.sip.peers import PeerTarget
+from longline.sip.redirect import MayFollow
 from longline.sip.uri import parse_uri
 
 MAX_WAYS: Final = 8
@@ -37,6 +38,8 @@ class Way:
     trunk: Trunk | None = None
     hop: str | None = None
     """The URI of the trunk's target, as it is configured."""
+    may_follow: MayFollow | None = None
+    """Where a 3xx may send it; None: nowhere."""
 
     @property
     def peer(self) -> str | None:
@@ -112,12 +115,15 @@ class Routes:
         limits: TrunkLimits,
         health: Health,
         clock: Clock,
+        may_call: MayFollow,
         draw: Callable[[], float] = random.random,
     ) -> None:
+        """`may_call` says whether the settings let a URI be called."""
         self._known = known
         self._limits = limits
         self._health = health
         self._clock = clock
+        self._may_call = may_call
         self._draw = draw
 
     def to_number(self, number: str, from_user: str, own_host: str) -> Route:
@@ -149,7 +155,8 @@ class Routes:
             if channel is None:
                 raise LimitReached(f"The trunk {trunk.name} has reached its limit of calls.")
         from_host = (trunk.from_host if trunk is not None else None) or own_host
-        way = Way(uri, f"sip:{from_user}@{from_host}", trunk=trunk, hop=target)
+        may_follow = self._may_follow(trunk)
+        way = Way(uri, f"sip:{from_user}@{from_host}", trunk=trunk, hop=target, may_follow=may_follow)
         route = Route(iter([(way, channel)]), self._health)
         route.next()
         return route
@@ -180,11 +187,26 @@ class Routes:
                 channel = self._limits.take(trunk, self._clock.monotonic())
                 if channel is None:
                     break
-                yield _way(trunk, target, number, from_user, own_host), channel
+                yield self._way(trunk, target, number, from_user, own_host), channel
         for trunk, target in later:
             channel = self._limits.take(trunk, self._clock.monotonic())
             if channel is not None:
-                yield _way(trunk, target, number, from_user, own_host), channel
+                yield self._way(trunk, target, number, from_user, own_host), channel
+
+    def _way(self, trunk: Trunk, target: PeerTarget, number: str, from_user: str, own_host: str) -> Way:
+        """The target's URI with the number as its user part, or with the user that the trunk wants there."""
+        uri = parse_uri(target.uri)
+        host_part = str(uri).partition(":")[2].rpartition("@")[2]
+        from_uri = f"sip:{from_user}@{trunk.from_host or own_host}"
+        may_follow = self._may_follow(trunk)
+        if trunk.user is None:
+            return Way(f"{uri.scheme}:{number}@{host_part}", from_uri, None, trunk, target.uri, may_follow)
+        to_uri = f"{uri.scheme}:{number}@{uri.host}"
+        return Way(f"{uri.scheme}:{trunk.user}@{host_part}", from_uri, to_uri, trunk, target.uri, may_follow)
+
+    def _may_follow(self, trunk: Trunk | None) -> MayFollow | None:
+        """Whoever is called directly may send the call on; a trunk only if it is set so."""
+        return self._may_call if trunk is None or trunk.follows_redirects else None
 
 
 def in_order(items: Iterable[T], key: Callable[[T], tuple[int, int]], draw: Callable[[], float]) -> list[T]:
@@ -200,14 +222,3 @@ def in_order(items: Iterable[T], key: Callable[[T], tuple[int, int]], draw: Call
             equals.remove(chosen)
             ordered.append(chosen)
     return ordered
-
-
-def _way(trunk: Trunk, target: PeerTarget, number: str, from_user: str, own_host: str) -> Way:
-    """The target's URI with the number as its user part, or with the user that the trunk wants there."""
-    uri = parse_uri(target.uri)
-    host_part = str(uri).partition(":")[2].rpartition("@")[2]
-    from_uri = f"sip:{from_user}@{trunk.from_host or own_host}"
-    if trunk.user is None:
-        return Way(f"{uri.scheme}:{number}@{host_part}", from_uri, trunk=trunk, hop=target.uri)
-    to_uri = f"{uri.scheme}:{number}@{uri.host}"
-    return Way(f"{uri.scheme}:{trunk.user}@{host_part}", from_uri, to_uri, trunk, target.uri)

@@ -35,6 +35,7 @@ from longline.sip.events import (
     InfoDigit,
     Progress,
     Reanswered,
+    Redirected,
     Reoffer,
     ReofferFailed,
     SipEvent,
@@ -214,6 +215,7 @@ class SipLeg:
             sdp=self.media.offer(),
             headers=self._headers,
             peer=way.peer,
+            may_follow=way.may_follow,
         )
         self._has_dialog(handle)
 
@@ -296,7 +298,10 @@ class SipLeg:
             return self._gone(LegEnd(Reason.CANCELED, self.remote_party))
         if isinstance(event, Ended):
             return self._gone(self._ended(event))
-        if isinstance(event, Reoffer):
+        if isinstance(event, Redirected):
+            self._early_answer = None  # it was another's
+            log.info("call redirected", call_id=str(self.leg.call_id), status=event.status, targets=len(event.targets))
+        elif isinstance(event, Reoffer):
             await self._reoffer(event.offer)
         elif isinstance(event, ReofferFailed):
             await self._hold_failed(event)

@@ -39,6 +39,7 @@ class Trunk:
     """Calls to telephone numbers may leave through it."""
     user: str | None = None
     from_host: str | None = None
+    follows_redirects: bool = False
     records_inbound: bool | None = None
     """Whether its inbound calls are recorded; None: as the node is set."""
     webhook_url: str | None = None
@@ -92,6 +93,7 @@ def trunk_of_config(name: str, settings: trunk_config.Trunk) -> Trunk:
         weight=settings.weight,
         is_way_out=settings.outbound and bool(targets),
         from_host=settings.from_host,
+        follows_redirects=settings.follow_redirects,
     )
 
 

@@ -42,6 +42,8 @@ class Redirection:
     tried: set[tuple[str, ...]]
     routes: tuple[str, ...]
     """The proxy it goes through, wherever it goes."""
+    place: tuple[str, int]
+    """Whom it began with. Nobody else is told the password of `peer`, or of `trunk`."""
     peer: str | None
     trunk: str | None
     count: int = 0
@@ -55,8 +57,9 @@ class Redirects:
         """For a call that begins; None when it is not to be redirected."""
         if may_follow is None:
             return None
-        routes = tuple(dialog.route_set)
-        return Redirection(may_follow, {_key(dialog.remote_target)}, routes, dialog.peer, dialog.trunk)
+        target, routes = dialog.remote_target, tuple(dialog.route_set)
+        place = parse_uri(target).host_port
+        return Redirection(may_follow, {_key(target)}, routes, place, dialog.peer, dialog.trunk)
 
     def learn(self, now: float, usage: InviteUsage, response: Response) -> None:
         """The targets that a 3xx names become the next ways of the call."""
@@ -106,12 +109,12 @@ class Redirects:
         return redirection.may_follow(uri)
 
     def _ways(self, now: float, redirection: Redirection, uri: str) -> list[Way]:
-        if redirection.routes:
+        target = parse_uri(uri)
+        if redirection.routes or target.host_port == redirection.place:
             return [Way(uri, redirection.routes, redirection.peer, trunk=redirection.trunk)]
-        account = self._core.account_of(parse_uri(uri))
+        account = self._core.account_of(target)
         if account is not None:
             return ways_to(account.name, self._core.bindings.of(now, account.name))
-        # Whoever answers there is a stranger: it is told no password of the one before.
         return [Way(uri, trunk=self._core.trunk_of(uri))]
 
 

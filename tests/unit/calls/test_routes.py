@@ -33,7 +33,9 @@ class World:
         self.clock = VirtualClock()
         self.limits = TrunkLimits(Counter())
         draw = iter(draws or [])
-        self.routes = Routes(self, self.limits, self, self.clock, lambda: next(draw, 0.0))
+        self.routes = Routes(
+            self, self.limits, self, self.clock, lambda uri: "+1900" not in uri, lambda: next(draw, 0.0)
+        )
 
     def is_up(self, peer: str, uri: str) -> bool:
         return uri not in self.down
@@ -323,3 +325,19 @@ async def test_a_call_that_comes_in_by_a_trunk_is_its_and_holds_a_channel(house:
     await house.sip(Ended("in1", "remote", "bye"))
     await settle(100)
     assert calls_by(house) == {"one": 0, "two": 0}
+
+
+def test_call_to_a_uri_may_be_sent_on_by_whoever_is_called_but_not_by_a_trunk() -> None:
+    world = World(
+        near={"uri": "sip:near.example"}, far={"uri": "sip:far.example", "follow_redirects": True, "priority": 20}
+    )
+    direct = world.routes.to_uri("sip:bob@192.0.2.9", "+15550100", US).present
+    assert direct is not None and direct.may_follow is not None
+    assert direct.may_follow("sip:carol@192.0.2.10")
+    assert not direct.may_follow("sip:+19005550100@192.0.2.10")  # the settings do not let it be called
+    route = world.route()
+    assert route.present is not None and route.present.may_follow is None
+    far = route.next()
+    assert far is not None and far.may_follow is not None
+    through = world.routes.to_uri("sip:bob@near.example", "+15550100", US).present
+    assert through is not None and through.may_follow is None

@@ -1,10 +1,10 @@
 """A call that is sent elsewhere (3xx): in the order of q, never twice to one target, and only where it may go."""
 
 import pytest
-from tests.unit.sip.sip_pair import OFFER, Party, Wire, answers_at_once
+from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Wire, answers_at_once
 
 from longline.sip.auth import TrunkCredential
-from longline.sip.events import Answered, Failed, Redirected
+from longline.sip.events import Answered, Failed, IncomingCall, Redirected
 from longline.sip.peers import Peer, Peers
 from longline.sip.redirect import MAX_CONTACTS, MAX_REDIRECTS
 from longline.sip.uac import Invitation
@@ -236,6 +236,28 @@ def test_password_of_a_trunk_is_not_told_to_whom_it_redirects() -> None:
     wire.run(1)
     assert outcome(alice) == [("Redirected", 302), ("Failed", 407)]
     assert all("Proxy-Authorization" not in invite.headers for invite in wire.requests("INVITE"))
+
+
+def test_trunk_that_names_another_number_of_its_own_gets_its_password() -> None:
+    credential = TrunkCredential(BOB, "alice", "secret")
+    wire, alice, bob, _, _ = town()
+    alice.endpoint.set_peers(Peers([Peer("trunk", credential=credential)]))
+    challenge = ("Proxy-Authenticate", f'Digest realm="{BOB}", nonce="n", algorithm=MD5')
+
+    def react(event: object) -> None:
+        if not isinstance(event, IncomingCall):
+            return
+        if event.to_user == "bob":
+            bob.endpoint.reject(wire.now, event.handle, 302, None, [("Contact", f"<sip:bob2@{BOB}>")])
+        elif "Proxy-Authorization" not in dict(event.headers):
+            bob.endpoint.reject(wire.now, event.handle, 407, None, [challenge])
+        else:
+            bob.endpoint.answer(wire.now, event.handle, ANSWER)
+
+    bob.react = react
+    alice.invite(BOB, may_follow=anywhere, peer="trunk")
+    wire.run(1)
+    assert outcome(alice) == [("Redirected", 302), ("Answered", None)]
 
 
 def test_call_through_a_proxy_keeps_its_route() -> None:
