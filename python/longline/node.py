@@ -69,6 +69,7 @@ class Node:
         self.new_api_key: str | None = None
         self.http_address: tuple[str, int] = config.http_address
         self.sip_address: tuple[str, int] = config.sip_address
+        self.sip_listeners: Sequence[tuple[str, str]] = ()
 
     @property
     def url(self) -> str:
@@ -134,6 +135,7 @@ class Node:
             await user_agent.start()
         stack.push_async_callback(user_agent.stop)
         self.sip_address = user_agent.address
+        self.sip_listeners = user_agent.listening
 
         def know(active: Sequence[Trunk]) -> None:
             manager.on_trunks(active)

@@ -33,7 +33,10 @@ def serve(
         str | None, typer.Option(metavar="URL", help="ask this URL what to do with every call instead")
     ] = None,
     http_listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="address of the API")] = None,
-    sip_listen: Annotated[str | None, typer.Option(metavar="HOST:PORT", help="address of SIP (UDP and TCP)")] = None,
+    sip_listen: Annotated[
+        str | None,
+        typer.Option(metavar="HOST:PORT", help="address of SIP, UDP and TCP; or several, separated by commas"),
+    ] = None,
     data_dir: Annotated[Path | None, typer.Option(metavar="FOLDER", help="database and recordings")] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error")] = None,
 ) -> None:
@@ -79,7 +82,8 @@ def _greet(node: Node, config: Config) -> None:
     """Where it listens, the key if it is new, and what to try next."""
     console = Console(highlight=False, soft_wrap=True)
     sip = f"{_bracketed(node.sip_address[0])}:{node.sip_address[1]}"
-    console.print(f"[bold]Longline[/bold] is ready.\n  SIP   {sip} (UDP and TCP)\n  API   {node.url}/docs")
+    listening = ", ".join(f"{host_port} ({names})" for host_port, names in node.sip_listeners)
+    console.print(f"[bold]Longline[/bold] is ready.\n  SIP   {listening}\n  API   {node.url}/docs")
     if node.new_api_key is not None:
         console.print(f"  key   {node.new_api_key}  [dim](shown once; also in {config.data_dir / 'api_key'})[/dim]")
     inbound = config.inbound

@@ -116,6 +116,14 @@ class UserAgent:
         return self._sockets.listeners if self._sockets is not None else ()
 
     @property
+    def listening(self) -> list[tuple[str, str]]:
+        """What was bound, for people: address and transports, such as ("127.0.0.1:5060", "UDP and TCP")."""
+        transports: dict[tuple[str, int], list[str]] = {}
+        for bound, listener in zip(self._sockets.bound, self._sockets.listeners, strict=True) if self._sockets else ():
+            transports.setdefault(bound, []).append(listener.transport)
+        return [(Listener("", 4, *bound).host_port, " and ".join(names)) for bound, names in transports.items()]
+
+    @property
     def counters(self) -> dict[str, int]:
         """What was counted since the start, by name."""
         stack = self._endpoint.counters if self._endpoint else {}

@@ -457,3 +457,27 @@ def test_peers_are_told_what_is_advertised(
 @pytest.mark.parametrize("wildcard", ["0.0.0.0", "::"])
 def test_wildcard_is_never_told_to_peers(wildcard: str) -> None:
     assert told_address([], "UDP", (wildcard, 5060))[0] not in (wildcard, "")
+
+
+# ---- several addresses of one family
+
+
+@pytest.mark.parametrize("transport", ["udp", "tcp"])
+async def test_call_leaves_from_the_address_that_the_kernel_would_take(transport: str) -> None:
+    """Not from the one that was named first: Linux goes to all of 127.0.0.0/8 from 127.0.0.1."""
+    both = Phone(ListenAddress("127.0.0.2", 0), ListenAddress("127.0.0.1", 0))
+    async with both as alice, plain("127.0.0.3") as bob:
+        await talk(alice, bob, bob.uri(transport))
+        assert bob.incoming.source.startswith("127.0.0.1:")
+        assert "@127.0.0.1:" in dict(bob.incoming.headers)["Contact"]
+
+
+async def test_bye_leaves_from_where_the_call_came_in() -> None:
+    """Whatever way the kernel would take: the caller knows us by the address that he called."""
+    async with Phone(ListenAddress("127.0.0.1", 0), ListenAddress("127.0.0.2", 0)) as bob, plain() as alice:
+        second = next(x for x in bob.agent.listeners if x.host == "127.0.0.2")
+        alice.call(f"sip:x@{second.host_port}")
+        await alice.next(Answered)
+        handle = (await bob.next(Acked)).handle
+        bob.agent.bye(handle)
+        assert (await alice.next(Ended)).by == "remote"
