@@ -139,7 +139,7 @@ class DefaultDeny:
         if judgement.outcome is Outcome.ADMITTED:
             self._lockout.succeeded(host, judgement.username)
             return self._logged_in(now, request, judgement.username, only)
-        if judgement.outcome is Outcome.MISSING:
+        if judgement.outcome in (Outcome.MISSING, Outcome.STALE):
             self._lockout.challenged(now, host)
         elif judgement.outcome is Outcome.WRONG:
             self._core.counters["sip.wrong_credentials"] += 1
@@ -216,11 +216,13 @@ class DefaultDeny:
     # ---- whose is it?
 
     def _judge_cancel(self, request: Request, source: Source) -> Verdict:
-        """RFC 3261 §9.1: a CANCEL comes from where its INVITE came from."""
+        """RFC 3261 §9.1: a CANCEL comes from where its INVITE came from, or from another address of that peer."""
         invite = self._core.layer.find_invite(request)
+        peer = self._core.whereabouts.peer_at(source.host)
         if invite is not None and invite.source.host != source.host:
-            return self._drop("spoofed")
-        known = invite is not None or self._core.whereabouts.peer_at(source.host) or self._is_friendly(source.host)
+            is_theirs = peer is not None and self._core.whereabouts.peer_at(invite.source.host) is peer
+            return ADMITTED if is_theirs else self._drop("spoofed")
+        known = invite is not None or peer is not None or self._is_friendly(source.host)
         return ADMITTED if known else self._drop("strangers")
 
     def _hosts_of(self, dialog: Dialog) -> Iterable[str]:

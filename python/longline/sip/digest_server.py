@@ -41,9 +41,9 @@ _NC_MAX = 2**32 - 1
 class Outcome(Enum):
     ADMITTED = "the right password, for a nonce of ours, used in order"
     MISSING = "no credentials for our realm"
-    STALE = "the right password, for a nonce that is too old or was made for another address"
+    STALE = "a nonce that is not ours, too old, or was made for another address: the password was not looked at"
     REPLAYED = "the right password, for a nonce count that was used before"
-    WRONG = "a wrong password, an unknown name, or credentials that are none"
+    WRONG = "a wrong password, an unknown name, or no proper answer, for a nonce of ours: the address is no forged one"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +113,11 @@ class DigestServer:
         if params is None:
             return Judgement(Outcome.MISSING)
         username = params.get("username", "")
+        nonce = params.get("nonce", "")
+        issued = self._issued(now, host, nonce)
+        if issued is None:
+            # RFC 7616 §3.3. Whether the password is right is not told: a nonce of one's own would make guesses free.
+            return Judgement(Outcome.STALE, username)
         password = password_of(username)
         # The same work for a name that nobody has, with a password that nobody can know.
         secret = password if password is not None else self._mac(_octets(username)).hex()
@@ -120,10 +125,7 @@ class DigestServer:
         is_right = expected is not None and hmac.compare_digest(expected, _octets(params.get("response", "").lower()))
         if not is_right or password is None:
             return Judgement(Outcome.WRONG, username)
-        issued = self._issued(now, host, params["nonce"])
-        if issued is None:
-            return Judgement(Outcome.STALE, username)
-        used = self._use(now, params["nonce"], issued, int(params["nc"], 16) if "qop" in params else None)
+        used = self._use(now, nonce, issued, int(params["nc"], 16) if "qop" in params else None)
         return Judgement(Outcome.ADMITTED if used else Outcome.REPLAYED, username)
 
     # ---- credentials

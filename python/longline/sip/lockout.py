@@ -2,7 +2,8 @@
 
 Failures are counted for an address, for an account, and for the account at the address. An address or account that is
 locked stays open to the pairs of both that have logged in before: whoever shares an office, or guesses at somebody
-else's password, does not lock out the phone that works; its own failures do. A name nobody has is treated like any
+else's password, does not lock out the phone that works; its own failures do. Unanswered challenges say nothing about an
+address that somebody has logged in from: anybody can forge it in a datagram. A name nobody has is treated like any
 other. Leaves out: what happens to what is sent meanwhile (it is dropped).
 """
 
@@ -16,6 +17,8 @@ from longline.sip.rates import source_key
 
 MAX_SUSPECTS = 16_384
 """Addresses, accounts and pairs whose failures are remembered; when full the oldest goes (`sip.suspects_forgotten`)."""
+MAX_ACCOUNT_CHARS = 64
+"""What is looked at of a name: it comes from anybody."""
 MAX_FRIENDS = 16_384
 """Pairs of account and address that have logged in; when full the oldest goes (counter `sip.friends_forgotten`)."""
 
@@ -69,17 +72,18 @@ class Lockout:
         self._friends: BoundedTable[tuple[str, str], bool] = BoundedTable(
             MAX_FRIENDS, counters, "sip.friends_forgotten"
         )
+        self._homes: BoundedTable[str, bool] = BoundedTable(MAX_FRIENDS, counters, "sip.friends_forgotten")
 
     def is_locked(self, now: float, host: str, account: str) -> bool:
         """Whether what comes from this address in the name of this account is dropped."""
-        address = source_key(host)
+        address, account = source_key(host), account[:MAX_ACCOUNT_CHARS]
         if self._locked(now, Suspicion.PAIR, f"{account}@{address}"):
             return True
         if (account, address) in self._friends:
             return False
         return (
             self._locked(now, Suspicion.ADDRESS, address)
-            or self._locked(now, Suspicion.SCAN, address)
+            or (address not in self._homes and self._locked(now, Suspicion.SCAN, address))
             or self._locked(now, Suspicion.ACCOUNT, account)
         )
 
@@ -89,15 +93,16 @@ class Lockout:
 
     def failed(self, now: float, host: str, account: str) -> None:
         """A wrong password, or a name that nobody has."""
-        address = source_key(host)
+        address, account = source_key(host), account[:MAX_ACCOUNT_CHARS]
         if (account, address) not in self._friends:
             self._count(now, Suspicion.ADDRESS, address)
             self._count(now, Suspicion.ACCOUNT, account)
         self._count(now, Suspicion.PAIR, f"{account}@{address}")
 
     def succeeded(self, host: str, account: str) -> None:
-        address = source_key(host)
+        address, account = source_key(host), account[:MAX_ACCOUNT_CHARS]
         self._friends.put((account, address), True)
+        self._homes.put(address, True)
         self._suspects.pop((Suspicion.PAIR, f"{account}@{address}"))
         scan = self._suspects.get((Suspicion.SCAN, address))
         if scan is not None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
 from longline.sip import offers
 from longline.sip.body import sdp_of
-from longline.sip.build import cancel_of, reason_header
+from longline.sip.build import cancel_of, reason_header, reason_phrase
 from longline.sip.core import Core
 from longline.sip.dialog import Dialog
 from longline.sip.events import Answered, Failed, Progress
@@ -78,9 +78,9 @@ class ClientCore(Owner):
             raise LocalProtocolError(f"cannot call this target: {error}") from error
         usage = InviteUsage("o" + core.token(), Stage.CALLING, dialog, late_offer=not invitation.sdp)
         usage.redirection = self._redirects.begin(dialog, invitation.may_follow)
-        if not invitation.route and not self._find_ways(now, usage, invitation.target):
-            # RFC 3261 §21.4.18: somebody of ours who is not to be found just now.
-            core.events.append(Failed(usage.handle, 480, "Temporarily Unavailable", "rejected"))
+        refusal = None if invitation.route else self._find_ways(now, usage, invitation.target)
+        if refusal is not None:
+            core.events.append(Failed(usage.handle, refusal, reason_phrase(refusal), "rejected"))
             return usage.handle
         if core.is_full or core.layer.is_full:
             core.counters["sip.overload"] += 1
@@ -109,16 +109,19 @@ class ClientCore(Owner):
 
     # ---- several addresses, one after the other
 
-    def _find_ways(self, now: float, usage: InviteUsage, target: str) -> bool:
-        """An account of ours is called where it has registered. False when it has not."""
+    def _find_ways(self, now: float, usage: InviteUsage, target: str) -> int | None:
+        """An account of ours is called where it has registered; the status that such a call fails with at once."""
         account = self.core.account_of(parse_uri(target))
         if account is None:
-            return True
+            return None
+        if account.channel_limit and self.core.channels[account.name] >= account.channel_limit:
+            self.core.counters["sip.refused_channels"] += 1
+            return 486
         usage.ways.extend(ways_to(account.name, self.core.bindings.of(now, account.name)))
-        if usage.ways:
-            usage.ways.popleft().enter(usage.dialog)
-            return True
-        return False
+        if not usage.ways:
+            return 480  # RFC 3261 §21.4.18: somebody of ours who is not to be found just now
+        usage.ways.popleft().enter(usage.dialog)
+        return None
 
     def _go_on(self, now: float, usage: InviteUsage) -> None:
         """Call the next address: same Call-ID and From, the next CSeq, as RFC 3261 §8.1.3.4 recommends."""

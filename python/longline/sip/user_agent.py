@@ -100,6 +100,7 @@ class UserAgent:
         self._resolver = Resolver(self._shell_counters, settings.dns_servers)
         self._tasks: set[asyncio.Task[list[Place]]] = set()
         self._driving = False
+        self._telling = True
         self._left: asyncio.Event | None = None
         """Set when our registrations are taken back."""
         self._outbox = Outbox(dialogs, self._transmit, self._shell_counters) if dialogs is not None else None
@@ -229,7 +230,7 @@ class UserAgent:
 
         Returns the handle. LocalProtocolError when the target cannot be called from here."""
         invitation = Invitation(target, from_uri, to_uri, sdp, route, display_name, tuple(headers), peer, may_follow)
-        return self._command(lambda endpoint, now: endpoint.invite(now, invitation))
+        return self._begin(lambda endpoint, now: endpoint.invite(now, invitation))
 
     async def family_toward(self, target: str) -> int | None:
         """The address family, 4 or 6, that a call to a SIP URI will take first: its media have to be of the same. None
@@ -288,7 +289,7 @@ class UserAgent:
         referred_by: str | None = None,
     ) -> str:
         """Ask the peer to call somebody, or to take our place in another call; returns the name of this reference."""
-        return self._command(
+        return self._begin(
             lambda endpoint, now: endpoint.refer(now, handle, refer_to, replaces=replaces, referred_by=referred_by)
         )
 
@@ -332,6 +333,16 @@ class UserAgent:
             return command(self._endpoint, self._now())
         finally:
             self._drive()
+
+    def _begin(self, command: Callable[[Endpoint, float], str]) -> str:
+        """A command that gives a handle: what happens at once is told when its caller knows the handle."""
+        self._telling = False
+        try:
+            return self._command(command)
+        finally:
+            self._telling = True
+            if self._loop is not None:
+                self._loop.call_soon(self._drive)
 
     # ---- the shell: read, drain events, write, arm the timer
 
@@ -386,7 +397,7 @@ class UserAgent:
                 if (hop := endpoint.poll_lookup()) is not None:
                     self._look_up(hop)
                     continue
-                event = endpoint.poll_event()
+                event = endpoint.poll_event() if self._telling else None
                 if event is None:
                     break
                 try:

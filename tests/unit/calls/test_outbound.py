@@ -12,6 +12,7 @@ from longline.base.clock import settle
 from longline.base.errors import (
     BadRequest,
     CallNotFound,
+    DestinationDenied,
     InvalidTarget,
     LegNotFound,
     LimitReached,
@@ -101,6 +102,14 @@ async def test_what_is_no_target_is_refused(house: House, to: str) -> None:
 async def test_a_from_number_that_breaks_out_of_its_header_is_refused(house: House, number: str) -> None:
     with pytest.raises(BadRequest):
         await house.manager.originate(request(from_number=number))
+
+
+@pytest.mark.parametrize("to", ["+19005550100", "sip:+19005550100@carrier.example"])
+async def test_a_destination_that_is_denied_is_not_called(tmp_path: Path, to: str) -> None:
+    house = House(tmp_path, trunks={"carrier": TRUNK}, access={"deny_destinations": ["+1900"]})
+    with pytest.raises(DestinationDenied):
+        await house.manager.originate(request(to))
+    assert house.user_agent.sent == []
 
 
 async def test_a_number_without_a_trunk_is_refused(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from tests.unit.sip.strangers import DOMAIN, Phone, guarded
 
 from longline.sip.bindings import Binding
 from longline.sip.events import Answered, Ended, Failed
+from longline.sip.peers import DigestUser, Peer
 from longline.sip.uac import Invitation
 from longline.sip.wire import Source, Target
 
@@ -52,6 +53,18 @@ def test_phone_that_is_nowhere_is_temporarily_unavailable() -> None:
     assert (failed.status, failed.cause) == (480, "rejected")
     assert node.endpoint.calls == 0
     assert wire.sent == []
+
+
+def test_phone_that_has_all_its_calls_is_busy() -> None:
+    one = Peer("phone:carol", users=(DigestUser("carol", "carol's password"),), is_trunk=False, channel_limit=1)
+    wire, node = guarded(one)
+    carol = Phone(wire, node, "carol")
+    carol.register()
+    carol.ask("INVITE")
+    call(wire, node, f"sip:carol@{DOMAIN}")
+    failed = node.events[-1]
+    assert isinstance(failed, Failed)
+    assert failed.status == 486
 
 
 def test_phone_behind_a_nat_is_called_and_ended_where_it_was_heard_from() -> None:

@@ -164,7 +164,20 @@ def test_no_credentials_for_our_realm_are_missing() -> None:
         "Digest " + "a=b," * 2000,
     ],
 )
-def test_credentials_that_are_none_are_wrong_and_never_an_error(value: str) -> None:
+def test_credentials_that_are_none_let_nobody_in_and_are_never_an_error(value: str) -> None:
     digests = server()
-    assert outcome(digests, request_of(value)) in (Outcome.WRONG, Outcome.MISSING)
-    assert outcome(digests, request_of(value)) is not Outcome.ADMITTED
+    assert outcome(digests, request_of(value)) in (Outcome.STALE, Outcome.MISSING)
+    session = parse_challenge(digests.challenge(1000, HOST)[0])
+    assert session is not None
+    with_ours = value.replace('nonce="n"', f'nonce="{session.nonce}"')
+    assert outcome(digests, request_of(with_ours)) is (
+        Outcome.WRONG if with_ours != value else outcome(digests, request_of(value))
+    )
+
+
+def test_guess_with_a_nonce_of_ones_own_tells_nothing_of_the_password() -> None:
+    digests = server()
+    for password in ("open sesame", "wrong"):
+        credential = TrunkCredential("here", "alice", password)
+        made = answered('Digest realm="here", nonce="mine", qop="auth", algorithm=MD5', credential)
+        assert outcome(digests, made) is Outcome.STALE

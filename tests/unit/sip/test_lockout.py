@@ -82,6 +82,22 @@ def test_challenges_that_nobody_answers_lock_and_answered_ones_do_not() -> None:
     assert counters["sip.locked_scan"] == 1
 
 
+def test_unanswered_challenges_do_not_shut_an_address_that_phones_log_in_from() -> None:
+    """Its datagrams may be forged by anybody."""
+    doors, _ = lockout()
+    doors.succeeded(OFFICE, "alice")
+    for _ in range(50):
+        doors.challenged(0, OFFICE)
+    assert not doors.is_locked(0, OFFICE, "bob")
+
+
+def test_long_names_are_cut() -> None:
+    doors, _ = lockout()
+    for _ in range(5):
+        doors.failed(0, EVE, "x" * 10_000)
+    assert all(len(key) < 100 for _, key in doors._suspects._entries)
+
+
 def test_whole_64_of_ipv6_is_one_source() -> None:
     doors, _ = lockout()
     for n in range(5):

@@ -8,7 +8,9 @@ import pytest
 import uvloop
 from tests.unit.sip.sip_pair import ANSWER, OFFER
 
+from longline.sip.default_deny import AdmissionPolicy
 from longline.sip.events import Acked, Answered, Ended, Failed, IncomingCall, SipEvent
+from longline.sip.peers import DigestUser, Peer, Peers
 from longline.sip.timers import Durations
 from longline.sip.transport import connection, tcp
 from longline.sip.user_agent import ListenAddress, UserAgent, UserAgentSettings
@@ -207,3 +209,22 @@ def test_a_timer_that_is_due_at_once_is_armed_like_any_other() -> None:
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert "sip.internal_errors" not in runner.run(call_nobody_twice())
+
+
+async def test_a_call_that_fails_at_once_is_told_when_its_handle_is_known() -> None:
+    """A phone of ours that has not registered: nothing needs to be sent to know that."""
+    told: list[SipEvent] = []
+    settings = UserAgentSettings(
+        listen=[ListenAddress("127.0.0.1", 0)], admission=AdmissionPolicy(domains=("here.example",))
+    )
+    agent = UserAgent(settings, told.append)
+    await agent.start()
+    try:
+        phone = Peer("phone:alice", users=(DigestUser("alice", "open sesame"),), is_trunk=False)
+        agent.set_peers(Peers([phone]))
+        handle = agent.invite("sip:alice@here.example", from_uri="sip:a@here.example")
+        assert told == []
+        await asyncio.sleep(0)
+        assert told == [Failed(handle, 480, "Temporarily Unavailable", "rejected")]
+    finally:
+        await agent.stop()
