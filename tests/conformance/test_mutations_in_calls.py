@@ -4,11 +4,8 @@ Whoever is in a call with us is let in further than a stranger: here each header
 whatever it says, each request gets one answer, each call one end, and nothing is left behind.
 """
 
-import itertools
-from collections.abc import Iterator
-
 import pytest
-from tests.support.mutations import ANOMALIES
+from tests.support.mutations import WITHIN, broken, write
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Wire, established
 
 from longline.sip.auth import TrunkCredential
@@ -19,44 +16,6 @@ from longline.sip.wire import Source
 
 PEER = Source("UDP", "192.0.2.1", 5060)
 NO_FINAL = (b"SIP/2.0 1",)
-
-WITHIN: list[tuple[str, dict[str, str], bytes]] = [
-    ("INVITE", {"Contact": "<sip:alice@192.0.2.1>", "Session-Expires": "1800;refresher=uac", "Min-SE": "90",
-                "Supported": "timer, 100rel", "Content-Type": "application/sdp", "Record-Route": "<sip:p.example;lr>",
-                "Expires": "10", "Allow": "INVITE, UPDATE", "Accept": "application/sdp"}, OFFER),
-    ("UPDATE", {"Contact": "<sip:alice@192.0.2.1>", "Session-Expires": "1800;refresher=uac", "Min-SE": "90",
-                "Supported": "timer", "Content-Type": "application/sdp", "Require": "timer"}, OFFER),
-    ("PRACK", {"RAck": "1 1 INVITE", "Content-Type": "application/sdp"}, OFFER),
-    ("INFO", {"Content-Type": "application/dtmf-relay", "Info-Package": "x", "Content-Disposition": "signal"},
-     b"Signal=5\r\nDuration=160\r\n"),
-    ("REFER", {"Refer-To": "<sip:carol@192.0.2.3?Replaces=1%3Bto-tag%3D2%3Bfrom-tag%3D3>", "Refer-Sub": "true",
-               "Referred-By": "<sip:alice@192.0.2.1>", "Contact": "<sip:alice@192.0.2.1>",
-               "Supported": "norefersub"}, b""),
-    ("NOTIFY", {"Event": "refer;id=1", "Subscription-State": "active;expires=60", "Content-Type": "message/sipfrag",
-                "Contact": "<sip:alice@192.0.2.1>"}, b"SIP/2.0 180 Ringing\r\n"),
-    ("SUBSCRIBE", {"Event": "refer;id=1", "Expires": "60", "Contact": "<sip:alice@192.0.2.1>"}, b""),
-    ("OPTIONS", {"Accept": "application/sdp"}, b""),
-    ("BYE", {"Reason": 'Q.850;cause=16;text="x"'}, b""),
-]  # fmt: skip
-"""Requests within a dialog, with the headers that are made wrong one by one."""
-
-
-def broken(fields: dict[str, str], body: bytes) -> Iterator[tuple[str, dict[str, str], bytes]]:
-    """Each header with each anomaly, and then the body with each."""
-    for name, (anomaly, mutate) in itertools.product(fields, ANOMALIES.items()):
-        yield f"{name}.{anomaly}", fields | {name: mutate(fields[name])}, body
-    if body:
-        for anomaly, mutate in ANOMALIES.items():
-            text = mutate(body.decode("utf-8", "surrogateescape"))
-            yield f"body.{anomaly}", fields, text.encode("utf-8", "surrogateescape")
-
-
-def write(start: str, plain: Headers, fields: dict[str, str], body: bytes) -> bytes:
-    """By hand: what is broken may have line ends in it."""
-    lines = [f"{name}: {value}" for name, value in plain if name not in fields and name != "Content-Length"]
-    lines += [f"{name}: {value}" for name, value in fields.items()]
-    head = "\r\n".join([start, *lines, f"Content-Length: {len(body)}"]) + "\r\n\r\n"
-    return head.encode("utf-8", "surrogateescape") + body
 
 
 class Callee:

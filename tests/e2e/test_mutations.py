@@ -8,17 +8,20 @@ import contextlib
 import itertools
 import os
 import re
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import numpy as np
 
 from tests.support.app import App, AppCall, listen
-from tests.support.mutations import Case, cases
+from tests.support.mutations import WITHIN, Case, broken, broken_offers, cases, write
 from tests.support.node import Node
 from tests.support.raw_phone import RawPhone, RtpPacket
 from tests.support.tone import from_ulaw, power_at, tone, trim_silence
 
-SHARES = 2 if os.environ.get("LONGLINE_MUTATIONS") == "all" else 6
+ALL = os.environ.get("LONGLINE_MUTATIONS") == "all"
+SHARES = 2 if ALL else 6
 """The table is sent in so many parts, of which the first two are sent, one after the other."""
 PASSES = 2
 TRANSACTIONS_LIVE_S = 33.0
@@ -31,6 +34,7 @@ BATCH = 32
 ANSWER_TIMEOUT_S = 10.0
 PROBES = 4
 """How often the node is asked within that time: a datagram may be lost."""
+UNANSWERED_S = 0.5
 PITCH_HZ = 440.0
 MOST_MISSING = 0.02
 MOST_RSS_GROWTH_KB = 6 * 1024
@@ -151,28 +155,37 @@ def assert_tone(packets: list[RtpPacket]) -> None:
     assert min(pure) > 0.8, [round(share, 2) for share in pure]
 
 
+@asynccontextmanager
+async def undisturbed_call(node: Node) -> AsyncIterator[None]:
+    """A call that goes on beside: it hears its tone all the time, and ends as calls do."""
+    async with RawPhone(node.sip_port) as phone:
+        assert await phone.call() == 200
+        talking = asyncio.create_task(phone.speak(600))
+        (beside,) = await node.calls()
+        try:
+            yield
+        finally:
+            talking.cancel()
+        assert_tone(phone.packets())
+    async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        while (call := await node.call(beside["id"]))["ended_at"] is None:
+            await asyncio.sleep(0.05)
+    assert call["reason"] == "normal_clearing"
+
+
 async def test_no_broken_message_is_heard_in_a_call_or_leaves_anything_behind(tmp_path: Path) -> None:
     async with App(say_a_tone) as app, Node(tmp_path, "--stream", app.url) as node:
         assert node.process is not None
         pid = node.process.pid
         peer = Peer(node.sip_port)
         await peer.open()
-        async with RawPhone(node.sip_port) as phone:
-            assert await phone.call() == 200
-            talking = asyncio.create_task(phone.speak(600))
-            (beside,) = await node.calls()
-            peaks = []
+        peaks = []
+        async with undisturbed_call(node):
             for share in range(PASSES):
                 peaks.append((await peer.send(share), rss_kb(pid), descriptors(pid)))
                 if share < PASSES - 1:
                     await asyncio.sleep(TRANSACTIONS_LIVE_S)
-            talking.cancel()
-            assert_tone(phone.packets())
         peer.close()
-        async with asyncio.timeout(ANSWER_TIMEOUT_S):
-            while (call := await node.call(beside["id"]))["ended_at"] is None:
-                await asyncio.sleep(0.05)
-        assert call["reason"] == "normal_clearing"
         print(f"cases, kB and descriptors: {peaks}; answers: {sorted(peer.statuses.items())}")
         assert sum(sent for sent, _, _ in peaks) >= 4_500
         assert {200, 400} <= set(peer.statuses)
@@ -182,3 +195,76 @@ async def test_no_broken_message_is_heard_in_a_call_or_leaves_anything_behind(tm
         assert peaks[-1][2] <= peaks[0][2]
         assert "Traceback" not in node.log.read_text()
     assert app.errors == []
+
+
+class Mutant(RawPhone):
+    """A phone in a call, that sends broken requests within it and acknowledges what is answered with 200."""
+
+    def __init__(self, sip_port: int) -> None:
+        super().__init__(sip_port)
+        self._count = 1
+
+    async def ask(self, method: str, fields: dict[str, str], body: bytes) -> int:
+        """The final status; 0 when there is none in time, since a line end has cut off what could be answered."""
+        self._count += 1
+        branch = f"z9hG4bKm{self._count}x{self._tag}"
+        self._send(method, branch, fields, body)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(UNANSWERED_S):
+                while True:
+                    self.sip.arrived.clear()
+                    for data in self.sip.received:
+                        if data.startswith((b"SIP/2.0 1", b"BYE")) or branch.encode() not in data:
+                            continue
+                        self.sip.received.clear()
+                        if method == "INVITE":
+                            self._send("ACK", branch + ("k" if data.startswith(b"SIP/2.0 2") else ""), {}, b"")
+                        return int(data[8:11])
+                    await self.sip.arrived.wait()
+        return 0
+
+    def _send(self, method: str, branch: str, fields: dict[str, str], body: bytes) -> None:
+        me, node = f"<sip:raw@127.0.0.1:{self._sip_port}>", f"<sip:longline@127.0.0.1:{self._node[1]}>"
+        plain = {
+            "Via": f"SIP/2.0/UDP 127.0.0.1:{self._sip_port};branch={branch};rport", "Max-Forwards": "70",
+            "From": f"{me};tag={self._tag}", "To": f"{node};tag={self._to_tag}", "Call-ID": f"{self._tag}@127.0.0.1",
+            "CSeq": f"{self._count} {method}", "Contact": me,
+        }  # fmt: skip
+        data = write(f"{method} {node[1:-1]} SIP/2.0", plain.items(), fields, body)
+        if len(data) <= MAX_DATAGRAM:
+            self.send_sip(data)
+
+
+def within() -> Iterator[tuple[str, str, dict[str, str], bytes]]:
+    """Some of the broken requests within a call; whom a REFER names stays what it is, since the node would call him."""
+    for method, fields, body in WITHIN:
+        fields = fields | ({"Refer-To": "<sip:nobody@127.0.0.1:9>"} if method == "REFER" else {})
+        share = 40 if method in ("BYE", "REFER") else 1 if ALL else 12
+        for name, wrong, content in itertools.islice(broken(fields, body), 0, None, share):
+            if not name.startswith("Refer-To"):
+                yield f"{method}.{name}", method, wrong, content
+    for name, offer in itertools.islice(broken_offers(), 0, None, 1 if ALL else 9):
+        yield f"INVITE.{name}", "INVITE", {"Content-Type": "application/sdp"}, offer
+
+
+async def test_no_broken_message_within_a_call_is_heard_in_another(tmp_path: Path) -> None:
+    answers: dict[int, int] = {}
+    async with App(say_a_tone) as app, Node(tmp_path, "--stream", app.url) as node, undisturbed_call(node):
+        requests = within()
+        done = calls = 0
+        while not done:
+            async with Mutant(node.sip_port) as phone:
+                assert await phone.call() == 200
+                calls += 1
+                done = 1
+                for _, method, fields, body in requests:
+                    status = await phone.ask(method, fields, body)
+                    answers[status] = answers.get(status, 0) + 1
+                    if (status == 481 and method in ("INVITE", "OPTIONS", "BYE")) or method in ("BYE", "REFER"):
+                        done = 0  # that call is over, or soon will be
+                        break
+        print(f"{sum(answers.values())} requests in {calls} calls, answers {sorted(answers.items())}")
+        assert sum(answers.values()) > 800
+        assert answers.get(0, 0) < sum(answers.values()) / 10
+        log = node.log.read_text()
+        assert "Traceback" not in log and "fault" not in log

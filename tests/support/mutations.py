@@ -5,7 +5,8 @@ integer edges, bad addresses and ports, brackets, line ends. Every case is the s
 of messages, which a generator of single messages cannot make.
 """
 
-from collections.abc import Callable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 Anomaly = Callable[[str], str]
@@ -220,3 +221,57 @@ def _write(template: Template, name: str, mutate: Anomaly, number: int, transpor
     content = template.body.format_map(body).encode("utf-8", "surrogateescape")
     head["content_length"] = head["content_length"].replace("%length", str(len(content)))
     return template.text.format_map(head).encode("utf-8", "surrogateescape") + content
+
+
+# ---- within a call
+
+OFFER = (
+    "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\nm=audio 40000 RTP/AVP 0\r\n"
+    "a=rtpmap:0 PCMU/8000\r\na=sendrecv\r\n"
+)
+
+WITHIN: list[tuple[str, dict[str, str], bytes]] = [
+    ("INVITE", {"Contact": "<sip:alice@192.0.2.1>", "Session-Expires": "1800;refresher=uac", "Min-SE": "90",
+                "Supported": "timer, 100rel", "Content-Type": "application/sdp", "Record-Route": "<sip:p.example;lr>",
+                "Expires": "10", "Allow": "INVITE, UPDATE", "Accept": "application/sdp"}, OFFER.encode()),
+    ("UPDATE", {"Contact": "<sip:alice@192.0.2.1>", "Session-Expires": "1800;refresher=uac", "Min-SE": "90",
+                "Supported": "timer", "Content-Type": "application/sdp", "Require": "timer"}, OFFER.encode()),
+    ("PRACK", {"RAck": "1 1 INVITE", "Content-Type": "application/sdp"}, OFFER.encode()),
+    ("INFO", {"Content-Type": "application/dtmf-relay", "Info-Package": "x", "Content-Disposition": "signal"},
+     b"Signal=5\r\nDuration=160\r\n"),
+    ("REFER", {"Refer-To": "<sip:carol@192.0.2.3?Replaces=1%3Bto-tag%3D2%3Bfrom-tag%3D3>", "Refer-Sub": "true",
+               "Referred-By": "<sip:alice@192.0.2.1>", "Contact": "<sip:alice@192.0.2.1>",
+               "Supported": "norefersub"}, b""),
+    ("NOTIFY", {"Event": "refer;id=1", "Subscription-State": "active;expires=60", "Content-Type": "message/sipfrag",
+                "Contact": "<sip:alice@192.0.2.1>"}, b"SIP/2.0 180 Ringing\r\n"),
+    ("SUBSCRIBE", {"Event": "refer;id=1", "Expires": "60", "Contact": "<sip:alice@192.0.2.1>"}, b""),
+    ("OPTIONS", {"Accept": "application/sdp"}, b""),
+    ("BYE", {"Reason": 'Q.850;cause=16;text="x"'}, b""),
+]  # fmt: skip
+"""Requests within a dialog, with the headers that are made wrong one by one."""
+
+
+def broken(fields: dict[str, str], body: bytes) -> Iterator[tuple[str, dict[str, str], bytes]]:
+    """Each header with each anomaly, and then the body with each."""
+    for name, (anomaly, mutate) in itertools.product(fields, ANOMALIES.items()):
+        yield f"{name}.{anomaly}", fields | {name: mutate(fields[name])}, body
+    if body:
+        for anomaly, mutate in ANOMALIES.items():
+            text = mutate(body.decode("utf-8", "surrogateescape"))
+            yield f"body.{anomaly}", fields, text.encode("utf-8", "surrogateescape")
+
+
+def broken_offers() -> Iterator[tuple[str, bytes]]:
+    """The offer of a call in progress, each field with each anomaly."""
+    sound = _SDP_FIELDS | {"m_formats": "0", "r_number": "0", "r_name": "PCMU", "f_number": "0", "f_text": "x"}
+    for name, (anomaly, mutate) in itertools.product(sound, ANOMALIES.items()):
+        text = _SDP.format_map(sound | {name: mutate(sound[name])})
+        yield f"{name}.{anomaly}", text.encode("utf-8", "surrogateescape")
+
+
+def write(start: str, plain: Iterable[tuple[str, str]], fields: dict[str, str], body: bytes) -> bytes:
+    """By hand: what is broken may have line ends in it."""
+    lines = [f"{name}: {value}" for name, value in plain if name not in fields and name != "Content-Length"]
+    lines += [f"{name}: {value}" for name, value in fields.items()]
+    head = "\r\n".join([start, *lines, f"Content-Length: {len(body)}"]) + "\r\n\r\n"
+    return head.encode("utf-8", "surrogateescape") + body
