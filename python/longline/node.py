@@ -52,6 +52,8 @@ from longline.webhooks.dispatcher import Dispatcher
 HTTP_STOP_GRACE_S: Final = 3
 """How long the API finishes requests that are under way when the node stops."""
 HTTP_BACKLOG: Final = 1024
+LEGS_PER_CALL: Final = 2
+"""Dialogs that the SIP stack has room for in each of max_calls: most have one, a bridge two, a transfer three."""
 CALLS_TO_REFUSE: Final = 1000
 """Calls that the SIP stack may hold beyond max_calls: those which are just being refused or ended."""
 
@@ -304,7 +306,7 @@ def _user_agent_settings(config: Config) -> UserAgentSettings:
         ),
         udp_max_bytes=config.sip_udp_max_bytes,
         dns_servers=[dns_server(text) for text in config.dns_servers],
-        max_calls=config.max_calls + CALLS_TO_REFUSE,
+        max_calls=config.max_calls * LEGS_PER_CALL + CALLS_TO_REFUSE,
         session_expires_s=config.session_expires_s,
         min_session_expires_s=config.min_session_expires_s,
         product=f"longline/{__version__}",

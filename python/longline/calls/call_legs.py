@@ -24,6 +24,9 @@ from longline.media.errors import MediaCommandRefused
 MAX_LEGS_PER_CALL = 32
 """Legs that a call may have in its life, those that are over included; one more is refused with LimitReached."""
 
+DEFAULT_TONE_MS, MIN_TONE_MS, MAX_TONE_MS = 100, 40, 1000
+"""How long a key is held that one leg has pressed and the others are sent."""
+
 log = get_logger(__name__)
 
 
@@ -60,7 +63,7 @@ class CallLegs:
     def __init__(self, context: CallContext, make: Callable[[Leg], SipLeg]) -> None:
         self._context = context
         self._make = make
-        self.primary = self.first = make(context.call.leg)
+        self.primary = self.first = self._made(context.call.leg)
         """`first` is in the place of the party that the call began with: somebody else after that one's REFER."""
         self.by_id: dict[str, SipLeg] = {str(context.call.leg.id): self.primary}
         self._targets: dict[str, TargetLeg] = {}
@@ -82,7 +85,7 @@ class CallLegs:
         if len(self.by_id) >= MAX_LEGS_PER_CALL:
             self._context.counters["legs_refused"] += 1
             raise LimitReached(f"A call has at most {MAX_LEGS_PER_CALL} legs in its life.")
-        sip = self._make(leg)
+        sip = self._made(leg)
         await sip.open(route)
         target = TargetLeg(sip)
         self._context.call.legs.append(leg)
@@ -130,6 +133,23 @@ class CallLegs:
         self._tell_end(sip.leg, end, stats.get("quality"))
         sip.release(end.reason)
         return stats
+
+    def _made(self, leg: Leg) -> SipLeg:
+        sip = self._make(leg)
+        sip.on_digit = self._relay_digit
+        return sip
+
+    async def _relay_digit(self, source: SipLeg, digit: str, duration_ms: int | None) -> None:
+        """A key that came beside the sound goes on to whoever is joined: a bridge must not swallow it."""
+        if not source.is_joined:
+            return
+        tone_ms = min(max(duration_ms or DEFAULT_TONE_MS, MIN_TONE_MS), MAX_TONE_MS)
+        for sip in self.by_id.values():
+            if sip is not source and sip.is_joined:
+                try:
+                    await self._context.session.send_digits(str(sip.leg.id), digit, tone_ms)
+                except (MediaUnavailable, MediaCommandRefused):
+                    self._context.counters["digits_not_relayed"] += 1
 
     def close_all(self, reason: Reason, ended_by: str | None) -> Callable[[dict[str, Any]], None]:
         """The call ends, and with it each dialled leg that lives; the caller stores that, and calls what is returned

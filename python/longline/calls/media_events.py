@@ -77,6 +77,8 @@ class MediaEvents:
             if not leg.presses.is_new(now, event.digit, "media"):
                 return
             await self._playbacks.pressed(leg.leg.id)
+            if event.method != "inband" and leg.on_digit is not None:
+                await leg.on_digit(leg, event.digit, event.duration_ms)
         stream = getattr(event, "stream", None)
         data = event_data(event)
         if isinstance(event, protocol.LegQuality):

@@ -8,7 +8,7 @@ order of storing, telling and sending (`live_call.py`).
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,7 +17,7 @@ from longline.base.events import EventType
 from longline.base.log import get_logger
 from longline.calls.context import CallContext
 from longline.calls.hold import Hold
-from longline.calls.leg import Leg, LegInput
+from longline.calls.leg import Leg, LegInput, LegState
 from longline.calls.leg_media import LegMedia
 from longline.calls.ports import Signalling
 from longline.calls.presses import Presses
@@ -103,6 +103,8 @@ class SipLeg:
         self._is_held = False
         self._is_on_hold = False
         self._hold = Hold(self.media, lambda sdp: signalling.reoffer(self._handle, sdp), self._tell_of_hold)
+        self.on_digit: Callable[[SipLeg, str, int | None], Awaitable[None]] | None = None
+        """Told of each key that is pressed beside the sound: nobody hears those."""
 
     @property
     def remote_party(self) -> str:
@@ -242,6 +244,11 @@ class SipLeg:
         self._is_apart = (False, False)
         await self._settle_mute()
 
+    @property
+    def is_joined(self) -> bool:
+        """It hears the others of its call, and is heard."""
+        return self.leg.state is LegState.ANSWERED and self._is_apart == (False, False)
+
     async def mute(self, on: bool) -> None:
         """It is heard by nobody, or again. Raise MediaUnavailable, MediaCommandRefused."""
         self._is_muted = on
@@ -306,7 +313,7 @@ class SipLeg:
         elif isinstance(event, ReofferFailed):
             await self._hold_failed(event)
         elif isinstance(event, InfoDigit):
-            self._info_digit(event)
+            await self._info_digit(event)
         return None
 
     async def _goes_another_way(self, event: Failed) -> bool:
@@ -430,11 +437,13 @@ class SipLeg:
             self._signalling.reanswer(self._handle, answer)
             self._note_hold()
 
-    def _info_digit(self, event: InfoDigit) -> None:
+    async def _info_digit(self, event: InfoDigit) -> None:
         if not self.presses.is_new(self._context.clock.monotonic(), event.digit, "sip_info"):
             return
         data = {"digit": event.digit, "duration_ms": event.duration_ms, "method": "sip_info"}
         self._context.publish(EventType.DTMF_RECEIVED, data, leg_id=self.leg.id)
+        if self.on_digit is not None:
+            await self.on_digit(self, event.digit, event.duration_ms)
 
     def _has_dialog(self, handle: str) -> None:
         self.leg.handle = handle

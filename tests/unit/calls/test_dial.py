@@ -12,7 +12,7 @@ from longline.base.clock import settle
 from longline.base.errors import LegNotFound
 from longline.calls import call_legs
 from longline.media.protocol import LegDigit, LegMute, PlaybackFinished, PlaybackStart, RecordingStart
-from longline.sip.events import Answered, Canceled, Ended, Failed, Progress, Reoffer
+from longline.sip.events import Answered, Canceled, Ended, Failed, InfoDigit, Progress, Reoffer
 
 FLOW_URL = "http://app/flow"
 TRUNK = {"uri": "sip:carrier.example:5070"}
@@ -421,6 +421,47 @@ async def test_a_digit_says_whose_it_is(house: House) -> None:
     digit = LegDigit(at=0.0, session=house.session.id, leg=str(other), digit="5", duration_ms=100)
     await house.media_tells(digit)
     assert house.event("dtmf.received").leg_id == other
+
+
+@pytest.mark.parametrize(
+    ("event", "sent"),
+    [
+        (lambda leg, session: LegDigit(at=0.0, session=session, leg=leg, digit="5", duration_ms=20), ("5", 40)),
+        (
+            lambda leg, session: LegDigit(at=0.0, session=session, leg=leg, digit="5", duration_ms=90, method="inband"),
+            None,
+        ),
+    ],
+)
+async def test_a_key_goes_on_to_the_other_unless_he_has_heard_it(house: House, event: Any, sent: Any) -> None:
+    await joined(house)
+    await house.media_tells(event(house.leg_id, house.session.id))
+    relayed = [command for command in house.media.commands if command.name == "leg.send_dtmf"]
+    if sent is None:
+        assert relayed == []
+    else:
+        (command,) = relayed
+        assert (command.digits, command.tone_ms, command.leg) == (*sent, str(house.record.legs[1].id))
+
+
+async def test_a_key_told_by_info_goes_on_to_the_other(house: House) -> None:
+    _caller, bob = await joined(house)
+    await house.sip(InfoDigit(bob, "7", 250))
+    command = house.media.find("leg.send_dtmf")
+    assert (command.digits, command.tone_ms, command.leg) == ("7", 250, house.leg_id)
+
+
+async def test_a_key_pressed_before_they_are_joined_goes_nowhere(house: House) -> None:
+    await dialled(house, ringback="suppress")
+    await house.media_tells(LegDigit(at=0.0, session=house.session.id, leg=house.leg_id, digit="5", duration_ms=90))
+    assert "leg.send_dtmf" not in house.media.names()
+
+
+async def test_a_key_that_cannot_be_sent_on_is_a_counter(house: House) -> None:
+    house.media.refuse["leg.send_dtmf"] = ("bad_request", "it does not send")
+    await joined(house)
+    await house.media_tells(LegDigit(at=0.0, session=house.session.id, leg=house.leg_id, digit="5", duration_ms=90))
+    assert house.manager.counters["digits_not_relayed"] == 1 and len(house.manager.live()) == 1
 
 
 async def test_the_api_reaches_each_leg_by_its_id(house: House) -> None:
