@@ -282,7 +282,7 @@ class House:
             to_user="+15550101",
             offer=offer,
             source="192.0.2.7:5060",
-            headers=(),
+            headers=headers,
             peer=peer,
         )
         await self.sip(event)

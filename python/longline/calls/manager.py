@@ -233,6 +233,8 @@ class CallManager:
             status_callback_url=inbound.webhook_url,
             record=self._config.recording,
         )
+        if event.diversions:
+            call.properties["diversions"] = [{"number": d.user, "reason": d.reason} for d in event.diversions]
         if trunk is None:
             self._start(call).begin_inbound(event)
             return

@@ -8,6 +8,8 @@ retransmissions and everything else that is the stack's own affair.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from longline.sip.diversion import Diversion, diversions_of
+
 
 @dataclass(frozen=True, slots=True)
 class IncomingCall:
@@ -32,6 +34,11 @@ class IncomingCall:
     soon as this one is answered."""
     referred_by: str | None = None
     """The Referred-By value (RFC 3892): who asked the caller to call us. Nothing proves it."""
+
+    @property
+    def diversions(self) -> tuple[Diversion, ...]:
+        """Whom it was for before, the latest first."""
+        return diversions_of(self.headers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -473,3 +473,10 @@ async def test_what_only_observes_a_call_is_told_up_to_a_bound(house: House, mon
     assert told.count("dtmf.received") == 3
     assert house.manager.counters["observations_dropped"] == 2
     assert "call.completed" in told
+
+
+async def test_whom_a_call_was_for_before_is_kept_with_it(house: House) -> None:
+    await house.incoming(headers=(("Diversion", "<sip:+15550188@carrier.example>;reason=no-answer"),))
+    assert house.record.properties["diversions"] == [{"number": "+15550188", "reason": "no-answer"}]
+    await house.incoming()
+    assert "diversions" not in house.record.properties

@@ -8,7 +8,7 @@ from tests.support.calls import G729_OFFER, OFFER, House
 
 from longline.base.clock import settle
 from longline.calls.originate import OriginateRequest
-from longline.sip.events import Answered, Ended, Failed, IncomingCall, Progress
+from longline.sip.events import Answered, Ended, Failed, IncomingCall, Progress, Reoffer
 
 HEIR_OFFER = OFFER.replace(b"192.0.2.7", b"192.0.2.8").replace(b"m=audio 4000", b"m=audio 7000")
 HEIR = IncomingCall(
@@ -93,6 +93,16 @@ async def test_heir_gets_a_key_of_his_own(house: House) -> None:
     assert first.send_key != second.send_key
     await house.sip(replace(HEIR, handle="third", replaces="heir"))
     assert house.media.find("leg.connect").srtp is None
+
+
+async def test_party_whose_heir_was_refused_keeps_its_key(house: House) -> None:
+    sealed = OFFER.replace(b"RTP/AVP", b"RTP/SAVP") + SRTP
+    handle = await house.incoming(sealed)
+    first = house.media.find("leg.connect").srtp
+    await house.sip(replace(HEIR, replaces=handle, offer=G729_OFFER))
+    await house.sip(Reoffer(handle, sealed.replace(b"o=- 1 1", b"o=- 1 2")))
+    assert house.user_agent.verbs()[-1] == "reanswer"
+    assert house.media.find("leg.connect").srtp == first
 
 
 async def test_call_that_rings_is_picked_up_by_another(house: House) -> None:
