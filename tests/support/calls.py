@@ -270,7 +270,13 @@ class House:
         (event,) = [event for event in self.events if event.type == event_type]
         return event
 
-    async def incoming(self, offer: bytes | None = OFFER, from_user: str = "+15550100", peer: str | None = None) -> str:
+    async def incoming(
+        self,
+        offer: bytes | None = OFFER,
+        from_user: str = "+15550100",
+        peer: str | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> str:
         """A phone calls in; returns the handle when everything that can happen at once has happened."""
         handle = f"in{next(self._incoming)}"
         event = IncomingCall(
