@@ -43,7 +43,7 @@ from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
 from longline.media.protocol import format_address
 from longline.media.session import Watch
-from longline.sip.events import BindingsChanged, LockedOut, SipEvent
+from longline.sip.events import BindingsChanged, LockedOut, SipEvent, Unanswered
 from longline.sip.peers import Peers
 from longline.sip.user_agent import AdvertisedAddress, ListenAddress, TlsSettings, UserAgent, UserAgentSettings
 from longline.store.durable import Durable
@@ -128,6 +128,8 @@ class Node:
                 phones.on_bindings(event)
             elif isinstance(event, LockedOut):
                 log.warning("locked out of SIP", why=event.why, whom=event.whom)
+            elif isinstance(event, Unanswered):
+                log.info("SIP that is not answered", why=event.why, source=event.source, count=event.count)
             else:
                 manager.on_sip_event(event)
 

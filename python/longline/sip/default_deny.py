@@ -21,7 +21,7 @@ from longline.sip.bindings import Bindings
 from longline.sip.build import response_to
 from longline.sip.dialog import Dialog
 from longline.sip.digest_server import ALGORITHMS, DigestServer, Outcome
-from longline.sip.events import LockedOut
+from longline.sip.events import LockedOut, Unanswered
 from longline.sip.headers import parse_name_addr
 from longline.sip.lockout import Lockout, LockoutPolicy, Suspicion
 from longline.sip.message import Request
@@ -37,6 +37,8 @@ MAX_TRANSACTIONS_PER_PHONE = 256
 """Server transactions of one address that is not a trunk's; more are dropped (counter `sip.dropped_transactions`)."""
 TRUNK_SHARE = 0.75
 """The part of the transaction table that one address of a trunk may fill; the rest is dropped and counted there too."""
+TELL_S = 10.0
+"""How often it is told at most that somebody got no answer: operators look for their own phone, scanners fill logs."""
 CPS_RETRY_AFTER_S = 1
 CHANNEL_RETRY_AFTER_S = 10
 
@@ -78,6 +80,8 @@ class DefaultDeny:
         self._digests = DigestServer(key, realm, core.counters, algorithms=policy.algorithms)
         self._lockout = Lockout(policy.lockout, core.counters, self._locked_out)
         self._rates = TokenBuckets(core.counters)
+        self._untold = 0
+        self._tell_at = 0.0
         self._is_friendly = lru_cache(maxsize=4096)(self._in_networks)
 
     # ---- the questions
@@ -86,12 +90,12 @@ class DefaultDeny:
         """A request outside of any dialog that we know."""
         peer = self._core.whereabouts.peer_at(source.host)
         if request.method == "CANCEL":
-            return self._judge_cancel(request, source)
+            return self._judge_cancel(now, request, source)
         if self._fills_the_table(source, peer):
-            return self._drop("transactions")
+            return self._drop(now, source, "transactions")
         if request.to.tag is not None:
             # Of a dialog that is gone: 481 is told to those who could have had one.
-            return ADMITTED if self.knows(now, source) else self._drop("strangers")
+            return ADMITTED if self.knows(now, source) else self._drop(now, source, "strangers")
         if request.method != "REGISTER":
             if peer is not None:
                 return self._limited(now, request, peer)
@@ -110,7 +114,7 @@ class DefaultDeny:
         if peer is not None and peer.users:
             # A phone that changed its address in mid-call can say its password.
             return self._prove(now, request, source, only=peer)
-        return self._drop("spoofed")
+        return self._drop(now, source, "spoofed")
 
     def knows(self, now: float, source: Source) -> bool:
         """Whether an address may be told anything at all, a syntax error for instance."""
@@ -127,12 +131,12 @@ class DefaultDeny:
         host, is_friendly = source.host, self._is_friendly(source.host)
         account = self._digests.username_of(request) or _user(request.to.uri if _registers(request) else _from(request))
         if self._lockout.is_locked(now, host, account):
-            return self._drop("locked")
+            return self._drop(now, source, "locked")
         if not is_friendly:
             if not self._rates.take(now, source_key(host), self._policy.rate_per_s, self._policy.burst):
-                return self._drop("rate")
+                return self._drop(now, source, "rate")
             if not self._may_be_challenged(now, request, source, only):
-                return self._drop("strangers")
+                return self._drop(now, source, "strangers")
         judgement = self._digests.judge(now, host, request, self._password_of)
         if judgement.outcome is Outcome.MISSING and request.method == "OPTIONS" and self._bindings.at(now, source):
             return ADMITTED  # a phone that has registered from there asks whether we are there
@@ -145,12 +149,12 @@ class DefaultDeny:
             self._core.counters["sip.wrong_credentials"] += 1
             self._lockout.failed(now, host, account)
             if self._lockout.is_locked(now, host, account):
-                return self._drop("locked")
+                return self._drop(now, source, "locked")
         elif judgement.outcome is Outcome.REPLAYED:
             self._core.counters["sip.replayed_credentials"] += 1
         is_stale = judgement.outcome in (Outcome.STALE, Outcome.REPLAYED)
         challenges = self._digests.challenge(now, host, stale=is_stale)
-        return self._challenge(request, source, challenges, is_friendly)
+        return self._challenge(now, request, source, challenges, is_friendly)
 
     def _may_be_challenged(self, now: float, request: Request, source: Source, only: Peer | None) -> bool:
         if only is None and not (self._core.peers.has_users and self._is_ours(request.uri)):
@@ -162,7 +166,9 @@ class DefaultDeny:
             or self._bindings.at(now, source) is not None
         )
 
-    def _challenge(self, request: Request, source: Source, challenges: list[str], is_friendly: bool) -> Verdict:
+    def _challenge(
+        self, now: float, request: Request, source: Source, challenges: list[str], is_friendly: bool
+    ) -> Verdict:
         """401. Over UDP the address may be forged: then no more octets go back than came (with fewer algorithms if need
         be: the most common one is the last)."""
         for offered in (challenges, challenges[-1:]):
@@ -170,7 +176,7 @@ class DefaultDeny:
             if is_friendly or source.reliable or _size(request, headers) <= request.size:
                 self._core.counters["sip.challenges_sent"] += 1
                 return Verdict(False, status=401, headers=headers)
-        return self._drop("amplification")
+        return self._drop(now, source, "amplification")
 
     def _password_of(self, username: str) -> str | None:
         found = self._core.peers.of_user(username)
@@ -215,15 +221,15 @@ class DefaultDeny:
 
     # ---- whose is it?
 
-    def _judge_cancel(self, request: Request, source: Source) -> Verdict:
+    def _judge_cancel(self, now: float, request: Request, source: Source) -> Verdict:
         """RFC 3261 §9.1: a CANCEL comes from where its INVITE came from, or from another address of that peer."""
         invite = self._core.layer.find_invite(request)
         peer = self._core.whereabouts.peer_at(source.host)
         if invite is not None and invite.source.host != source.host:
             is_theirs = peer is not None and self._core.whereabouts.peer_at(invite.source.host) is peer
-            return ADMITTED if is_theirs else self._drop("spoofed")
+            return ADMITTED if is_theirs else self._drop(now, source, "spoofed")
         known = invite is not None or peer is not None or self._is_friendly(source.host)
-        return ADMITTED if known else self._drop("strangers")
+        return ADMITTED if known else self._drop(now, source, "strangers")
 
     def _hosts_of(self, dialog: Dialog) -> Iterable[str]:
         """The addresses a dialog leads to: those it names, and those its names were found at."""
@@ -233,7 +239,7 @@ class DefaultDeny:
         for uri in uris:
             host = _host(uri)
             if is_address(host):
-                yield host
+                yield str(ipaddress.ip_address(host))
             else:
                 yield from self._core.addresses_of(host)
 
@@ -260,8 +266,12 @@ class DefaultDeny:
 
     # ---- refusals
 
-    def _drop(self, why: str) -> Verdict:
+    def _drop(self, now: float, source: Source, why: str) -> Verdict:
         self._core.counters[f"sip.dropped_{why}"] += 1
+        self._untold += 1
+        if now >= self._tell_at:
+            self._core.events.append(Unanswered(why, source.host, self._untold))
+            self._untold, self._tell_at = 0, now + TELL_S
         return DROPPED
 
     def _refuse(self, status: int, why: str, reason: str | None = None, retry_after_s: int | None = None) -> Verdict:

@@ -269,6 +269,17 @@ class LockedOut:
     handle: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Unanswered:
+    """`count` requests were left without an answer since this was told last; `why` and `source` (an address) are those
+    of the latest. `why` is one of the counters `sip.dropped_…`."""
+
+    why: str
+    source: str
+    count: int
+    handle: str = ""
+
+
 SipEvent = (
     IncomingCall
     | Progress
@@ -290,6 +301,7 @@ SipEvent = (
     | ReferRefused
     | BindingsChanged
     | LockedOut
+    | Unanswered
     | TargetChanged
     | RegistrationChanged
 )

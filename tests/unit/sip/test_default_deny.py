@@ -16,7 +16,7 @@ from tests.unit.sip.strangers import (
 )
 
 from longline.sip.default_deny import MAX_TRANSACTIONS_PER_PHONE
-from longline.sip.events import Canceled, Ended, IncomingCall, LockedOut
+from longline.sip.events import Canceled, Ended, IncomingCall, LockedOut, Unanswered
 from longline.sip.lockout import LockoutPolicy
 from longline.sip.message import KNOWN_METHODS, Response
 from longline.sip.peers import DigestUser, Peer, Peers
@@ -29,7 +29,9 @@ CARRIER = Source("UDP", "192.0.2.1", 5060)
 def test_stranger_at_a_name_that_is_not_ours_hears_nothing(method: str) -> None:
     wire, node = guarded()
     assert wire.inject(node, request_text(method, "sip:100@192.0.2.2"), STRANGER) == []
-    assert (node.endpoint.transactions, node.events) == (0, [])
+    assert node.endpoint.transactions == 0
+    # An ACK is never answered, by anybody.
+    assert node.events == ([Unanswered("strangers", "198.51.100.9", 1)] if method != "ACK" else [])
 
 
 @pytest.mark.parametrize("method", sorted(KNOWN_METHODS - {"INVITE", "REGISTER"}))
@@ -51,6 +53,15 @@ def test_only_those_we_know_are_told_of_their_mistakes(data: bytes) -> None:
     wire, node = guarded()
     assert wire.inject(node, data, STRANGER) == []
     assert [one.status >= 400 for one in responses(wire.inject(node, data, CARRIER))] == [True]
+
+
+def test_scanners_do_not_fill_the_log() -> None:
+    wire, node = guarded()
+    for _ in range(100):
+        wire.inject(node, request_text("OPTIONS"), STRANGER)
+    wire.run(10)
+    wire.inject(node, request_text("OPTIONS"), STRANGER)
+    assert [event.count for event in node.events if isinstance(event, Unanswered)] == [1, 100]
 
 
 def test_without_accounts_nobody_is_challenged() -> None:
