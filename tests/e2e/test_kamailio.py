@@ -74,7 +74,7 @@ async def test_a_call_that_we_place_goes_out_and_on_through_the_proxy(tmp_path: 
             (call,) = await node.until_over(1)
             assert (call["state"], call["reason"]) == ("completed", "completed")
             await proxy.until(f"INVITE out by {USER}")
-            # The callee's re-INVITE went by the proxy, and so did our ACK and our BYE (by TCP, if our INVITE was large).
+            # The callee's re-INVITE went by the proxy, and so did our ACK and our BYE, which may have gone by TCP.
             await proxy.until(f"WITHIN INVITE from port {callee_port}")
             await proxy.until("WITHIN ACK", 2)
             await proxy.until("WITHIN BYE")
