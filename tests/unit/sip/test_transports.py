@@ -12,6 +12,7 @@ from tests.support.certificates import Authority
 from tests.unit.sip.sip_pair import ANSWER, OFFER
 
 from longline.base.errors import ConfigError
+from longline.sip import user_agent
 from longline.sip.events import Acked, Answered, Ended, Failed, IncomingCall, SipEvent
 from longline.sip.transport import connection as connection_module
 from longline.sip.transport import tcp
@@ -365,7 +366,6 @@ async def test_stranger_who_pings_learns_nothing_and_is_sent_away(monkeypatch: p
 
 async def test_idle_connection_is_pinged_and_kept_while_it_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection_module, "PING_AFTER_S", 0.05)
-    monkeypatch.setattr(connection_module, "PONG_TIMEOUT_S", 0.3)
     async with plain() as bob:
         reader, writer = await connect(bob)
         writer.write(options("TCP"))
@@ -374,6 +374,7 @@ async def test_idle_connection_is_pinged_and_kept_while_it_answers(monkeypatch: 
             for _ in range(3):
                 assert await reader.readexactly(4) == b"\r\n\r\n"
                 writer.write(b"\r\n")
+            monkeypatch.setattr(connection_module, "PONG_TIMEOUT_S", 0.05)
             assert await reader.readexactly(4) == b"\r\n\r\n"  # and now it is silent
             assert await reader.read() == b""
         assert bob.count("sip.pongs_missing") == 1
@@ -481,3 +482,33 @@ async def test_bye_leaves_from_where_the_call_came_in() -> None:
         handle = (await bob.next(Acked)).handle
         bob.agent.bye(handle)
         assert (await alice.next(Ended)).by == "remote"
+
+
+async def test_nothing_is_left_of_connections_that_came_and_went(authority: Authority) -> None:
+    """In every way that one can end: closed, reset, half a message, no handshake, garbage, silence."""
+    trust = ssl.create_default_context(cafile=str(authority.file))
+    async with sealed(authority.issue("127.0.0.1"), authority) as bob:
+        streams = bob.agent._sockets._streams  # type: ignore[union-attr]
+        for number in range(12):
+            for port, context in ((bob.port("TCP"), None), (bob.port("TLS"), trust), (bob.port("TLS"), None)):
+                _, writer = await asyncio.open_connection("127.0.0.1", port, ssl=context)
+                writer.write([options("TCP"), options("TCP")[:50], b"\xff" * 3000, b""][number % 4])
+                if number % 3 == 0:
+                    writer.transport.abort()
+                else:
+                    writer.close()
+        await bob.until(lambda: not (streams._sources or streams._beginning))
+        assert not streams._connections
+        assert not streams._by_peer
+        assert bob.count("sip.internal_errors") == 0
+
+
+async def test_renewed_certificate_is_noticed_by_itself(
+    authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(user_agent, "TLS_REFRESH_S", 0.05)
+    file = authority.issue("old.example", file=tmp_path / "live.pem")
+    async with sealed(file, authority) as bob:
+        authority.issue("new.example", file=tmp_path / "next.pem").rename(file)
+        await bob.until(lambda: bob.count("sip.tls_reloads") == 1)
+        assert await shown_by(bob, authority) == {"new.example"}
