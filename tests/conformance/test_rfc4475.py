@@ -112,6 +112,12 @@ def test_well_formed_message_is_parsed(name: str) -> None:
     parse(read(name))
 
 
+@pytest.mark.parametrize("name", sorted(set(WELL_FORMED) - set(KNOWN_FAILURES)))
+def test_well_formed_message_survives_being_written_again(name: str) -> None:
+    message = parse(read(name))
+    assert parse(message.encode()) == message
+
+
 @pytest.mark.parametrize("name", sorted(set(MALFORMED) - set(KNOWN_FAILURES)))
 def test_malformed_message_is_refused(name: str) -> None:
     with pytest.raises(MalformedMessage):

@@ -17,11 +17,12 @@ _CONTENT_LENGTH = re.compile(rb"(?im)^(?:content-length|l)[ \t]*:[ \t]*([^\r\n]*
 
 
 class StreamFramer:
-    __slots__ = ("_blank_lines", "_buffer", "_searched", "broken")
+    __slots__ = ("_blank_lines", "_buffer", "_searched", "_size", "broken")
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._searched = 0
+        self._size = 0
         self._blank_lines = 0
         self.broken = False
 
@@ -50,6 +51,8 @@ class StreamFramer:
         return messages
 
     def _cut(self) -> bytes | None:
+        if len(self._buffer) < self._size:
+            return None  # its head has been read: it is not read again with every piece of its body
         if self._searched == 0 and self._buffer.startswith((b"\r", b"\n")):
             # RFC 3261 §7.5: CRLFs before a start line are ignored; RFC 5626 uses them as keep-alive.
             blank = len(self._buffer) - len(self._buffer.lstrip(b"\r\n"))
@@ -65,13 +68,13 @@ class StreamFramer:
         length = _content_length(head)
         if length is None or len(head) > MAX_HEAD_BYTES:
             return self._break(head)
-        size = len(head) + length
-        if len(self._buffer) < size:
+        self._size = len(head) + length
+        if len(self._buffer) < self._size:
             self._searched = end.start()
             return None
-        message = bytes(self._buffer[:size])
-        del self._buffer[:size]
-        self._searched = 0
+        message = bytes(self._buffer[: self._size])
+        del self._buffer[: self._size]
+        self._searched = self._size = 0
         return message
 
     def _break(self, message: bytes) -> bytes:

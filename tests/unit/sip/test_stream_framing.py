@@ -4,7 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from longline.sip import framing
 from longline.sip.framing import MAX_HEAD_BYTES, StreamFramer
+from longline.sip.framing import _content_length as read_length
 
 
 def message(body: bytes = b"", name: str = "Content-Length") -> bytes:
@@ -67,3 +69,13 @@ def test_stream_that_cannot_be_followed_is_broken_after_its_head(head: bytes) ->
     assert framer.feed(head + b"anything") in ([head], [head + b"anything"])
     assert framer.broken
     assert framer.feed(message()) == []
+
+
+def test_head_is_not_read_again_with_every_piece_of_the_body(monkeypatch: pytest.MonkeyPatch) -> None:
+    heads: list[bytes] = []
+    monkeypatch.setattr(framing, "_content_length", lambda head: heads.append(head) or read_length(head))
+    framer = StreamFramer()
+    for byte in message(b"x" * 500):
+        framer.feed(bytes([byte]))
+    assert len(heads) == 2  # when it has ended, and when its body has
+    assert not framer.is_partial
