@@ -3,7 +3,7 @@
 import ipaddress
 
 import pytest
-from tests.unit.sip.sip_pair import ANSWER, answers_at_once
+from tests.unit.sip.sip_pair import ANSWER, Party, answers_at_once
 from tests.unit.sip.strangers import (
     DOMAIN,
     PHONES,
@@ -230,6 +230,20 @@ def test_channel_limit_counts_calls_of_both_directions_and_frees_them() -> None:
     assert (refused.status, refused.reason, refused.headers.get("Retry-After")) == (503, "Channel Limit Reached", "10")
     node.do("reject", node.events[-1].handle, 486)
     assert responses(wire.inject(node, request_text(host="203.0.113.5"), source))[0].status == 100
+
+
+def test_call_that_ends_frees_one_channel_and_no_more() -> None:
+    small = Peer("small", networks=(ipaddress.ip_network("203.0.113.5/32"),), channel_limit=2)
+    wire, node = guarded(small)
+    far = Party(wire, "203.0.113.5")
+    answers_at_once(far, ANSWER)
+    first, _ = node.invite("203.0.113.5", peer="small"), node.invite("203.0.113.5", peer="small")
+    wire.run(1)
+    node.do("bye", first)  # it is over for us, and a second later for the stack as well
+    wire.run(1)
+    source = Source("UDP", "203.0.113.5", 5060)
+    statuses = [responses(wire.inject(node, request_text(host="203.0.113.5"), source))[0].status for _ in range(2)]
+    assert statuses == [100, 503]
 
 
 def test_call_rate_of_a_peer_is_limited() -> None:
