@@ -331,6 +331,10 @@ class Endpoint:
 
     # ---- phones
 
+    def first_hop(self, now: float, target: str) -> Hop | None:
+        """Where a call to a URI would go first. RemoteProtocolError when we cannot call it."""
+        return self._client.first_hop(now, target)
+
     def bindings(self, now: float, account: str) -> tuple[Binding, ...]:
         """Where the peer of this name has registered, the most wanted first."""
         return self._core.bindings.of(now, account)

@@ -15,7 +15,7 @@ from longline.sip.core import Core
 from longline.sip.dialog import Dialog
 from longline.sip.events import Answered, Failed, Progress
 from longline.sip.exchange import NOBODY, Exchange, Owner
-from longline.sip.headers import Headers, NameAddr
+from longline.sip.headers import Headers, NameAddr, parse_name_addr
 from longline.sip.message import Request, Response
 from longline.sip.offers import Move
 from longline.sip.origin import next_description
@@ -26,7 +26,7 @@ from longline.sip.timers import Timer
 from longline.sip.uri import parse_uri
 from longline.sip.usage import MAX_FORKS, InviteUsage, Stage, Step
 from longline.sip.ways import ways_to
-from longline.sip.wire import Target
+from longline.sip.wire import Hop, Target
 
 _FAILURES = {"timeout": (408, "Request Timeout"), "transport": (503, "Service Unavailable")}
 """RFC 3261 §8.1.3.1: what a failure without a response counts as."""
@@ -122,6 +122,21 @@ class ClientCore(Owner):
             return 480  # RFC 3261 §21.4.18: somebody of ours who is not to be found just now
         usage.ways.popleft().enter(usage.dialog)
         return None
+
+    def first_hop(self, now: float, target: str) -> Hop | None:
+        """Where a call to this URI would go first; None when it can go nowhere. RemoteProtocolError: it is no SIP URI,
+        or one that we cannot call."""
+        uri = parse_uri(target)
+        account = self.core.account_of(uri)
+        if account is not None:
+            ways = ways_to(account.name, self.core.bindings.of(now, account.name))
+            if not ways:
+                return None
+            way = ways[0]
+            if way.host:
+                return Hop(way.host, way.port, way.transport)
+            uri = parse_uri(parse_name_addr(way.routes[0]).uri if way.routes else way.uri)
+        return self.core.hop_of(uri)
 
     def _go_on(self, now: float, usage: InviteUsage) -> None:
         """Call the next address: same Call-ID and From, the next CSeq, as RFC 3261 §8.1.3.4 recommends."""

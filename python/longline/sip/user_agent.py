@@ -34,7 +34,6 @@ from longline.sip.transport.resolver import Resolver
 from longline.sip.transport.sockets import Sockets
 from longline.sip.transport.tls import TlsContexts, TlsSettings
 from longline.sip.uac import Invitation
-from longline.sip.uri import bare_host, parse_uri
 from longline.sip.wire import Hop, Listener, Source, Target, Transmit
 
 __all__ = ["AdvertisedAddress", "ListenAddress", "TlsSettings", "TrunkCredential", "UserAgent", "UserAgentSettings"]
@@ -236,14 +235,15 @@ class UserAgent:
         """The address family, 4 or 6, that a call to a SIP URI will take first: its media have to be of the same. None
         when that is no question, since we have but one, or no answer."""
         ways = self._sockets.ways if self._sockets is not None else ()
-        if len({family for _, family in ways}) < 2:
+        if self._endpoint is None or len({family for _, family in ways}) < 2:
             return None
         try:
-            uri = parse_uri(target)
+            hop = self._endpoint.first_hop(self._now(), target)
         except RemoteProtocolError:
             return None
-        transport = uri.transport if uri.param("transport") else None
-        places = await self._resolver.locate(bare_host(uri.host), uri.port, transport, uri.scheme == "sips", ways)
+        if hop is None:
+            return None
+        places = await self._resolver.locate(hop.host, hop.port, hop.transport, hop.secure, ways)
         return family_of(places[0].host) if places else None
 
     def ring(self, handle: str, sdp: bytes | None = None) -> None:

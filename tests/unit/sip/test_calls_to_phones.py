@@ -7,7 +7,7 @@ from longline.sip.bindings import Binding
 from longline.sip.events import Answered, Ended, Failed
 from longline.sip.peers import DigestUser, Peer
 from longline.sip.uac import Invitation
-from longline.sip.wire import Source, Target
+from longline.sip.wire import Hop, Source, Target
 
 ALICE = f"sip:alice@{DOMAIN}"
 
@@ -195,3 +195,14 @@ def test_address_of_somebody_else_is_called_as_it_is() -> None:
     failed = node.events[-1]
     assert isinstance(failed, Failed)
     assert failed.cause == "transport"  # its name was looked up, and leads nowhere
+
+
+def test_first_hop_of_a_call_to_a_phone_is_where_it_can_be_reached() -> None:
+    """Media have to be of the address family of that, and so it is asked for before an offer is made."""
+    wire, node = guarded()
+    assert node.endpoint.first_hop(wire.now, ALICE) is None
+    Phone(wire, node, "alice", source=Source("UDP", "2001:db8::9", 41822)).register(host="10.0.0.3")
+    assert node.endpoint.first_hop(wire.now, ALICE) == Hop("2001:db8::9", 41822, "UDP")
+    assert node.endpoint.first_hop(wire.now, "sip:bob@elsewhere.example") == Hop("elsewhere.example")
+    _, node, _, _ = two_phones()
+    assert node.endpoint.first_hop(1000.0, ALICE) == Hop("198.51.100.1")

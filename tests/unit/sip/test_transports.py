@@ -512,3 +512,13 @@ async def test_renewed_certificate_is_noticed_by_itself(
         authority.issue("new.example", file=tmp_path / "next.pem").rename(file)
         await bob.until(lambda: bob.count("sip.tls_reloads") == 1)
         assert await shown_by(bob, authority) == {"new.example"}
+
+
+async def test_family_of_a_call_is_that_of_the_way_it_takes_first() -> None:
+    async with Phone(ListenAddress("127.0.0.1", 0), ListenAddress("::1", 0)) as both, plain() as one:
+        assert await both.agent.family_toward("sip:x@[::1]:5060") == 6
+        assert await both.agent.family_toward("sip:x@127.0.0.1") == 4
+        assert await both.agent.family_toward("sip:x@localhost:5060") == 4  # the family that is listened at first
+        assert await both.agent.family_toward("sip:x@no-such-host.invalid:5060") is None
+        assert await both.agent.family_toward("tel:+1") is None
+        assert await one.agent.family_toward("sip:x@[::1]:5060") is None  # it has but one, and need not ask
