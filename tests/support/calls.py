@@ -59,7 +59,7 @@ class FakeUserAgent:
     def invite(
         self, target: str, *, from_uri: str, to_uri: str | None = None, sdp: bytes | None = None,
         route: str | None = None, headers: Sequence[tuple[str, str]] = (), peer: str | None = None,
-        may_follow: Callable[[str], bool] | None = None,
+        may_follow: Callable[[str], bool] | None = None, tells_silence: bool = False,
     ) -> str:  # fmt: skip
         if self.unreachable:
             raise OSError("no route")

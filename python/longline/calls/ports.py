@@ -49,6 +49,7 @@ class Signalling(Protocol):
         route: str | None = None,
         headers: Sequence[tuple[str, str]] = (),
         peer: str | None = None,
+        tells_silence: bool = False,
         may_follow: MayFollow | None = None,
     ) -> str: ...
     async def family_toward(self, target: str) -> int | None: ...

@@ -70,7 +70,15 @@ class Health(Protocol):
 class Route:
     """The ways of one leg. `present` is the one being tried; a failure moves on by `next`."""
 
-    def __init__(self, ways: Iterator[tuple[Way, Channel | None]], health: Health | None = None) -> None:
+    def __init__(
+        self,
+        ways: Iterator[tuple[Way, Channel | None]],
+        health: Health | None = None,
+        *,
+        has_several: bool = False,
+    ) -> None:
+        self.has_several = has_several
+        """There may be another way than the first."""
         self._ways = itertools.islice(ways, MAX_WAYS)
         self._health = health
         self._channel: Channel | None = None
@@ -82,6 +90,20 @@ class Route:
         found = next(self._ways, None)
         self.present, self._channel = found if found is not None else (None, None)
         return self.present
+
+    def leave_silent(self) -> bool:
+        """Nobody has answered here: move on, unless there is no other way; then this one is stayed with."""
+        way, channel = self.present, self._channel
+        if channel is not None:
+            channel.free()
+        found = next(self._ways, None)
+        if found is None:
+            self._channel = channel.again() if channel is not None else None
+            return False
+        self.present, self._channel = found
+        if way is not None and way.peer is not None and way.hop is not None and self._health is not None:
+            self._health.has_failed(way.peer, way.hop)
+        return True
 
     def may_go_on(self, status: int, cause: str, has_rung: bool) -> bool:
         """Whether a call that failed so is to be tried by another way.
@@ -135,7 +157,8 @@ class Routes:
                 "No trunk leads to telephone numbers: configure one, [trunks.NAME], make one by the API with an "
                 "inbound_route, or call a sip: URI."
             )
-        route = Route(self._choose(trunks, number, from_user, own_host), self._health)
+        several = sum(len(trunk.peer.targets) for trunk in trunks) > 1
+        route = Route(self._choose(trunks, number, from_user, own_host), self._health, has_several=several)
         if route.next() is None:
             raise LimitReached("Every trunk that leads to telephone numbers has reached its limit of calls.")
         return route

@@ -39,6 +39,7 @@ from longline.sip.events import (
     Reoffer,
     ReofferFailed,
     SipEvent,
+    Unheard,
 )
 from longline.sip.offer_answer import OfferRefused, family_of_media
 from longline.sip.sdp import SdpError
@@ -218,6 +219,7 @@ class SipLeg:
             headers=self._headers,
             peer=way.peer,
             may_follow=way.may_follow,
+            tells_silence=route.has_several,
         )
         self._has_dialog(handle)
 
@@ -308,6 +310,8 @@ class SipLeg:
         if isinstance(event, Redirected):
             self._early_answer = None  # it was another's
             log.info("call redirected", call_id=str(self.leg.call_id), status=event.status, targets=len(event.targets))
+        elif isinstance(event, Unheard):
+            return await self._leaves_silence(event)
         elif isinstance(event, Reoffer):
             await self._reoffer(event.offer)
         elif isinstance(event, ReofferFailed):
@@ -334,6 +338,22 @@ class SipLeg:
             log.warning("call not placed", call_id=str(self.leg.call_id), error=str(error))
             return False
         return True
+
+    async def _leaves_silence(self, event: Unheard) -> LegNews | None:
+        """Nothing has come back from this trunk or target. Its time-out would be half a minute: the next is called, and
+        the silent one is cancelled, should the INVITE have reached it after all."""
+        route = self._route
+        if route is None or event.handle != self.leg.handle or self._has_rung or not route.leave_silent():
+            return None
+        self._context.counters["trunk_failovers"] += 1
+        log.warning("call goes another way", call_id=str(self.leg.call_id), cause="silence")
+        self._signalling.cancel(event.handle)
+        await self._note_trunk(route)
+        try:
+            self.invite(route, self._headers)
+        except (LonglineError, OSError, ValueError) as error:
+            return self._gone(LegEnd(Reason.CARRIER_ERROR, None, str(error)))
+        return None
 
     async def _note_trunk(self, route: Route) -> None:
         """The call is that of the trunk which carries its first leg. Stored before the INVITE that reveals it."""

@@ -17,13 +17,18 @@ class Channel:
     """One call's place on a trunk. `free` as often as you like; the first time counts."""
 
     def __init__(self, limits: TrunkLimits, trunk_id: UUID) -> None:
-        self._limits: TrunkLimits | None = limits
+        self._limits = limits
         self._trunk_id = trunk_id
+        self._is_free = False
 
     def free(self) -> None:
-        if self._limits is not None:
+        if not self._is_free:
+            self._is_free = True
             self._limits._leave(self._trunk_id)
-            self._limits = None
+
+    def again(self) -> Channel:
+        """The same place once more, for a call that has it still: no limit is asked."""
+        return self._limits._enter(self._trunk_id)
 
 
 @dataclass(slots=True)
@@ -59,8 +64,7 @@ class TrunkLimits:
 
     def join(self, trunk: Trunk) -> Channel:
         """A channel for a call that has been let in."""
-        self._channels[trunk.id] += 1
-        return Channel(self, trunk.id)
+        return self._enter(trunk.id)
 
     def _may_begin(self, trunk: Trunk, now: float) -> bool:
         """A bucket of one second's calls, which fills at the rate of the limit."""
@@ -81,6 +85,10 @@ class TrunkLimits:
         """Keep no rate of a trunk that is not among these. Its live calls keep their channels."""
         for trunk_id in self._buckets.keys() - known:
             del self._buckets[trunk_id]
+
+    def _enter(self, trunk_id: UUID) -> Channel:
+        self._channels[trunk_id] += 1
+        return Channel(self, trunk_id)
 
     def _leave(self, trunk_id: UUID) -> None:
         self._channels[trunk_id] -= 1

@@ -236,6 +236,14 @@ class ReferRefused:
 
 
 @dataclass(frozen=True, slots=True)
+class Unheard:
+    """Outgoing, told to whoever asked for it (`Invitation.tells_silence`): not even 100 has come for four seconds. The
+    INVITE goes on; whoever knows another way cancels it."""
+
+    handle: str
+
+
+@dataclass(frozen=True, slots=True)
 class TargetChanged:
     """A target of a peer has stopped to answer our OPTIONS, or answers again. No call is meant."""
 
@@ -302,6 +310,7 @@ SipEvent = (
     | BindingsChanged
     | LockedOut
     | Unanswered
+    | Unheard
     | TargetChanged
     | RegistrationChanged
 )

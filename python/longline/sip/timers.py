@@ -38,6 +38,7 @@ class Timer(Enum):
     NEXT_WAY = "how long one of several phones of a callee rings before the next is called"
     SILENCE = "a target of a request says nothing, and there are others (RFC 3263 §4.3)"
     CANCELED = "wait for the final response of a cancelled INVITE (RFC 3261 §9.1)"
+    UNHEARD = "wait for any response to an INVITE, where its owner knows another way"
     REGISTER = "the next REGISTER of a registration of ours is due"
     ASK_TARGET = "the next OPTIONS to a target of a peer is due"
     AWAIT_TARGET = "wait for the answer of a target to our OPTIONS"

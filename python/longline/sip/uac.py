@@ -13,8 +13,8 @@ from longline.sip.body import sdp_of
 from longline.sip.build import cancel_of, reason_header, reason_phrase
 from longline.sip.core import Core
 from longline.sip.dialog import Dialog
-from longline.sip.events import Answered, Failed, Progress
-from longline.sip.exchange import NOBODY, Exchange, Owner
+from longline.sip.events import Answered, Failed, Progress, Unheard
+from longline.sip.exchange import NOBODY, SILENCE_T1, Exchange, Owner
 from longline.sip.headers import Headers, NameAddr, parse_name_addr
 from longline.sip.message import Request, Response
 from longline.sip.offers import Move
@@ -51,6 +51,8 @@ class Invitation:
     headers: Sequence[tuple[str, str]] = ()
     peer: str | None = None
     may_follow: MayFollow | None = None
+    tells_silence: bool = False
+    """Tell `Unheard` when nothing at all comes back for a while: the caller knows another way."""
 
 
 class ClientCore(Owner):
@@ -62,6 +64,7 @@ class ClientCore(Owner):
         self.reliable = CallsReliably(core)
         self._goodbye = _Goodbye(core)
         self._redirects = Redirects(core)
+        core.usage_timers[Timer.UNHEARD] = self._unheard
         core.usage_timers[Timer.CANCELED] = self._cancel_timed_out
         core.usage_timers[Timer.NEXT_WAY] = self._rang_long_enough
         core.usage_timers[Timer.M] = lambda now, usage: core.remove(usage)
@@ -76,7 +79,13 @@ class ClientCore(Owner):
             core.hop_of(dialog.next_hop())
         except RemoteProtocolError as error:
             raise LocalProtocolError(f"cannot call this target: {error}") from error
-        usage = InviteUsage("o" + core.token(), Stage.CALLING, dialog, late_offer=not invitation.sdp)
+        usage = InviteUsage(
+            "o" + core.token(),
+            Stage.CALLING,
+            dialog,
+            late_offer=not invitation.sdp,
+            tells_silence=invitation.tells_silence,
+        )
         usage.redirection = self._redirects.begin(dialog, invitation.may_follow)
         refusal = None if invitation.route else self._find_ways(now, usage, invitation.target)
         if refusal is not None:
@@ -103,6 +112,8 @@ class ClientCore(Owner):
         return usage.handle
 
     def _send_invite(self, now: float, usage: InviteUsage, request: Request) -> None:
+        if usage.tells_silence:
+            self.core.timers.arm(usage.handle, Timer.UNHEARD, now + SILENCE_T1 * self.core.settings.durations.t1)
         if usage.ways:
             self.core.timers.arm(usage.handle, Timer.NEXT_WAY, now + self.core.settings.durations.next_way)
         usage.exchange = self.core.exchanges.send_within(now, request, self, usage.dialog, usage.handle)
@@ -157,6 +168,15 @@ class ClientCore(Owner):
         except RemoteProtocolError:
             core.counters["sip.unroutable"] += 1
             self._fail(now, usage, 503, "Service Unavailable", "transport")
+
+    def _unheard(self, now: float, usage: InviteUsage) -> None:
+        if usage.stage is not Stage.CALLING or usage.proceeding:
+            return
+        if usage.exchange is not None and usage.exchange.targets:
+            # The name leads to further servers: they come first.
+            self.core.timers.arm(usage.handle, Timer.UNHEARD, now + SILENCE_T1 * self.core.settings.durations.t1)
+            return
+        self.core.events.append(Unheard(usage.handle))
 
     def _rang_long_enough(self, now: float, usage: InviteUsage) -> None:
         """Nobody has answered here, and there is another phone to call: CANCEL; its 487 lets the call go on."""

@@ -108,6 +108,8 @@ class InviteUsage:
     dialog: Dialog
     invite: Request | None = None
     """Incoming: the INVITE that made the call."""
+    tells_silence: bool = False
+    """Outgoing: `Unheard` is wanted."""
     exchange: Exchange | None = None
     """Outgoing: our INVITE."""
     server: ServerTransaction | None = None

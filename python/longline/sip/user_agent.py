@@ -222,13 +222,16 @@ class UserAgent:
         headers: Sequence[tuple[str, str]] = (),
         peer: str | None = None,
         may_follow: MayFollow | None = None,
+        tells_silence: bool = False,
     ) -> str:
         """Call `target` (a SIP URI, `;transport=tcp` for TCP), through `route` (the URI of a trunk) when given;
         `peer` names whom we call, if we know him. `may_follow` says of each URI that a redirect names whether the call
-        may go there; without it none is followed.
+        may go there; without it none is followed. `tells_silence`: `Unheard` is wanted.
 
         Returns the handle. LocalProtocolError when the target cannot be called from here."""
-        invitation = Invitation(target, from_uri, to_uri, sdp, route, display_name, tuple(headers), peer, may_follow)
+        invitation = Invitation(
+            target, from_uri, to_uri, sdp, route, display_name, tuple(headers), peer, may_follow, tells_silence
+        )
         return self._begin(lambda endpoint, now: endpoint.invite(now, invitation))
 
     async def family_toward(self, target: str) -> int | None:

@@ -15,7 +15,7 @@ from longline.calls.originate import OriginateRequest
 from longline.calls.routes import MAX_WAYS, Route, Routes, in_order
 from longline.calls.trunk import Trunk, trunk_of_config
 from longline.calls.trunk_limits import TrunkLimits
-from longline.sip.events import Answered, Ended, Failed, IncomingCall, Progress, TargetChanged
+from longline.sip.events import Answered, Ended, Failed, IncomingCall, Progress, TargetChanged, Unheard
 
 NUMBER, US = "+15550101", "us.example"
 
@@ -280,6 +280,36 @@ async def test_a_way_that_cannot_even_be_sent_is_passed_over(house: House) -> No
     house.user_agent.invite = first_fails  # type: ignore[method-assign]
     await placed(house)
     assert [detail["peer"] for _, _, detail in house.user_agent.sent] == ["two"]
+
+
+async def test_a_trunk_that_says_nothing_is_cancelled_and_the_next_is_called(house: House) -> None:
+    first = await placed(house)
+    await house.sip(Unheard(first))
+    assert house.user_agent.verbs() == ["invite", "cancel", "invite"]
+    assert house.user_agent.last("invite")["peer"] == "two" and calls_by(house) == {"one": 0, "two": 1}
+    second = house.user_agent.sent[-1][1]
+    await house.sip(Failed(first, 487, "Request Terminated", "canceled"), Unheard(second))
+    assert house.user_agent.verbs() == ["invite", "cancel", "invite"]  # nothing is left to go on to: it is waited for
+    assert calls_by(house) == {"one": 0, "two": 1}
+    await house.sip(Failed(second, 486, "Busy Here", "rejected"))
+    assert house.record.reason == "busy" and calls_by(house) == {"one": 0, "two": 0}
+    await placed(house)
+    assert house.user_agent.last("invite")["peer"] == "two"  # the silent one is suspected
+
+
+async def test_a_trunk_with_room_for_one_call_may_be_called_at_its_next_target(tmp_path: Path) -> None:
+    both = [{"uri": "sip:a.example", "priority": 1}, {"uri": "sip:b.example", "priority": 2}]
+    house = House(tmp_path, trunks={"one": {"targets": both, "channel_limit": 1}})
+    await house.sip(Unheard(await placed(house)))
+    assert house.user_agent.last("invite")["target"] == "sip:+15550101@b.example" and calls_by(house) == {"one": 1}
+    await house.sip(Unheard(house.user_agent.sent[-1][1]))
+    assert house.user_agent.verbs() == ["invite", "cancel", "invite"] and calls_by(house) == {"one": 1}
+
+
+async def test_a_phone_that_rings_is_not_silent(house: House) -> None:
+    first = await placed(house)
+    await house.sip(Progress(first, 180, "Ringing", None), Unheard(first))
+    assert house.user_agent.verbs() == ["invite"]
 
 
 async def test_full_trunks_are_told_at_once_and_nothing_is_stored(tmp_path: Path) -> None:
