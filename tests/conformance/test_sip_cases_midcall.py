@@ -1,14 +1,20 @@
 """Calls that change while they last, on networks that are bad and between users who press buttons at random."""
 
+import itertools
+import json
 import random
+from typing import Any
 
 import pytest
 from tests.unit.sip.sip_pair import Party, Wire
 from tests.unit.sip.telephones import Telephone
 
 from longline.base.errors import LocalProtocolError
+from longline.sip.core import EndpointSettings
+from longline.sip.endpoint import Endpoint
 from longline.sip.events import Ended, IncomingCall, ReofferFailed, SipEvent
 
+UTC = 1_800_000_000.0
 HOSTS = ("192.0.2.1", "192.0.2.2", "192.0.2.3")
 
 
@@ -78,6 +84,53 @@ def test_glare_is_settled_for_both_sides(method: str, delay: float) -> None:
     assert_nothing_is_left(wire, alice, bob)
 
 
+class KeptTelephone(Telephone):
+    """Its dialogs are stored before what reveals them is sent, and its process may die at any moment."""
+
+    def __init__(self, wire: Wire, host: str, **more: bool) -> None:
+        self.stored: dict[str, dict[str, Any]] = {}
+        self.lives = 1
+        self.told_before: list[list[SipEvent]] = []
+        super().__init__(wire, host, **more)
+        self.endpoint = self._process()
+
+    def drain(self) -> None:
+        while True:
+            while (transmit := self.endpoint.poll_transmit()) is not None:
+                self._keep()
+                self.wire.carry(self, transmit)
+            self._keep()
+            event = self.endpoint.poll_event()
+            if event is None:
+                return
+            self.events.append(event)
+            self.react(event)
+
+    def die_and_come_back(self) -> None:
+        """What was stored is restored: answered calls. What was ringing is lost here, and the far end will see."""
+        self.lives += 1
+        self.told_before.append(self.events)
+        self.events = []
+        self.endpoint = self._process()
+        for kept in json.loads(json.dumps(list(self.stored.values()))):
+            self.endpoint.restore(self.wire.now, kept, UTC + self.wire.now)
+        self._referrals.clear()
+        self.drain()
+
+    def _process(self) -> Endpoint:
+        life, numbers = self.lives, itertools.count(1)
+        token = f"{self.host.rpartition('.')[2]}x{life}x"
+        settings = EndpointSettings(host=self.host, keeps_dialogs=True)
+        return Endpoint(settings, lambda: f"{token}{next(numbers)}")
+
+    def _keep(self) -> None:
+        while (change := self.endpoint.poll_change()) is not None:
+            if change.is_gone:
+                self.stored.pop(change.handle, None)
+            else:
+                self.stored[change.handle] = self.endpoint.snapshot(self.wire.now, change.handle, UTC + self.wire.now)
+
+
 class Chance:
     """Presses buttons at random. What a call does not allow just now is a LocalProtocolError, and nothing else."""
 
@@ -121,15 +174,17 @@ class Chance:
             phone.hang_up(handle)
 
 
-@pytest.mark.parametrize("seed", range(60))
-def test_whatever_three_users_do_each_call_ends_once_and_nothing_is_left(seed: int) -> None:
+def play(seed: int, kind: type[Telephone], deaths: bool = False) -> list[Telephone]:
+    """Three users press buttons for some minutes on a network as bad as the seed has it, and then hang up."""
     bad = seed % 3
     wire = Wire(seed=seed, delay=0.05, jitter=0.4 * bad, loss=0.1 * bad, duplication=0.1 * bad)
-    phones = [Telephone(wire, host, absent=host == HOSTS[seed % 3]) for host in HOSTS]
+    phones = [kind(wire, host, absent=host == HOSTS[seed % 3]) for host in HOSTS]
     chance = Chance(wire, phones, seed)
-    for _ in range(120):
+    for number in range(120):
         chance.press()
         wire.run(chance._random.choice((0.0, 0.01, 0.1, 0.7, 5.0)))
+        if deaths and number % 20 == 19:
+            chance._random.choice(phones).die_and_come_back()  # type: ignore[attr-defined]
     assert chance.pressed > 40
     for phone in phones:
         for event in [event for event in phone.events if isinstance(event, IncomingCall)]:
@@ -149,6 +204,20 @@ def test_whatever_three_users_do_each_call_ends_once_and_nothing_is_left(seed: i
                 phone.do("reject", handle, 480)
     wire.run(4000)
     assert_nothing_is_left(wire, *phones)
-    for phone in phones:
+    return phones
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_whatever_three_users_do_each_call_ends_once_and_nothing_is_left(seed: int) -> None:
+    for phone in play(seed, Telephone):
         assert all(len(what) <= 1 for what in ends(phone.events).values()), ends(phone.events)
         assert not any(isinstance(event, Ended) and event.by not in ("local", "remote") for event in phone.events)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_whoever_dies_in_mid_call_and_comes_back_each_call_ends_and_nothing_is_left(seed: int) -> None:
+    for phone in play(seed, KeptTelephone, deaths=True):
+        assert isinstance(phone, KeptTelephone)
+        assert phone.stored == {}
+        for told in (*phone.told_before, phone.events):  # a BYE under way at a death is sent once more
+            assert all(len(what) <= 1 for what in ends(told).values()), ends(told)
