@@ -73,6 +73,13 @@ class Trunk(BaseModel):
     password: str | None = Field(default=None, repr=False, description="For digest authentication.")
     realm: str | None = Field(default=None, description="The one realm that gets our password; any if not given.")
     from_host: str | None = Field(default=None, description="Host of the From URI; our own address if not given.")
+    from_user: Annotated[str, Field(pattern=r"^[A-Za-z0-9\-_.!~*'()+]{1,64}$")] | None = Field(
+        default=None, description="User of the From URI; the caller's number if not given."
+    )
+    asserts_identity: bool = Field(
+        default=False,
+        description="Tell the caller's number as P-Asserted-Identity (RFC 3325) too: to a carrier that trusts it.",
+    )
     registration: bool = Field(default=False, description="Register there, so that the trunk knows where we are.")
     registrar: SipUri | None = Field(default=None, description="Where REGISTER goes; the first target if not given.")
     aor: SipUri | None = Field(

@@ -40,6 +40,8 @@ class Way:
     """The URI of the trunk's target, as it is configured."""
     may_follow: MayFollow | None = None
     """Where a 3xx may send it; None: nowhere."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """What this trunk is told beside."""
 
     @property
     def peer(self) -> str | None:
@@ -177,9 +179,8 @@ class Routes:
             channel = self._limits.take(trunk, self._clock.monotonic())
             if channel is None:
                 raise LimitReached(f"The trunk {trunk.name} has reached its limit of calls.")
-        from_host = (trunk.from_host if trunk is not None else None) or own_host
-        may_follow = self._may_follow(trunk)
-        way = Way(uri, f"sip:{from_user}@{from_host}", trunk=trunk, hop=target, may_follow=may_follow)
+        from_uri, headers = _caller(trunk, from_user, own_host)
+        way = Way(uri, from_uri, None, trunk, target, self._may_follow(trunk), headers)
         route = Route(iter([(way, channel)]), self._health)
         route.next()
         return route
@@ -220,16 +221,27 @@ class Routes:
         """The target's URI with the number as its user part, or with the user that the trunk wants there."""
         uri = parse_uri(target.uri)
         host_part = str(uri).partition(":")[2].rpartition("@")[2]
-        from_uri = f"sip:{from_user}@{trunk.from_host or own_host}"
+        from_uri, headers = _caller(trunk, from_user, own_host)
         may_follow = self._may_follow(trunk)
         if trunk.user is None:
-            return Way(f"{uri.scheme}:{number}@{host_part}", from_uri, None, trunk, target.uri, may_follow)
+            return Way(f"{uri.scheme}:{number}@{host_part}", from_uri, None, trunk, target.uri, may_follow, headers)
         to_uri = f"{uri.scheme}:{number}@{uri.host}"
-        return Way(f"{uri.scheme}:{trunk.user}@{host_part}", from_uri, to_uri, trunk, target.uri, may_follow)
+        target_uri = f"{uri.scheme}:{trunk.user}@{host_part}"
+        return Way(target_uri, from_uri, to_uri, trunk, target.uri, may_follow, headers)
 
     def _may_follow(self, trunk: Trunk | None) -> MayFollow | None:
         """Whoever is called directly may send the call on; a trunk only if it is set so."""
         return self._may_call if trunk is None or trunk.follows_redirects else None
+
+
+def _caller(trunk: Trunk | None, user: str, own_host: str) -> tuple[str, tuple[tuple[str, str], ...]]:
+    """The From URI of a call, and the headers that say who calls."""
+    if trunk is None:
+        return f"sip:{user}@{own_host}", ()
+    host = trunk.from_host or own_host
+    # RFC 3325 §5: a network that trusts us may be told who calls, whatever From says.
+    identity = (("P-Asserted-Identity", f"<sip:{user}@{host}>"),) if trunk.asserts_identity else ()
+    return f"sip:{trunk.from_user or user}@{host}", identity
 
 
 def in_order(items: Iterable[T], key: Callable[[T], tuple[int, int]], draw: Callable[[], float]) -> list[T]:

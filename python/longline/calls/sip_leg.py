@@ -216,7 +216,7 @@ class SipLeg:
             from_uri=way.from_uri,
             to_uri=way.to_uri,
             sdp=self.media.offer(),
-            headers=self._headers,
+            headers=[*self._headers, *way.headers],
             peer=way.peer,
             may_follow=way.may_follow,
             tells_silence=route.has_several,

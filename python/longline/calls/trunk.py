@@ -39,6 +39,8 @@ class Trunk:
     """Calls to telephone numbers may leave through it."""
     user: str | None = None
     from_host: str | None = None
+    from_user: str | None = None
+    asserts_identity: bool = False
     follows_redirects: bool = False
     records_inbound: bool | None = None
     """Whether its inbound calls are recorded; None: as the node is set."""
@@ -93,6 +95,8 @@ def trunk_of_config(name: str, settings: trunk_config.Trunk) -> Trunk:
         weight=settings.weight,
         is_way_out=settings.outbound and bool(targets),
         from_host=settings.from_host,
+        from_user=settings.from_user,
+        asserts_identity=settings.asserts_identity,
         follows_redirects=settings.follow_redirects,
     )
 

@@ -48,11 +48,19 @@ REASON_PHRASES = {
     603: "Decline",
 }
 
+MAX_TOLD_CHARS = 80
+"""Of a reason phrase that is told to people; the rest is left off."""
 _COPIED = ("From", "To", "Call-ID", "CSeq")
 
 
 def reason_phrase(status: int) -> str:
     return REASON_PHRASES.get(status, "Unknown")
+
+
+def told_status(response: Response) -> str:
+    """A refusal as it is told to people: the status and the reason phrase, of which a peer may have written a novel."""
+    printable = "".join(c for c in response.reason[:MAX_TOLD_CHARS] if c.isprintable())
+    return f"{response.status} {printable}".strip()
 
 
 def response_to(

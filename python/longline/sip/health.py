@@ -8,6 +8,7 @@ what is done with that (`calls/routes.py`).
 from __future__ import annotations
 
 from longline.base.errors import RemoteProtocolError
+from longline.sip.build import told_status
 from longline.sip.core import Core
 from longline.sip.events import TargetChanged
 from longline.sip.exchange import Exchange, Owner
@@ -81,7 +82,7 @@ class TargetCheck(Owner):
     def on_response(self, now: float, exchange: Exchange, response: Response) -> None:
         if exchange is self._exchange and response.status >= 200:
             is_there = response.status not in _NOT_THERE
-            self._settle(now, is_there, None if is_there else f"{response.status} {response.reason}".strip())
+            self._settle(now, is_there, None if is_there else told_status(response))
 
     def on_failure(self, now: float, exchange: Exchange, cause: str) -> None:
         if exchange is self._exchange:

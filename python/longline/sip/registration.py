@@ -13,6 +13,7 @@ from enum import Enum
 
 from longline.base.errors import RemoteProtocolError
 from longline.sip.auth import DigestSession
+from longline.sip.build import told_status
 from longline.sip.core import Core
 from longline.sip.events import RegistrationChanged
 from longline.sip.exchange import Exchange, Owner
@@ -172,7 +173,7 @@ class RegistrationClient(Owner):
         elif response.status == 423 and self._takes_longer(now, response):
             return
         else:
-            self._refused(now, f"{response.status} {response.reason}".strip(), _retry_after_s(response))
+            self._refused(now, told_status(response), _retry_after_s(response))
 
     def on_failure(self, now: float, exchange: Exchange, cause: str) -> None:
         if exchange is self._exchange:

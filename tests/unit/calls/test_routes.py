@@ -177,6 +177,17 @@ def test_the_number_takes_the_place_of_the_user_and_the_rest_stays() -> None:
     assert (way.from_uri, way.to_uri) == ("sip:+15550100@them.example", None)
 
 
+def test_a_carrier_may_want_its_account_in_from_and_the_caller_beside_it() -> None:
+    wants = {"from_user": "account", "from_host": "them.example", "asserts_identity": True}
+    world = World(a={"uri": "sip:carrier.example", **wants})
+    for way in (world.route().present, world.routes.to_uri("sip:x@carrier.example", "+15550100", US).present):
+        assert way is not None
+        assert way.from_uri == "sip:account@them.example"
+        assert way.headers == (("P-Asserted-Identity", "<sip:+15550100@them.example>"),)
+    plain = World(a={"uri": "sip:carrier.example"}).route().present
+    assert plain is not None and plain.headers == ()
+
+
 def test_a_trunk_that_wants_one_user_gets_the_number_in_to() -> None:
     world = World(a={"uri": "sip:pbx.example"})
     world.trunks = [replace(world.trunks[0], user="front-desk")]
@@ -197,8 +208,9 @@ def test_a_uri_at_the_place_of_a_trunk_goes_through_that_trunk() -> None:
 
 # --- calls that go another way -------------------------------------------------------------------------------------
 
-TWO = {"one": {"uri": "sip:one.example", "priority": 1, "channel_limit": 5},
-       "two": {"uri": "sip:two.example", "priority": 2, "channel_limit": 5, "srtp": "required"}}  # fmt: skip
+ONE = {"uri": "sip:one.example", "priority": 1, "channel_limit": 5}
+OTHER = {"uri": "sip:two.example", "priority": 2, "channel_limit": 5, "srtp": "required", "asserts_identity": True}
+TWO = {"one": ONE, "two": OTHER}
 
 
 @pytest.fixture
@@ -220,10 +232,12 @@ def calls_by(house: House) -> dict[str, int]:
 async def test_a_call_that_one_trunk_cannot_place_is_placed_by_the_next(house: House) -> None:
     first = await placed(house)
     assert house.user_agent.last("invite")["peer"] == "one" and calls_by(house) == {"one": 1, "two": 0}
+    assert house.user_agent.last("invite")["headers"] == []
     await house.sip(Failed(first, 503, "Service Unavailable", "rejected"))
     invite = house.user_agent.last("invite")
     assert (invite["peer"], invite["target"]) == ("two", "sip:+15550101@two.example")
     assert b"RTP/SAVP " in invite["sdp"]  # what that trunk wants
+    assert invite["headers"] == [("P-Asserted-Identity", "<sip:+15550100@127.0.0.1:5060>")]  # and no other is told
     assert calls_by(house) == {"one": 0, "two": 1}
     assert house.record.sip_trunk_id == house.trunks.trunks[1].id
     assert house.journal[-2:] == ["store call initiated", "sip invite"]

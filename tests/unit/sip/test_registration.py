@@ -30,6 +30,7 @@ class Registrar:
         self.requests: list[Request] = []
         self.answer: Callable[[Request], tuple[int, list[tuple[str, str]]] | None] = self.grants
         self.granted_s: int | None = None
+        self.reason = "Whatever"
 
     def grants(self, request: Request) -> tuple[int, list[tuple[str, str]]]:
         expires = request.headers.get("Expires") if self.granted_s is None else str(self.granted_s)
@@ -50,7 +51,7 @@ class Registrar:
         status, more = answer
         copied = [(name, request.headers.get(name) or "") for name in ("Via", "From", "Call-ID", "CSeq")]
         headers = Headers.of_canonical([*copied, ("To", f"{request.headers.get('To')};tag=r"), *more])
-        response = Response(status, "Whatever", headers).encode()
+        response = Response(status, self.reason, headers).encode()
         wire = self.party.wire
         self.party.endpoint.receive(wire.now, Source("UDP", REGISTRAR, 5060), response)
 
@@ -228,6 +229,16 @@ def test_a_retry_after_is_waited_for(text: str, least_s: int) -> None:
     assert len(registrar.requests) == 1
     wire.run(3)
     assert len(registrar.requests) == 2
+
+
+def test_what_a_registrar_says_of_its_refusal_is_told_in_short_and_in_print() -> None:
+    wire, alice, registrar = registering()
+    registrar.reason = "No\x1b[31m\udcff " + "x" * 1000
+    registrar.answer = lambda request: (403, [])
+    wire.run(1)
+    ((state, reason),) = told(alice)
+    assert state == "failed" and reason is not None
+    assert reason.startswith("403 No[31m x") and len(reason) < 90 and reason.isprintable()
 
 
 def test_silence_is_a_failure_and_is_told_once_per_try() -> None:

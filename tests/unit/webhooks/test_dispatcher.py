@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from longline.base.errors import EventNotFound, NotRedeliverable
-from longline.base.ids import new_id
+from longline.base.events import Event
+from longline.base.ids import encode_id, new_id
 from longline.webhooks import dispatcher as dispatcher_module
 from longline.webhooks import lane as lane_module
 from longline.webhooks import recorder as recorder_module
@@ -33,6 +34,22 @@ async def test_an_event_that_is_not_for_webhooks_is_stored_and_not_sent(desk: An
     assert desk.sender.sent == []
     assert desk.store.statuses() == ["backfill_skipped"] * 2
     assert [event.data for event in desk.store.events.values()] == [{"played_ms": 40}] * 2
+
+
+async def test_a_call_whose_trunk_wants_another_version_is_told_in_that(desk: Any, dispatcher: Dispatcher) -> None:
+    call = desk.call()
+    call.sip_trunk_id, call.webhook_version = new_id(), "2026-06-01"
+    desk.publish(call, "call.answered")
+    desk.publish(desk.call(), "call.answered")
+    await desk.settle()
+    told = [(event.api_version, event.payload.get("sip_trunk_id")) for event, _ in desk.sender.sent]
+    assert told == [("2026-06-01", encode_id("st", call.sip_trunk_id)), ("2025-08-01", None)]
+
+
+async def test_an_event_of_a_trunk_is_stored_and_told_to_nobody(desk: Any, dispatcher: Dispatcher) -> None:
+    desk.bus.publish(Event(type="trunk.target_down", at=desk.clock.now(), sip_trunk_id=new_id()))
+    await desk.settle()
+    assert desk.sender.sent == [] and desk.store.statuses() == ["backfill_skipped"]
 
 
 async def test_a_call_without_a_target_is_told_to_nobody(desk: Any, dispatcher: Dispatcher) -> None:

@@ -1,5 +1,6 @@
 """The two versions of a webhook, to the letter."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -18,6 +19,12 @@ NUMBERS = {"from": "+14155550100", "to": "+14155550101"}
 
 def event(kind: str, stream: UUID | None = None, **data: object) -> Event:
     return Event(type=kind, call_id=CALL, at=AT, stream_id=stream, data=data, id=EVENT)
+
+
+def test_a_call_of_a_trunk_names_it_in_the_later_version() -> None:
+    facts = replace(FACTS, sip_trunk_id=UUID(int=7))
+    assert render(event("call.answered"), facts, "2026-06-01")["sip_trunk_id"] == encode_id("st", UUID(int=7))
+    assert "sip_trunk_id" not in str(render(event("call.answered"), facts, "2025-08-01"))
 
 
 @pytest.mark.parametrize(
