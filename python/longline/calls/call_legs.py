@@ -41,6 +41,7 @@ class TargetLeg:
         """The task that dialled it, and lets go of it when it is cancelled."""
         self.settled = asyncio.Event()
         self.over = asyncio.Event()
+        self.on_over: Callable[[], None] | None = None
         self.on_progress: Callable[[], Awaitable[None]] | None = None
 
     @property
@@ -55,6 +56,8 @@ class TargetLeg:
         self.end = end
         self.settled.set()
         self.over.set()
+        if self.on_over is not None:
+            self.on_over()
 
 
 class CallLegs:
@@ -82,6 +85,27 @@ class CallLegs:
     async def dial(self, leg: Leg, route: Route, headers: tuple[tuple[str, str], ...]) -> TargetLeg:
         """Call one more party; it is kept apart from the call until it joins. What goes wrong once it is stored is told
         by its end. Raise LimitReached, MediaUnavailable."""
+        target = await self._add(leg, route)
+        sip = target.sip
+        try:
+            await sip.keep_apart()
+            sip.invite(route, headers)
+        except (LonglineError, OSError, ValueError) as error:
+            log.warning("leg not placed", call_id=str(leg.call_id), error=str(error))
+            await self.end(target, LegEnd(Reason.CARRIER_ERROR, detail=str(error)))
+        return target
+
+    async def open_link(self, leg: Leg) -> TargetLeg:
+        """A leg whose far end is another leg of the media server: it has ports and no dialog. Raise LimitReached,
+        MediaUnavailable."""
+        return await self._add(leg, None)
+
+    async def answered(self, target: TargetLeg) -> None:
+        """A link is one from now on."""
+        await self.receive(target, LegInput.ANSWERED)
+        self.joined(target.leg)
+
+    async def _add(self, leg: Leg, route: Route | None) -> TargetLeg:
         if len(self.by_id) >= MAX_LEGS_PER_CALL:
             self._context.counters["legs_refused"] += 1
             raise LimitReached(f"A call has at most {MAX_LEGS_PER_CALL} legs in its life.")
@@ -93,12 +117,6 @@ class CallLegs:
         self._targets[str(leg.id)] = target
         await self._context.save_call()
         self._tell(EventType.LEG_INITIATED, leg)
-        try:
-            await sip.keep_apart()
-            sip.invite(route, headers)
-        except (LonglineError, OSError, ValueError) as error:
-            log.warning("leg not placed", call_id=str(leg.call_id), error=str(error))
-            await self.end(target, LegEnd(Reason.CARRIER_ERROR, detail=str(error)))
         return target
 
     async def receive(self, target: TargetLeg, news: LegNews | None) -> None:

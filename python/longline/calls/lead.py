@@ -33,11 +33,20 @@ class Transfer:
     caller is not announced."""
 
     request: DialRequest
-    route: Route
+    route: Route | None
+    """The way to the other; None when he is in another call of ours."""
     mode: Literal["cold"] = "cold"
     id: UUID = field(default_factory=new_id)
     referred_by: SipLeg | None = None
     """The leg that has asked for it by REFER, and leaves its place to the other."""
+    on_dropped: Callable[[], None] | None = None
+
+    def drop(self) -> None:
+        """Nothing will come of it. Also when what carries it out was cancelled before it began."""
+        if self.route is not None:
+            self.route.close()
+        if self.on_dropped is not None:
+            self.on_dropped()
 
     def event_data(self) -> dict[str, Any]:
         return {
@@ -78,7 +87,7 @@ class CallLead:
         self._cancel(self._leader)
         self._cancel(self._transferring)
         if self._transfer is not None:
-            self._transfer.route.close()  # a task that is cancelled before it begins lets go of nothing
+            self._transfer.drop()
 
     async def done(self, end: LegEnd) -> None:
         """Whoever leads has nothing more to do."""
@@ -118,10 +127,29 @@ class CallLead:
 
     def join(self, transfer: Transfer, *, former: list[asyncio.Task[Any] | None]) -> None:
         """The other has answered: these let go of what they hold. If one of them led, the transfer leads."""
-        if self._leader in former:
-            self._leader = self._transferring
+        heir = self._transferring
         self._transfer = self._transferring = self._end_meanwhile = None
         self._tell(EventType.CALL_TRANSFER_COMPLETED, transfer)
+        self.hand_over(heir, former)
+
+    def expect(self, transfer: Transfer) -> None:
+        """Somebody else will bring the heir of a leg of this call, and `came` or `give_up` follows."""
+        self._transfer = transfer
+
+    def came(self, transfer: Transfer) -> None:
+        """The heir is here. Raise CallNotLive when he was not expected any more."""
+        if self._transfer is not transfer:
+            raise CallNotLive
+        self._transfer = self._end_meanwhile = None
+
+    def watch(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run what watches over a leg that somebody else has brought."""
+        return self._run(work, f"watch {self._context.call.id}")
+
+    def hand_over(self, heir: asyncio.Task[None] | None, former: list[asyncio.Task[Any] | None]) -> None:
+        """These let go of what they hold. If one of them led, the heir leads."""
+        if self._leader in former:
+            self._leader = heir
         for task in former:
             self._cancel(task)
 
@@ -133,7 +161,7 @@ class CallLead:
     async def give_up(self, transfer: Transfer) -> None:
         """The call goes on with whoever leads it; if that is nobody any more, it ends."""
         if self._transfer is transfer:
-            transfer.route.close()
+            transfer.drop()
             self._transfer = self._transferring = None
             if self._end_meanwhile is not None:
                 await self._end(self._end_meanwhile)

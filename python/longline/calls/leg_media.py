@@ -109,6 +109,25 @@ class LegMedia:
         """Let the ports go; returns what the leg has seen. Raise MediaUnavailable, MediaCommandRefused."""
         return await self._session.close_leg(self._leg_id)
 
+    @property
+    def address(self) -> LegAddress:
+        """Where the media server listens for this leg."""
+        assert self._address is not None, "open() comes first"
+        return self._address
+
+    async def link(self, to: LegAddress) -> None:
+        """Send to, and hear, another leg of the media server, without any offer. Raise MediaUnavailable,
+        MediaCommandRefused."""
+        remote = LegRemote(
+            rtp=to.rtp,
+            rtcp=to.rtcp,
+            payload_types=(PayloadType(0, "PCMU"),),
+            telephone_event=TelephoneEvent(101),
+            direction="sendrecv",
+            rtcp_mux=False,
+        )
+        await self._session.connect_leg(self._leg_id, remote)
+
     async def connect(self) -> None:
         """Tell the media server what was settled."""
         settled = self.negotiated

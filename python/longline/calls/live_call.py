@@ -17,13 +17,10 @@ from uuid import UUID
 from longline.base.errors import (
     CallNotControllable,
     CallNotLive,
-    DestinationDenied,
-    FeatureNotEnabled,
     LegNotFound,
     LimitReached,
     LonglineError,
     MediaUnavailable,
-    RequestError,
 )
 from longline.base.events import EventType
 from longline.base.log import get_logger
@@ -33,15 +30,15 @@ from longline.calls.call_legs import CallLegs
 from longline.calls.call_playbacks import CallPlaybacks, Playback, PlayHow
 from longline.calls.call_recording import CallRecording
 from longline.calls.call_streams import CallStreams
+from longline.calls.call_transfers import CallTransfers
 from longline.calls.context import CallContext
-from longline.calls.lead import CallLead, Transfer
+from longline.calls.lead import CallLead
 from longline.calls.leg import Leg, LegInput, LegState
 from longline.calls.mailbox import Mailbox, MailboxClosed
 from longline.calls.media_events import MediaEvents
 from longline.calls.ports import CallFlow, Signalling
 from longline.calls.reason import Reason
 from longline.calls.recording import RecordingPlan
-from longline.calls.referral import carry_out_referral, refer_status, referral_request
 from longline.calls.routes import Route
 from longline.calls.sip_leg import LegEnd, LegNews, SipLeg
 from longline.calls.stream import Stream, StreamRequest
@@ -85,10 +82,12 @@ class LiveCall:
         tones_dir: Path,
         find_route: Callable[[str, str], Route],
         may_transfer: Callable[[SipLeg], bool],
+        find_call: Callable[[str], LiveCall | None],
         on_dialog: Callable[[str, LiveCall], None],
     ) -> None:
         """`find_route` says where a number leads to that this one calls; it raises InvalidTarget,
-        DestinationDenied or LimitReached. `may_transfer` says whose REFER is carried out."""
+        DestinationDenied or LimitReached. `may_transfer` says whose REFER is carried out, `find_call` whose dialog a
+        handle names."""
 
         def make_leg(leg: Leg) -> SipLeg:
             return SipLeg(
@@ -99,8 +98,6 @@ class LiveCall:
         self.find_route = find_route
         self.tones_dir = tones_dir
         self._flow = flow
-        self._signalling = signalling
-        self._may_transfer = may_transfer
         self._ring_timeout_s = ring_timeout_s
         self._mailbox = Mailbox(self._on_fault)
         self.legs = CallLegs(context, make_leg)
@@ -109,7 +106,8 @@ class LiveCall:
         self.playbacks = CallPlaybacks(context)
         self.recording = CallRecording(context, recordings)
         self._media_events = MediaEvents(context, self.legs.by_id, self._streams, self.playbacks, self.recording)
-        self._lead = CallLead(context, self._mailbox.post, self._end_with, lambda: self.legs.first)
+        self.lead = CallLead(context, self._mailbox.post, self._end_with, lambda: self.legs.first)
+        self.transfers = CallTransfers(self, self.lead, signalling, may_transfer, find_call, ring_timeout_s)
         self._timers: set[asyncio.Task[None]] = set()
         self._work: set[asyncio.Task[None]] = set()
 
@@ -130,11 +128,11 @@ class LiveCall:
 
     async def open_stream(self, request: StreamRequest) -> Stream:
         """Raise CallNotLive when the call is not answered, LimitReached."""
-        return await self.ask(lambda: self._when_answered(lambda: self._streams.open(request)))
+        return await self.ask(lambda: self.when_answered(lambda: self._streams.open(request)))
 
     async def close_stream(self, stream_id: UUID) -> Stream:
         """Raise CallNotLive, StreamNotFound."""
-        return await self.ask(lambda: self._when_answered(lambda: self._streams.close(stream_id)))
+        return await self.ask(lambda: self.when_answered(lambda: self._streams.close(stream_id)))
 
     def let_go_of_stream(self, stream_id: UUID) -> None:
         """Close a stream soon, if it is still there."""
@@ -154,7 +152,7 @@ class LiveCall:
                 path, source, repeat, leg, stops_on_digit=how.stops_on_digit, id=how.playback_id
             )
 
-        return await self.ask(lambda: self._when_answered(start))
+        return await self.ask(lambda: self.when_answered(start))
 
     async def begin_work(self, leg_id: UUID | None, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run something of the API's as a task of the call, which ends with it. Raise CallNotLive, LegNotFound,
@@ -168,7 +166,7 @@ class LiveCall:
             self._work.add(task)
             task.add_done_callback(self._work_done)
 
-        await self.ask(lambda: self._when_answered(begin))
+        await self.ask(lambda: self.when_answered(begin))
 
     def _work_done(self, task: asyncio.Task[None]) -> None:
         self._work.discard(task)
@@ -177,46 +175,14 @@ class LiveCall:
             log.error("control failed", call_id=str(self.call.id), exc_info=error)
             self.context.counters["faults"] += 1
 
-    async def start_transfer(
-        self, request: DialRequest, carry_out: Callable[[Transfer], Coroutine[Any, Any, None]]
-    ) -> Transfer:
-        """Begin to give the call to somebody else; `carry_out` is run as a task of the call. Raise CallNotLive,
-        TransferInProgress, and what `find_route` raises."""
-
-        async def start() -> Transfer:
-            self._lead.check_free()
-            transfer = Transfer(request, self.find_route(self.call.from_number, request.to))
-            self._lead.transfer(transfer, carry_out(transfer))
-            return transfer
-
-        return await self.ask(lambda: self._when_answered(start))
-
-    async def dial_for(self, transfer: Transfer, sounds: DialSounds) -> DialOutcome:
-        """As `dial`, for a transfer: when the other answers, whoever leads the call lets go of it."""
-
-        async def take_over() -> None:
-            stay = (self.legs.first, self.legs.by_id[str(transfer.request.leg_id)])
-            watchers = [other.watcher for other in self.legs.others(stay)]
-            self._lead.join(transfer, former=[self._lead.leader, *watchers])
-
-        return await Bridge(self, transfer.request, sounds, take_over, transfer.route).run()
-
-    async def transfer_failed(self, transfer: Transfer, end: LegEnd) -> None:
-        """Tell that the other has not come. Raise CallNotLive."""
-
-        async def fail() -> None:
-            self._lead.failed(transfer, end)
-
-        await self.ask(fail)
-
     async def finish(self, end: LegEnd) -> None:
         """Whoever leads the call is done with it: it ends, unless it is being transferred."""
         with contextlib.suppress(CallNotLive):
-            await self.ask(lambda: self._lead.done(end))
+            await self.ask(lambda: self.lead.done(end))
 
     async def start_playback(self, path: Path, source: str, repeat: int = 1) -> Playback:
         """Play a WAV file to all legs. Raise CallNotLive, MediaCommandRefused ("bad_file")."""
-        return await self.ask(lambda: self._when_answered(lambda: self.playbacks.start(path, source, repeat)))
+        return await self.ask(lambda: self.when_answered(lambda: self.playbacks.start(path, source, repeat)))
 
     async def mute(self, leg_id: UUID, on: bool) -> None:
         """Let nobody hear this leg, or all again. Raise CallNotLive, LegNotFound, MediaUnavailable."""
@@ -227,7 +193,7 @@ class LiveCall:
             except MediaCommandRefused as error:
                 raise CallNotControllable(f"The leg cannot be muted: {error}") from error
 
-        await self.ask(lambda: self._when_answered(mute))
+        await self.ask(lambda: self.when_answered(mute))
 
     async def hold(self, leg_id: UUID | None, on: bool) -> None:
         """Put a leg on hold, the primary one if not told, or take it back; returns when the far end has been asked.
@@ -242,13 +208,13 @@ class LiveCall:
             except MediaCommandRefused as error:
                 raise CallNotControllable(f"The leg cannot be held: {error}") from error
 
-        await self.ask(lambda: self._when_answered(hold))
+        await self.ask(lambda: self.when_answered(hold))
 
     async def send_digits(self, digits: str, tone_ms: int | None = None, leg_id: UUID | None = None) -> None:
         """Send digits to the far end of a leg, the primary one if not told; returns when they are queued. Raise
         CallNotLive, LegNotFound, CallNotControllable when the far end does not listen, LimitReached when too many
         wait."""
-        await self.ask(lambda: self._when_answered(lambda: self._send_digits(digits, tone_ms, leg_id)))
+        await self.ask(lambda: self.when_answered(lambda: self._send_digits(digits, tone_ms, leg_id)))
 
     async def _send_digits(self, digits: str, tone_ms: int | None, leg_id: UUID | None) -> None:
         leg = self._live_leg(leg_id)
@@ -262,7 +228,7 @@ class LiveCall:
     async def start_recording(self) -> None:
         """Record, if this call is to be recorded and is not being recorded yet. Raise CallNotLive."""
         if self.call.record:
-            await self.ask(lambda: self._when_answered(self.recording.start))
+            await self.ask(lambda: self.when_answered(self.recording.start))
 
     async def end(self, reason: Reason) -> None:
         """End the call; one that has ended stays as it is."""
@@ -305,7 +271,8 @@ class LiveCall:
         """Have the call's own task do it, unless the call is over."""
         self._mailbox.post(action)
 
-    async def _when_answered(self, action: Callable[[], Awaitable[T]]) -> T:
+    async def when_answered(self, action: Callable[[], Awaitable[T]]) -> T:
+        """Raise CallNotLive while it is not answered, and when it is over."""
         if not self.call.is_answered:
             raise CallNotLive
         return await action()
@@ -317,7 +284,7 @@ class LiveCall:
         try:
             await self._mailbox.run()
         finally:
-            self._lead.stop()
+            self.lead.stop()
             for task in [*self._timers, *self._work]:
                 task.cancel()
             for leg in self.legs:
@@ -395,15 +362,16 @@ class LiveCall:
         if leg is None:
             return
         if isinstance(event, Referred):
-            self._referred(leg, event)
+            await self.transfers.referred(leg, event)
         else:
-            await self._learn(leg, await leg.receive(event))
+            await self.learn(leg, await leg.receive(event))
 
-    async def _learn(self, leg: SipLeg, news: LegNews | None) -> None:
+    async def learn(self, leg: SipLeg, news: LegNews | None) -> None:
+        """A leg has told something. By the call's own task."""
         target = self.legs.target(leg.leg)
-        if isinstance(news, LegEnd) and self._lead.is_leaving(leg):
-            self._lead.left(news)
-            await self._let_go(leg, news)
+        if isinstance(news, LegEnd) and self.lead.is_leaving(leg):
+            self.lead.left(news)
+            await self.transfers.let_go(leg, news)
         elif target is not None:
             await self.legs.receive(target, news)
         elif isinstance(news, LegEnd):
@@ -413,65 +381,6 @@ class LiveCall:
         elif news is LegInput.ANSWERED and self.call.direction is Direction.OUTBOUND and not self.call.is_answered:
             await self._confirm()
             self._start_flow()
-
-    async def change_hands(self, event: IncomingCall) -> None:
-        """An INVITE asks to take the place of the far end of a leg (RFC 3891). Raise CallNotLive, LegNotFound, and
-        MediaUnavailable or MediaCommandRefused when the media server cannot do it."""
-
-        async def change() -> None:
-            leg = self.legs.find(event.replaces or "")
-            if leg is None or not leg.leg.is_live:
-                raise LegNotFound
-            news = await leg.change_hands(event)
-            if news is None:
-                return
-            await self.context.save_call()
-            facts = leg.leg.event_data() | {"referred_by": event.referred_by}
-            self.context.publish(EventType.LEG_REPLACED, facts, leg_id=leg.leg.id)
-            await self._learn(leg, news)
-
-        await self.ask(change)
-
-    def _referred(self, leg: SipLeg, event: Referred) -> None:
-        """RFC 3515: the far end of a leg wants to be replaced by somebody else."""
-        try:
-            if not self._may_transfer(leg):
-                raise DestinationDenied("The settings do not let this party transfer calls.")
-            if event.replaced is not None:
-                raise FeatureNotEnabled("Two calls of this server cannot be made one.")
-            self._lead.check_free()
-            request = referral_request(event, self._ring_timeout_s)
-            route = self.find_route(self.call.from_number, request.to)
-        except RequestError as error:
-            log.info("refer refused", call_id=str(self.call.id), why=error.message)
-            self.context.counters["referrals_refused"] += 1
-            self._signalling.reject_refer(event.referral, refer_status(error))
-            return
-        self._signalling.accept_refer(event.referral)
-        transfer = Transfer(request, route, referred_by=leg)
-
-        def notify(status: int) -> None:
-            self._signalling.notify_refer(event.referral, status)
-
-        self._lead.transfer(transfer, carry_out_referral(self, transfer, leg, notify))
-
-    async def replace(self, transfer: Transfer, leg: SipLeg) -> None:
-        """Whoever asked for the transfer leaves his place to the other. By the call's own task."""
-        target = self.legs.target(leg.leg)
-        self._lead.join(transfer, former=[] if target is None else [target.watcher])
-        if leg is self.legs.first:
-            self.legs.first = self.legs.by_id[str(transfer.request.leg_id)]
-        await self._let_go(leg, LegEnd(Reason.COMPLETED))
-
-    async def _let_go(self, leg: SipLeg, end: LegEnd) -> None:
-        """This leg leaves the call to others."""
-        target = self.legs.target(leg.leg)
-        if target is None:
-            await self.legs.end_primary(end)
-            return
-        if target.watcher is not None:
-            target.watcher.cancel()  # it would say that the call is over
-        await self.legs.end(target, end)
 
     async def _rang(self) -> None:
         told_by = self.call.apply(LegInput.RANG, self.context.now())
@@ -527,7 +436,7 @@ class LiveCall:
         """End the call once: its flow, its media, its state, its dialog, in this order."""
         if self.call.has_ended:
             return
-        self._lead.stop()
+        self.lead.stop()
         stats = await self.context.session.close()
         leg_stats = self._keep_leg_stats(stats)
         await self._streams.end_all(stats=stats.get("streams"))
@@ -570,7 +479,7 @@ class LiveCall:
     # --- flow, timers, faults --------------------------------------------------------------------------------------
 
     def _start_flow(self) -> None:
-        self._lead.start(self._flow.run(self))
+        self.lead.start(self._flow.run(self))
 
     def start_timer(self, seconds: float, action: Callable[[], Awaitable[None]]) -> None:
         async def ring() -> None:

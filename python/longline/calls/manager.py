@@ -200,7 +200,7 @@ class CallManager:
         try:
             if live is None:
                 raise CallNotLive
-            await live.change_hands(event)
+            await live.transfers.change_hands(event)
         except (CallNotLive, LegNotFound):
             self._signalling.reject(event.handle, 481)
         except (MediaUnavailable, MediaCommandRefused) as error:
@@ -285,6 +285,7 @@ class CallManager:
             tones_dir=self._config.data_dir / "tones",
             find_route=self._find_route,
             may_transfer=self._may_transfer,
+            find_call=self._by_handle.get,
             on_dialog=self._has_dialog,
         )
         self._calls[call.id] = live

@@ -2,7 +2,7 @@
 
 Whoever he talked to stays: the application, or the other party of a bridge. He is told by NOTIFY how the new call goes,
 and let go when it is answered; most phones hang up before. Leaves out two calls of ours that are to become one
-(attended transfer within this node): their media are in two sessions.
+(`splice.py`).
 """
 
 from __future__ import annotations
@@ -57,14 +57,14 @@ async def carry_out_referral(live: LiveCall, transfer: Transfer, leg: SipLeg, no
 
     async def take_the_place() -> None:
         notify(200)
-        await live.replace(transfer, leg)
+        await live.transfers.replace(transfer, leg)
 
     outcome = await _call(live, transfer, leg, take_the_place, notify)
     if outcome.was_joined:
         await live.finish(outcome.end)
         return
     notify(FACTS[outcome.end.reason].status)
-    await live.transfer_failed(transfer, outcome.end)
+    await live.transfers.failed(transfer, outcome.end)
 
 
 async def _call(

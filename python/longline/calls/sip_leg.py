@@ -114,9 +114,9 @@ class SipLeg:
 
     # --- commands --------------------------------------------------------------------------------------------------
 
-    async def open(self, route: Route) -> None:
-        """Reserve ports, of the address family that the route leads to. Raise MediaUnavailable."""
-        way = route.present
+    async def open(self, route: Route | None) -> None:
+        """Reserve ports, of the address family that the route leads to if there is one. Raise MediaUnavailable."""
+        way = None if route is None else route.present
         family = None if way is None else await self._signalling.family_toward(way.target)
         try:
             await self.media.open(family)

@@ -67,6 +67,6 @@ class CallControls:
         """Begin to give a call to somebody else. Raise CallNotFound, CallNotLive, TransferInProgress, InvalidTarget,
         DestinationDenied, LimitReached."""
         live = await self._calls.find(call_id)
-        return await live.start_transfer(
+        return await live.transfers.start(
             order.dial, lambda transfer: carry_out(live, transfer, order, self._media_files)
         )

@@ -37,7 +37,7 @@ async def carry_out(live: LiveCall, transfer: Transfer, order: TransferOrder, me
     if outcome.was_joined:
         await live.finish(outcome.end)
         return
-    await live.transfer_failed(transfer, outcome.end)
+    await live.transfers.failed(transfer, outcome.end)
     if isinstance(order.on_failure, verbs.PlaySound):
         with contextlib.suppress(FlowFailed):  # the transfer has failed, and is told of: the call goes on
             await play_to_all(live, order.on_failure, media_files)
@@ -50,7 +50,7 @@ async def _call(live: LiveCall, transfer: Transfer, order: TransferOrder, media_
     try:
         async with contextlib.AsyncExitStack() as files:
             sounds = await open_sounds(files, media_files, order.dial_music, order.confirm_sound)
-            return await live.dial_for(transfer, sounds)
+            return await live.transfers.dial(transfer, sounds)
     except FlowFailed as error:
         end = LegEnd(error.reason, detail=error.detail)
     except (LimitReached, MediaUnavailable, MediaCommandRefused) as error:

@@ -212,10 +212,11 @@ async def test_a_second_refer_has_to_wait(house: House) -> None:
     assert house.user_agent.sent[-1] == ("reject_refer", "r2", 491)
 
 
-async def test_two_calls_of_this_node_are_not_made_one(house: House) -> None:
+async def test_a_call_that_there_is_not_cannot_be_joined(house: House) -> None:
     caller = await talking(house)
-    await house.sip(Referred(caller, "r1", CAROL, replaces="x", replaced="in9"))
-    assert house.user_agent.sent[-1] == ("reject_refer", "r1", 501)
+    for replaced in ("in9", caller):
+        await house.sip(Referred(caller, "r1", CAROL, replaces="x", replaced=replaced))
+        assert house.user_agent.sent[-1] == ("reject_refer", "r1", 404)
 
 
 async def test_a_refer_of_a_call_that_is_over_is_refused(house: House) -> None:
