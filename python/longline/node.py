@@ -120,7 +120,7 @@ class Node:
         sounds = MediaFiles(config.sounds_dir, config.data_dir / "spool", config.ca_files)
         sounds.clean()
         stack.push_async_callback(sounds.close)
-        phones = PhoneBook(durable.registrations, self._clock)
+        phones = PhoneBook(config, durable.registrations, self._clock)
         stack.push_async_callback(phones.stop)
 
         def on_sip_event(event: SipEvent) -> None:
@@ -169,6 +169,7 @@ class Node:
             trunks,
             manager.trunk_status,
             manager.trunk_limits,
+            phones,
             lambda: _readiness(media),
         )
         await self._serve_http(stack, deps, http_socket)

@@ -12,7 +12,18 @@ from longline.api.docs_page import router as docs_router
 from longline.api.idempotency import IdempotencyTable
 from longline.api.limits import BodyLimitMiddleware
 from longline.api.openapi import true_document
-from longline.api.routes import calls, controls, events, health, ip_acls, recordings, sip_calls, sip_trunks, streams
+from longline.api.routes import (
+    calls,
+    controls,
+    events,
+    health,
+    ip_acls,
+    recordings,
+    sip_calls,
+    sip_phones,
+    sip_trunks,
+    streams,
+)
 
 API_PREFIX: Final = "/api/v1"
 
@@ -50,7 +61,7 @@ def create_app(deps: Deps) -> FastAPI:
 
 def _protected() -> APIRouter:
     router = APIRouter()
-    for part in (calls, controls, streams, events, recordings, sip_trunks, ip_acls, sip_calls):
+    for part in (calls, controls, streams, events, recordings, sip_trunks, ip_acls, sip_calls, sip_phones):
         router.include_router(part.router)
     return router
 

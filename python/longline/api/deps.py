@@ -15,6 +15,7 @@ from longline.base.clock import Clock
 from longline.base.config import Config
 from longline.calls.lead import Transfer
 from longline.calls.originate import OriginateRequest
+from longline.calls.phones import PhoneBook
 from longline.calls.stream import StreamRequest
 from longline.calls.trunk_book import TrunkBook
 from longline.calls.trunk_limits import TrunkLimits
@@ -71,6 +72,7 @@ class Deps:
     trunks: TrunkBook
     trunk_status: TrunkStatus
     trunk_limits: TrunkLimits
+    phones: PhoneBook
     readiness: Callable[[], Mapping[str, bool]] = dict
 
 

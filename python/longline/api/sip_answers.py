@@ -105,6 +105,24 @@ class VirtualNumber(BaseModel):
     number: str
 
 
+class PhoneBinding(BaseModel):
+    """One place where a phone has registered."""
+
+    contact: str
+    transport: str
+    address: str = Field(description="host:port that its REGISTER came from.")
+    user_agent: str
+    expires_at: Timestamp
+
+
+class Phone(BaseModel):
+    """An account of the configuration. It is called at its bindings in their order."""
+
+    name: str
+    channel_limit: int
+    bindings: list[PhoneBinding]
+
+
 class SipCall(BaseModel):
     id: str
     account_id: str

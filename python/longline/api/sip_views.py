@@ -1,11 +1,15 @@
 """From records of trunks, access lists and calls to the answers of `/sip`."""
 
+from dataclasses import asdict
+
 from longline.api.answers import PageOf
 from longline.api.sip_answers import (
     Deleted,
     IpAcl,
     IpAclAddress,
     ListedIpAcl,
+    Phone,
+    PhoneBinding,
     SipCall,
     SipRoute,
     SipTrunk,
@@ -16,6 +20,7 @@ from longline.api.sip_answers import (
 )
 from longline.api.views import Views
 from longline.base.ids import DEFAULT_ACCOUNT_ID, Prefix
+from longline.calls.phones import PhoneState
 from longline.calls.trunk_book import TrunkBook
 from longline.calls.trunk_limits import TrunkLimits
 from longline.calls.trunk_status import TrunkStatus
@@ -112,6 +117,18 @@ class SipViews:
     def no_numbers(self) -> PageOf[VirtualNumber]:
         """There are no virtual numbers yet."""
         return PageOf(data=[], next_cursor=None, previous_cursor=None, has_more=False)
+
+    def phones(self, phones: list[PhoneState]) -> PageOf[Phone]:
+        """All on one page: they are those of the configuration."""
+        found = [
+            Phone(
+                name=phone.name,
+                channel_limit=phone.channel_limit,
+                bindings=[PhoneBinding(**asdict(place)) for place in phone.places],
+            )
+            for phone in phones
+        ]
+        return PageOf(data=found, next_cursor=None, previous_cursor=None, has_more=False)
 
     def deleted(self, what: str, name: str) -> Deleted:
         return Deleted(message=f"{what} {name} deleted successfully.")

@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
 from longline.base.clock import Clock
 from longline.base.config import Config
 from longline.base.log import get_logger
+from longline.media.protocol import format_address
 from longline.sip.default_deny import AdmissionPolicy
 from longline.sip.events import BindingsChanged
 from longline.sip.lockout import LockoutPolicy
@@ -63,6 +66,26 @@ def admission_policy(config: Config) -> AdmissionPolicy:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class PhonePlace:
+    """One binding: the Contact, and the address (`host:port`) that its REGISTER came from."""
+
+    contact: str
+    transport: str
+    address: str
+    user_agent: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneState:
+    """An account, and where it has registered; the place that is called first is the first."""
+
+    name: str
+    channel_limit: int
+    places: list[PhonePlace]
+
+
 class RegistrationStore(Protocol):
     async def save(self, registration: RegistrationRecord) -> None: ...
     async def all(self) -> Sequence[RegistrationRecord]: ...
@@ -75,9 +98,11 @@ class Registrar(Protocol):
 class PhoneBook:
     """Keeps where the phones are."""
 
-    def __init__(self, store: RegistrationStore, clock: Clock) -> None:
+    def __init__(self, config: Config, store: RegistrationStore, clock: Clock) -> None:
+        self._phones = config.phones
         self._store = store
         self._clock = clock
+        self._kept: dict[str, RegistrationRecord] = {}
         self._saving: set[asyncio.Task[None]] = set()
 
     async def restore(self, registrar: Registrar) -> int:
@@ -93,17 +118,39 @@ class PhoneBook:
             except (KeyError, TypeError, ValueError):
                 log.warning("a registration that was kept cannot be read", account=kept.account)
                 continue
+            self._kept[kept.account] = kept
             found += bool(bindings)
         return found
 
     def on_bindings(self, event: BindingsChanged) -> None:
         record = RegistrationRecord(event.account, list(event.bindings), self._clock.now())
+        self._kept[event.account] = record
         log.info(
             "phone registered" if event.bindings else "phone gone", account=event.account, bindings=len(event.bindings)
         )
         task = asyncio.create_task(self._save(record))
         self._saving.add(task)
         task.add_done_callback(self._saving.discard)
+
+    def phones(self) -> list[PhoneState]:
+        """Every phone of the configuration, and where it is."""
+        return [PhoneState(name, phone.channel_limit, self._places(name)) for name, phone in self._phones.items()]
+
+    def _places(self, name: str) -> list[PhonePlace]:
+        kept = self._kept.get(phone_peer_name(name))
+        if kept is None:
+            return []
+        places = [
+            PhonePlace(
+                contact=binding["contact"],
+                transport=binding["transport"],
+                address=format_address((binding["host"], binding["port"])),
+                user_agent=binding["user_agent"],
+                expires_at=kept.written_at + timedelta(seconds=binding["expires_s"]),
+            )
+            for binding in kept.bindings
+        ]
+        return [place for place in places if place.expires_at > self._clock.now()]
 
     async def _save(self, record: RegistrationRecord) -> None:
         try:

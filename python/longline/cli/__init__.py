@@ -9,6 +9,7 @@ from longline.cli.calls import calls
 from longline.cli.demo import demo
 from longline.cli.dial import dial
 from longline.cli.hangup import hangup
+from longline.cli.phones import phones
 from longline.cli.recordings import recordings
 from longline.cli.serve import serve
 from longline.cli.trunks import trunks
@@ -20,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (serve, call, calls, hangup, trunks, dial, demo):
+for command in (serve, call, calls, hangup, trunks, phones, dial, demo):
     app.command()(command)
 app.add_typer(recordings)
 

@@ -22,6 +22,7 @@ from longline.base.errors import CallNotFound, CallNotLive, EventNotFound, LegNo
 from longline.base.ids import DEFAULT_VOICE_APP_ID, encode_id, new_id
 from longline.calls.lead import Transfer
 from longline.calls.originate import OriginateRequest
+from longline.calls.phones import PhoneBook
 from longline.calls.stream import StreamRequest
 from longline.calls.trunk_book import TrunkBook
 from longline.calls.trunk_limits import TrunkLimits
@@ -32,6 +33,7 @@ from longline.store.durable import Durable
 from longline.store.records import CallRecord, EventRecord, LegRecord, RecordingRecord, StreamRecord
 
 KEY = "test-key-1"
+PHONES = {"alice": {"password": "open sesame", "channel_limit": 2}}
 TRUNKS = {"carrier": {"uri": "sip:sip.example.com", "username": "us", "password": "secret"}}
 GENERATED_KEY = "ll_generated-key"
 
@@ -202,13 +204,14 @@ async def house(tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch) -
     clock = VirtualClock()
     manager = FakeManager(durable, clock)
     ready = {"media_server": True}
-    config = Config(api_key=KEY, webhook_version=version, trunks=TRUNKS)  # type: ignore[arg-type]
+    config = Config(api_key=KEY, webhook_version=version, trunks=TRUNKS, phones=PHONES)  # type: ignore[arg-type]
     trunks = TrunkBook(config, durable.trunks, clock)
     await trunks.load()
     status = TrunkStatus(Bus(), clock, Counter(), trunks.of_peer)
     limits = TrunkLimits(Counter())
+    phones = PhoneBook(config, durable.registrations, clock)
     webhooks = FakeWebhooks(durable, clock)
-    deps = Deps(manager, manager, durable, webhooks, config, clock, trunks, status, limits, lambda: ready)
+    deps = Deps(manager, manager, durable, webhooks, config, clock, trunks, status, limits, phones, lambda: ready)
     app = create_app(deps)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(

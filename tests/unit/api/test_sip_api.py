@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from longline.base.ids import decode_id
+from longline.sip.events import BindingsChanged
 
 TRUNKS, ACLS = "/api/v1/sip/trunks", "/api/v1/sip/ip-acls"
 BY_IP = {
@@ -238,3 +239,20 @@ class TestOtherWebhookVersion:
         trunk = await made(house, BY_IP)
         assert "_" not in trunk["id"] and trunk["webhook_api_version"] == "2025-08-01"
         assert (await house.http.get(f"{TRUNKS}/{trunk['id']}")).status_code == 200
+
+
+async def test_phones_are_listed_with_the_places_where_they_have_registered(house: Any) -> None:
+    house.deps.phones.on_bindings(
+        BindingsChanged("phone:alice", ({
+            "contact": "sip:alice@10.0.0.3", "transport": "UDP", "host": "192.0.2.7", "port": 5061,
+            "user_agent": "Phone/1", "expires_s": 60.0,
+        },))
+    )  # fmt: skip
+    await house.deps.phones.stop()
+    answer = await house.http.get("/api/v1/sip/phones")
+    assert answer.status_code == 200, answer.text
+    (alice,) = answer.json()["data"]
+    assert (alice["name"], alice["channel_limit"]) == ("alice", 2)
+    (place,) = alice["bindings"]
+    assert (place["contact"], place["address"]) == ("sip:alice@10.0.0.3", "192.0.2.7:5061")
+    assert "sesame" not in answer.text

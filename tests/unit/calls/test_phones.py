@@ -11,6 +11,7 @@ from longline.sip.events import BindingsChanged
 from longline.sip.peers import Peers
 from longline.store.records import RegistrationRecord
 
+HOME = Config.model_validate({"phones": {name: {"password": "open sesame"} for name in ("alice", "bob")}})
 AT = datetime(2026, 1, 2, tzinfo=UTC)
 
 
@@ -58,18 +59,18 @@ def test_policy_lets_this_machine_in_unless_told_otherwise() -> None:
 
 async def test_registration_comes_back_with_what_is_left_of_it() -> None:
     kept = Kept()
-    before = PhoneBook(kept, FixedClock(AT))
+    before = PhoneBook(HOME, kept, FixedClock(AT))
     before.on_bindings(BindingsChanged("phone:alice", ({"contact": "sip:a@h", "expires_s": 600.0},)))
     before.on_bindings(BindingsChanged("phone:bob", ()))
     await before.stop()
-    assert await PhoneBook(kept, FixedClock(AT + timedelta(seconds=100))).restore(kept) == 1
+    assert await PhoneBook(HOME, kept, FixedClock(AT + timedelta(seconds=100))).restore(kept) == 1
     assert kept.restored == {"phone:alice": [{"contact": "sip:a@h", "expires_s": 500.0}], "phone:bob": []}
 
 
 async def test_clock_that_was_set_back_makes_no_registration_longer() -> None:
     kept = Kept()
     await kept.save(RegistrationRecord("phone:alice", [{"contact": "sip:a@h", "expires_s": 600.0}], AT))
-    await PhoneBook(kept, FixedClock(AT - timedelta(days=1))).restore(kept)
+    await PhoneBook(HOME, kept, FixedClock(AT - timedelta(days=1))).restore(kept)
     assert kept.restored["phone:alice"][0]["expires_s"] == 600.0
 
 
@@ -77,9 +78,22 @@ async def test_registration_that_cannot_be_read_or_written_costs_itself_alone() 
     kept = Kept()
     await kept.save(RegistrationRecord("phone:alice", [{"expires_s": 1.0}], AT))
     await kept.save(RegistrationRecord("phone:bob", [{"contact": "sip:b@h", "expires_s": 600.0}], AT))
-    book = PhoneBook(kept, FixedClock(AT))
+    book = PhoneBook(HOME, kept, FixedClock(AT))
     assert await book.restore(kept) == 1
     assert list(kept.restored) == ["phone:bob"]
     kept.is_broken = True
     book.on_bindings(BindingsChanged("phone:bob", ()))
     await book.stop()
+
+
+async def test_places_of_a_phone_are_shown_until_they_expire() -> None:
+    clock = FixedClock(AT)
+    book = PhoneBook(HOME, Kept(), clock)
+    binding = {"contact": "sip:a@h", "transport": "UDP", "host": "::1", "port": 5061, "user_agent": "Phone/1"}
+    book.on_bindings(BindingsChanged("phone:alice", ({**binding, "expires_s": 60.0}, {**binding, "expires_s": 90.0})))
+    await book.stop()
+    alice, bob = book.phones()
+    assert (alice.name, len(alice.places), bob.places) == ("alice", 2, [])
+    assert (alice.places[0].address, alice.places[0].expires_at) == ("[::1]:5061", AT + timedelta(seconds=60))
+    clock.at += timedelta(seconds=70)
+    assert len(book.phones()[0].places) == 1
