@@ -134,8 +134,9 @@ class KeptTelephone(Telephone):
 class Chance:
     """Presses buttons at random. What a call does not allow just now is a LocalProtocolError, and nothing else."""
 
-    def __init__(self, wire: Wire, phones: list[Telephone], seed: int) -> None:
+    def __init__(self, wire: Wire, phones: list[Telephone], seed: int, transport: str = "udp") -> None:
         self._random = random.Random(seed)
+        self._transport = transport
         self._wire, self._phones = wire, phones
         self.pressed = 0
 
@@ -149,7 +150,7 @@ class Chance:
         )
         try:
             if button == "call" and len(handles) < 4:
-                phone.call(f"sip:phone@{self._random.choice(others).host}")
+                phone.call(self._uri(self._random.choice(others)))
             elif button == "pick_up" and ringing:
                 phone.pick_up(self._random.choice(ringing))
             elif handles:
@@ -157,6 +158,9 @@ class Chance:
             self.pressed += 1
         except LocalProtocolError:
             phone.drain()
+
+    def _uri(self, phone: Telephone) -> str:
+        return f"sip:phone@{phone.host};transport={self._transport}"
 
     def _press_in_call(self, phone: Telephone, button: str, handles: list[str], other: Telephone) -> None:
         handle = self._random.choice(handles)
@@ -167,22 +171,26 @@ class Chance:
         elif button == "update":
             phone.reoffer(handle, "sendrecv", "UPDATE")
         elif button == "transfer":
-            phone.transfer(handle, f"sip:phone@{other.host}")
+            phone.transfer(handle, self._uri(other))
         elif button == "join" and len(handles) > 1:
             phone.transfer(handle, replaces=next(h for h in handles if h != handle))
         elif button == "hang_up":
             phone.hang_up(handle)
 
 
-def play(seed: int, kind: type[Telephone], deaths: bool = False) -> list[Telephone]:
+def play(seed: int, kind: type[Telephone], *, deaths: bool = False, transport: str = "udp") -> list[Telephone]:
     """Three users press buttons for some minutes on a network as bad as the seed has it, and then hang up."""
     bad = seed % 3
     wire = Wire(seed=seed, delay=0.05, jitter=0.4 * bad, loss=0.1 * bad, duplication=0.1 * bad)
     phones = [kind(wire, host, absent=host == HOSTS[seed % 3]) for host in HOSTS]
-    chance = Chance(wire, phones, seed)
+    chance = Chance(wire, phones, seed, transport)
     for number in range(120):
         chance.press()
         wire.run(chance._random.choice((0.0, 0.01, 0.1, 0.7, 5.0)))
+        if transport == "tcp" and number % 5 == 4:
+            lost = chance._random.choice(phones)
+            lost.endpoint.connection_lost(wire.now, 7)
+            lost.drain()
         if deaths and number % 20 == 19:
             chance._random.choice(phones).die_and_come_back()  # type: ignore[attr-defined]
     assert chance.pressed > 40
@@ -207,17 +215,23 @@ def play(seed: int, kind: type[Telephone], deaths: bool = False) -> list[Telepho
     return phones
 
 
-@pytest.mark.parametrize("seed", range(60))
+@pytest.mark.parametrize("seed", range(30))
 def test_whatever_three_users_do_each_call_ends_once_and_nothing_is_left(seed: int) -> None:
     for phone in play(seed, Telephone):
         assert all(len(what) <= 1 for what in ends(phone.events).values()), ends(phone.events)
         assert not any(isinstance(event, Ended) and event.by not in ("local", "remote") for event in phone.events)
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(20))
 def test_whoever_dies_in_mid_call_and_comes_back_each_call_ends_and_nothing_is_left(seed: int) -> None:
     for phone in play(seed, KeptTelephone, deaths=True):
         assert isinstance(phone, KeptTelephone)
         assert phone.stored == {}
         for told in (*phone.told_before, phone.events):  # a BYE under way at a death is sent once more
             assert all(len(what) <= 1 for what in ends(told).values()), ends(told)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_whatever_users_do_while_connections_close_each_call_ends_once_and_nothing_is_left(seed: int) -> None:
+    for phone in play(seed, Telephone, transport="tcp"):
+        assert all(len(what) <= 1 for what in ends(phone.events).values()), ends(phone.events)
