@@ -155,3 +155,11 @@ async def test_without_any_name_server_the_hosts_file_is_all(tmp_path: Path) -> 
     lonely = Resolver(counters, hosts=tmp_path / "hosts", resolv_conf=tmp_path / "none")
     assert shown(await lonely.locate("here", 5060, None, False, WAYS)) == ["UDP 192.0.2.1 5060"]
     assert await lonely.locate("there", 5060, None, False, WAYS) == []
+
+
+async def test_who_gives_up_waiting_takes_nothing_from_the_others(desk: Desk) -> None:
+    first, second = (asyncio.create_task(desk.find("host.example.com", 5060)) for _ in range(2))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    first.cancel()
+    assert await second == ["UDP 192.0.2.9 5060"]

@@ -4,6 +4,7 @@ their bounds, keep-alives, ICMP."""
 import asyncio
 import socket
 import ssl
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from longline.base.errors import ConfigError
 from longline.sip import user_agent
 from longline.sip.events import Acked, Answered, Ended, Failed, IncomingCall, SipEvent
 from longline.sip.transport import connection as connection_module
-from longline.sip.transport import tcp
+from longline.sip.transport import tcp, udp
 from longline.sip.transport.addresses import AdvertisedAddress, told_address
 from longline.sip.transport.connection import Connection
 from longline.sip.transport.tls import is_named, names_of
@@ -432,6 +433,29 @@ async def test_error_of_one_peer_costs_the_next_nothing() -> None:
         assert alice.count("sip.retransmissions_sent") == 0
 
 
+def icmp(origin: int, kind: int, code: int) -> bytes:
+    return struct.pack("@IBBBBII", 111, origin, kind, code, 0, 0, 0) + bytes(16)
+
+
+@pytest.mark.parametrize(
+    ("error", "is_final"),
+    [
+        (icmp(2, 3, 0), True),  # ICMP: network, host, port unreachable
+        (icmp(2, 3, 1), True),
+        (icmp(2, 3, 3), True),
+        (icmp(2, 3, 4), False),  # too long for the path: it is sent in pieces the next time
+        (icmp(2, 12, 0), True),  # parameter problem
+        (icmp(2, 11, 0), False),  # time exceeded: a route that is just changing
+        (icmp(3, 1, 4), True),  # ICMPv6: port unreachable
+        (icmp(3, 2, 0), False),  # too long
+        (icmp(1, 3, 3), False),  # of our own host, not of ICMP
+        (b"", False),
+    ],
+)
+def test_which_icmp_errors_are_failures(error: bytes, is_final: bool) -> None:
+    assert udp._is_final(error) is is_final
+
+
 # ---- what peers are told
 
 
@@ -473,15 +497,11 @@ async def test_call_leaves_from_the_address_that_the_kernel_would_take(transport
         assert "@127.0.0.1:" in dict(bob.incoming.headers)["Contact"]
 
 
-async def test_bye_leaves_from_where_the_call_came_in() -> None:
-    """Whatever way the kernel would take: the caller knows us by the address that he called."""
-    async with Phone(ListenAddress("127.0.0.1", 0), ListenAddress("127.0.0.2", 0)) as bob, plain() as alice:
-        second = next(x for x in bob.agent.listeners if x.host == "127.0.0.2")
-        alice.call(f"sip:x@{second.host_port}")
-        await alice.next(Answered)
-        handle = (await bob.next(Acked)).handle
-        bob.agent.bye(handle)
-        assert (await alice.next(Ended)).by == "remote"
+async def test_connection_is_opened_from_the_address_that_is_listened_at() -> None:
+    """A carrier that knows us by our address must see it."""
+    async with plain("127.0.0.2") as alice, plain() as bob:
+        await talk(alice, bob, bob.uri("tcp"))
+        assert bob.incoming.source.startswith("127.0.0.2:")
 
 
 async def test_nothing_is_left_of_connections_that_came_and_went(authority: Authority) -> None:
