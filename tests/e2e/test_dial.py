@@ -3,6 +3,7 @@
 import asyncio
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -221,3 +222,39 @@ async def test_a_phone_that_transfers_its_call_leaves_the_other_to_a_third(tmp_p
     assert is_tone(trim_silence(third.heard())[:8000], CALLEE_HZ)
     assert [leg["role"] for leg in call["legs"]] == ["primary", "dial_target", "transfer_target"]
     assert (call["state"], call["reason"]) == ("completed", "normal_clearing")
+
+
+async def test_a_phone_with_two_calls_makes_them_one_and_the_two_others_hear_each_other(tmp_path: Path) -> None:
+    ports = free_ports(2)
+    bob = Baresip(tmp_path / "bob", ports[0], tone(CALLER_HZ, 20), rtp_ports="44200-44298")
+    carol = Baresip(tmp_path / "carol", ports[1], tone(CALLEE_HZ, 20), rtp_ports="44300-44398")
+    steps = [bob, carol]
+
+    async def flow(_: dict[str, Any]) -> Any:
+        return {"action": "dial", "to": steps.pop(0).uri}
+
+    async with (
+        Backend(flow) as backend,
+        Node(tmp_path / "node", **settings(backend, tmp_path)) as node,
+        bob,
+        carol,
+        RawPhone(node.sip_port) as line_1,
+        RawPhone(node.sip_port) as line_2,
+    ):
+        await bob.start()
+        await carol.start()
+        assert (await line_1.call(), await line_2.call()) == (200, 200)
+        line_1.refer(f"<sip:carol@127.0.0.1?Replaces={quote(line_2.replaces, safe='')}>")
+        for line in (line_1, line_2):
+            line.forget()
+        await node.until_call(lambda call: len(call["legs"]) == 3 and call["legs"][2]["state"] == "answered")
+        await asyncio.sleep(2.5)
+        await bob.stop()
+        calls = await node.until_over(2)
+        await carol.until("session closed", 10)
+        await carol.stop()
+    for phone, other_hz in ((bob, CALLEE_HZ), (carol, CALLER_HZ)):
+        assert is_tone(trim_silence(phone.heard())[800:12_800], other_hz)
+    for call in calls:
+        assert [leg["role"] for leg in call["legs"]] == ["primary", "dial_target", "transfer_target"]
+        assert (call["state"], call["reason"]) == ("completed", "normal_clearing")

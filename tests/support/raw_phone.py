@@ -120,6 +120,11 @@ class RawPhone:
         """What somebody else tells the node in order to take this phone's place (RFC 3891)."""
         return f"{self._tag}@127.0.0.1;to-tag={self._to_tag};from-tag={self._tag}"
 
+    def refer(self, to: str) -> None:
+        """Transfer the call; `to` is the value of Refer-To."""
+        head, _, _ = self._request("REFER", 2).partition(b"Content-Length")
+        self.send_sip(head + f"Refer-To: {to}\r\nContent-Length: 0\r\n\r\n".encode())
+
     def forget(self) -> None:
         """Its call is over: it sends no BYE."""
         self._to_tag = ""
