@@ -47,7 +47,7 @@ class Access(_Section):
         default=list(LOOPBACK),
         max_length=256,
         description="Networks whose SIP is let in without a trunk or a password (REGISTER needs one even so). The "
-        "default is this machine alone; empty for nobody.",
+        "default is this machine alone (by the addresses of sip_listen as well); empty for nobody.",
     )
     domains: list[Domain] = Field(
         default_factory=list,
@@ -97,6 +97,15 @@ class Access(_Section):
         max_length=1000,
         description="If given, only numbers that begin so are called. Of two prefixes that fit the longer one counts.",
     )
+
+    @property
+    def lets_this_machine_in(self) -> bool:
+        return any(ipaddress.ip_network(network).is_loopback for network in self.networks)
+
+    @property
+    def lets_others_in(self) -> bool:
+        """Whether any network but this machine is named."""
+        return any(not ipaddress.ip_network(network).is_loopback for network in self.networks)
 
 
 class Phone(_Section):

@@ -7,6 +7,7 @@ that starts takes back what has not expired. Leaves out: the registrar itself (`
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from longline.media.protocol import format_address
 from longline.sip.default_deny import AdmissionPolicy
 from longline.sip.events import BindingsChanged
 from longline.sip.lockout import LockoutPolicy
-from longline.sip.peers import DigestUser, Peer
+from longline.sip.peers import DigestUser, Network, Peer
 from longline.store.records import RegistrationRecord
 
 BURST = 3
@@ -50,7 +51,7 @@ def admission_policy(config: Config) -> AdmissionPolicy:
     """Who is let in, as `[access]` has it."""
     access = config.access
     return AdmissionPolicy(
-        networks=tuple(ipaddress.ip_network(network) for network in access.networks),
+        networks=(*(ipaddress.ip_network(network) for network in access.networks), *_own_addresses(config)),
         domains=tuple(access.domains),
         realm=access.realm,
         algorithms=tuple(access.algorithms),
@@ -64,6 +65,20 @@ def admission_policy(config: Config) -> AdmissionPolicy:
         rate_per_s=access.requests_per_s,
         burst=access.requests_per_s * BURST,
     )
+
+
+def _own_addresses(config: Config) -> list[Network]:
+    """Where this machine is let in, it is so by its other addresses too: what it sends to one of them comes from there.
+    No stranger can, for a host drops what comes from outside in its own name."""
+    if not config.access.lets_this_machine_in:
+        return []
+    found: list[Network] = []
+    for _, host, _ in config.sip_addresses:
+        with contextlib.suppress(ValueError):
+            address = ipaddress.ip_address(host)
+            if not address.is_unspecified and not address.is_loopback:
+                found.append(ipaddress.ip_network(address))
+    return found
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import os
 import signal
@@ -86,6 +87,11 @@ def _greet(node: Node, config: Config) -> None:
     console.print(f"[bold]Longline[/bold] is ready.\n  SIP   {listening}\n  API   {node.url}/docs")
     if node.new_api_key is not None:
         console.print(f"  key   {node.new_api_key}  [dim](shown once; also in {config.data_dir / 'api_key'})[/dim]")
+    if not (config.access.lets_others_in or config.trunks or config.phones) and not _is_loopback(node.sip_address[0]):
+        console.print(
+            "[yellow]Only this machine and trunks made by the API may call in[/yellow]: "
+            "let others in by access.networks, phones or trunks."
+        )
     inbound = config.inbound
     target = inbound.stream.ws_url if inbound.stream else inbound.flow_url
     if target is None:
@@ -95,6 +101,13 @@ def _greet(node: Node, config: Config) -> None:
     else:
         console.print(f"  calls go to {target}\nTry: longline dial sip:test@{sip}")
     console.print("     longline call sip:someone@host --stream ws://…\n     longline calls")
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def _bracketed(host: str) -> str:

@@ -1,5 +1,5 @@
 """The SIP user agent (RFC 3261): a stack without I/O, and the asyncio shell around it.
 
 `user_agent` is what the rest of the program uses; `endpoint` is the whole stack as five verbs.
-Leaves out: TLS and sips, registration, 100rel/PRACK, UPDATE, REFER, session timers, DNS SRV.
+Who is answered at all is `default_deny`'s to say. Leaves out: SUBSCRIBE, MESSAGE, PUBLISH, and being a proxy.
 """

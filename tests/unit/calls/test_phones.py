@@ -57,6 +57,15 @@ def test_policy_lets_this_machine_in_unless_told_otherwise() -> None:
     assert admission_policy(Config.model_validate({"access": {"networks": []}})).networks == ()
 
 
+def test_this_machine_is_let_in_by_the_addresses_it_listens_at_as_well() -> None:
+    listen = ["192.0.2.10:5060", "tcp:[2001:db8::1]:5060", "127.0.0.1:5060"]
+    config = {"sip_listen": listen, "rtp_address": "192.0.2.10"}
+    networks = [str(network) for network in admission_policy(Config.model_validate(config)).networks]
+    assert networks == ["127.0.0.0/8", "::1/128", "192.0.2.10/32", "2001:db8::1/128"]
+    shut = Config.model_validate(config | {"access": {"networks": ["198.51.100.0/24"]}})
+    assert [str(network) for network in admission_policy(shut).networks] == ["198.51.100.0/24"]
+
+
 async def test_registration_comes_back_with_what_is_left_of_it() -> None:
     kept = Kept()
     before = PhoneBook(HOME, kept, FixedClock(AT))
