@@ -123,6 +123,7 @@ class Bridge:
         self._target: TargetLeg | None = None
         self._heard_meanwhile: Playback | None = None
         self._recording: str | None = None
+        self._has_rung_with_media = False
 
     async def run(self) -> DialOutcome:
         """Return when the other is gone, or never came. Cancelled, the other is let go. Raise InvalidTarget,
@@ -195,7 +196,8 @@ class Bridge:
         await target.sip.connect_early()
         await target.sip.keep_apart(is_heard=True)
         await self._stop_meanwhile()
-        if not self._live.call.is_answered:
+        if not self._live.call.is_answered and not self._has_rung_with_media:
+            self._has_rung_with_media = True  # what comes later, be it of another fork, comes the same way
             await self._live.legs.primary.ring_with_media()
 
     async def _confirm(self, target: TargetLeg) -> None:

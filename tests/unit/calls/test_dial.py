@@ -294,6 +294,14 @@ async def test_early_media_is_passed_to_a_caller_who_is_not_answered(house: Hous
     assert mutes(house)[-1] == (False, False)
 
 
+async def test_early_media_that_comes_again_is_passed_once(house: House) -> None:
+    _, bob = await dialled(house)
+    other = EARLY.replace(b"5000", b"6000")
+    await house.sip(*(Progress(bob, 183, "Session Progress", sdp) for sdp in (EARLY, EARLY, other)))
+    assert house.user_agent.verbs().count("ring") == 2, "180, and one 183"
+    assert house.media.find("leg.connect").rtp.endswith(":6000"), "another fork is heard instead"
+
+
 async def test_early_media_is_not_passed_when_it_is_to_be_suppressed(house: House) -> None:
     _, bob = await dialled(house, ringback="suppress")
     assert house.user_agent.verbs() == ["ring", "answer", "invite"]
