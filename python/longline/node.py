@@ -68,6 +68,7 @@ class Node:
         self._clock = clock or SystemClock()
         self._bus = Bus()
         self._stack = contextlib.AsyncExitStack()
+        self._trunks: TrunkBook | None = None
         self.new_api_key: str | None = None
         self.http_address: tuple[str, int] = config.http_address
         self.sip_address: tuple[str, int] = config.sip_address
@@ -84,6 +85,13 @@ class Node:
             await self._start(stack)
             self._stack = stack.pop_all()
         log.info("node started", http=self.url, sip=format_address(self.sip_address))
+
+    async def reload(self, config: Config) -> None:
+        """Put the trunks of a configuration that was read again in force; what else it says waits for the next start.
+        Raise ConfigError, and nothing has changed."""
+        assert self._trunks is not None, "start() comes first"
+        await self._trunks.configure(config)
+        log.info("trunks read again", trunks=len(config.trunks))
 
     async def stop(self) -> None:
         """End live calls with the reason server_shutdown, then every part in the reverse order."""
@@ -112,7 +120,7 @@ class Node:
         media = MediaEngine(_media_settings(config), self._clock, _watch(config))
         await media.start()
         stack.push_async_callback(media.stop)
-        trunks = TrunkBook(config, durable.trunks, self._clock)
+        trunks = self._trunks = TrunkBook(config, durable.trunks, self._clock)
         await trunks.load()
         manager = CallManager(config, media, durable, self._bus, self._clock, trunks)
         fetcher = HttpFlowFetcher(config.flow_timeout_s, config.webhook_version, config.ca_files)

@@ -1,6 +1,8 @@
 """A call that one carrier cannot place is placed by the next, over real sockets."""
 
+import asyncio
 import json
+import signal
 from pathlib import Path
 
 from tests.support.app import App, Backend, listen
@@ -46,3 +48,27 @@ async def test_a_call_goes_on_from_a_dead_address_over_one_that_refuses_to_one_t
                 (ended,) = await node.until_over(1)
     assert (ended["state"], ended["reason"]) == ("completed", "completed")
     assert backend.told(ended["id"]).count("call.initiated") == backend.told(ended["id"]).count("call.answered") == 1
+
+
+async def test_the_trunks_of_the_configuration_are_read_again_on_sighup(tmp_path: Path) -> None:
+    file = tmp_path / "longline.toml"
+    file.write_text('[trunks.old]\nuri = "sip:127.0.0.1:9"\n')
+    async with Node(tmp_path / "node", "--config", str(file)) as node:
+        assert node.process is not None
+
+        async def names() -> list[str]:
+            found = (await node.api.get("/api/v1/sip/trunks")).raise_for_status().json()["data"]
+            return sorted(trunk["name"] for trunk in found if trunk["live"] is not None)
+
+        assert await names() == ["old"]
+        file.write_text('[trunks.new]\nuri = "sip:127.0.0.1:9"\n[trunks.more]\nnetworks = ["192.0.2.1"]\n')
+        node.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(10):
+            while await names() != ["more", "new"]:
+                await asyncio.sleep(0.02)
+        file.write_text("[trunks.new]\nuri = 7\n")
+        node.process.send_signal(signal.SIGHUP)
+        async with asyncio.timeout(10):
+            while "trunks.new.uri" not in node.log.read_text():
+                await asyncio.sleep(0.02)
+        assert await names() == ["more", "new"]

@@ -94,6 +94,15 @@ class TrunkBook:
             await self._write_down_configured()
             self._apply()
 
+    async def configure(self, config: Config) -> None:
+        """The configuration was read again: its trunks are in force from now on. Raise ConfigError, and nothing has
+        changed."""
+        configured = [_configured(name, config) for name in config.trunks]
+        async with self._lock:
+            self._config, self._configured = config, configured
+            await self._write_down_configured()
+            self._apply()
+
     async def _write_down_configured(self) -> None:
         known = {record.id: record for record in self._records.values() if record.source == "config"}
         for name, settings in self._config.trunks.items():

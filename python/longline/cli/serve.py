@@ -7,6 +7,7 @@ import ipaddress
 import json
 import os
 import signal
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,12 +15,14 @@ import typer
 from rich.console import Console
 
 from longline.base.config import Config
-from longline.base.log import set_up_logging
+from longline.base.log import get_logger, set_up_logging
 from longline.cli.client import ConfigOption
 from longline.cli.failure import told
 
 if TYPE_CHECKING:
     from longline.node import Node
+
+log = get_logger(__name__)
 
 
 def serve(
@@ -59,24 +62,38 @@ def serve(
         set_up_logging(settings.log_level, log_format=settings.log_format, log_pii=settings.log_pii)
         import uvloop  # with the node, half a second of imports that no other command needs
 
-        uvloop.run(_serve(settings))
+        uvloop.run(_serve(settings, lambda: Config.load(config, environment)))
 
 
-async def _serve(config: Config) -> None:
-    stop = asyncio.Event()
+async def _serve(config: Config, read_again: Callable[[], Config]) -> None:
+    stop, hang_up = asyncio.Event(), asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, hang_up.set)
     from longline.node import Node
 
     node = Node(config)
     await node.start()
+    reloading = asyncio.create_task(_reload(node, hang_up, read_again))
     try:
         _greet(node, config)
         await stop.wait()
         Console(stderr=True).print("[dim]stopping: hanging up live calls[/dim]")
     finally:
+        reloading.cancel()
         await node.stop()
+
+
+async def _reload(node: Node, asked: asyncio.Event, read_again: Callable[[], Config]) -> None:
+    """SIGHUP: the trunks of the configuration are read again. One that is wrong is told, and changes nothing."""
+    while True:
+        await asked.wait()
+        asked.clear()
+        try:
+            await node.reload(read_again())
+        except Exception as error:
+            log.error("the configuration was not read again", error=str(error))
 
 
 def _greet(node: Node, config: Config) -> None:

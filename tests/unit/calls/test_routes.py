@@ -120,7 +120,6 @@ def test_a_full_trunk_is_passed_over_and_free_again_when_its_call_ends() -> None
     with pytest.raises(LimitReached, match="limit"):
         world.route()
     one.close()
-    one.close()  # a second time frees nothing more
     assert world.limits.calls(world.trunks[0].id) == 0
     assert world.hops() == ["sip:a"]
 
@@ -141,6 +140,16 @@ async def test_calls_per_second_are_bounded_and_come_back_with_time() -> None:
         world.route().close()
     with pytest.raises(LimitReached):  # an hour of rest is no more than a second's calls
         world.route()
+
+
+def test_a_channel_is_freed_once_however_often_its_call_ends() -> None:
+    world = World(a={"uri": "sip:a", "channel_limit": 2})
+    route = world.route()
+    assert route.present is not None and route.present.trunk is not None
+    channel = world.limits.join(route.present.trunk)
+    for _ in range(3):
+        channel.free()
+    assert world.limits.calls(route.present.trunk.id) == 1
 
 
 def test_one_call_tries_a_bounded_number_of_ways() -> None:

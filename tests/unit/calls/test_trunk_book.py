@@ -119,6 +119,24 @@ async def test_trunks_of_the_configuration_are_written_down_without_their_secret
     assert [record.name for record in store.trunks.values()] == ["other"]
 
 
+async def test_a_configuration_that_is_read_again_is_in_force_at_once() -> None:
+    store = FakeTrunkStore()
+    trunks = await book(store, carrier=CARRIER, other={"uri": "sip:x"})
+    made = await trunks.create_trunk(new())
+    told: list[list[str]] = []
+    trunks.on_change = lambda active: told.append([trunk.name for trunk in active])
+    changed = {"carrier": CARRIER | {"password": "new"}, "third": {"uri": "sip:y"}}
+    await trunks.configure(Config(trunks=changed, default_trunk="third"))
+    assert told == [["carrier", "third", "pbx"]]
+    assert trunks.default is not None and trunks.default.name == "third"
+    credential = trunks.trunks[0].peer.credential
+    assert credential is not None and credential.password == "new"
+    assert {record.name for record in store.trunks.values()} == {"carrier", "third", "pbx"}
+    with pytest.raises(ConfigError):
+        await trunks.configure(Config(trunks={"bad": {"uri": "sip:host:99999"}}))
+    assert [trunk.id for trunk in trunks.trunks][-1] == made.id and len(told) == 1
+
+
 async def test_a_trunk_that_did_not_change_is_not_written_again() -> None:
     store = FakeTrunkStore()
     await book(store, carrier=CARRIER)
