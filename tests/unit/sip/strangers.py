@@ -59,7 +59,7 @@ def request_text(
         f"Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, INFO, UPDATE, REFER, NOTIFY, MESSAGE\r\n"
         f"{kind}{extra}Content-Length: {len(body)}\r\n\r\n"
     )
-    return head.encode() + body
+    return head.encode("utf-8", "surrogateescape") + body
 
 
 def responses(sent: list[Sent]) -> list[Response]:
