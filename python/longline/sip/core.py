@@ -187,10 +187,10 @@ class Core:
 
     def subscribe(self, usage: InviteUsage, subscription: str) -> None:
         """From now on the dialog is known, even when its call is over, until `unsubscribe`."""
-        usage.subscriptions.add(subscription)
+        usage.subscriptions.append(subscription)
 
     def unsubscribe(self, usage: InviteUsage, subscription: str) -> None:
-        usage.subscriptions.discard(subscription)
+        usage.subscriptions.remove(subscription)
         self.timers.disarm(subscription)
         if usage.handle not in self.usages:
             self._unindex(usage)

@@ -73,7 +73,7 @@ class ReferClient(Owner):
         core, dialog = self._core, usage.dialog
         if usage.stage not in (Stage.ACCEPTED, Stage.CONFIRMED):
             raise LocalProtocolError("only an answered call can be referred")
-        if sum(refer.usage is usage for refer in self._refers.values()) >= MAX_REFERS:
+        if len(self._of(usage)) >= MAX_REFERS:
             raise LocalProtocolError(f"a call has at most {MAX_REFERS} open references")
         refer = Refer("f" + core.token(), usage)
         request = dialog.request("REFER")
@@ -135,10 +135,14 @@ class ReferClient(Owner):
             seconds = state.expires_s if state.expires_s is not None else MAX_EXPIRES_S
             self._core.timers.arm(refer.id, Timer.SUBSCRIPTION, now + seconds)
 
+    def _of(self, usage: InviteUsage) -> list[Refer]:
+        """Those of one call, the oldest first."""
+        return [self._refers[one] for one in usage.subscriptions if one in self._refers]
+
     def _find(self, usage: InviteUsage, number: int | None) -> Refer:
         """RFC 6665 §4.1.3: 481 for a NOTIFY that no subscription of ours has asked for."""
-        for refer in self._refers.values():
-            if refer.usage is usage and number in (None, refer.number):
+        for refer in self._of(usage):
+            if number in (None, refer.number):
                 return refer
         raise Refused(481, "Subscription Does Not Exist")
 

@@ -130,6 +130,10 @@ class ReferServer(Owner):
             return None
         return referral
 
+    def _of(self, usage: InviteUsage) -> list[Referral]:
+        """Those of one call, the oldest first."""
+        return [self._referrals[one] for one in usage.subscriptions if one in self._referrals]
+
     def _need(self, referral: Referral, stage: ReferralStage) -> None:
         if referral.stage is not stage:
             raise LocalProtocolError(f"referral {referral.id}: not allowed now ({referral.stage.value})")
@@ -141,7 +145,7 @@ class ReferServer(Owner):
         referred_by = referred_by_of(request)
         if usage.stage not in (Stage.ACCEPTED, Stage.CONFIRMED):
             raise Refused(403, "The Call Is Not Answered")
-        if sum(referral.usage is usage for referral in self._referrals.values()) >= MAX_REFERRALS:
+        if len(self._of(usage)) >= MAX_REFERRALS:
             raise Refused(500, "Too Many Referrals", [("Retry-After", str(self._core.retry_delay()))])
         wants_none = (request.headers.get("Refer-Sub") or "").partition(";")[0].strip().lower() == "false"
         referral = Referral("r" + self._core.token(), usage, transaction, not usage.was_referred, wants_none)
@@ -172,8 +176,8 @@ class ReferServer(Owner):
     def _subscribe(self, now: float, usage: InviteUsage, transaction: ServerTransaction, request: Request) -> None:
         """RFC 3515 §2.4.4: the subscription may be refreshed, or given up with Expires 0."""
         number = event_id(request)
-        mine = [r for r in self._referrals.values() if r.usage is usage and r.stage is ReferralStage.ACCEPTED]
-        referral = next((r for r in mine if number in (None, r.number)), None)
+        accepted = [referral for referral in self._of(usage) if referral.stage is ReferralStage.ACCEPTED]
+        referral = next((one for one in accepted if number in (None, one.number)), None)
         if referral is None:
             raise Refused(481)
         wanted = parse_number((request.headers.get("Expires") or str(LIFETIME_S)).strip(), 2**32 - 1, "Expires")

@@ -153,7 +153,7 @@ class InviteUsage:
     """Incoming: the handle of the call that ends when this one is answered."""
     was_referred: bool = False
     """A REFER has come in this dialog: the next one is told apart by its id."""
-    subscriptions: set[str] = field(default_factory=set)
+    subscriptions: list[str] = field(default_factory=list)
     """What keeps the dialog known when the call is over (RFC 5057 §4.1): a REFER whose outcome is not told yet."""
     ways: deque[Way] = field(default_factory=deque)
     """Outgoing: where else to call when there is no answer here."""

@@ -153,7 +153,7 @@ def test_subscription_can_be_given_up_after_the_referring_call_has_ended() -> No
 
 def test_peer_that_forgot_its_reference_is_told_no_more() -> None:
     wire, alice, bob, _, _ = referred(None)
-    alice.endpoint._refer_client._refers.clear()
+    alice.endpoint._refer_client._refers.clear()  # as after a restart
     referral = bob.last(Referred).referral  # type: ignore[attr-defined]
     bob.do("notify_refer", referral, 180)
     wire.run(1)
