@@ -337,6 +337,40 @@ async def test_connections_of_one_source_are_bounded(monkeypatch: pytest.MonkeyP
         writer.close()
 
 
+async def test_strangers_make_room_for_whoever_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who hold connections and say nothing cannot keep out others, nor end the calls there are."""
+    monkeypatch.setattr(tcp, "MAX_CONNECTIONS", 3)
+    async with plain() as bob, plain() as alice:
+        alice.call(bob.uri("tcp"))
+        await alice.next(Answered)
+        await bob.next(Acked)
+        mute = [await connect(bob) for _ in range(4)]
+        reader, writer = await connect(bob)
+        writer.write(options("TCP"))
+        async with asyncio.timeout(5):
+            assert (await reader.readline()).startswith(b"SIP/2.0 200")
+            assert await mute[0][0].read() == b""
+        await bob.until(lambda: len(bob.connections) <= 3)
+        assert bob.count("sip.tcp_evicted") == 3
+        assert bob.agent.calls == 1
+        for _, each in (*mute, (reader, writer)):
+            each.close()
+
+
+async def test_handshakes_that_do_not_end_make_room_for_those_that_do(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tcp, "MAX_BEGINNING", 2)
+    async with sealed(authority.issue("127.0.0.1"), authority) as bob:
+        mute = [await asyncio.open_connection("127.0.0.1", bob.port("TLS")) for _ in range(5)]
+        assert await shown_by(bob, authority) == {"127.0.0.1"}
+        assert bob.count("sip.tcp_evicted") >= 3
+        async with asyncio.timeout(5):
+            assert await mute[0][0].read() == b""
+        for _, writer in mute:
+            writer.close()
+
+
 async def test_ping_of_somebody_we_have_spoken_with_is_answered() -> None:
     async with plain() as bob:
         reader, writer = await connect(bob)

@@ -122,6 +122,11 @@ class Connection(asyncio.Protocol):
     def is_usable(self) -> bool:
         return self._wire is not None and not self._wire.is_closing()
 
+    @property
+    def is_strangers(self) -> bool:
+        """Somebody else has opened it, and we have said nothing to him."""
+        return not self.is_ours and not self._has_spoken and self.is_usable
+
     def send(self, data: bytes) -> bool:
         """False when the connection is of no use any more."""
         wire = self._wire

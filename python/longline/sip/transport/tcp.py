@@ -23,11 +23,13 @@ from longline.sip.wire import Source, Target, Transmit
 CONNECT_TIMEOUT_S = 5.0
 """For the TCP connection; counter `sip.tcp_connect_failed`."""
 MAX_CONNECTIONS = 2048
-"""Open connections; one more is closed at once, or not opened (counter `sip.tcp_refused`)."""
+"""Open connections. For one more that comes in, the oldest goes of somebody to whom we have said nothing (counter
+`sip.tcp_evicted`); if there is none, and for one of ours, it is refused (`sip.tcp_refused`)."""
 MAX_PER_SOURCE = 128
 """Connections that one address may have to us (one /64 of IPv6); one more is closed at once (`sip.tcp_refused`)."""
 MAX_BEGINNING = 256
-"""Connections of others that begin at once, TLS handshakes above all; one more is closed (`sip.tcp_refused`)."""
+"""Connections of others that begin at once, TLS handshakes above all; for one more the oldest goes (`sip.tcp_evicted`):
+an honest handshake takes less than a second."""
 ACCEPT_PAUSE_S = 0.1
 """After a connection that could not be accepted; counter `sip.tcp_accept_failed`."""
 MAX_WAITING = 256
@@ -73,7 +75,7 @@ class StreamTransport:
         self._by_peer: dict[tuple[str, str, int], int] = {}
         self._waiting: dict[_Peer, list[Transmit]] = {}
         self._sources: Counter[str] = Counter()
-        self._beginning = 0
+        self._beginning: dict[int, socket.socket] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._numbers = 0
 
@@ -230,17 +232,31 @@ class StreamTransport:
                 await asyncio.sleep(ACCEPT_PAUSE_S)
                 continue
             source = _source_key(address[0])
-            if (
-                len(self._connections) + self._beginning >= MAX_CONNECTIONS
-                or self._beginning >= MAX_BEGINNING
-                or self._sources[source] >= MAX_PER_SOURCE
-            ):
+            if self._sources[source] >= MAX_PER_SOURCE or not self._make_room():
                 self.counters["sip.tcp_refused"] += 1
                 sock.close()
                 continue
             self._sources[source] += 1
-            self._beginning += 1
-            self._start(self._begin(sock, source, self._new_connection(transport, listener)))
+            connection = self._new_connection(transport, listener)
+            self._beginning[connection.number] = sock
+            self._start(self._begin(sock, source, connection))
+
+    def _make_room(self) -> bool:
+        """Whether one more connection of others can be taken; somebody of less use may have to go for it."""
+        if len(self._beginning) >= MAX_BEGINNING:
+            self.counters["sip.tcp_evicted"] += 1
+            oldest = self._beginning.pop(next(iter(self._beginning)))
+            with contextlib.suppress(OSError):
+                oldest.shutdown(socket.SHUT_RDWR)  # its handshake fails then, and cleans up
+        if len(self._connections) + len(self._beginning) < MAX_CONNECTIONS:
+            return True
+        stranger = next((each for each in self._connections.values() if each.is_strangers), None)
+        if stranger is None:
+            return False
+        self.counters["sip.tcp_evicted"] += 1
+        stranger.abort()
+        self.lost(stranger)  # now, not when the loop comes to it: the next one needs the room
+        return True
 
     async def _begin(self, sock: socket.socket, source: str, connection: Connection) -> None:
         """Take up a connection, with the TLS handshake if that is what its listener speaks."""
@@ -262,7 +278,7 @@ class StreamTransport:
             sock.close()
             self._left(source)
         finally:
-            self._beginning -= 1
+            self._beginning.pop(connection.number, None)
 
     def _left(self, source: str) -> None:
         """A connection of this source is over."""
