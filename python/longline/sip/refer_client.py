@@ -29,7 +29,8 @@ from longline.sip.uri import parse_uri, scheme_of
 from longline.sip.usage import InviteUsage, Stage
 
 MAX_REFERS = 4
-"""REFERs of ours in one call whose outcome is not told yet; one more is a LocalProtocolError."""
+"""REFERs of ours in one call whose outcome is not told yet; one more is a LocalProtocolError. Of all calls together
+there are as many as calls may be; one more is told as refused with 503 (`sip.overload`)."""
 _FAILURES = {"timeout": 408, "transport": 503}
 
 
@@ -80,6 +81,10 @@ class ReferClient(Owner):
         request.headers.add("Refer-To", str(_refer_to(refer_to, replaced)))
         request.headers.add("Referred-By", referred_by or f"<{parse_name_addr(dialog.local).uri}>")
         request.headers.add("Contact", f"<{dialog.contact}>")
+        if len(self._refers) >= core.settings.max_calls:
+            core.counters["sip.overload"] += 1
+            core.events.append(ReferRefused(usage.handle, refer.id, 503, reason_phrase(503)))
+            return refer.id
         self._refers[refer.id] = refer
         core.subscribe(usage, refer.id)
         core.timed[refer.id] = lambda now, timer: self._ran_out(refer)

@@ -13,7 +13,7 @@ from enum import Enum
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
 from longline.sip.build import reason_phrase
-from longline.sip.core import Core
+from longline.sip.core import RETRY_AFTER_S, Core
 from longline.sip.events import Referred
 from longline.sip.exchange import Exchange, Owner
 from longline.sip.headers import parse_number
@@ -29,7 +29,8 @@ from longline.sip.uas import ServerCore
 from longline.sip.usage import InviteUsage, Stage
 
 MAX_REFERRALS = 4
-"""REFERs of one call whose outcome is not told yet; one more is refused with 500 and Retry-After."""
+"""REFERs of one call whose outcome is not told yet; one more is refused with 500 and Retry-After. Of all calls together
+there are as many as calls may be; one more gets 503 (`sip.overload`)."""
 LIFETIME_S = 660
 """How long an outcome is waited for: longer than any call may ring. Then the subscription ends without one."""
 DECISION_S = 10.0
@@ -145,6 +146,9 @@ class ReferServer(Owner):
         referred_by = referred_by_of(request)
         if usage.stage not in (Stage.ACCEPTED, Stage.CONFIRMED):
             raise Refused(403, "The Call Is Not Answered")
+        if len(self._referrals) >= self._core.settings.max_calls:
+            self._core.counters["sip.overload"] += 1
+            raise Refused(503, headers=[("Retry-After", str(RETRY_AFTER_S))])
         if len(self._of(usage)) >= MAX_REFERRALS:
             raise Refused(500, "Too Many Referrals", [("Retry-After", str(self._core.retry_delay()))])
         wants_none = (request.headers.get("Refer-Sub") or "").partition(";")[0].strip().lower() == "false"

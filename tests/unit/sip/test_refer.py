@@ -1,10 +1,12 @@
 """REFER and its NOTIFYs between two endpoints, and with peers that do not keep to the rules."""
 
+from dataclasses import replace
+
 import pytest
-from tests.unit.sip.sip_pair import OFFER, Party, Sent, Wire, established
+from tests.unit.sip.sip_pair import OFFER, Party, Sent, Wire, answers_at_once, established, pair
 
 from longline.base.errors import LocalProtocolError
-from longline.sip.events import Ended, ReferAccepted, ReferDone, ReferProgress, Referred, ReferRefused
+from longline.sip.events import Ended, ReferAccepted, ReferDone, ReferProgress, Referred, ReferRefused, SipEvent
 from longline.sip.message import Request
 from longline.sip.refer_server import DECISION_S, LIFETIME_S, MAX_REFERRALS
 
@@ -426,3 +428,31 @@ def test_reference_survives_loss_duplication_and_reordering(seed: int) -> None:
     assert [name for name, _ in outcomes].count("ReferDone") == 1
     assert isinstance(wire.requests("REFER")[0], Request)
     assert bob.endpoint._core.timed == {} == alice.endpoint._core.timed
+
+
+def test_references_of_all_calls_together_are_bounded() -> None:
+    """A call may end, and its reference stay: whoever calls, refers and hangs up again and again fills no table."""
+    wire, alice, bob = pair()
+    bob.endpoint._core.settings = replace(bob.endpoint._core.settings, max_calls=3)
+    alice.endpoint._core.settings = replace(alice.endpoint._core.settings, max_calls=4)
+    answers_at_once(bob)
+    answer = bob.react
+
+    def react(event: SipEvent) -> None:
+        answer(event)
+        if isinstance(event, Referred):
+            bob.endpoint.accept_refer(wire.now, event.referral)
+
+    bob.react = react
+    for _ in range(5):
+        handle = alice.invite(bob.host)
+        wire.run(0.2)
+        alice.do("refer", handle, CAROL)
+        wire.run(0.2)
+        alice.do("bye", handle)
+        wire.run(0.2)
+    assert [status for name, status in told(alice) if name == "ReferRefused"] == [503, 503]
+    assert bob.endpoint.counters["sip.overload"] == 2
+    assert bob.names().count("Referred") == 3
+    wire.run(LIFETIME_S + 40)
+    assert alice.endpoint._core.timed == {} == bob.endpoint._core.timed
