@@ -303,6 +303,7 @@ class StreamTransport:
                 )
                 connection.abort()
                 return
+        self._beginning.pop(connection.number, None)
         self._connections[connection.number] = connection
         self._by_peer[connection.transport, *connection.peer] = connection.number
 
