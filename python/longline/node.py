@@ -322,4 +322,5 @@ def _user_agent_settings(config: Config) -> UserAgentSettings:
         min_session_expires_s=config.min_session_expires_s,
         product=f"longline/{__version__}",
         admission=admission_policy(config),
+        keeps_bindings=True,
     )

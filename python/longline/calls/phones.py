@@ -24,6 +24,8 @@ from longline.sip.lockout import LockoutPolicy
 from longline.sip.peers import DigestUser, Network, Peer
 from longline.store.records import RegistrationRecord
 
+KEEP_TIMEOUT_S = 2.0
+"""How long the answer to a REGISTER waits for the store."""
 BURST = 3
 """How many times the requests of one second a stranger may send at once."""
 
@@ -108,6 +110,7 @@ class RegistrationStore(Protocol):
 
 class Registrar(Protocol):
     def restore_bindings(self, account: str, bindings: Iterable[dict[str, Any]]) -> None: ...
+    def bindings_kept(self, ticket: str) -> None: ...
 
 
 class PhoneBook:
@@ -118,10 +121,12 @@ class PhoneBook:
         self._store = store
         self._clock = clock
         self._kept: dict[str, RegistrationRecord] = {}
+        self._registrar: Registrar | None = None
         self._saving: set[asyncio.Task[None]] = set()
 
     async def restore(self, registrar: Registrar) -> int:
-        """Give the registrar back what was kept; the number of accounts."""
+        """Give the registrar back what was kept; the number of accounts. It is told of what is kept from now on."""
+        self._registrar = registrar
         now = self._clock.now()
         found = 0
         for kept in await self._store.all():
@@ -143,7 +148,7 @@ class PhoneBook:
         log.info(
             "phone registered" if event.bindings else "phone gone", account=event.account, bindings=len(event.bindings)
         )
-        task = asyncio.create_task(self._save(record))
+        task = asyncio.create_task(self._keep(record, event.ticket))
         self._saving.add(task)
         task.add_done_callback(self._saving.discard)
 
@@ -167,11 +172,15 @@ class PhoneBook:
         ]
         return [place for place in places if place.expires_at > self._clock.now()]
 
-    async def _save(self, record: RegistrationRecord) -> None:
+    async def _keep(self, record: RegistrationRecord, ticket: str) -> None:
+        """Persist before the answer that reveals it; a store that is slow or broken holds no phone up for long."""
         try:
-            await self._store.save(record)
+            async with asyncio.timeout(KEEP_TIMEOUT_S):
+                await self._store.save(record)
         except Exception as error:  # a store that cannot be written costs the registration after a restart, no more
             log.error("a registration could not be kept", account=record.account, error_type=type(error).__name__)
+        if self._registrar is not None:
+            self._registrar.bindings_kept(ticket)
 
     async def stop(self) -> None:
         """Wait for what is being written."""

@@ -139,13 +139,14 @@ class Bindings:
     def register(self, now: float, account: str, request: Request, source: Source) -> tuple[Binding, ...]:
         """What a REGISTER makes of the bindings of an account; all of it is done, or none. RemoteProtocolError says
         why not; IntervalTooBrief, and 403 for too many."""
-        held = {binding.key: binding for binding in self.of(now, account)}
+        before = {binding.key: binding for binding in self.of(now, account)}
+        held = dict(before)
         contacts = request.headers.get_list("Contact") if "Contact" in request.headers else []
         if "*" in contacts:
             self._remove_all(held, contacts, request)
         for contact in contacts if "*" not in contacts else []:
             binding = _binding(now, parse_name_addr(contact), request, source)
-            _in_order(held.get(binding.key), request)
+            _in_order(before.get(binding.key), request)
             if binding.expires_at > now:
                 held[binding.key] = binding
             else:

@@ -76,6 +76,8 @@ class EndpointSettings:
     """Larger requests go over TCP (RFC 3261 §18.1.1); 0 for no limit."""
     admission: AdmissionPolicy | None = None
     """Who is let in; None: everybody, and nobody can register."""
+    keeps_bindings: bool = False
+    """Somebody stores where phones have registered, and says so by `bindings_kept`."""
     keeps_dialogs: bool = False
     """Tell what must be stored before what is sent: `Endpoint.poll_change`."""
     listeners: Sequence[Listener] = ()

@@ -339,6 +339,11 @@ class Endpoint:
         """Where the peer of this name has registered, the most wanted first."""
         return self._core.bindings.of(now, account)
 
+    def bindings_kept(self, now: float, ticket: str) -> None:
+        """What `BindingsChanged` told is stored: the REGISTER is answered now."""
+        if self._registrar is not None:
+            self._registrar.kept(now, ticket)
+
     def restore_bindings(self, now: float, account: str, bindings: Iterable[dict[str, Any]]) -> None:
         """Take back what `BindingsChanged` told; what has expired meanwhile (`expires_s`) is left out."""
         kept = [Binding.from_dict(binding, now) for binding in bindings]

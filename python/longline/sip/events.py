@@ -153,10 +153,12 @@ class InfoDigit:
 @dataclass(frozen=True, slots=True)
 class BindingsChanged:
     """A phone, or a trunk that logs in, has registered, or gone. `bindings` are all it has now, as JSON types: what
-    `Endpoint.restore_bindings` takes back, with `expires_s` less by the time that has passed. No call is meant."""
+    `Endpoint.restore_bindings` takes back, with `expires_s` less by the time that has passed. The 200 waits for
+    `bindings_kept(ticket)` where the settings say so (`keeps_bindings`). No call is meant."""
 
     account: str
     bindings: tuple[dict[str, Any], ...]
+    ticket: str = ""
     handle: str = ""
 
 

@@ -1,8 +1,8 @@
 """The registrar (RFC 3261 §10.3): REGISTER from those who have logged in.
 
 An account is the peer that has it: a phone, or a trunk that logs in. What it is bound to afterwards is told
-(`BindingsChanged`), so that it can be kept. Leaves out: the rules of bindings (`bindings`), third-party registration
-(nobody registers anybody else: 403).
+(`BindingsChanged`), so that it can be kept before the phone has its answer. Leaves out: the rules of bindings
+(`bindings`), third-party registration (nobody registers anybody else: 403).
 """
 
 from zlib import crc32
@@ -23,6 +23,8 @@ from longline.sip.wire import Source, Target
 KEEP_ALIVE_S = 25
 """How often a phone behind a NAT is sent an empty datagram: some NATs forget a way of UDP after 30 s, though RFC 4787
 §4.3 gives them 2 minutes."""
+MAX_WAITING = 4096
+"""Answers that wait; one more goes out at once (counter `sip.registrations_not_held`)."""
 _EMPTY = b"\r\n\r\n"
 _OWNER = "phones behind NATs"
 
@@ -32,6 +34,8 @@ class Registrar:
         self.core = core
         self.server = server
         self._tick = 0
+        self._waiting: dict[str, tuple[ServerTransaction, list[tuple[str, str]]]] = {}
+        """Answers that wait until what they reveal is stored, by their tickets."""
         core.timed[_OWNER] = self._keep_alive
         core.outside["REGISTER"] = self.on_register
         core.option_tags.append("path")
@@ -51,13 +55,29 @@ class Registrar:
                 raise Refused(403, "Too Many Bindings") from None
             raise
         self.watch(now)
-        if after != before:
-            kept = tuple(binding.to_dict(now) for binding in after)
-            core.events.append(BindingsChanged(account, kept))
         headers = [("Contact", _contact(now, binding)) for binding in after]
         # RFC 3327 §5.3: the registrar tells the path it has taken down.
         headers += [("Path", path) for path in request.headers.get_all("Path")]
-        self.server.respond(now, transaction, 200, None, [*headers, *core.capabilities()])
+        headers += core.capabilities()
+        if after == before:
+            self.server.respond(now, transaction, 200, None, headers)
+            return
+        ticket = "r" + core.token()
+        core.events.append(BindingsChanged(account, tuple(binding.to_dict(now) for binding in after), ticket))
+        if not core.settings.keeps_bindings:
+            self.server.respond(now, transaction, 200, None, headers)
+        elif len(self._waiting) >= MAX_WAITING:
+            core.counters["sip.registrations_not_held"] += 1
+            self.server.respond(now, transaction, 200, None, headers)
+        else:
+            self._waiting[ticket] = (transaction, headers)
+
+    def kept(self, now: float, ticket: str) -> None:
+        """The bindings that `BindingsChanged` told are stored: the phone may know."""
+        waiting = self._waiting.pop(ticket, None)
+        if waiting is not None:
+            transaction, headers = waiting
+            self.server.respond(now, transaction, 200, None, headers)
 
     def _account(self, transaction: ServerTransaction, request: Request) -> str:
         """RFC 3261 §10.3 steps 3 to 5: who has logged in registers himself."""

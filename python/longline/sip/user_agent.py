@@ -74,6 +74,8 @@ class UserAgentSettings:
     """Session timers (RFC 4028); `session_expires_s` 0: we ask for none."""
     admission: AdmissionPolicy | None = None
     """Who is let in; None: everybody."""
+    keeps_bindings: bool = False
+    """Whoever takes the events stores registrations, and calls `bindings_kept`."""
 
 
 class UserAgent:
@@ -161,6 +163,7 @@ class UserAgent:
             session_expires_s=told.session_expires_s,
             min_session_expires_s=told.min_session_expires_s,
             admission=told.admission,
+            keeps_bindings=told.keeps_bindings,
             keeps_dialogs=self._outbox is not None,
             transports=frozenset(transport for transport, _ in sockets.ways),
             listeners=tuple(sockets.listeners),
@@ -315,6 +318,10 @@ class UserAgent:
     def bindings(self, account: str) -> tuple[Binding, ...]:
         """Where the peer of this name has registered, the most wanted first."""
         return self._command(lambda endpoint, now: endpoint.bindings(now, account))
+
+    def bindings_kept(self, ticket: str) -> None:
+        """What `BindingsChanged` told is stored, or could not be: the phone gets its answer."""
+        self._command(lambda endpoint, now: endpoint.bindings_kept(now, ticket))
 
     def restore_bindings(self, account: str, bindings: Iterable[dict[str, Any]]) -> None:
         """Take back what `BindingsChanged` told; KeyError, TypeError on anything else."""

@@ -30,11 +30,15 @@ class Kept:
         self.rows: dict[str, RegistrationRecord] = {}
         self.restored: dict[str, list[dict[str, Any]]] = {}
         self.is_broken = False
+        self.told: list[str] = []
 
     async def save(self, registration: RegistrationRecord) -> None:
         if self.is_broken:
             raise OSError("disk full")
         self.rows[registration.account] = registration
+
+    def bindings_kept(self, ticket: str) -> None:
+        self.told.append(ticket)
 
     async def all(self) -> Sequence[RegistrationRecord]:
         return list(self.rows.values())
@@ -106,3 +110,17 @@ async def test_places_of_a_phone_are_shown_until_they_expire() -> None:
     assert (alice.places[0].address, alice.places[0].expires_at) == ("[::1]:5061", AT + timedelta(seconds=60))
     clock.at += timedelta(seconds=70)
     assert len(book.phones()[0].places) == 1
+
+
+async def test_phone_gets_its_answer_when_its_registration_is_stored_or_cannot_be() -> None:
+    kept = Kept()
+    book = PhoneBook(HOME, kept, FixedClock(AT))
+    await book.restore(kept)
+    book.on_bindings(BindingsChanged("phone:alice", (), "r1"))
+    assert kept.told == []
+    await book.stop()
+    assert kept.told == ["r1"]
+    kept.is_broken = True
+    book.on_bindings(BindingsChanged("phone:alice", (), "r2"))
+    await book.stop()
+    assert kept.told == ["r1", "r2"]

@@ -132,6 +132,11 @@ def test_refresh_replaces_the_binding_it_is_for() -> None:
     assert (binding.host, binding.expires_at) == ("198.51.100.4", 3650)
 
 
+def test_contact_that_is_named_twice_is_one_binding() -> None:
+    table = Bindings()
+    assert len(table.register(0, "alice", register(["<sip:a@h>", "<sip:a@H>;q=0.5"]), HOME)) == 1
+
+
 def test_phone_that_names_itself_has_one_binding_wherever_it_is() -> None:
     table = Bindings()
     name = ';+sip.instance="<urn:uuid:00000000-0000-1000-8000-AABBCCDDEEFF>";reg-id=1'

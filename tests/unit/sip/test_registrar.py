@@ -3,12 +3,13 @@
 import ipaddress
 
 import pytest
-from tests.unit.sip.sip_pair import Party
-from tests.unit.sip.strangers import DOMAIN, STRANGER, Phone, guarded
+from tests.unit.sip.sip_pair import Party, Wire
+from tests.unit.sip.strangers import DOMAIN, PHONES, STRANGER, Phone, guarded
 
 from longline.sip.bindings import MAX_BINDINGS
+from longline.sip.default_deny import AdmissionPolicy
 from longline.sip.events import BindingsChanged
-from longline.sip.peers import Peer, PeerTarget
+from longline.sip.peers import Peer, Peers, PeerTarget
 from longline.sip.wire import Source
 
 
@@ -27,6 +28,21 @@ def test_registration_is_answered_with_what_is_bound_and_told_to_be_kept() -> No
     assert [(b["contact"], b["host"], b["expires_s"]) for b in told.bindings] == [
         ("sip:alice@198.51.100.9:5060", "198.51.100.9", 600.0)
     ]
+
+
+def test_answer_waits_until_the_registration_is_stored() -> None:
+    wire = Wire()
+    kept = Party(wire, "192.0.2.3", admission=AdmissionPolicy(domains=(DOMAIN,)), keeps_bindings=True)
+    kept.endpoint.set_peers(Peers(PHONES))
+    alice = Phone(wire, kept, "alice")
+    assert alice.register() is None
+    (told,) = kept.events
+    assert isinstance(told, BindingsChanged)
+    kept.do("bindings_kept", told.ticket)
+    (answer,) = [sent for sent in wire.sent if sent.word == "200 REGISTER"]
+    assert answer.transmit.target.host == STRANGER.host
+    kept.do("bindings_kept", told.ticket)
+    assert wire.words().count("200 REGISTER") == 1
 
 
 def test_nothing_is_told_when_nothing_has_changed() -> None:
