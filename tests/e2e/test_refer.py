@@ -1,4 +1,4 @@
-"""REFER, Replaces and redirects with programs that we did not write."""
+"""REFER, Replaces, redirects and forks with programs that we did not write."""
 
 import asyncio
 import contextlib
@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from longline.sip.events import Answered, ReferAccepted, ReferDone, SipEvent
+from longline.sip.events import Answered, Ended, Progress, ReferAccepted, ReferDone, SipEvent
 from longline.sip.user_agent import ListenAddress, UserAgent, UserAgentSettings
 from tests.support.app import App, AppCall, echo
 from tests.support.baresip import Baresip
+from tests.support.kamailio import Kamailio
 from tests.support.node import Node
 from tests.support.ports import free_ports
 from tests.support.raw_phone import RawPhone
@@ -136,6 +137,33 @@ async def test_baresip_that_is_referred_calls_the_other_and_tells_how_it_goes(tm
     for phone, other_hz in ((first, SECOND_HZ), (second, FIRST_HZ)):
         dumps = sorted(phone.folder.glob("dump-*-dec.wav"))
         assert any(is_tone(trim_silence(read_wav(dump)), other_hz) for dump in dumps)
+
+
+async def test_call_that_kamailio_forks_rings_twice_and_goes_on_with_who_answers(tmp_path: Path) -> None:
+    proxy_port, first_port, second_port = free_ports(3)
+    first = Baresip(tmp_path / "first", first_port, tone(FIRST_HZ, 9), rtp_ports="44300-44398", answer=False)
+    second = Baresip(
+        tmp_path / "second", second_port, tone(SECOND_HZ, 9), rtp_ports="44400-44498", answer=False, keypad=True
+    )
+    proxy = Kamailio(tmp_path / "proxy", proxy_port, f"127.0.0.1:{first_port}", f"127.0.0.1:{second_port}")
+    async with ours() as we, first, second, proxy:
+        await first.start()
+        await second.start()
+        handle = we.agent.invite(f"sip:everyone@127.0.0.1:{proxy_port}", from_uri="sip:we@127.0.0.1", sdp=we.offer)
+        await first.until("Incoming call", 10)
+        await second.until("Incoming call", 10)
+        async with asyncio.timeout(5):
+            while len(forks := {event.tag for event in we.told if isinstance(event, Progress)}) < 2:
+                await asyncio.sleep(0.02)
+        await second.command("/accept")
+        await we.until(Answered)
+        await second.until("Call established", 10)
+        await first.until("session closed", 10)  # the proxy's CANCEL
+        we.agent.bye(handle)
+        await second.until("session closed", 10)
+        await proxy.until("WITHIN BYE")
+    assert len(forks) == 2
+    assert not any(isinstance(event, Ended) and event.by == "remote" for event in we.told)
 
 
 def is_tone(samples: Samples, frequency_hz: float) -> bool:

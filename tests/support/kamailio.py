@@ -14,16 +14,23 @@ REALM, USER, PASSWORD = "kamailio.test", "trunk", "trunk-secret"
 
 class Kamailio:
     """`async with` it: it never outlives the block. Calls to numbers go on to `carrier` (host:port), others to whoever
-    has registered."""
+    has registered, and those to `everyone` to `carrier` and `second` at once."""
 
-    def __init__(self, folder: Path, port: int, carrier: str) -> None:
+    def __init__(self, folder: Path, port: int, carrier: str, second: str = "127.0.0.1:9") -> None:
         self.port = port
         self.output = ""
         self._folder = folder
         folder.mkdir(parents=True, exist_ok=True)
         (modules,) = Path("/usr/lib").glob("*/kamailio/modules")
         text = CONFIG.read_text()
-        filled_in = {"PORT": port, "CARRIER": carrier, "REALM": REALM, "PASSWORD": PASSWORD, "MODULES": modules}
+        filled_in = {
+            "PORT": port,
+            "CARRIER": carrier,
+            "SECOND": second,
+            "REALM": REALM,
+            "PASSWORD": PASSWORD,
+            "MODULES": modules,
+        }
         for name, value in filled_in.items():
             text = text.replace(name, str(value))
         self._config = folder / "kamailio.cfg"
