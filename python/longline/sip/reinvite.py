@@ -65,11 +65,11 @@ class Reinvites:
         self.core.events.append(Reoffer(usage.handle, offer))
 
     def _check(self, usage: InviteUsage, offer: bytes | None, remote_tag: str | None = None) -> None:
-        """Whether an offer may come now."""
+        """Whether an offer may come now, or be asked for."""
         dialog = usage.dialog_with(remote_tag)
-        if offer is None or offers.allows(dialog, Move.THEY_OFFER):
-            if offer is not None and usage.reinvite is not None and not usage.reinvite.answered:
-                raise self._later("Earlier INVITE Pending")  # it asks us for an offer
+        if usage.reinvite is not None and not usage.reinvite.answered:
+            raise self._later("Earlier INVITE Pending")  # it asks us for an offer
+        if not dialog.open_offer:
             return
         if dialog.open_offer == "ours":
             raise Refused(491)

@@ -212,14 +212,27 @@ class CallsReliably(Owner):
         request = dialog.request("PRACK", body=sdp)
         cseq, method = response.cseq
         request.headers.add("RAck", f"{dialog.remote_rseq} {cseq} {method}")
+        usage.open_pracks += 1
         try:
             self.core.exchanges.send_within(now, request, self, dialog, usage.handle)
         except RemoteProtocolError:
+            usage.open_pracks -= 1
             self.core.counters["sip.unroutable"] += 1
 
     def on_response(self, now: float, exchange: Exchange, response: Response) -> None:
+        if response.status < 200:
+            return
+        self._closed(exchange)
         if response.status >= 300:
             self.core.counters["sip.pracks_refused"] += 1  # the INVITE's own outcome decides
+
+    def on_failure(self, now: float, exchange: Exchange, cause: str) -> None:
+        self._closed(exchange)
+
+    def _closed(self, exchange: Exchange) -> None:
+        usage = self.core.usages.get(exchange.handle or "")
+        if usage is not None:
+            usage.open_pracks -= 1
 
 
 def _rack(request: Request) -> tuple[int, int, str]:

@@ -117,7 +117,11 @@ class Reoffers(Owner):
         dialog = change.dialog
         if change.is_refresh and change.method == "UPDATE":
             return True
-        waiting = usage.unpracked
+        if usage.stage is Stage.ACCEPTED or usage.open_pracks:
+            return False  # our request might overtake the 200 and find no dialog, or a PRACK, which is then too late
+        waiting, reinvite = usage.unpracked, usage.reinvite
+        if reinvite is not None and reinvite.late_offer:
+            return False  # it asks us for another offer
         if not offers.allows(dialog, Move.WE_OFFER) or (waiting is not None and not waiting.is_acknowledged):
             return False
         # RFC 3261 §14.1: no new INVITE while one is in progress in either direction.

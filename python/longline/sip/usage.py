@@ -145,6 +145,8 @@ class InviteUsage:
     """Incoming: the descriptions (or None) of provisional responses that wait for a PRACK."""
     answer_waits: bytes | None = None
     """Incoming: the 200 waits for a PRACK, with this description."""
+    open_pracks: int = 0
+    """Outgoing: PRACKs without a final response."""
     prack_waits: tuple[Dialog, Response] | None = None
     """Outgoing: a reliable provisional response with an offer, whose PRACK waits for our answer."""
     redirection: "Redirection | None" = None
