@@ -6,7 +6,7 @@ VENV := .venv/bin
 CARGO_TEST := cargo test --workspace --locked
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: help setup setup-test demo test test-rust test-unit e2e check format bench bench-build bench-load bench-micro bench-quality fuzz docs clean
+.PHONY: help setup setup-test demo test test-rust test-unit e2e check format bench bench-build bench-load bench-micro bench-quality bench-signalling fuzz docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -52,6 +52,9 @@ bench: setup bench-build  ## a first look, 1 and 100 calls in one dialect, besid
 
 bench-load: setup bench-build  ## cost, memory, loss and delay of 100 to 2,000 calls in every dialect, beside the floor: 7 minutes
 	@target/release/longline-bench $(if $(CALLS),--calls $(CALLS)) $(if $(DIALECTS),--dialects $(DIALECTS)) $(if $(TURNS),--turns $(TURNS))
+
+bench-signalling: setup-test  ## calls a second per core, set-up time, memory of an idle call and its end, SIPp on the other side: 4 minutes (CALLS= RATE= IDLE=)
+	@$(VENV)/python bench/signalling/signalling.py $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(if $(IDLE),--idle $(IDLE))
 
 bench-micro: setup  ## what one frame costs the engine alone, by dialect, and the detectors of digits and voices: a few seconds
 	@cargo run --quiet --release --locked -p longline-micro

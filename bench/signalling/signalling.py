@@ -11,6 +11,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import signal
 import statistics
 import sys
@@ -33,6 +34,9 @@ from tests.support.ports import free_ports  # noqa: E402
 API_KEY = "key-of-the-bench"
 #: Ended transactions are kept for 32 s (timers L and M); an idle call is one that has none left.
 IDLE_AFTER_S = 36.0
+LOOK_S = 5.0
+#: How long the node may take to end its calls.
+DEADLINE_S = 60
 #: Calls before the first figure: imports, compiled statements and caches are no cost of a call.
 WARM_UP_CALLS = 100
 
@@ -202,13 +206,14 @@ class Sipp:
         )  # fmt: skip
 
     async def until_current(self, calls: int, timeout_s: float) -> int:
-        """Wait until so many calls have been answered; how many were."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            set_up = len(self._rtts())
-            if set_up >= calls or time.monotonic() > deadline:
-                return set_up
+        """Wait until so many calls have been answered, or no more are; how many were."""
+        set_up, progress_at = 0, time.monotonic()
+        while set_up < calls and time.monotonic() < progress_at + timeout_s:
             await asyncio.sleep(0.5)
+            before, set_up = set_up, len(self._rtts())
+            if set_up > before:
+                progress_at = time.monotonic()
+        return set_up
 
     async def finish(self, timeout_s: float) -> Run:
         assert self.process is not None
@@ -261,8 +266,19 @@ async def load(folder: Path, app: str, calls: int, rate: float) -> dict[str, Any
 
 
 async def idle(folder: Path, app: str, calls: int, rate: float) -> dict[str, Any]:
-    """Calls that nothing happens to: what each takes, and how they end when the node is stopped."""
-    async with node(folder, app) as one:
+    """Calls that nothing happens to: what each takes, and how they end when the node is stopped.
+
+    Two sockets of RTP and one of a stream a call: for more of them than there may be files the media server is a
+    stand-in, which has none."""
+    folder.mkdir(parents=True)
+    settings = {"LONGLINE_SHUTDOWN_DEADLINE_S": str(DEADLINE_S)}
+    is_real = calls * 3 + 200 < resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    if not is_real:
+        stand_in = folder / "silent-media"
+        stand_in.write_text(f'#!/bin/sh\nexec {sys.executable} {HERE / "silent_media.py"} "$@"\n')
+        stand_in.chmod(0o755)
+        settings["LONGLINE_MEDIA_BINARY"] = str(stand_in)
+    async with node(folder / "node", app, **settings) as one:
         warm_up = Sipp(folder / "warm-up", one, WARM_UP_CALLS, 50)
         await warm_up.start()
         await warm_up.finish(60)
@@ -270,23 +286,31 @@ async def idle(folder: Path, app: str, calls: int, rate: float) -> dict[str, Any
         before = one.sample()
         sipp = Sipp(folder / "sipp", one, calls, rate, waits=True)
         await sipp.start()
-        held = await sipp.until_current(calls, calls / rate * 3 + 60)
-        await asyncio.sleep(IDLE_AFTER_S)
+        held = await sipp.until_current(calls, 20)
+        await asyncio.sleep(IDLE_AFTER_S - LOOK_S)
+        quiet = one.sample()
+        await asyncio.sleep(LOOK_S)
         after = one.sample()
         stop_s = await one.stop()
         run = await sipp.finish(60)
     return {
         "kb_per_idle_call": round((after.kb - before.kb) / max(held, 1), 1),
+        "idle_cpu_percent": round(100 * (after.cpu_s - quiet.cpu_s) / LOOK_S, 2),
+        "media": "real" if is_real else "stand-in",
         "idle_calls": held,
         "idle_calls_ended": run.succeeded,
         "shutdown_s": round(stop_s, 1),
+        "shutdown_deadline_s": DEADLINE_S,
     }
 
 
 async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     result: dict[str, Any] = {"bench": "signalling", "cores": os.cpu_count()}
-    with tempfile.TemporaryDirectory(prefix="longline-bench-") as directory:
-        folder = Path(directory)
+    with contextlib.ExitStack() as stack:
+        if arguments.folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="longline-bench-")))
+        else:
+            folder = arguments.folder
         async with application() as app:
             if "load" in arguments.parts:
                 result |= await load(folder / "load", app, arguments.calls, arguments.rate)
@@ -302,6 +326,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=60, help="calls a second that are offered")
     parser.add_argument("--idle", type=int, default=1000, help="calls that are held")
     parser.add_argument("--parts", nargs="*", default=["load", "idle"], choices=["load", "idle"])
+    parser.add_argument("--folder", type=Path, help="leave logs and databases here")
     parser.add_argument("--profile", default="", help="write a cProfile of the load here")
     arguments = parser.parse_args()
     global PROFILE

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -76,12 +77,24 @@ class CallStreams:
             stream.stats = stream.stats or event.stats
             await self._end(stream, event.reason, event.code, event.detail)
 
-    async def end_all(self, reason: str = CALL_ENDED, stats: dict[str, Any] | None = None) -> None:
-        """The call is over. `stats` are those of each stream, by its id."""
+    def close_all(self, stats: dict[str, Any] | None = None) -> tuple[list[Stream], Callable[[], None]]:
+        """The call is over: the streams that end with it, to be stored, and what then tells of them. `stats` are those
+        of each stream, by its id."""
+        at = self._context.now()
+        ended: list[tuple[Stream, EventType]] = []
         for stream in self._streams.values():
             if not stream.has_ended:
                 stream.stats = (stats or {}).get(str(stream.id), {})
-                await self._end(stream, reason)
+                told_by = stream.end(CALL_ENDED, at)
+                if told_by is not None:
+                    ended.append((stream, told_by))
+
+        def tell() -> None:
+            for stream, told_by in ended:
+                self._tell(told_by, stream, at)
+                stream.ended.set()
+
+        return [stream for stream, _ in ended], tell
 
     async def _end(self, stream: Stream, reason: str, code: int | None = None, detail: str | None = None) -> None:
         at = self._context.now()

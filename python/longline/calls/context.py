@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -58,6 +59,13 @@ class CallContext:
 
     async def save_call(self) -> None:
         await self.keep(self.store.save_call(self.call.to_record()))
+
+    async def save_end(self, streams: Sequence[Stream]) -> None:
+        """The call and the streams that end with it, which go into one transaction."""
+        if streams:
+            await asyncio.gather(*(self.save_stream(stream) for stream in streams), self.save_call())
+        else:
+            await self.save_call()
 
     async def save_stream(self, stream: Stream) -> None:
         await self.keep(self.store.save_stream(stream.to_record()))

@@ -84,6 +84,22 @@ def parse_address(text: str) -> tuple[str, int]:
     return host.removeprefix("[").removesuffix("]"), int(port)
 
 
+_FIELDS: dict[type, tuple[str, ...] | None] = {}
+"""The names of the fields of each dataclass on the wire; None of what is none."""
+
+
+def _plain(value: Any) -> Any:
+    """What `dataclasses.asdict` gives, but for copies of what is plain already: there are several commands a call."""
+    kind = type(value)
+    if kind not in _FIELDS:
+        is_one = dataclasses.is_dataclass(kind)
+        _FIELDS[kind] = tuple(field.name for field in dataclasses.fields(kind)) if is_one else None
+    names = _FIELDS[kind]
+    if names is not None:
+        return {name: _plain(getattr(value, name)) for name in names}
+    return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
+
+
 # --- commands -------------------------------------------------------------------------------------------------------
 
 
@@ -94,7 +110,7 @@ class Command:
     name: ClassVar[str]
 
     def to_message(self, command_id: int) -> dict[str, Any]:
-        return {"id": command_id, "cmd": self.name, **dataclasses.asdict(self)}
+        return {"id": command_id, "cmd": self.name, **_plain(self)}
 
 
 @dataclass(frozen=True, slots=True)

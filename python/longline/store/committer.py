@@ -7,6 +7,7 @@ for each statement, cursor and commit: through its async engine a commit costs s
 
 import asyncio
 import contextlib
+import functools
 import sqlite3
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -83,8 +84,7 @@ class EngineCommitter:
             await connection.execute(upsert, rows)
         gone = [key for key, row in by_key.items() if row is None]
         if gone:
-            names = [f"key_{name}" for name in table.primary_key.columns.keys()]  # noqa: SIM118
-            await connection.execute(removal, [dict(zip(names, key, strict=True)) for key in gone])
+            await connection.execute(removal, [_key_of(table, key) for key in gone])
 
 
 class SqliteCommitter:
@@ -135,10 +135,9 @@ class SqliteCommitter:
     ) -> None:
         batches: dict[tuple[str, ...], list[Row]] = {}
         gone: list[Row] = []
-        names = [f"key_{name}" for name in table.primary_key.columns.keys()]  # noqa: SIM118
         for key, row in by_key.items():
             if row is None:
-                gone.append(dict(zip(names, key, strict=True)))
+                gone.append(_key_of(table, key))
             else:
                 batches.setdefault(tuple(row), []).append(row)
         for columns, rows in batches.items():
@@ -169,6 +168,17 @@ class _Statement:
     def run(self, connection: sqlite3.Connection, rows: list[Row]) -> None:
         values = [tuple([row[name] if bind is None else bind(row[name]) for name, bind in self._binds]) for row in rows]
         connection.executemany(self._sql, values)
+
+
+@functools.cache
+def key_names(table: Table) -> tuple[str, ...]:
+    """The columns of the primary key."""
+    return tuple(table.primary_key.columns.keys())
+
+
+def _key_of(table: Table, key: tuple[Any, ...]) -> Row:
+    """The parameters of `delete_of`."""
+    return {f"key_{name}": value for name, value in zip(key_names(table), key, strict=True)}
 
 
 def upsert_of(table: Table, dialect: str) -> Any:

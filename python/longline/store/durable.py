@@ -5,6 +5,7 @@ that were awaited. Leaves out: the live state of calls (`store/live`), and delet
 """
 
 import dataclasses
+import functools
 import secrets as random
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -224,7 +225,12 @@ class Durable:
 
 
 def _row(record: Any, table: Table) -> dict[str, Any]:
-    return {name: getattr(record, name) for name in table.columns.keys()}  # noqa: SIM118
+    return {name: getattr(record, name) for name in _names(table)}
+
+
+@functools.cache
+def _names(table: Table) -> tuple[str, ...]:
+    return tuple(table.columns.keys())
 
 
 def _only(found: list[R]) -> R | None:

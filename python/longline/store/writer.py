@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from longline.base.errors import LocalProtocolError
 from longline.base.log import get_logger
-from longline.store.committer import CommitFailed, Row, committer_for
+from longline.store.committer import CommitFailed, Row, committer_for, key_names
 
 PENDING_WRITES_MAX: Final = 10_000
 """Writes that may wait. Beyond it `write` itself waits for room, counted as `waited_for_room`; nothing is dropped."""
@@ -114,7 +114,7 @@ def _gather(batch: list[_Write]) -> dict[Table, dict[tuple[Any, ...], Row | None
     latest: dict[Table, dict[tuple[Any, ...], Row | None]] = {}
     for write in batch:
         for table, rows in write.rows:
-            keys = table.primary_key.columns.keys()
+            keys = key_names(table)
             latest.setdefault(table, {}).update({tuple([row[key] for key in keys]): row for row in rows})
         for table, gone in write.gone:
             latest.setdefault(table, {}).update(dict.fromkeys(gone))

@@ -56,8 +56,8 @@ async def test_the_end_is_told_once_and_in_order(house: House) -> None:
     assert house.journal == [
         "media session.close",
         "store stream closed",
-        "told stream.completed",
         "store call completed",
+        "told stream.completed",
         "told call.completed",
     ]
     assert house.record.reason == "normal_clearing" and house.record.legs[0].ended_by == "caller"
