@@ -6,7 +6,6 @@ A third of the table is sent, which is more than PROTOS c07 has cases; LONGLINE_
 import asyncio
 import contextlib
 import itertools
-import os
 import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -15,13 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from tests.support.app import App, AppCall, listen
-from tests.support.mutations import WITHIN, Case, broken, broken_offers, cases, write
+from tests.support.mutations import SENDS_ALL, WITHIN, Case, broken, broken_offers, cases, sample, write
 from tests.support.node import Node
 from tests.support.raw_phone import RawPhone, RtpPacket
 from tests.support.tone import from_ulaw, power_at, tone, trim_silence
 
-ALL = os.environ.get("LONGLINE_MUTATIONS") == "all"
-SHARES = 2 if ALL else 6
+SHARES = 2 if SENDS_ALL else 6
 """The table is sent in so many parts, of which the first two are sent, one after the other."""
 PASSES = 2
 TRANSACTIONS_LIVE_S = 33.0
@@ -239,11 +237,11 @@ def within() -> Iterator[tuple[str, str, dict[str, str], bytes]]:
     """Some of the broken requests within a call; whom a REFER names stays what it is, since the node would call him."""
     for method, fields, body in WITHIN:
         fields = fields | ({"Refer-To": "<sip:nobody@127.0.0.1:9>"} if method == "REFER" else {})
-        share = 40 if method in ("BYE", "REFER") else 1 if ALL else 12
-        for name, wrong, content in itertools.islice(broken(fields, body), 0, None, share):
+        every = 40 if method in ("BYE", "REFER") else 12
+        for name, wrong, content in sample(broken(fields, body), every):
             if not name.startswith("Refer-To"):
                 yield f"{method}.{name}", method, wrong, content
-    for name, offer in itertools.islice(broken_offers(), 0, None, 1 if ALL else 9):
+    for name, offer in sample(broken_offers(), 9):
         yield f"INVITE.{name}", "INVITE", {"Content-Type": "application/sdp"}, offer
 
 

@@ -6,8 +6,20 @@ of messages, which a generator of single messages cannot make.
 """
 
 import itertools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import TypeVar
+
+SENDS_ALL = os.environ.get("LONGLINE_MUTATIONS") == "all"
+
+T = TypeVar("T")
+
+
+def sample(items: Iterable[T], every: int) -> Iterator[T]:
+    """One in `every` items, the same in every run; all of them with LONGLINE_MUTATIONS=all."""
+    return itertools.islice(items, 0, None, 1 if SENDS_ALL else every)
+
 
 Anomaly = Callable[[str], str]
 """From a field's sound text to a broken one. Bytes that are no UTF-8 are surrogates, as `surrogateescape` has them."""
