@@ -102,6 +102,8 @@ class Redirects:
         parsed = parse_uri(uri)
         if usage.dialog.secure and parsed.scheme != "sips":
             return False  # RFC 3261 §8.1.3.4: sips is not given up without being asked
+        if self._core.is_own(parsed) and self._core.account_of(parsed) is None:
+            return False  # nobody here has that name: we would call ourselves
         try:
             self._core.hop_of(parsed)
         except RemoteProtocolError:

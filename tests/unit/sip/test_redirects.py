@@ -4,8 +4,9 @@ import pytest
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Wire, answers_at_once
 
 from longline.sip.auth import TrunkCredential
+from longline.sip.bindings import Binding
 from longline.sip.events import Answered, Failed, IncomingCall, Redirected
-from longline.sip.peers import Peer, Peers
+from longline.sip.peers import DigestUser, Peer, Peers
 from longline.sip.redirect import MAX_CONTACTS, MAX_REDIRECTS
 from longline.sip.uac import Invitation
 
@@ -345,3 +346,16 @@ def test_name_that_leads_nowhere_gives_way_to_the_next_target() -> None:
     alice.do("bye", handle)
     wire.run(1)
     assert carol.names()[-1] == "Ended"
+
+
+def test_phone_that_forwards_to_another_phone_of_ours_is_followed_to_where_that_has_registered() -> None:
+    wire, alice, bob, carol, _ = town()
+    alice.endpoint.set_peers(Peers([Peer("phone:carol", users=(DigestUser("carol", "x"),), is_trunk=False)]))
+    binding = Binding(f"sip:c@{CAROL}", "UDP", CAROL, 5060, wire.now + 600, "c", 1)
+    alice.endpoint._core.bindings.put("phone:carol", [binding])
+    says(bob, 302, f"<sip:nobody@{ALICE}>", f"<sip:carol@{ALICE}>;q=0.5")
+    answers_at_once(carol)
+    alice.invite(BOB, may_follow=anywhere)
+    wire.run(1)
+    assert outcome(alice) == [("Redirected", 302), ("Answered", None)]
+    assert [uri.partition("@")[0] for uri in asked(wire)] == ["sip:bob", "sip:c"]  # and not nobody, at ourselves
