@@ -29,6 +29,7 @@ from longline.sip.default_deny import DefaultDeny
 from longline.sip.dialog import Dialog
 from longline.sip.events import Ended, ReferRefused, SipEvent
 from longline.sip.health import Health
+from longline.sip.info_client import InfoClient
 from longline.sip.ledger import DialogChange
 from longline.sip.message import MalformedMessage, Request, Response, parse
 from longline.sip.peers import Peers
@@ -60,6 +61,7 @@ class Endpoint:
         self._called_reliably = CalledReliably(core, self._server)
         self._reinvites = Reinvites(core, self._server)
         self._reoffers = Reoffers(core, self._client)
+        self._infos = InfoClient(core, self._client)
         core.option_tags.append(OPTION_TAG)
         self._refer_server = ReferServer(core, self._server)
         self._refer_client = ReferClient(core, self._server)
@@ -306,6 +308,15 @@ class Endpoint:
         usage = self._core.usage_of(handle)
         if usage is not None:
             self._reoffers.reoffer(now, usage, sdp, method)
+
+    def info(self, now: float, handle: str, content_type: str, body: bytes) -> None:
+        """Send an INFO in an answered call. InfoAnswered follows, or the end of the call."""
+        usage = self._core.usage_of(handle)
+        if usage is None:
+            return
+        if usage.stage is not Stage.CONFIRMED:
+            raise LocalProtocolError("an INFO needs a call that is answered and acknowledged")
+        self._infos.send(now, usage, content_type, body)
 
     def reanswer(self, now: float, handle: str, sdp: bytes) -> None:
         """Accept a re-INVITE or UPDATE: our answer, or our offer when it had none."""

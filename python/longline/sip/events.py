@@ -290,6 +290,15 @@ class Unanswered:
     handle: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class InfoAnswered:
+    """Our INFO has been answered: 2xx, or why it was not taken."""
+
+    handle: str
+    status: int
+    reason: str
+
+
 SipEvent = (
     IncomingCall
     | Progress
@@ -303,6 +312,7 @@ SipEvent = (
     | ReofferFailed
     | ReofferCanceled
     | InfoDigit
+    | InfoAnswered
     | Redirected
     | Referred
     | ReferAccepted

@@ -147,6 +147,8 @@ class InviteUsage:
     """Incoming: the 200 waits for a PRACK, with this description."""
     open_pracks: int = 0
     """Outgoing: PRACKs without a final response."""
+    open_infos: int = 0
+    """INFOs of ours without a final response."""
     prack_waits: tuple[Dialog, Response] | None = None
     """Outgoing: a reliable provisional response with an offer, whose PRACK waits for our answer."""
     redirection: "Redirection | None" = None

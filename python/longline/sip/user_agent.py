@@ -278,6 +278,10 @@ class UserAgent:
         """Offer another session in mid-call; Reanswered or ReofferFailed follows."""
         self._command(lambda endpoint, now: endpoint.reoffer(now, handle, sdp, method))
 
+    def info(self, handle: str, content_type: str, body: bytes) -> None:
+        """Send an INFO in an answered call; InfoAnswered follows."""
+        self._command(lambda endpoint, now: endpoint.info(now, handle, content_type, body))
+
     def reanswer(self, handle: str, sdp: bytes) -> None:
         """Accept a re-INVITE or UPDATE."""
         self._command(lambda endpoint, now: endpoint.reanswer(now, handle, sdp))
