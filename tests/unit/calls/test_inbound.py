@@ -264,6 +264,15 @@ async def test_shutting_down_ends_calls_and_takes_no_more(house: House) -> None:
     assert house.user_agent.last("reject") == 503
 
 
+async def test_a_stop_gives_calls_so_long_and_no_longer(house: House) -> None:
+    await answered(house)
+    house.media.hold["session.close"] = asyncio.Event()
+    await house.manager.stop(0.01)
+    assert house.record.ended_at is None, "its media server never answered"
+    await house.incoming()
+    assert house.user_agent.last("reject") == 503
+
+
 async def test_our_200_that_is_never_confirmed_ends_the_call(house: House) -> None:
     handle = await answered(house)
     await house.sip(Ended(handle, "local", "no_ack"))

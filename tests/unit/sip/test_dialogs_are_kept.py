@@ -184,6 +184,23 @@ def test_timer_fires_at_its_absolute_time_wherever_the_call_is() -> None:
     assert fired == [pytest.approx(5030.0)]
 
 
+def test_session_that_nobody_refreshes_ends_at_its_time_wherever_it_is() -> None:
+    wire = Wire()
+    caller, bob = Party(wire, "192.0.2.1", session_expires_s=1800, keeps_dialogs=True), Party(wire, "192.0.2.2")
+    answers_at_once(bob)
+    began = wire.now
+    handle = caller.invite("192.0.2.2")
+    wire.run(600)
+    taken = json.loads(json.dumps(caller.endpoint.snapshot(wire.now, handle, UTC)))
+    survivor = Party(wire, "192.0.2.1")
+    survivor.endpoint.restore(wire.now, taken, UTC)
+    wire.drop = lambda sent: sent.sender == "192.0.2.2"  # and so its refreshes
+    wire.run(1300)
+    (bye,) = [sent for sent in wire.sent if sent.word == "BYE" and sent.sender == "192.0.2.1"][:1]
+    # RFC 4028 §10: 32 s before the 1800 s are over.
+    assert bye.at - began == pytest.approx(1768, abs=1)
+
+
 def test_timer_that_ran_out_meanwhile_is_due_at_once() -> None:
     wire, _, keeper, _, handle = kept_call()
     core = keeper.endpoint._core

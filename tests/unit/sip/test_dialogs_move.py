@@ -1,6 +1,7 @@
 """A dialog is plain data: its snapshot goes on with the call somewhere else. And the route set it carries."""
 
 import json
+from dataclasses import fields
 
 import pytest
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, established, pair
@@ -32,6 +33,11 @@ def test_snapshot_survives_json_and_holds_everything() -> None:
         open_invite="b",
     )  # fmt: skip
     assert Dialog.from_dict(json.loads(json.dumps(dialog.to_dict()))) == dialog
+
+
+def test_every_field_of_a_dialog_moves_or_is_known_to_stay() -> None:
+    stays = {"connection", "listener", "sent_sdp"}  # sockets cannot move; what was sent last need not
+    assert {field.name for field in fields(Dialog)} - set(make().to_dict()) == stays
 
 
 def test_snapshot_of_another_version_is_refused() -> None:

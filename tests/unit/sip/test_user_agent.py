@@ -8,7 +8,9 @@ import pytest
 import uvloop
 from tests.unit.sip.sip_pair import ANSWER, OFFER
 
+from longline.sip import user_agent
 from longline.sip.default_deny import AdmissionPolicy
+from longline.sip.dialog_store import MemoryDialogStore
 from longline.sip.events import Acked, Answered, Ended, Failed, IncomingCall, SipEvent
 from longline.sip.peers import DigestUser, Peer, Peers
 from longline.sip.timers import Durations
@@ -228,3 +230,38 @@ async def test_a_call_that_fails_at_once_is_told_when_its_handle_is_known() -> N
         assert told == [Failed(handle, 480, "Temporarily Unavailable", "rejected")]
     finally:
         await agent.stop()
+
+
+async def test_settle_waits_for_the_answers_to_byes_and_not_for_peers_that_are_gone(
+    phones: tuple[Phone, Phone], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice, bob = phones
+    bob.answers_at_once()
+    for is_there in (True, False):
+        handle = alice.agent.invite(bob.uri("udp"), from_uri="sip:alice@x", sdp=OFFER)
+        await bob.next(Acked)
+        if not is_there:
+            monkeypatch.setattr(user_agent, "QUIET_S", 0.1)
+            await bob.agent.stop()
+        alice.agent.bye(handle)
+        assert alice.agent.calls == 1
+        assert await alice.agent.settle(5) == (0 if is_there else 1)
+
+
+async def test_call_is_stored_before_its_200_is_on_the_wire() -> None:
+    store = MemoryDialogStore()
+    stored_at_answer: list[int] = []
+    caller, callee = Phone(), Phone()
+    callee.agent = UserAgent(UserAgentSettings(listen=[ListenAddress("127.0.0.1", 0)]), callee._on_event, store)
+    callee.answers_at_once()
+    caller.react = lambda event: stored_at_answer.append(len(store.snapshots)) if isinstance(event, Answered) else None
+    for phone in (caller, callee):
+        await phone.agent.start()
+    handle = caller.agent.invite(callee.uri("udp"), from_uri="sip:alice@x", sdp=OFFER)
+    await callee.next(Acked)
+    assert stored_at_answer == [1]
+    caller.agent.bye(handle)
+    await callee.next(Ended)
+    for phone in (caller, callee):
+        await phone.agent.stop()
+    assert store.snapshots == {}
