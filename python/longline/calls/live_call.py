@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -21,6 +21,7 @@ from longline.base.errors import (
     LimitReached,
     LonglineError,
     MediaUnavailable,
+    RequestError,
 )
 from longline.base.events import EventType
 from longline.base.log import get_logger
@@ -91,8 +92,23 @@ class LiveCall:
 
         def make_leg(leg: Leg) -> SipLeg:
             return SipLeg(
-                context, leg, signalling, codecs=codecs, srtp=srtp, on_dialog=lambda handle: on_dialog(handle, self)
+                context,
+                leg,
+                signalling,
+                codecs=codecs,
+                srtp=srtp,
+                on_dialog=lambda handle: on_dialog(handle, self),
+                forward=forward,
             )
+
+        def forward(leg: SipLeg, targets: Sequence[str]) -> Route | None:
+            """The call that comes of a forwarding is at our cost, as that of a transfer is."""
+            for target in targets if may_transfer(leg) else ():
+                try:
+                    return find_route(context.call.from_number, target)
+                except RequestError as error:
+                    log.info("call not forwarded", call_id=str(context.call.id), why=error.message)
+            return None
 
         self.context = context
         self.find_route = find_route

@@ -67,7 +67,8 @@ LegNews = LegInput | LegEnd
 
 
 class SipLeg:
-    """One leg. `on_dialog` is told the handle under which the user agent will tell of it."""
+    """One leg. `on_dialog` is told the handle under which the user agent will tell of it, `forward` says where a call
+    goes that the far end has sent on to one of these URIs at our own name; None: nowhere."""
 
     def __init__(
         self,
@@ -78,6 +79,7 @@ class SipLeg:
         codecs: tuple[str, ...],
         srtp: SrtpPolicy = "preferred",
         on_dialog: Callable[[str], None],
+        forward: Callable[[SipLeg, Sequence[str]], Route | None],
     ) -> None:
         self.leg = leg
         self.media = LegMedia(context.session, str(leg.id), codecs, srtp)
@@ -85,6 +87,7 @@ class SipLeg:
         self._context = context
         self._signalling = signalling
         self._on_dialog = on_dialog
+        self._forward = forward
         self._offer: bytes | None = None
         self._early_answer: bytes | None = None
         self._srtp: SrtpPolicy = srtp
@@ -299,7 +302,7 @@ class SipLeg:
         if isinstance(event, Reanswered):
             return await self._reanswered(event.sdp)
         if isinstance(event, Failed):
-            if await self._goes_another_way(event):
+            if await self._goes_another_way(event) or self._is_forwarded(event):
                 return None
             detail = _UNSENT.get(event.cause) or f"{event.status} {event.reason}"
             return self._gone(LegEnd(reason_of_status(event.status, event.cause), self.remote_party, detail))
@@ -334,6 +337,24 @@ class SipLeg:
         await self._note_trunk(route)
         try:
             self.invite(route, self._headers)
+        except (LonglineError, OSError, ValueError) as error:
+            log.warning("call not placed", call_id=str(self.leg.call_id), error=str(error))
+            return False
+        return True
+
+    def _is_forwarded(self, event: Failed) -> bool:
+        """A phone of ours has sent its call on to a number: that goes out by the trunk that leads there."""
+        route = self._forward(self, event.forwards) if event.forwards and event.handle == self.leg.handle else None
+        if route is None:
+            return False
+        if self._route is not None:
+            self._route.close()
+        self._early_answer = None
+        self._context.counters["calls_forwarded"] += 1
+        # RFC 5806 §4: the trunk is told whose call it is; "deflection" is what a phone does that has rung.
+        diversion = ("Diversion", f"<{self.called}>;reason={'deflection' if self._has_rung else 'unconditional'}")
+        try:
+            self.invite(route, [*self._headers, diversion])
         except (LonglineError, OSError, ValueError) as error:
             log.warning("call not placed", call_id=str(self.leg.call_id), error=str(error))
             return False

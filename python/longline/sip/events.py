@@ -81,6 +81,8 @@ class Failed:
     status: int
     reason: str
     cause: str
+    forwards: tuple[str, ...] = ()
+    """What it was redirected to at our own name, and nobody there has: numbers, which are for our user to call."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ which name no other target.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from longline.base.errors import RemoteProtocolError
@@ -47,6 +47,8 @@ class Redirection:
     peer: str | None
     trunk: str | None
     count: int = 0
+    forwards: list[str] = field(default_factory=list)
+    """Targets at our own name that are nobody there."""
 
 
 class Redirects:
@@ -92,7 +94,9 @@ class Redirects:
         if redirection.count < MAX_REDIRECTS and self._may_try(usage, redirection, uri):
             redirection.tried.add(_key(uri))
             redirection.count += 1
-            return True
+            if not self._is_nobody(uri):
+                return True
+            redirection.forwards.append(uri)  # we would call ourselves
         self._core.counters["sip.redirects_refused"] += 1
         return False
 
@@ -102,13 +106,15 @@ class Redirects:
         parsed = parse_uri(uri)
         if usage.dialog.secure and parsed.scheme != "sips":
             return False  # RFC 3261 §8.1.3.4: sips is not given up without being asked
-        if self._core.is_own(parsed) and self._core.account_of(parsed) is None:
-            return False  # nobody here has that name: we would call ourselves
         try:
             self._core.hop_of(parsed)
         except RemoteProtocolError:
             return False
         return redirection.may_follow(uri)
+
+    def _is_nobody(self, uri: str) -> bool:
+        target = parse_uri(uri)
+        return self._core.is_own(target) and self._core.account_of(target) is None
 
     def _ways(self, now: float, redirection: Redirection, uri: str) -> list[Way]:
         target = parse_uri(uri)

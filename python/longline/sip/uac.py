@@ -466,7 +466,8 @@ class ClientCore(Owner):
         self.core.refuse_pending(now, usage)
         self.core.unindex_early(usage)
         self.core.timers.disarm(usage.handle)
-        self.core.events.append(Failed(usage.handle, status, reason, cause))
+        forwards = tuple(usage.redirection.forwards) if usage.redirection is not None else ()
+        self.core.events.append(Failed(usage.handle, status, reason, cause, forwards))
         if usage.acks:
             self.core.timers.arm(usage.handle, Timer.M, now + self.core.settings.durations.timeout)
         else:

@@ -359,3 +359,14 @@ def test_phone_that_forwards_to_another_phone_of_ours_is_followed_to_where_that_
     wire.run(1)
     assert outcome(alice) == [("Redirected", 302), ("Answered", None)]
     assert [uri.partition("@")[0] for uri in asked(wire)] == ["sip:bob", "sip:c"]  # and not nobody, at ourselves
+
+
+def test_phone_that_forwards_to_a_number_at_our_name_leaves_it_to_our_user() -> None:
+    wire, alice, bob, carol, _ = town()
+    says(bob, 302, f"<sip:+15550199@{ALICE}>;q=0.1", f"<sip:carol@{CAROL}>")
+    says(carol, 486)
+    alice.invite(BOB, may_follow=anywhere)
+    alice.invite(BOB, may_follow=lambda uri: "+1555" not in uri)
+    wire.run(1)
+    failed = [event for event in alice.events if isinstance(event, Failed)]
+    assert [(event.status, event.forwards) for event in failed] == [(486, (f"sip:+15550199@{ALICE}",)), (486, ())]
