@@ -22,6 +22,9 @@ KEEP_TIMEOUT_S: Final = 2.0
 MAX_WAITING: Final = 10_000
 """Messages that wait. A further one is sent without waiting (counter `sip.transmits_not_held`)."""
 
+COMPLAINT_EVERY_S: Final = 5.0
+"""The log tells of a store that fails no oftener."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -35,6 +38,7 @@ class Outbox:
         self._saving: Counter[str] = Counter()
         self._waiting: dict[str, list[Transmit]] = {}
         self._waiting_count = 0
+        self._silent_until = 0.0
         self._tasks: set[asyncio.Task[None]] = set()
 
     def save(self, handle: str, snapshot: dict[str, Any]) -> None:
@@ -73,7 +77,7 @@ class Outbox:
                 await self._store.save(handle, snapshot)
         except Exception as error:
             self._counters["sip.dialogs_not_kept"] += 1
-            log.warning("dialog not stored", handle=handle, error_type=type(error).__name__)
+            self._complain("dialogs not stored", error)
         finally:
             self._saving[handle] -= 1
             if not self._saving[handle]:
@@ -85,7 +89,14 @@ class Outbox:
             await self._store.delete(handle)
         except Exception as error:
             self._counters["sip.dialogs_not_deleted"] += 1
-            log.warning("dialog not deleted from the store", handle=handle, error_type=type(error).__name__)
+            self._complain("dialogs not deleted from the store", error)
+
+    def _complain(self, what: str, error: Exception) -> None:
+        """Once in a while: a store that fails does so for every call."""
+        now = asyncio.get_running_loop().time()
+        if now >= self._silent_until:
+            self._silent_until = now + COMPLAINT_EVERY_S
+            log.warning(what, error_type=type(error).__name__, so_far=self._counters["sip.dialogs_not_kept"])
 
     def _release(self, handle: str) -> None:
         waiting = self._waiting.pop(handle, [])

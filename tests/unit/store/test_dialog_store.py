@@ -4,6 +4,7 @@ import asyncio
 import sqlite3
 from pathlib import Path
 
+from longline.store.committer import CommitFailed, EngineCommitter
 from longline.store.durable import Durable
 
 
@@ -33,6 +34,29 @@ async def test_many_changes_that_come_together_share_a_transaction(durable: Dura
     await asyncio.gather(*[durable.dialogs.save(str(number), {}) for number in range(100)])
     assert durable.counters["transactions"] - before <= 2
     assert len(await durable.dialogs.all()) == 100
+
+
+async def test_through_the_engine_of_sqlalchemy_the_same_is_stored_and_deleted(tmp_path: Path) -> None:
+    """The way of every database but SQLite; a URL with options takes it with SQLite too."""
+    durable = await Durable.open(f"sqlite+aiosqlite:///{tmp_path / 'a.db'}?timeout=5")
+    assert isinstance(durable._writer._committer, EngineCommitter)
+    asked = [durable.dialogs.save("a", {"n": 1}), durable.dialogs.delete("a"), durable.dialogs.save("b", {"n": 2})]
+    await asyncio.gather(*asked)
+    await durable.dialogs.delete("never there")
+    assert await durable.dialogs.all() == {"b": {"n": 2}}
+    await durable.dialogs.delete("b")
+    assert await durable.dialogs.all() == {}
+    await durable.close()
+
+
+async def test_row_that_cannot_be_written_costs_its_own_caller_only(tmp_path: Path) -> None:
+    for options in ("", "?timeout=5"):
+        durable = await Durable.open(f"sqlite+aiosqlite:///{tmp_path / f'{len(options)}.db'}{options}")
+        asked = [durable.dialogs.save("good", {}), durable.dialogs.save("bad", {"n": object()})]
+        outcomes = await asyncio.gather(*asked, return_exceptions=True)
+        assert outcomes[0] is None and isinstance(outcomes[1], CommitFailed)
+        assert await durable.dialogs.all() == {"good": {}}
+        await durable.close()
 
 
 async def test_what_was_awaited_is_in_the_file(tmp_path: Path) -> None:
