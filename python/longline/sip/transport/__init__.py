@@ -1,1 +1,1 @@
-"""The only sockets of SIP, and its DNS: `sockets` has them all, `udp`, `tcp` with `connection` and `tls` each of a kind."""
+"""The only sockets of SIP, and its DNS: `sockets` has them all; `udp`, `tcp` with `connection`, and `tls` are kinds."""

@@ -32,6 +32,8 @@ MAX_BEGINNING = 256
 an honest handshake takes less than a second."""
 ACCEPT_PAUSE_S = 0.1
 """After a connection that could not be accepted; counter `sip.tcp_accept_failed`."""
+ACCEPT_LOG_EVERY = 600
+"""Of such failures one in so many is logged: one a minute when there is no descriptor left."""
 MAX_WAITING = 256
 """Messages waiting for one connection to open; more fail at once."""
 BACKLOG = 512
@@ -228,18 +230,27 @@ class StreamTransport:
                 sock, address = await loop.sock_accept(listening)
             except OSError as error:  # the peer has gone already, or there is no descriptor left
                 self.counters["sip.tcp_accept_failed"] += 1
-                log.warning("a connection cannot be accepted", why=_why(error))
+                if self.counters["sip.tcp_accept_failed"] % ACCEPT_LOG_EVERY == 1:
+                    log.warning("a connection cannot be accepted", why=_why(error))
                 await asyncio.sleep(ACCEPT_PAUSE_S)
                 continue
-            source = _source_key(address[0])
-            if self._sources[source] >= MAX_PER_SOURCE or not self._make_room():
-                self.counters["sip.tcp_refused"] += 1
+            try:
+                self._take(sock, _source_key(address[0]), listener, transport)
+            except Exception:
+                # A listener must not end because of one who connects, not even if he finds a bug of ours.
+                self.counters["sip.internal_errors"] += 1
+                log.exception("a connection could not be taken")
                 sock.close()
-                continue
-            self._sources[source] += 1
-            connection = self._new_connection(transport, listener)
-            self._beginning[connection.number] = sock
-            self._start(self._begin(sock, source, connection))
+
+    def _take(self, sock: socket.socket, source: str, listener: int, transport: str) -> None:
+        if self._sources[source] >= MAX_PER_SOURCE or not self._make_room():
+            self.counters["sip.tcp_refused"] += 1
+            sock.close()
+            return
+        self._sources[source] += 1
+        connection = self._new_connection(transport, listener)
+        self._beginning[connection.number] = sock
+        self._start(self._begin(sock, source, connection))
 
     def _make_room(self) -> bool:
         """Whether one more connection of others can be taken; somebody of less use may have to go for it."""
@@ -273,8 +284,8 @@ class StreamTransport:
                 ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if is_tls else None,
             )
         except (OSError, TimeoutError) as error:
-            self.counters["sip.tls_handshake_failed"] += 1
-            log.info("TLS handshake failed", source=source, why=_why(error))
+            self.counters["sip.tls_handshake_failed" if is_tls else "sip.tcp_accept_failed"] += 1
+            log.debug("TLS handshake failed", source=source, why=_why(error))  # the Internet does this all day
             sock.close()
             self._left(source)
         finally:
