@@ -20,7 +20,7 @@ async def trunk_of(node: Node) -> dict[str, Any]:
 
 
 async def until_registered(node: Node) -> dict[str, Any]:
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         while (trunk := await trunk_of(node))["live"]["registration"]["state"] != "registered":
             await asyncio.sleep(0.05)
     return trunk

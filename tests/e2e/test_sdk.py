@@ -62,8 +62,8 @@ async def test_a_trunk_that_the_sdk_makes_is_let_in_at_once_and_no_more_when_it_
     async with App(listen) as app, Node(tmp_path / "node", "--stream", app.url, **settings) as node:
         client = AsyncClient(API_KEY, base_url=node.url + "/api/v1")
 
-        def call(number: int) -> Sipp:
-            login = ("-au", "pbx-user", "-ap", "pbx-secret", "-m", "1", "-recv_timeout", "1500")
+        def call(number: int, patience_ms: int = 1500) -> Sipp:
+            login = ("-au", "pbx-user", "-ap", "pbx-secret", "-m", "1", "-recv_timeout", str(patience_ms))
             remote = f"127.0.0.1:{node.sip_port}"
             where = ("-auth_uri", f"service@{remote}")
             return Sipp(tmp_path / str(number), "caller_logs_in", *login, *where, port=port, remote=remote)
@@ -73,7 +73,7 @@ async def test_a_trunk_that_the_sdk_makes_is_let_in_at_once_and_no_more_when_it_
             "pbx", "127.0.0.1", "credential", auth_credential={"username": "pbx-user", "password": "pbx-secret"},
             channel_limit=1, transport="udp",
         )  # fmt: skip
-        (await call(2).run()).check()
+        (await call(2, patience_ms=20_000).run()).check()
         await node.until_over(1)
         (found,) = (await client.sip.calls.list(trunk_id=trunk.id)).data
         assert (found.state, found.direction, found.ended_by) == ("completed", "inbound", "caller")

@@ -89,7 +89,10 @@ class TargetCheck(Owner):
             self._settle(now, False, "no response" if cause == "timeout" else "it could not be reached")
 
     def _on_timer(self, now: float, timer: Timer) -> None:
-        if timer is Timer.AWAIT_TARGET:
+        if timer is Timer.AWAIT_TARGET and self._exchange is not None and self._exchange.targets:
+            # Its name leads to further servers: it is there as long as one of them is.
+            self._core.timers.arm(self._timer, Timer.AWAIT_TARGET, now + PATIENCE_S)
+        elif timer is Timer.AWAIT_TARGET:
             self._settle(now, False, "no response")
         elif self._is_new:
             # Spread over a second: a thousand targets are not asked in one millisecond.

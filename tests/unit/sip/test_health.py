@@ -94,6 +94,16 @@ def test_a_name_that_leads_nowhere_and_a_transport_that_we_lack_are_down() -> No
     ]
 
 
+def test_a_name_is_up_as_long_as_one_of_its_servers_answers() -> None:
+    wire, alice, bob = asking("sip:carrier.example")
+    wire.names["carrier.example"] = ["192.0.2.8", "192.0.2.9", bob.host]
+    wire.run(300)
+    assert told(alice) == []
+    wire.names["carrier.example"] = ["192.0.2.8", "192.0.2.9"]
+    wire.run(300)
+    assert told(alice) == [("sip:carrier.example", False, "no response")]
+
+
 def test_an_answer_that_comes_too_late_changes_nothing() -> None:
     wire, alice, _ = asking()
     wire.delay = PATIENCE_S
