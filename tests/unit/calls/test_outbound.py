@@ -24,7 +24,7 @@ from longline.calls.originate import OriginateRequest
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
 from longline.calls.stream import StreamRequest
-from longline.sip.events import Answered, Ended, Failed, Progress
+from longline.sip.events import Answered, Ended, Failed, Progress, Reoffer
 
 TRUNK = {"uri": "sip:carrier.example:5070;transport=tcp", "username": "u", "password": "p"}
 STREAM = {"action": "stream", "ws_url": "ws://app/", "chunk_size": 20}
@@ -193,6 +193,19 @@ async def test_an_early_answer_counts_when_the_200_has_none(house: House) -> Non
     handle = await placed(house)
     await house.sip(Progress(handle, 183, "Session Progress", ANSWER), Answered(handle, None))
     assert house.record.state == "answered" and house.media.find("leg.connect").rtp == "192.0.2.7:4000"
+
+
+async def test_a_session_that_is_changed_before_the_answer_is_the_one_that_counts(house: House) -> None:
+    """RFC 3311: the callee's UPDATE presumes its answer in the reliable 183; the 200 repeats what was agreed last."""
+    handle = await placed(house)
+    changed = ANSWER.replace(b"4000", b"4400")
+    await house.sip(Progress(handle, 183, "Session Progress", ANSWER, "t1", True), Reoffer(handle, changed))
+    assert house.user_agent.last("reanswer").startswith(b"v=0")
+    await house.sip(Answered(handle, changed))
+    assert house.record.state == "answered"
+    assert house.media.find("leg.connect").rtp == "192.0.2.7:4400"
+    await house.manager.hold(house.record.id, None, True)
+    assert house.user_agent.verbs()[-1] == "reoffer", "no offer of ours is left open"
 
 
 async def test_the_flow_is_asked_once_the_call_is_answered(house: House) -> None:

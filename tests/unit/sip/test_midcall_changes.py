@@ -333,6 +333,26 @@ def test_update_while_our_own_offer_is_open_gets_491() -> None:
     assert sent.word == "491 UPDATE"
 
 
+def test_reinvite_that_asks_for_an_offer_while_ours_is_open_gets_491() -> None:
+    wire, alice, bob, ours, theirs = established()
+    bob.do("reoffer", theirs, HOLD_ANSWER, "UPDATE")
+    reinvite = alice.endpoint.dialog(ours).request("INVITE")
+    reinvite.headers.push("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKlate")
+    reinvite.headers.add("Contact", "<sip:alice@192.0.2.1>")
+    assert [sent.word for sent in wire.inject(bob, reinvite.encode())] == ["491 INVITE"]
+
+
+def test_our_update_waits_while_the_peer_asks_for_an_offer() -> None:
+    wire, alice, bob, ours, theirs = established()
+    bob.react = lambda event: None
+    reinvite = alice.endpoint.dialog(ours).request("INVITE")
+    reinvite.headers.push("Via", "SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKlate")
+    reinvite.headers.add("Contact", "<sip:alice@192.0.2.1>")
+    wire.inject(bob, reinvite.encode())
+    bob.do("reoffer", theirs, HOLD_ANSWER, "UPDATE")
+    assert wire.words(bob)[-1] == "100 INVITE"
+
+
 def test_update_with_another_body_than_sdp_is_told_what_would_be() -> None:
     wire, alice, bob, ours, _ = established()
     update = alice.endpoint.dialog(ours).request("UPDATE", body=b"hello")
