@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from functools import lru_cache
 from typing import Any
+from zlib import crc32
 
 from longline.base.errors import RemoteProtocolError
 from longline.sip.headers import NameAddr, parse_name_addr, parse_number, unquote
@@ -28,6 +29,8 @@ MIN_EXPIRES_S = 60
 """Shorter is refused with 423; 0 removes."""
 MAX_EXPIRES_S = 7200
 """Longer is granted as this."""
+NAT_GROUPS = 25
+"""Groups of phones behind NATs; one each second is sent something."""
 _EXPIRES_LIMIT = 2**32 - 1
 _URI_PARAMS = frozenset(("user", "ttl", "method", "maddr", "transport"))
 
@@ -66,6 +69,11 @@ class Binding:
         return _is_translated(self.contact, self.host)
 
     @property
+    def fades(self) -> bool:
+        """Whether a NAT would forget the way to it: datagrams to a translated address."""
+        return self.transport == "UDP" and self.is_translated and not self.path
+
+    @property
     def flow(self) -> tuple[str, str, int]:
         return self.transport, self.host, self.port
 
@@ -99,6 +107,9 @@ class Bindings:
         self._accounts: dict[str, tuple[Binding, ...]] = {}
         self._flows: dict[tuple[str, str, int], str] = {}
         """Who registered from where last."""
+        self._by_connection: dict[int, set[str]] = {}
+        self._behind_nats: list[set[str]] = [set() for _ in range(NAT_GROUPS)]
+        """The accounts with a phone whose way must be kept open, in groups that take their turns."""
 
     def of(self, now: float, account: str) -> tuple[Binding, ...]:
         """The bindings that hold, the most wanted first (RFC 3261 §16.6: by q), then the latest."""
@@ -119,22 +130,48 @@ class Bindings:
         for binding in self._accounts.get(account, ()):
             if self._flows.get(binding.flow) == account:
                 del self._flows[binding.flow]
-        self._flows |= {binding.flow: account for binding in kept}
+            if binding.connection is not None:
+                self._leave(binding.connection, account)
+        for binding in kept:
+            self._flows[binding.flow] = account
+            if binding.connection is not None:
+                self._by_connection.setdefault(binding.connection, set()).add(account)
+        group = self._behind_nats[crc32(account.encode("utf-8", "surrogateescape")) % NAT_GROUPS]
+        (group.add if any(binding.fades for binding in kept) else group.discard)(account)
         if kept:
             self._accounts[account] = kept
         else:
             self._accounts.pop(account, None)
 
+    def _leave(self, connection: int, account: str) -> None:
+        accounts = self._by_connection.get(connection)
+        if accounts is not None:
+            accounts.discard(account)
+            if not accounts:
+                del self._by_connection[connection]
+
     def accounts(self) -> list[str]:
         return list(self._accounts)
 
+    @property
+    def has_any_behind_nats(self) -> bool:
+        return any(self._behind_nats)
+
+    def behind_nats(self, now: float, group: int) -> list[Binding]:
+        """The bindings of one group, from 0, whose ways must be kept open. What has expired is forgotten."""
+        found: list[Binding] = []
+        for account in list(self._behind_nats[group]):
+            held = self.of(now, account)
+            found += [binding for binding in held if binding.fades]
+            if len(held) < len(self._accounts.get(account, ())):
+                self.put(account, held)
+        return found
+
     def connection_lost(self, connection: int) -> None:
         """A connection has gone: its bindings hold, and are reached by their addresses."""
-        for account, bindings in self._accounts.items():
-            if any(binding.connection == connection for binding in bindings):
-                self._accounts[account] = tuple(
-                    replace(b, connection=None) if b.connection == connection else b for b in bindings
-                )
+        for account in list(self._by_connection.get(connection, ())):
+            bindings = self._accounts.get(account, ())
+            self.put(account, [replace(b, connection=None) if b.connection == connection else b for b in bindings])
 
     def register(self, now: float, account: str, request: Request, source: Source) -> tuple[Binding, ...]:
         """What a REGISTER makes of the bindings of an account; all of it is done, or none. RemoteProtocolError says

@@ -5,10 +5,8 @@ An account is the peer that has it: a phone, or a trunk that logs in. What it is
 (`bindings`), third-party registration (nobody registers anybody else: 403).
 """
 
-from zlib import crc32
-
 from longline.base.errors import RemoteProtocolError
-from longline.sip.bindings import MIN_EXPIRES_S, Binding, IntervalTooBrief
+from longline.sip.bindings import MIN_EXPIRES_S, NAT_GROUPS, Binding, IntervalTooBrief
 from longline.sip.core import Core
 from longline.sip.events import BindingsChanged
 from longline.sip.headers import parse_name_addr, quote
@@ -33,7 +31,7 @@ class Registrar:
     def __init__(self, core: Core, server: ServerCore) -> None:
         self.core = core
         self.server = server
-        self._tick = 0
+        self._group = 0
         self._waiting: dict[str, tuple[ServerTransaction, list[tuple[str, str]]]] = {}
         """Answers that wait until what they reveal is stored, by their tickets."""
         core.timed[_OWNER] = self._keep_alive
@@ -92,20 +90,14 @@ class Registrar:
             self._keep_alive(now, Timer.KEEP_ALIVE)
 
     def _keep_alive(self, now: float, timer: Timer) -> None:
-        """Once a second a part of them, so that thousands are not served in one go."""
+        """Once a second a group of them, so that thousands are not served in one go."""
         core = self.core
-        self._tick = (self._tick + 1) % KEEP_ALIVE_S
-        is_needed = False
-        for account in core.bindings.accounts():
-            for binding in core.bindings.of(now, account):
-                if binding.transport != "UDP" or not binding.is_translated or binding.path:
-                    continue
-                is_needed = True
-                if crc32(f"{binding.host}:{binding.port}".encode()) % KEEP_ALIVE_S == self._tick:
-                    core.layer.send(_EMPTY, Target("UDP", binding.host, binding.port, listener=binding.listener))
-                    core.counters["sip.keep_alives_sent"] += 1
-        if is_needed:
-            core.timers.arm(_OWNER, Timer.KEEP_ALIVE, now + 1)
+        self._group = (self._group + 1) % NAT_GROUPS
+        for binding in core.bindings.behind_nats(now, self._group):
+            core.layer.send(_EMPTY, Target("UDP", binding.host, binding.port, listener=binding.listener))
+            core.counters["sip.keep_alives_sent"] += 1
+        if core.bindings.has_any_behind_nats:
+            core.timers.arm(_OWNER, Timer.KEEP_ALIVE, now + KEEP_ALIVE_S / NAT_GROUPS)
 
     def _check_whereabouts(self, source: Source, request: Request) -> None:
         """A phone is not at a trunk, nor here: calls to it would leave at our expense, or go in circles. A proxy that

@@ -182,6 +182,19 @@ def test_lost_connection_leaves_the_binding_with_its_address() -> None:
     assert table.of(1, "alice")[0].connection is None
 
 
+def test_connection_of_one_phone_is_not_that_of_another() -> None:
+    table = Bindings()
+    for name, connection in (("alice", 7), ("bob", 7), ("carol", 8)):
+        source = Source("TCP", "192.0.2.7", 40000 + connection, connection)
+        table.register(0, name, register(f"<sip:{name}@192.0.2.7>"), source)
+    table.register(1, "bob", register("<sip:bob@192.0.2.7>", cseq=2), Source("TCP", "192.0.2.7", 40009, 9))
+    table.connection_lost(7)
+    assert [table.of(2, name)[0].connection for name in ("alice", "bob", "carol")] == [None, 9, 8]
+    for connection in (8, 9):
+        table.connection_lost(connection)
+    assert table._by_connection == {}
+
+
 def test_binding_survives_in_the_form_that_is_stored() -> None:
     table = Bindings()
     request = register('<sip:alice@10.0.0.3>;q=0.3;+sip.instance="<urn:x>"', Path="<sip:p;lr>", User_Agent="Phone/1")
