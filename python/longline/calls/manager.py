@@ -258,9 +258,11 @@ class CallManager:
     def _check_room(self) -> None:
         if self._is_stopping:
             raise Unavailable("The server is shutting down.")
-        if sum(not live.call.has_ended for live in self._calls.values()) >= self._config.max_calls:
+        limit = self._config.max_calls
+        # Those that have ended are told apart only where it matters: this is asked for every call.
+        if len(self._calls) >= limit and sum(not live.call.has_ended for live in self._calls.values()) >= limit:
             self.counters["refused_max_calls"] += 1
-            raise LimitReached(f"The server has {self._config.max_calls} live calls, which is its limit (max_calls).")
+            raise LimitReached(f"The server has {limit} live calls, which is its limit (max_calls).")
         if not self._media.is_available:
             raise MediaUnavailable
 

@@ -5,6 +5,7 @@ RFC 3551 §6 (static payload types), RFC 7587 (Opus), RFC 4733 §2.1 (telephone-
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from longline.sip.sdp import RtpMap
 
@@ -65,6 +66,7 @@ EVENT_PAYLOAD_TYPES = {8_000: 101, 16_000: 102, 24_000: 103, 48_000: 110}
 """What we offer telephone-events with, by their clock."""
 
 
+@lru_cache(maxsize=256)
 def find_codec(rtpmap: RtpMap, names: tuple[str, ...]) -> Codec | None:
     """The one of these codecs that an rtpmap means."""
     return next((codec for name in names if (codec := CODECS[name]).matches(rtpmap)), None)
