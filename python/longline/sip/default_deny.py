@@ -135,8 +135,9 @@ class DefaultDeny:
         if not is_friendly:
             if not self._rates.take(now, source_key(host), self._policy.rate_per_s, self._policy.burst):
                 return self._drop(now, source, "rate")
-            if not self._may_be_challenged(now, request, source, only):
-                return self._drop(now, source, "strangers")
+            why_not = self._why_not_challenged(now, request, source, only)
+            if why_not is not None:
+                return self._drop(now, source, why_not)
         judgement = self._digests.judge(now, host, request, self._password_of)
         if judgement.outcome is Outcome.MISSING and request.method == "OPTIONS" and self._bindings.at(now, source):
             return ADMITTED  # a phone that has registered from there asks whether we are there
@@ -156,15 +157,16 @@ class DefaultDeny:
         challenges = self._digests.challenge(now, host, stale=is_stale)
         return self._challenge(now, request, source, challenges, is_friendly)
 
-    def _may_be_challenged(self, now: float, request: Request, source: Source, only: Peer | None) -> bool:
-        if only is None and not (self._core.peers.has_users and self._is_ours(request.uri)):
-            return False
-        return (
-            only is not None
-            or request.method in _CHALLENGED
-            or "Authorization" in request.headers
-            or self._bindings.at(now, source) is not None
-        )
+    def _why_not_challenged(self, now: float, request: Request, source: Source, only: Peer | None) -> str | None:
+        """What a stranger lacks to be challenged; None when he may be."""
+        if only is not None:
+            return None
+        if not self._core.peers.has_users:
+            return "strangers"
+        asks = request.method in _CHALLENGED or "Authorization" in request.headers
+        if not asks and self._bindings.at(now, source) is None:
+            return "strangers"
+        return None if self._is_ours(request.uri) else "domain"
 
     def _challenge(
         self, now: float, request: Request, source: Source, challenges: list[str], is_friendly: bool
