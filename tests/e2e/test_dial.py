@@ -245,10 +245,11 @@ async def test_a_phone_with_two_calls_makes_them_one_and_the_two_others_hear_eac
         await carol.start()
         assert (await line_1.call(), await line_2.call()) == (200, 200)
         line_1.refer(f"<sip:carol@127.0.0.1?Replaces={quote(line_2.replaces, safe='')}>")
-        for line in (line_1, line_2):
-            line.forget()
         await node.until_call(lambda call: len(call["legs"]) == 3 and call["legs"][2]["state"] == "answered")
         await asyncio.sleep(2.5)
+        for line in (line_1, line_2):
+            line.answer_requests()
+            line.forget()
         await bob.stop()
         calls = await node.until_over(2)
         await carol.until("session closed", 10)

@@ -116,6 +116,7 @@ class FakeMedia:
         self.refuse: dict[str, tuple[str, str]] = {}
         self.unavailable: set[str] = set()
         self.hold: dict[str, asyncio.Event] = {}
+        self.stats: dict[str, dict[str, Any]] = {}
         self.sessions: dict[str, MediaSession] = {}
         self._journal = journal
         self._ports = itertools.count(20000, 2)
@@ -139,7 +140,7 @@ class FakeMedia:
         if command.name == "leg.open":
             port = next(self._ports)
             return {"rtp": f"127.0.0.1:{port}", "rtcp": f"127.0.0.1:{port + 1}", "ssrc": 1}
-        return {"stats": {}} if command.name.endswith("close") else {"duration_ms": 1000}
+        return {"stats": self.stats.get(command.name, {})} if command.name.endswith("close") else {"duration_ms": 1000}
 
     def names(self) -> list[str]:
         return [command.name for command in self.commands]

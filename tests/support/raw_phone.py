@@ -125,6 +125,14 @@ class RawPhone:
         head, _, _ = self._request("REFER", 2).partition(b"Content-Length")
         self.send_sip(head + f"Refer-To: {to}\r\nContent-Length: 0\r\n\r\n".encode())
 
+    def answer_requests(self) -> None:
+        """200 to all that the node has asked so far."""
+        kept = (b"via:", b"from:", b"to:", b"call-id:", b"cseq:")
+        for data in self.sip.received:
+            if not data.startswith(b"SIP/2.0"):
+                lines = [line for line in data.split(b"\r\n") if line.lower().startswith(kept)]
+                self.send_sip(b"\r\n".join([b"SIP/2.0 200 OK", *lines, b"Content-Length: 0", b"", b""]))
+
     def forget(self) -> None:
         """Its call is over: it sends no BYE."""
         self._to_tag = ""

@@ -490,7 +490,8 @@ class LiveCall:
         legs = stats.get("legs")
         if not isinstance(legs, dict) or not legs:
             return {}
-        self.call.properties["media"] = legs.get(str(self.call.leg.id), {})
+        if str(self.call.leg.id) in legs:  # one that has left the call was asked then
+            self.call.properties["media"] = legs[str(self.call.leg.id)]
         return legs
 
     # --- flow, timers, faults --------------------------------------------------------------------------------------

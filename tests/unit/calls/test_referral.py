@@ -79,6 +79,17 @@ async def test_the_caller_leaves_the_application_to_somebody_else(house: House) 
     assert house.told()[-1] == "call.completed"
 
 
+async def test_what_the_media_server_has_seen_of_the_first_is_kept_when_he_leaves(house: House) -> None:
+    caller = await talking(house)
+    primary = house.record.legs[0].id
+    carol = await refers(house, caller)
+    house.media.stats["leg.close"] = {"packets_received": 7}
+    await house.sip(Answered(carol, ANSWER))
+    house.media.stats["session.close"] = {"legs": {str(house.record.legs[1].id): {"packets_received": 9}}}
+    await house.sip(Ended(carol, "remote", "bye"))
+    assert house.record.properties["media"] == {"packets_received": 7} and house.record.legs[0].id == primary
+
+
 async def test_a_phone_that_hangs_up_as_soon_as_it_has_transferred_does_not_end_the_call(house: House) -> None:
     caller = await talking(house)
     carol = await refers(house, caller)
