@@ -25,6 +25,7 @@ from longline.api.fields import (
     Number,
     RecordingIdField,
     Target,
+    TrunkIdField,
     WsUrlField,
 )
 from longline.base.config import ChunkSize
@@ -160,6 +161,7 @@ class CallQuery(PageQuery):
 
 class EventQuery(PageQuery):
     call_id: CallIdField | None = None
+    sip_trunk_id: TrunkIdField | None = Field(default=None, description="Beyond the Teler API.")
     type: Annotated[str, StringConstraints(max_length=64)] | None = None
     occurred_after: InstantField | None = None
     delivery_status: DeliveryStatus | None = None
@@ -167,6 +169,7 @@ class EventQuery(PageQuery):
     def filters(self) -> EventFilter:
         return EventFilter(
             call_id=self.call_id,
+            sip_trunk_id=self.sip_trunk_id,
             type=self.type,
             occurred_after=self.occurred_after,
             delivery_status=self.delivery_status,

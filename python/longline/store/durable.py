@@ -158,6 +158,7 @@ class Durable:
         query = select(tables.events)
         for column, wanted in (
             (table.call_id, filters.call_id),
+            (table.sip_trunk_id, filters.sip_trunk_id),
             (table.type, filters.type),
             (table.delivery_status, filters.delivery_status),
         ):

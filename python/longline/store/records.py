@@ -196,6 +196,7 @@ class EventFilter:
     """Which events to list; what is None does not filter."""
 
     call_id: UUID | None = None
+    sip_trunk_id: UUID | None = None
     type: str | None = None
     occurred_after: datetime | None = None
     delivery_status: DeliveryStatus | None = None

@@ -132,6 +132,7 @@ events = Table(
 )
 Index("events_by_time", events.c.at, events.c.id)
 Index("events_by_call", events.c.call_id, events.c.at, events.c.id)
+Index("events_by_trunk", events.c.sip_trunk_id, events.c.at, events.c.id)
 Index("events_by_delivery", events.c.delivery_status, events.c.at, events.c.id)
 
 recordings = Table(

@@ -230,6 +230,14 @@ async def test_sip_calls_are_found_by_their_trunk(house: Any) -> None:
     assert one == found
 
 
+async def test_events_are_found_by_their_trunk(house: Any) -> None:
+    trunk = await made(house, BY_IP)
+    await house.event(None, type="trunk.target_down", sip_trunk_id=decode_id(trunk["id"], "st"))
+    await house.event((await house.call()).id)
+    (found,) = (await house.http.get("/api/v1/events", params={"sip_trunk_id": trunk["id"]})).json()["data"]
+    assert (found["type"], found["sip_trunk_id"], found["call_id"]) == ("trunk.target_down", trunk["id"], None)
+
+
 class TestOtherWebhookVersion:
     @pytest.fixture
     def version(self) -> str:

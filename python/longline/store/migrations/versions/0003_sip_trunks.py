@@ -54,10 +54,12 @@ def upgrade() -> None:
     op.add_column("events", sa.Column("sip_trunk_id", sa.Uuid()))
     with op.batch_alter_table("events") as events:  # SQLite changes a column by copying the table
         events.alter_column("call_id", existing_type=sa.Uuid(), nullable=True)
+    op.create_index("events_by_trunk", "events", ["sip_trunk_id", "at", "id"])
 
 
 def downgrade() -> None:
     op.execute(sa.text("DELETE FROM events WHERE call_id IS NULL"))
+    op.drop_index("events_by_trunk", "events")
     with op.batch_alter_table("events") as events:
         events.alter_column("call_id", existing_type=sa.Uuid(), nullable=False)
         events.drop_column("sip_trunk_id")
