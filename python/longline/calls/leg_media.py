@@ -28,6 +28,7 @@ class LegMedia:
         self._srtp: SrtpPolicy = srtp
         self._address: LegAddress | None = None
         self._offer: SessionDescription | None = None
+        self._agreed: SessionDescription | None = None
         self._session_id = secrets.randbits(62)
         self._direction: Direction = "sendrecv"
         self.signalling_ip: str | None = None
@@ -70,7 +71,7 @@ class LegMedia:
     def answer(self, offer: bytes) -> bytes:
         """The answer to the far end's offer. Raise OfferRefused, or SdpError when it is no session description."""
         description, negotiated = make_answer(SessionDescription.parse(offer), self._local())
-        self.negotiated = negotiated
+        self.negotiated, self._agreed = negotiated, description
         return description.serialize()
 
     def answer_another(self, offer: bytes | None, signalling_ip: str | None) -> bytes:
@@ -94,7 +95,13 @@ class LegMedia:
         if self._offer is None:
             return  # a repetition of an answer that was read already
         self.negotiated = read_answer(self._offer, SessionDescription.parse(answer))
-        self._offer = None
+        self._agreed, self._offer = self._offer, None
+
+    def read_refresh(self, answer: bytes) -> None:
+        """What the far end said when the same was offered once more to refresh the session (RFC 4028 §7.4). Raise as
+        `read_answer`."""
+        if self._agreed is not None:
+            self.negotiated = read_answer(self._agreed, SessionDescription.parse(answer))
 
     def read_early_answer(self, answer: bytes) -> None:
         """An answer in a provisional response; the one in the 200 may be another's. Raise as `read_answer`."""

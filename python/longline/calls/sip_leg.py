@@ -300,7 +300,7 @@ class SipLeg:
         if isinstance(event, Answered):
             return await self._answered(event.sdp)
         if isinstance(event, Reanswered):
-            return await self._reanswered(event.sdp)
+            return await self._reanswered(event)
         if isinstance(event, Failed):
             if await self._goes_another_way(event) or self._is_forwarded(event):
                 return None
@@ -419,10 +419,15 @@ class SipLeg:
             return LegEnd(Reason.CARRIER_ERROR, detail="the answer has no session description")
         return await self._settle(answer) or LegInput.ANSWERED
 
-    async def _reanswered(self, sdp: bytes) -> LegEnd | None:
+    async def _reanswered(self, event: Reanswered) -> LegEnd | None:
         """The answer to an offer of ours in mid-call."""
-        end = await self._settle(sdp)
-        if end is None:
+        if event.is_refresh:
+            try:
+                self.media.read_refresh(event.sdp)
+            except (OfferRefused, SdpError) as error:  # nothing was to change: it goes on as it was
+                log.info("refresh answered oddly", call_id=str(self.leg.call_id), why=str(error))
+        end = await self._settle(None if event.is_refresh else event.sdp)
+        if end is None and not event.is_refresh:
             self._hold.settled()
         return end
 

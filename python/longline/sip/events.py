@@ -117,10 +117,12 @@ class Reoffer:
 @dataclass(frozen=True, slots=True)
 class Reanswered:
     """The peer's answer to an offer of ours in mid-call: to one that we made (`reoffer`), or to the one that it asked
-    for with a re-INVITE without an offer."""
+    for with a re-INVITE without an offer. `is_refresh`: nothing was to change, the session was refreshed with what had
+    been agreed on (RFC 4028 §7.4), and yet the peer says something new."""
 
     handle: str
     sdp: bytes
+    is_refresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -268,7 +268,7 @@ class Reoffers(Owner):
             is_news = not change.is_refresh or sdp != dialog.remote_sdp
             dialog.local_sdp, dialog.remote_sdp = change.sent, sdp
             if is_news:
-                self.core.events.append(Reanswered(usage.handle, sdp))
+                self.core.events.append(Reanswered(usage.handle, sdp, change.is_refresh))
         self._over(now, usage)
 
     def _by_invite(self, usage: InviteUsage, change: Change) -> bool:

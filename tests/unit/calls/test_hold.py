@@ -179,6 +179,18 @@ async def test_a_leg_that_the_media_server_cannot_mute_is_not_held(house: House)
     assert "reoffer" not in house.user_agent.verbs()
 
 
+@pytest.mark.parametrize(
+    ("answer", "rtp"), [(ANSWER.replace(b"4000", b"4600"), "192.0.2.7:4600"), (b"x", "192.0.2.7:4000")]
+)
+async def test_far_end_that_moves_while_its_session_is_refreshed_is_followed(
+    house: House, answer: bytes, rtp: str
+) -> None:
+    handle = await answered(house)
+    await house.sip(Reanswered(handle, answer, is_refresh=True))
+    assert house.media.find("leg.connect").rtp == rtp
+    assert house.record.state == "answered"
+
+
 async def test_an_answer_that_cannot_be_used_ends_the_call(house: House) -> None:
     handle = await answered(house)
     await hold(house, True)

@@ -4,7 +4,7 @@ import pytest
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Sent, Wire, answers_at_once
 from tests.unit.sip.test_requests_that_come_in import request
 
-from longline.sip.events import Ended, Failed, Reoffer
+from longline.sip.events import Ended, Failed, Reanswered, Reoffer
 from longline.sip.message import Response
 
 ALICE, BOB = "192.0.2.1", "192.0.2.2"
@@ -172,6 +172,19 @@ def test_peer_without_update_gets_the_same_offer_again() -> None:
     assert alice.names().count("Reoffer") == 11
     assert "Reanswered" not in bob.names()
     assert "Ended" not in alice.names() + bob.names()
+
+
+def test_answer_to_a_refresh_that_says_something_new_is_told() -> None:
+    wire = Wire()
+    alice, bob = Party(wire, ALICE, session_expires_s=600), Party(wire, BOB)
+    without_update(alice)
+    answers_at_once(alice, OFFER.replace(b"4000", b"4600"))
+    answers_at_once(bob)
+    alice.invite(BOB)
+    wire.run(320)
+    told = bob.last(Reanswered)
+    assert b"4600" in told.sdp
+    assert told.is_refresh
 
 
 def test_refresh_without_an_answer_ends_the_call() -> None:
