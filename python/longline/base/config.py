@@ -241,7 +241,7 @@ class Config(_Section):
         default=None, description="Trunk of outbound calls; if not given, every trunk that lets them out, by priority."
     )
     inbound: Inbound = Field(default_factory=Inbound, description="What is done with calls that come in.")
-    trunks: dict[str, Trunk] = Field(
+    trunks: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")], Trunk] = Field(
         default_factory=dict, max_length=1000, description="Ways to the telephone network, by name."
     )
 

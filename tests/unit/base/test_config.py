@@ -117,6 +117,7 @@ def test_an_unknown_setting_inside_a_table_of_the_environment_is_named_too(tmp_p
         ('[trunks.a]\nuri = "tel:+1"', "trunks.a.uri", "must be a SIP URI"),
         ('[trunks.a]\nuri = "sip:x"\nusername = "u"', "trunks.a", "together or not at all"),
         ('[trunks.a]\nfrom_host = "x"', "trunks.a", "give uri or targets"),
+        ('[trunks."phone:a"]\nuri = "sip:x"', "trunks.phone:a.[key]", "match pattern"),
         ('[trunks.a]\nuri = "sip:x"\ntargets = [{uri = "sip:y"}]', "trunks.a", "not both"),
         ('[trunks.a]\ntargets = [{uri = "y"}]', "trunks.a.targets.0.uri", "must be a SIP URI"),
         ('[trunks.a]\nnetworks = ["0.0.0.0/0"]', "trunks.a.networks.0", "not be the whole internet"),
