@@ -348,3 +348,34 @@ def test_challenge_without_end_is_answered_so_often_and_then_the_call_fails() ->
     assert alice.names() == ["Failed"]
     assert alice.last(Failed).cause == "unauthorized"
     assert_nothing_is_left(wire, alice)
+
+
+# ---- loops
+
+
+def test_call_that_comes_back_to_us_is_a_call_like_any_other() -> None:
+    """Out through a proxy and in again (RFC 3261 §16.3 calls it a spiral): two calls, with one Call-ID."""
+    wire = Wire()
+    alice = Party(wire, "192.0.2.1")
+    Proxy(wire, "192.0.2.111", locations={".*": ["sip:service@192.0.2.1"]})
+    answers_at_once(alice)
+    handle = alice.invite("192.0.2.111")
+    wire.run(1)
+    call = alice.last(IncomingCall)
+    assert call.handle != handle and alice.names().count("Answered") == alice.names().count("Acked") == 1
+    assert alice.endpoint.calls == 2
+    alice.do("bye", handle)
+    assert_nothing_is_left(wire, alice)
+    assert ends_once(alice)
+
+
+def test_call_that_comes_back_for_ever_ends_where_max_forwards_does() -> None:
+    """A proxy sends a call to itself: with Max-Forwards 0 it says 483, and we pass that on."""
+    wire = Wire()
+    alice = Party(wire, "192.0.2.1")
+    proxy = Proxy(wire, "192.0.2.111", locations={".*": ["sip:bob@192.0.2.111"]}, record_route=False)
+    handle = alice.invite("192.0.2.111")
+    wire.run(10)
+    assert alice.last(Failed) == Failed(handle, 483, "Too Many Hops", "rejected")
+    assert sum(s.word == "INVITE" and s.sender == proxy.host for s in wire.sent) == 70
+    assert_nothing_is_left(wire, alice)

@@ -99,6 +99,8 @@ class Proxy:
             self._challenge(message, source)
         elif self._realm and message.method == "INVITE" and not self._knows(message):
             self._respond(response_to(message, 403), source)
+        elif int(message.headers.get("Max-Forwards") or "70") == 0:
+            self._refuse(message, source, 483)
         elif self._screens and message.method == "INVITE":
             self._refuse(message, source, self._screens)
         elif self._redirects and message.method == "INVITE":
