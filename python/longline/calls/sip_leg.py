@@ -332,6 +332,7 @@ class SipLeg:
             return False
         self._is_settled_early = False
         self._early_answer = None  # what the first way said in advance is not said by the next
+        self._has_rung = False
         self._context.counters["trunk_failovers"] += 1
         log.warning("call goes another way", call_id=str(self.leg.call_id), status=event.status, cause=event.cause)
         await self._note_trunk(route)

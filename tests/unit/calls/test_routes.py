@@ -305,6 +305,16 @@ async def test_a_way_that_cannot_even_be_sent_is_passed_over(house: House) -> No
     assert [detail["peer"] for _, _, detail in house.user_agent.sent] == ["two"]
 
 
+async def test_ringing_by_one_way_says_nothing_of_the_next(tmp_path: Path) -> None:
+    three = {f"t{n}": {"uri": f"sip:t{n}.example", "priority": n} for n in (1, 2, 3)}
+    house = House(tmp_path, trunks=three)
+    first = await placed(house)
+    await house.sip(Progress(first, 183, "Session Progress", None), Failed(first, 503, "No", "rejected"))
+    await house.sip(Failed(house.user_agent.sent[-1][1], 408, "Request Timeout", "timeout"))
+    assert [detail["peer"] for verb, _, detail in house.user_agent.sent if verb == "invite"] == ["t1", "t2", "t3"]
+    assert house.told() == ["call.initiated", "call.ringing"]
+
+
 async def test_a_trunk_that_says_nothing_is_cancelled_and_the_next_is_called(house: House) -> None:
     first = await placed(house)
     await house.sip(Unheard(first))
