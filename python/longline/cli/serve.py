@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import json
 import os
@@ -23,6 +24,11 @@ if TYPE_CHECKING:
     from longline.node import Node
 
 log = get_logger(__name__)
+
+
+_GC_THRESHOLDS = (10_000, 20, 20)
+"""A call makes some thousand objects that the collector knows of. By the usual 700, 10, 10 it took a fifth of the CPU
+time of a call."""
 
 
 def serve(
@@ -75,6 +81,7 @@ async def _serve(config: Config, read_again: Callable[[], Config]) -> None:
 
     node = Node(config)
     await node.start()
+    _spare_the_collector()
     reloading = asyncio.create_task(_reload(node, hang_up, read_again))
     try:
         _greet(node, config)
@@ -94,6 +101,14 @@ async def _reload(node: Node, asked: asyncio.Event, read_again: Callable[[], Con
             await node.reload(read_again())
         except Exception as error:
             log.error("the configuration was not read again", error=str(error))
+
+
+def _spare_the_collector() -> None:
+    """What is there now stays: the garbage collector need not look at it again and again, at a second of silence each
+    time that it does. Between two looks at what is young more of it has gone by itself."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_GC_THRESHOLDS)
 
 
 def _greet(node: Node, config: Config) -> None:
