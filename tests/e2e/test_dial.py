@@ -7,8 +7,10 @@ from urllib.parse import quote
 
 import pytest
 
+from tests.e2e.test_flows import ulaw_to_linear
 from tests.support.app import App, AppCall, Backend, listen
 from tests.support.baresip import Baresip
+from tests.support.early_callee import EarlyCallee
 from tests.support.node import Node
 from tests.support.ports import free_ports
 from tests.support.raw_phone import RawPhone
@@ -124,6 +126,18 @@ async def test_a_callee_who_does_not_answer_is_let_go(tmp_path: Path) -> None:
         await callee.until("Incoming call", 5)
         await callee.until("session closed", 10)
     assert (call["state"], call["reason"], call["legs"][1]["reason"]) == ("failed", "no_answer", "no_answer")
+
+
+async def test_the_caller_hears_what_the_network_of_the_other_plays_before_anybody_answers(tmp_path: Path) -> None:
+    async with EarlyCallee(tone(CALLEE_HZ, 10)) as callee:
+        flow = {"action": "dial", "to": callee.uri, "timeout": 2}
+        async with Backend(flow) as backend, Node(tmp_path / "node", **settings(backend, tmp_path)) as node:
+            async with RawPhone(node.sip_port) as phone:
+                assert await phone.call() == 480
+                heard = trim_silence(ulaw_to_linear(phone.packets()))
+                progress = await phone.response(183)
+    assert b" 183 " in progress.split(b"\r\n")[0] and b"m=audio" in progress
+    assert len(heard) >= 8000 and is_tone(heard[800:8000], CALLEE_HZ)
 
 
 async def test_a_caller_who_gives_up_stops_the_ringing(tmp_path: Path) -> None:
