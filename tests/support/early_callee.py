@@ -8,7 +8,6 @@ from typing import Self
 
 import numpy as np
 
-from tests.support.raw_phone import _Collector
 from tests.support.tone import Samples
 
 
@@ -20,7 +19,7 @@ def _ulaw(samples: Samples) -> bytes:
     return bytes((~(code | np.where(samples < 0, 0x80, 0)) & 0xFF).astype(np.uint8))
 
 
-class EarlyCallee:
+class EarlyCallee(asyncio.DatagramProtocol):
     """`async with` it; `uri` is whom to call. It plays `samples` to whoever calls until that is cancelled."""
 
     def __init__(self, samples: Samples) -> None:
@@ -30,9 +29,8 @@ class EarlyCallee:
 
     async def __aenter__(self) -> Self:
         loop = asyncio.get_running_loop()
-        self._sip, collector = await loop.create_datagram_endpoint(_Collector, ("127.0.0.1", 0))
-        self._rtp, _ = await loop.create_datagram_endpoint(_Collector, ("127.0.0.1", 0))
-        collector.datagram_received = self._received  # type: ignore[method-assign]
+        self._sip, _ = await loop.create_datagram_endpoint(lambda: self, ("127.0.0.1", 0))
+        self._rtp, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, ("127.0.0.1", 0))
         return self
 
     async def __aexit__(
@@ -47,7 +45,7 @@ class EarlyCallee:
     def uri(self) -> str:
         return f"sip:early@127.0.0.1:{self._sip.get_extra_info('sockname')[1]}"
 
-    def _received(self, data: bytes, source: tuple[str, int]) -> None:
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
         method = data.split(b" ", 1)[0]
         if method == b"INVITE" and not self._invite:
             self._invite = data
@@ -56,13 +54,13 @@ class EarlyCallee:
                 "v=0\r\no=early 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
                 f"m=audio {port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
             )
-            self._answer(data, source, b"183 Session Progress", sdp.encode())
+            self._answer(data, addr, b"183 Session Progress", sdp.encode())
             offered = re.search(rb"m=audio (\d+)", data)
             assert offered is not None
             self._playing = asyncio.create_task(self._play(("127.0.0.1", int(offered[1]))))
         elif method == b"CANCEL":
-            self._answer(data, source, b"200 OK")
-            self._answer(self._invite, source, b"487 Request Terminated")
+            self._answer(data, addr, b"200 OK")
+            self._answer(self._invite, addr, b"487 Request Terminated")
 
     def _answer(self, request: bytes, to: tuple[str, int], status: bytes, body: bytes = b"") -> None:
         kept = (b"via:", b"from:", b"call-id:", b"cseq:")
