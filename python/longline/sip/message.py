@@ -34,9 +34,9 @@ MAX_HEADERS = 128
 """Header lines of one message, after unfolding; more are refused with 400."""
 MAX_HEADER_LINE_CHARS = 8192
 """One unfolded header line; longer ones are refused with 400."""
-MAX_VIAS = 70
-"""Via values of one message: the most hops a fresh Max-Forwards allows; more are refused with 400. (A lower bound
-would refuse `longreq` of RFC 4475, which is well-formed and has 34.)"""
+MAX_VIAS = 71
+"""Via values of one message: its sender's, and one for each hop that a fresh Max-Forwards allows; more are refused with
+400. (A lower bound would refuse `longreq` of RFC 4475, which is well-formed and has 34.)"""
 
 _FOLD = re.compile(r"\r?\n[ \t]+")
 _LINE_END = re.compile(r"\r?\n")
