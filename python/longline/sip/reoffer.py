@@ -267,6 +267,9 @@ class Reoffers(Owner):
             offers.make(dialog, Move.THEY_ANSWER)
             is_news = not change.is_refresh or sdp != dialog.remote_sdp
             dialog.local_sdp, dialog.remote_sdp = change.sent, sdp
+            if dialog is not usage.dialog_now():  # another fork has come to the fore
+                self._fail(now, usage, 491, "Request Pending", "overtaken")
+                return
             if is_news:
                 self.core.events.append(Reanswered(usage.handle, sdp, change.is_refresh))
         self._over(now, usage)

@@ -7,8 +7,8 @@ from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Sent, Wire, pair
 from tests.unit.sip.test_requests_that_come_in import request
 
 from longline.base.errors import LocalProtocolError
-from longline.sip.events import Answered, Ended, Failed, IncomingCall, Progress, Reanswered, Reoffer
-from longline.sip.message import Response
+from longline.sip.events import Answered, Ended, Failed, IncomingCall, Progress, Reanswered, Reoffer, ReofferFailed
+from longline.sip.message import Request, Response
 from longline.sip.reliable import MAX_WAITING
 
 NEXT = OFFER.replace(b"4000", b"4400")
@@ -372,6 +372,25 @@ def test_session_is_changed_before_the_answer(side: str) -> None:
     alice.do("bye", ours)
     wire.run(1)
     assert bob.names()[-1] == "Ended"
+
+
+def test_answer_of_a_fork_that_is_not_the_one_any_more_is_told_as_overtaken() -> None:
+    wire, alice, handle = calling()
+    allow = "Allow: INVITE, ACK, BYE, PRACK, UPDATE"
+    provisional(wire, alice, "183 Early", "Require: 100rel", "RSeq: 5", allow, body=ANSWER)
+    wire.inject(alice, ok_to(wire.requests("PRACK")[-1]))
+    alice.do("reoffer", handle, NEXT)
+    provisional(wire, alice, "183 Early", "Require: 100rel", "RSeq: 9", allow, body=ANSWER, tag="t2")
+    wire.inject(alice, ok_to(wire.requests("UPDATE")[-1], ANSWER))
+    assert (alice.last(ReofferFailed).cause, alice.names().count("Reanswered")) == ("overtaken", 0)
+
+
+def ok_to(asked: Request, body: bytes = b"") -> bytes:
+    """The 200 of a request of Alice's."""
+    lines = ["SIP/2.0 200 OK"]
+    lines += [f"{name}: {asked.headers.get(name)}" for name in ("Via", "From", "To", "Call-ID", "CSeq")]
+    lines += [f"Content-Length: {len(body)}", *(["Content-Type: application/sdp"] if body else [])]
+    return ("\r\n".join(lines) + "\r\n\r\n").encode() + body
 
 
 def test_update_before_the_first_answer_gets_500() -> None:
