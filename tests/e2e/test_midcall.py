@@ -10,7 +10,7 @@ import pytest
 
 from longline.sip.events import Answered, Ended, IncomingCall, Progress, Reanswered, Reoffer, SipEvent
 from longline.sip.user_agent import ListenAddress, UserAgent, UserAgentSettings
-from tests.support.app import App, AppCall
+from tests.support.app import App, AppCall, Backend
 from tests.support.baresip import Baresip
 from tests.support.node import Node
 from tests.support.ports import free_ports
@@ -133,6 +133,23 @@ async def test_sipp_agrees_on_early_media_with_prack_and_changes_it_before_the_a
     finally:
         await ours.agent.stop()
     assert ours.names() == ["IncomingCall", "Reoffer", "Acked", "Ended"]
+
+
+async def test_both_legs_of_a_dialled_call_agree_on_early_media_with_prack(tmp_path: Path) -> None:
+    """SIPp calls, and SIPp is called: a node between them, which answers the one when the other has answered."""
+    port, callee_port = free_ports(2)
+    callee = Sipp(tmp_path / "callee", "callee_answers_late", "-m", "1", port=callee_port)
+    async with (
+        Backend({"action": "dial", "to": callee.uri}) as backend,
+        Node(tmp_path / "node", LONGLINE_INBOUND__FLOW_URL=backend.flow_url) as node,
+        callee,
+    ):
+        caller = Sipp(tmp_path / "caller", "caller_pracks", "-m", "1", port=port, remote=f"127.0.0.1:{node.sip_port}")
+        (await caller.run(20)).check()
+        (await callee.finish(10)).check()
+        call = await node.until_call()
+    assert (call["state"], call["reason"]) == ("completed", "normal_clearing")
+    assert [leg["state"] for leg in call["legs"]] == ["completed", "completed"]
 
 
 async def test_session_with_sipp_is_refreshed_and_ends_when_sipp_forgets_to(tmp_path: Path) -> None:
