@@ -56,6 +56,28 @@ async def test_whoever_calls_the_number_that_we_registered_reaches_us_through_th
         await proxy.until(f"REGISTER {USER} expires 0")
 
 
+async def test_our_own_re_invite_and_bye_go_back_through_the_proxy(tmp_path: Path) -> None:
+    proxy_port, caller_port = free_ports(2)
+    async with App(listen) as app, Kamailio(tmp_path / "proxy", proxy_port, "127.0.0.1:9") as proxy:
+        async with Node(tmp_path / "node", "--stream", app.url, **settings(proxy)) as node:
+            await until_registered(node)
+            caller = Sipp(
+                tmp_path, "caller_is_reinvited", "-m", "1", "-s", USER,
+                port=caller_port, remote=f"127.0.0.1:{proxy_port}",
+            )  # fmt: skip
+            async with caller:
+                call = await node.until_call(lambda call: call["state"] == "answered")
+                path = f"/api/v1/voice/calls/{call['id']}"
+                held = await node.api.post(f"{path}/hold", json={"on": True})
+                assert held.status_code == 202, held.text
+                await proxy.until("WITHIN INVITE")
+                await proxy.until("WITHIN ACK", 2)  # the caller's, and ours
+                assert (await node.api.post(f"{path}/hangup", json={})).status_code == 202
+                (await caller.finish()).check()
+            assert f"WITHIN INVITE from port {caller_port}" not in proxy.output
+            assert "WITHIN BYE" in proxy.output
+
+
 async def test_a_call_that_we_place_goes_out_and_on_through_the_proxy(tmp_path: Path) -> None:
     async def hang_up(call: AppCall) -> None:
         await call.hear(1.0)
