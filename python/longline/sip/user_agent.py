@@ -44,8 +44,8 @@ TLS_REFRESH_S = 10.0
 LEAVE_GRACE_S = 2.0
 """How long a node that stops waits for registrars to take our bindings back."""
 
-QUIET_S = 2.0
-"""How long `settle` waits for peers of whom nothing comes: a BYE is then sent three times."""
+QUIET_S = 4.0
+"""How long `settle` waits for peers of whom nothing comes: a BYE is sent four times in it."""
 _LOOK_AGAIN_S = 0.05
 
 _T = TypeVar("_T")
