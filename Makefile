@@ -53,8 +53,8 @@ bench: setup bench-build  ## a first look, 1 and 100 calls in one dialect, besid
 bench-load: setup bench-build  ## cost, memory, loss and delay of 100 to 2,000 calls in every dialect, beside the floor: 7 minutes
 	@target/release/longline-bench $(if $(CALLS),--calls $(CALLS)) $(if $(DIALECTS),--dialects $(DIALECTS)) $(if $(TURNS),--turns $(TURNS))
 
-bench-signalling: setup-test  ## calls a second per core, set-up time, memory of an idle call and its end, SIPp on the other side: 4 minutes (CALLS= RATE= IDLE=)
-	@$(VENV)/python bench/signalling/signalling.py $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(if $(IDLE),--idle $(IDLE))
+bench-signalling: setup-test  ## calls a second per core, set-up time, memory of an idle call and its end, SIPp on the other side: 3 minutes (CALLS= RATE= IDLE= IDLE_RATE=)
+	@$(VENV)/python bench/signalling/signalling.py $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(if $(IDLE),--idle $(IDLE)) $(if $(IDLE_RATE),--idle-rate $(IDLE_RATE))
 
 bench-micro: setup  ## what one frame costs the engine alone, by dialect, and the detectors of digits and voices: a few seconds
 	@cargo run --quiet --release --locked -p longline-micro

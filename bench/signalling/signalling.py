@@ -152,7 +152,7 @@ async def node(folder: Path, stream: str, **settings: str) -> AsyncIterator[Node
     log = folder / "node.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *PROFILER(folder), "-m", "longline", "serve", "--stream", stream,
+            sys.executable, *profiler(folder), "-m", "longline", "serve", "--stream", stream,
             env=environment, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
     one = Node(process, http_port, sip_port, log)
@@ -163,7 +163,7 @@ async def node(folder: Path, stream: str, **settings: str) -> AsyncIterator[Node
         await one.stop()
 
 
-def PROFILER(folder: Path) -> list[str]:
+def profiler(folder: Path) -> list[str]:
     return ["-m", "cProfile", "-o", PROFILE] if PROFILE and "load" in folder.name else []
 
 
@@ -316,15 +316,16 @@ async def measure(arguments: argparse.Namespace) -> dict[str, Any]:
                 result |= await load(folder / "load", app, arguments.calls, arguments.rate)
                 print(json.dumps(result), file=sys.stderr, flush=True)
             if "idle" in arguments.parts:
-                result |= await idle(folder / "idle", app, arguments.idle, arguments.rate)
+                result |= await idle(folder / "idle", app, arguments.idle, arguments.idle_rate)
     return result
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--calls", type=int, default=2000, help="calls that are set up and torn down")
-    parser.add_argument("--rate", type=float, default=60, help="calls a second that are offered")
+    parser.add_argument("--calls", type=int, default=3000, help="calls that are set up and torn down")
+    parser.add_argument("--rate", type=float, default=150, help="calls a second that are offered")
     parser.add_argument("--idle", type=int, default=1000, help="calls that are held")
+    parser.add_argument("--idle-rate", type=float, default=50, help="calls a second until they are there")
     parser.add_argument("--parts", nargs="*", default=["load", "idle"], choices=["load", "idle"])
     parser.add_argument("--folder", type=Path, help="leave logs and databases here")
     parser.add_argument("--profile", default="", help="write a cProfile of the load here")
