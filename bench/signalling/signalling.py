@@ -152,7 +152,7 @@ async def node(folder: Path, stream: str, **settings: str) -> AsyncIterator[Node
     log = folder / "node.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, *profiler(folder), "-m", "longline", "serve", "--stream", stream,
+            sys.executable, "-m", "longline", "serve", "--stream", stream,
             env=environment, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
     one = Node(process, http_port, sip_port, log)
@@ -161,13 +161,6 @@ async def node(folder: Path, stream: str, **settings: str) -> AsyncIterator[Node
         yield one
     finally:
         await one.stop()
-
-
-def profiler(folder: Path) -> list[str]:
-    return ["-m", "cProfile", "-o", PROFILE] if PROFILE and "load" in folder.name else []
-
-
-PROFILE = ""
 
 
 @dataclass(frozen=True)
@@ -328,10 +321,7 @@ def main() -> None:
     parser.add_argument("--idle-rate", type=float, default=50, help="calls a second until they are there")
     parser.add_argument("--parts", nargs="*", default=["load", "idle"], choices=["load", "idle"])
     parser.add_argument("--folder", type=Path, help="leave logs and databases here")
-    parser.add_argument("--profile", default="", help="write a cProfile of the load here")
     arguments = parser.parse_args()
-    global PROFILE
-    PROFILE = arguments.profile
     print(json.dumps(asyncio.run(measure(arguments))))
 
 
