@@ -34,7 +34,9 @@ PROBES = 4
 """How often the node is asked within that time: a datagram may be lost."""
 UNANSWERED_S = 0.5
 PITCH_HZ = 440.0
-MOST_MISSING = 0.02
+MOST_MISSING = 0.1
+"""Of the frames of the call beside: a node that is short of processor time skips those that are late. One that stood
+still for the messages would miss most."""
 MOST_RSS_GROWTH_KB = 6 * 1024
 """Of the signalling process, from pass to pass: caches, and what the allocator cannot use again. A leak of 1 KB a case
 would be as much."""
@@ -149,8 +151,8 @@ def assert_tone(packets: list[RtpPacket]) -> None:
     seconds = np.split(heard[: len(heard) // 8000 * 8000], len(heard) // 8000)
     assert len(seconds) >= 3
     pure = [power_at(second, PITCH_HZ) for second in seconds]
-    assert np.median(pure) > 0.98
-    assert min(pure) > 0.8, [round(share, 2) for share in pure]
+    assert np.median(pure) > 0.95
+    assert min(pure) > 0.5, [round(share, 2) for share in pure]
 
 
 @asynccontextmanager
