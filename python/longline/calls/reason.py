@@ -26,7 +26,7 @@ class Reason(StrEnum):
     STREAM_FAILED = "stream_failed"
     MEDIA_SERVER_DIED = "media_server_died"
     SERVER_SHUTDOWN = "server_shutdown"
-    FAR_END_LOST = "far_end_lost"  # it does not know the call any more, or stopped saying that it does (RFC 4028)
+    FAR_END_LOST = "far_end_lost"  # it knows the call no more, or stopped saying that it does (RFC 3262, 4028)
     INTERNAL_ERROR = "internal_error"  # a fault of ours; the log has it
 
 

@@ -47,7 +47,7 @@ from longline.sip.sdp import SdpError
 _UNSENT = {"transport": "the next hop could not be reached", "timeout": "no response came"}
 """Causes whose SIP status nobody sent: it is ours (RFC 3261 §8.1.3.1), and is not told as the far end's."""
 
-_LOST = ("gone", "session_expired")
+_LOST = ("gone", "session_expired", "no_prack")
 """Causes of an end that the far end never told us of."""
 
 log = get_logger(__name__)

@@ -160,7 +160,7 @@ class CalledReliably:
         usage.step(Step.END)
         self.core.refuse_pending(now, usage)
         self.server.respond(now, usage.server, 504, to_tag=usage.dialog.local_tag)
-        self.core.events.append(Ended(usage.handle, "remote", "no_prack"))
+        self.core.events.append(Ended(usage.handle, "local", "no_prack"))
         self.core.remove(usage)
 
 

@@ -198,7 +198,7 @@ async def test_an_answer_that_cannot_be_used_ends_the_call(house: House) -> None
     assert house.record.reason == "carrier_error"
 
 
-@pytest.mark.parametrize("cause", ["gone", "session_expired"])
+@pytest.mark.parametrize("cause", ["gone", "session_expired", "no_prack"])
 async def test_a_far_end_that_is_lost_ends_the_call_with_that_reason(house: House, cause: str) -> None:
     handle = await answered(house)
     await house.sip(Ended(handle, "local", cause))

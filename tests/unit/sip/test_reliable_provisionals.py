@@ -162,7 +162,7 @@ def test_call_without_a_prack_is_refused_after_64_t1() -> None:
     assert bob.endpoint.calls == 1
     assert wire.words(bob).count("183 INVITE") == 7
     wire.run(1)
-    assert bob.events[-1] == Ended(handle, "remote", "no_prack")
+    assert bob.events[-1] == Ended(handle, "local", "no_prack")
     assert "504 INVITE" in wire.words(bob)
     assert bob.endpoint.calls == 0
 
