@@ -166,6 +166,34 @@ fn a_file_is_played_as_often_as_asked() {
 }
 
 #[test]
+fn a_file_for_one_leg_is_heard_by_it_alone() {
+    let mut server = Server::start(&[]);
+    let path = server.dir.join("tone.wav");
+    write_tone(&path, 400);
+    let control = &mut server.control;
+    let (mut first, mut second) = (
+        Phone::join(control, "call", "first"),
+        Phone::join(control, "call", "second"),
+    );
+    let fields =
+        |leg: &str| json!({"session": "call", "playback": "p", "path": path, "repeat": 1, "leg": leg});
+    assert_eq!(control.refused("playback.start", fields("nobody")), "unknown_leg");
+    control.ok("playback.start", fields("second"));
+    let audible = second
+        .listen(Duration::from_millis(1000))
+        .iter()
+        .filter(|packet| !packet.is_silent())
+        .count();
+    assert!(
+        (15..=22).contains(&audible),
+        "400 ms are 20 packets, not {audible}"
+    );
+    assert_eq!(control.event("playback.finished")["reason"], "completed");
+    let heard = first.listen(Duration::from_millis(100));
+    assert!(heard.iter().all(|packet| packet.is_silent()));
+}
+
+#[test]
 fn a_playback_is_stopped() {
     let mut server = Server::start(&[]);
     let path = server.dir.join("tone.wav");
