@@ -105,7 +105,7 @@ class Node:
         http_socket = stack.enter_context(contextlib.closing(_listen("http_listen", config.http_address)))
         durable = await Durable.open(config.durable_url)
         stack.push_async_callback(durable.close)
-        self.new_api_key = await ensure_api_key(durable, config.api_key)
+        self.new_api_key = await ensure_api_key(durable, config.api_key, self._clock)
         if self.new_api_key is not None:
             write_key_file(config.data_dir, self.new_api_key)
         dispatcher = Dispatcher(self._bus, durable, config, self._clock)

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from fastapi import APIRouter, FastAPI, Security
+from fastapi import APIRouter, Depends, FastAPI, Security
 from fastapi.routing import APIRoute
 
 from longline import __version__
 from longline.api import auth, problems
+from longline.api.callers import Callers
 from longline.api.deps import Deps
 from longline.api.docs_page import router as docs_router
 from longline.api.idempotency import IdempotencyTable
@@ -50,8 +51,10 @@ def create_app(deps: Deps) -> FastAPI:
     app.state.idempotency = IdempotencyTable()
     problems.install(app)
     app.add_middleware(BodyLimitMiddleware)
-    app.add_middleware(auth.ApiKeyMiddleware, durable=deps.durable, configured=deps.config.api_key)
-    app.include_router(_protected(), prefix=API_PREFIX, dependencies=[Security(auth.declared)])
+    callers = Callers(deps.durable.accounts, deps.clock, deps.config.api_key)
+    app.add_middleware(auth.ApiKeyMiddleware, callers=callers)
+    protection = [Security(auth.declared), Depends(auth.check_scope)]
+    app.include_router(_protected(), prefix=API_PREFIX, dependencies=protection)
     app.include_router(recordings.signed_router, prefix=API_PREFIX)
     app.include_router(health.router)
     app.include_router(docs_router)

@@ -1,26 +1,31 @@
 """Who may use the API: whoever knows an API key, sent as x-api-key.
 
-The check comes before anything of the request is read, so a stranger learns neither which routes nor which calls exist.
-A key in the configuration is compared as it is; a generated one is known by its SHA-256 only (it is random enough that
-a plain hash cannot be reversed). A signed recording link carries its own proof.
+The key is checked before anything of the request is read, so a stranger learns neither which routes nor which calls
+exist. Whose it is (`callers.py`) stands in the request's state from then on: every route gets it by `deps.CallerOf`,
+and what the account may see by `deps.StoreOf`. What the key may do is asked by `check_scope`. A signed recording link
+carries its own proof.
 """
 
-import hashlib
-import hmac
 import re
-import secrets
 from typing import Final
 
+from fastapi import Request
+from fastapi.routing import APIRoute
 from fastapi.security import APIKeyHeader
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from longline.api.callers import PREFIX_CHARS, Caller, Callers, hash_key, new_key
 from longline.api.problems import problem
-from longline.base.errors import InvalidApiKey
+from longline.api.scopes import Scope as KeyScope
+from longline.api.scopes import allows, scope_of
+from longline.base.clock import Clock
+from longline.base.errors import InvalidApiKey, MissingScope
+from longline.base.ids import DEFAULT_ACCOUNT_ID, new_id
 from longline.store.durable import Durable
+from longline.store.records import ApiKeyRecord
 
 API_KEY_HEADER: Final = "x-api-key"
-API_KEY_MAX_CHARS: Final = 255
 PROTECTED: Final = "/api/"
 
 _SIGNED: Final = re.compile(r"/api/v1/recordings/[^/]+/audio")
@@ -29,36 +34,50 @@ declared = APIKeyHeader(name=API_KEY_HEADER, scheme_name="ApiKey", auto_error=Fa
 """For the OpenAPI document; `ApiKeyMiddleware` is what checks."""
 
 
-def hash_key(key: str) -> str:
-    return hashlib.sha256(key.encode()).hexdigest()
-
-
-async def ensure_api_key(durable: Durable, configured: str | None) -> str | None:
-    """Make a key when there is none at all. Returns it, to be shown once; None when there was one."""
-    if configured is not None or await durable.has_api_keys():
+async def ensure_api_key(durable: Durable, configured: str | None, clock: Clock) -> str | None:
+    """Make a key of the default account when there is none at all. Returns it, to be shown once; None when there was
+    one."""
+    if configured is not None or await durable.accounts.has_keys():
         return None
-    key = f"ll_{secrets.token_urlsafe(32)}"
-    await durable.add_api_key(hash_key(key))
+    key = new_key()
+    await durable.accounts.save_key(
+        ApiKeyRecord(
+            id=new_id(),
+            account_id=DEFAULT_ACCOUNT_ID,
+            name="first",
+            prefix=key[:PREFIX_CHARS],
+            hash=hash_key(key),
+            scopes=[KeyScope.ADMIN],
+            created_at=clock.now(),
+        )
+    )
     return key
 
 
 class ApiKeyMiddleware:
-    def __init__(self, app: ASGIApp, durable: Durable, configured: str | None) -> None:
+    def __init__(self, app: ASGIApp, callers: Callers) -> None:
         self._app = app
-        self._durable = durable
-        self._configured = configured
+        self._callers = callers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PROTECTED) and not _SIGNED.fullmatch(scope["path"]):
-            key = Headers(scope=scope).get(API_KEY_HEADER, "")
-            if not await self._is_valid(key):
+            caller = await self._callers.of_key(Headers(scope=scope).get(API_KEY_HEADER, ""))
+            if caller is None:
                 await problem(InvalidApiKey())(scope, receive, send)
                 return
+            scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)
 
-    async def _is_valid(self, key: str) -> bool:
-        if not key or len(key) > API_KEY_MAX_CHARS:
-            return False
-        if self._configured is not None and hmac.compare_digest(key.encode(), self._configured.encode()):
-            return True
-        return await self._durable.check_api_key(hash_key(key))
+
+def caller_of(request: Request) -> Caller:
+    """Who makes a request to a protected route."""
+    caller: Caller = request.state.caller
+    return caller
+
+
+def check_scope(request: Request) -> None:
+    """A dependency of every protected route. Raises MissingScope."""
+    route = request.scope["route"]
+    wanted = scope_of(request.method, route.tags if isinstance(route, APIRoute) else ())
+    if not allows(caller_of(request).scopes, wanted):
+        raise MissingScope(f"This API key may not do that: it lacks the scope {wanted}.")

@@ -8,6 +8,8 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from longline.api.auth import caller_of
+from longline.api.callers import Caller
 from longline.api.idempotency import IdempotencyTable
 from longline.api.sip_views import SipViews
 from longline.api.views import Views
@@ -22,12 +24,15 @@ from longline.calls.trunk_limits import TrunkLimits
 from longline.calls.trunk_status import TrunkStatus
 from longline.flows.controls import PlayOrder
 from longline.flows.transfer import TransferOrder
+from longline.store.account_store import AccountStore
 from longline.store.durable import Durable
 from longline.store.records import CallRecord, StreamRecord
 
 
 class Calls(Protocol):
     """The calls of this node, as `CallManager` has them."""
+
+    def account_of_live(self, call_id: UUID) -> UUID | None: ...
 
     async def originate(self, request: OriginateRequest) -> CallRecord: ...
 
@@ -95,7 +100,15 @@ def get_idempotency(request: Request) -> IdempotencyTable:
     return table
 
 
+def get_store(request: Request) -> AccountStore:
+    return get_deps(request).durable.of(caller_of(request).account_id)
+
+
 DepsOf = Annotated[Deps, Depends(get_deps)]
+CallerOf = Annotated[Caller, Depends(caller_of)]
+"""Whose request it is: `caller.account_id`."""
+StoreOf = Annotated[AccountStore, Depends(get_store)]
+"""What the request's account may see. A protected route reads through this, and never through `deps.durable`."""
 ViewsOf = Annotated[Views, Depends(get_views)]
 SipViewsOf = Annotated[SipViews, Depends(get_sip_views)]
 IdempotencyOf = Annotated[IdempotencyTable, Depends(get_idempotency)]

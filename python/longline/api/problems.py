@@ -46,7 +46,7 @@ class ValidationProblem(BaseModel):
 
 _MEANING = {
     400: "The request cannot be carried out as it is",
-    403: "The API key is missing or not valid",
+    403: "The API key is missing, not valid, or may not do this",
     404: "There is no such resource",
     409: "The resource is not in a state that allows this",
     413: "The body is larger than 256 KiB",

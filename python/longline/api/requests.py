@@ -5,6 +5,7 @@ Call initiation ignores keys that it does not know, as the Teler API does; the o
 
 import re
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import (
     BaseModel,
@@ -85,7 +86,7 @@ class CallInitiateRequest(BaseModel):
             raise ValueError("flow and flow_url are given; only one can be followed")
         return value
 
-    def to_originate(self, record: bool) -> OriginateRequest:
+    def to_originate(self, account_id: UUID, record: bool) -> OriginateRequest:
         """`record` is what the server does with a request that does not say."""
         return OriginateRequest(
             from_number=self.from_number,
@@ -94,6 +95,7 @@ class CallInitiateRequest(BaseModel):
             flow=self.flow,
             status_callback_url=self.status_callback_url,
             record=record if self.record is None else self.record,
+            account_id=account_id,
         )
 
 

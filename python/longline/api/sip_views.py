@@ -19,7 +19,7 @@ from longline.api.sip_answers import (
     VirtualNumber,
 )
 from longline.api.views import Views
-from longline.base.ids import DEFAULT_ACCOUNT_ID, Prefix
+from longline.base.ids import Prefix
 from longline.calls.phones import PhoneState
 from longline.calls.trunk_book import TrunkBook
 from longline.calls.trunk_limits import TrunkLimits
@@ -40,7 +40,7 @@ class SipViews:
             id=self._views.id(Prefix.SIP_TRUNK, record.id),
             name=record.name,
             domain_name=record.domain_name,
-            account_id=self._views.id(Prefix.ACCOUNT, DEFAULT_ACCOUNT_ID),
+            account_id=self._views.id(Prefix.ACCOUNT, record.account_id),
             channel_limit=record.channel_limit,
             cps_limit=record.cps_limit,
             recording_enabled=record.recording,

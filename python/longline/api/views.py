@@ -17,7 +17,7 @@ from longline.api.answers import (
     StreamResource,
     TransferResponse,
 )
-from longline.base.ids import DEFAULT_ACCOUNT_ID, Prefix, new_request_id, render_id
+from longline.base.ids import Prefix, new_request_id, render_id
 from longline.calls.lead import Transfer
 from longline.calls.originate import OriginateRequest
 from longline.store.pages import Page
@@ -121,7 +121,7 @@ class Views:
     def event(self, event: EventRecord) -> EventResource:
         return EventResource(
             id=self.id(Prefix.EVENT, event.id),
-            account_id=self.id(Prefix.ACCOUNT, DEFAULT_ACCOUNT_ID),
+            account_id=self.id(Prefix.ACCOUNT, event.account_id),
             call_id=self.optional_id(Prefix.CALL, event.call_id),
             sip_trunk_id=self.optional_id(Prefix.SIP_TRUNK, event.sip_trunk_id),
             leg_id=self.optional_id(Prefix.LEG, event.leg_id),

@@ -12,6 +12,7 @@
         │   └── UnknownSecret     400  secret_not_found: named in a request, and not there
         ├── InvalidField          422  one field, in the light of what is there already
         ├── InvalidApiKey         403
+        ├── MissingScope          403  missing_scope: the key may not do that
         ├── InvalidLink           403  invalid_link: a signed URL was altered, or has expired
         ├── DestinationDenied     403  destination_denied: the settings do not let this number be called
         ├── NotFound              404  not_found
@@ -123,6 +124,11 @@ class InvalidField(RequestError):
 class InvalidApiKey(RequestError):
     status = 403
     default_message = "Invalid API Key."
+
+
+class MissingScope(RequestError):
+    status, code, type = 403, "missing_scope", "forbidden"
+    default_message = "This API key may not do that."
 
 
 class InvalidLink(RequestError):

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 from uuid import UUID
 
-from longline.base.ids import new_id
+from longline.base.ids import DEFAULT_ACCOUNT_ID, new_id
 
 
 class EventType(StrEnum):
@@ -91,6 +91,7 @@ class Event:
 
     type: str
     at: datetime
+    account_id: UUID = DEFAULT_ACCOUNT_ID
     call_id: UUID | None = None
     sip_trunk_id: UUID | None = None
     leg_id: UUID | None = None

@@ -35,10 +35,11 @@ class Prefix(StrEnum):
     SIP_TRUNK = "st"
     IP_ACL = "acl"
     VIRTUAL_NUMBER = "vn"
+    API_KEY = "key"
 
 
 DEFAULT_ACCOUNT_ID: Final = UUID("00000000-0000-7000-8000-00000000acc0")
-"""A self-hosted server has one account."""
+"""The account of a server that has one: whoever hosts for himself. It owns what the configuration file names."""
 
 DEFAULT_VOICE_APP_ID: Final = UUID("00000000-0000-7000-8000-00000000a990")
 """And one voice app: that of its configuration file."""

@@ -43,7 +43,7 @@ class CallRecording:
         It is stored before it begins: after a kill its file is found by that."""
         plan = self._plan if layout is None else dataclasses.replace(self._plan, layout=layout)
         call = self._context.call
-        recording = Recording(call.id, call.leg.id, plan, self._context.now())
+        recording = Recording(call.id, call.leg.id, plan, self._context.now(), account_id=call.account_id)
         self._running[str(recording.id)] = recording
         await self._context.keep(self._context.store.save_recording(recording.to_record("recording")))
         try:

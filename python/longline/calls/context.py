@@ -68,7 +68,9 @@ class CallContext:
             await self.save_call()
 
     async def save_stream(self, stream: Stream) -> None:
-        await self.keep(self.store.save_stream(stream.to_record()))
+        record = stream.to_record()
+        record.account_id = self.call.account_id
+        await self.keep(self.store.save_stream(record))
 
     async def keep(self, saving: Coroutine[Any, Any, Any]) -> None:
         """Await a write. A store that fails is logged and counted; it does not cost the caller the call."""
@@ -97,6 +99,7 @@ class CallContext:
         call = self.call
         event = Event(
             type=str(event_type),
+            account_id=call.account_id,
             call_id=call.id,
             at=at or self.now(),
             sip_trunk_id=call.sip_trunk_id,

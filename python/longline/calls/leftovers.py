@@ -133,6 +133,7 @@ def _tell(
 ) -> None:
     event = Event(
         type=str(event_type),
+        account_id=call.account_id,
         call_id=call.id,
         sip_trunk_id=call.sip_trunk_id,
         at=clock.now(),

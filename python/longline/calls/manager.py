@@ -238,7 +238,7 @@ class CallManager:
         if trunk is None:
             self._start(call).begin_inbound(event)
             return
-        call.sip_trunk_id = trunk.id
+        call.account_id, call.sip_trunk_id = trunk.account_id, trunk.id
         if trunk.webhook_url is not None:
             call.status_callback_url, call.webhook_version = trunk.webhook_url, trunk.webhook_version
         call.record = call.record if trunk.records_inbound is None else trunk.records_inbound
@@ -285,9 +285,9 @@ class CallManager:
             recordings=self._recordings,
             codecs=tuple(self._config.codecs),
             tones_dir=self._config.data_dir / "tones",
-            find_route=self._find_route,
+            find_route=lambda from_number, to: self._find_route(call.account_id, from_number, to),
             may_transfer=self._may_transfer,
-            find_call=self._by_handle.get,
+            find_call=lambda handle: self._find_sibling(call, handle),
             on_dialog=self._has_dialog,
         )
         self._calls[call.id] = live
@@ -332,13 +332,23 @@ class CallManager:
         domains = {*self._config.access.domains, self._own_host.rpartition(":")[0].strip("[]")}
         return parsed.user if parsed.host.strip("[]").lower() in domains else None
 
-    def _find_route(self, from_number: str, to: str) -> Route:
+    def _find_route(self, account_id: UUID, from_number: str, to: str) -> Route:
         """Where a leg that a call dials goes. Whoever has no number that can be told is anonymous."""
         user = from_number if is_sip_user(from_number) else "anonymous"
         at_home = self._user_at_home(to)
         if at_home is not None and at_home.startswith("+") and at_home not in self._config.phones:
             to = at_home  # how a phone names a number: at the server that it talks to
-        return self._route(OriginateRequest(user, to))
+        return self._route(OriginateRequest(user, to, account_id=account_id))
+
+    def account_of_live(self, call_id: UUID) -> UUID | None:
+        """Whose a call is that this node has; None when it has none of this id."""
+        live = self._calls.get(call_id)
+        return None if live is None else live.call.account_id
+
+    def _find_sibling(self, call: Call, handle: str) -> LiveCall | None:
+        """A call by the handle of one of its dialogs, of the same account: no other may be joined to this one."""
+        found = self._by_handle.get(handle)
+        return found if found is not None and found.call.account_id == call.account_id else None
 
     async def find(self, call_id: UUID) -> LiveCall:
         """A call that has not ended. Raise CallNotFound, CallNotLive."""
@@ -354,6 +364,7 @@ def _outbound_call(request: OriginateRequest, route: Route, at: datetime) -> Cal
     trunk = None if route.present is None else route.present.trunk
     return Call(
         direction=Direction.OUTBOUND,
+        account_id=request.account_id,
         from_number=request.from_number,
         to_number=request.to_number,
         created_at=at,

@@ -8,8 +8,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from longline.base.errors import BadRequest, InvalidTarget
+from longline.base.ids import DEFAULT_ACCOUNT_ID
 from longline.calls.routes import Route, Routes
 
 _E164 = re.compile(r"\+\d{7,15}")
@@ -27,6 +29,7 @@ class OriginateRequest:
     flow: dict[str, Any] | None = None
     status_callback_url: str | None = None
     record: bool = True
+    account_id: UUID = DEFAULT_ACCOUNT_ID
 
 
 def is_target(text: str) -> bool:
@@ -48,7 +51,7 @@ def find_route(request: OriginateRequest, routes: Routes, own_host: str) -> Rout
     if request.to_number.startswith(("sip:", "sips:")):
         if not _SIP_URI.fullmatch(request.to_number):
             raise InvalidTarget("to_number is not a SIP URI.")
-        return routes.to_uri(request.to_number, user, own_host)
+        return routes.to_uri(request.to_number, user, own_host, request.account_id)
     if not _E164.fullmatch(request.to_number):
         raise InvalidTarget("to_number must be an E.164 number, such as +14155550100, or a sip: URI.")
-    return routes.to_number(request.to_number, user, own_host)
+    return routes.to_number(request.to_number, user, own_host, request.account_id)

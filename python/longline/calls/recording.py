@@ -9,7 +9,7 @@ from pathlib import Path
 from uuid import UUID
 
 from longline.base.config import Config
-from longline.base.ids import Prefix, encode_id, new_id
+from longline.base.ids import DEFAULT_ACCOUNT_ID, Prefix, encode_id, new_id
 from longline.media.protocol import Encryption, RecordingFormat, RecordingLayout
 from longline.media.recording_file import SEALED_SUFFIX
 from longline.media.sealed import MasterKey
@@ -48,6 +48,7 @@ class Recording:
     plan: RecordingPlan
     created_at: datetime
     id: UUID = field(default_factory=new_id)
+    account_id: UUID = DEFAULT_ACCOUNT_ID
 
     @property
     def name(self) -> str:
@@ -73,6 +74,7 @@ class Recording:
         whose = track or self.plan.layout
         return RecordingRecord(
             id=id or self.id,
+            account_id=self.account_id,
             call_id=self.call_id,
             leg_id=None if whose == "streams" else self.leg_id,
             path=str(path or self.path),

@@ -12,9 +12,11 @@ import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeVar
+from uuid import UUID
 
 from longline.base.clock import Clock
 from longline.base.errors import InvalidTarget, LimitReached, RemoteProtocolError
+from longline.base.ids import DEFAULT_ACCOUNT_ID
 from longline.calls.trunk import Trunk
 from longline.calls.trunk_limits import Channel, TrunkLimits
 from longline.sip.crypto import SrtpPolicy
@@ -150,10 +152,10 @@ class Routes:
         self._may_call = may_call
         self._draw = draw
 
-    def to_number(self, number: str, from_user: str, own_host: str) -> Route:
-        """The route to a telephone number, with its first way taken. Raise InvalidTarget when no trunk leads there,
-        LimitReached when those that do are full."""
-        trunks = self._ways_out()
+    def to_number(self, number: str, from_user: str, own_host: str, account_id: UUID = DEFAULT_ACCOUNT_ID) -> Route:
+        """The route of a call to a telephone number, with its first way taken. Raise InvalidTarget when no trunk leads
+        there, LimitReached when those that do are full."""
+        trunks = self._ways_out(account_id)
         if not trunks:
             raise InvalidTarget(
                 "No trunk leads to telephone numbers: configure one, [trunks.NAME], make one by the API with an "
@@ -165,7 +167,7 @@ class Routes:
             raise LimitReached("Every trunk that leads to telephone numbers has reached its limit of calls.")
         return route
 
-    def to_uri(self, uri: str, from_user: str, own_host: str) -> Route:
+    def to_uri(self, uri: str, from_user: str, own_host: str, account_id: UUID = DEFAULT_ACCOUNT_ID) -> Route:
         """The route to a SIP URI, which is called as it is, with its one way taken: through the trunk whose target is
         at the same place, if there is one, with its credential and within its limits. Raise InvalidTarget,
         LimitReached."""
@@ -173,7 +175,7 @@ class Routes:
             place = parse_uri(uri).host_port
         except RemoteProtocolError as error:
             raise InvalidTarget(f"to_number is not a SIP URI: {error}.") from error
-        trunk, target = self._at(place)
+        trunk, target = self._at(place, account_id)
         channel = None
         if trunk is not None:
             channel = self._limits.take(trunk, self._clock.monotonic())
@@ -185,17 +187,28 @@ class Routes:
         route.next()
         return route
 
-    def _at(self, place: tuple[str, int]) -> tuple[Trunk, str] | tuple[None, None]:
-        for trunk in self._known.trunks:
+    def _at(self, place: tuple[str, int], account_id: UUID) -> tuple[Trunk, str] | tuple[None, None]:
+        for trunk in self._of(account_id):
             for target in trunk.peer.targets:
                 if parse_uri(target.uri).host_port == place:
                     return trunk, target.uri
         return None, None
 
-    def _ways_out(self) -> list[Trunk]:
-        if self._known.default is not None:
+    def _of(self, account_id: UUID) -> list[Trunk]:
+        """The trunks that calls of this account may take."""
+        return [trunk for trunk in self._known.trunks if trunk.is_shared or trunk.account_id == account_id]
+
+    def _own_ways_out(self, account_id: UUID) -> list[Trunk]:
+        """What an account other than that of the configuration has made for itself."""
+        if account_id == DEFAULT_ACCOUNT_ID:
+            return []
+        return [trunk for trunk in self._of(account_id) if trunk.is_way_out and not trunk.is_shared]
+
+    def _ways_out(self, account_id: UUID) -> list[Trunk]:
+        trunks = self._own_ways_out(account_id)
+        if not trunks and self._known.default is not None:
             return [self._known.default]
-        trunks = [trunk for trunk in self._known.trunks if trunk.is_way_out]
+        trunks = trunks or [trunk for trunk in self._of(account_id) if trunk.is_way_out]
         return in_order(trunks, lambda trunk: (trunk.priority, trunk.weight), self._draw)
 
     def _choose(

@@ -33,6 +33,9 @@ class Trunk:
     id: UUID
     name: str
     peer: Peer
+    account_id: UUID = DEFAULT_ACCOUNT_ID
+    is_shared: bool = False
+    """Calls of every account may leave through it; its inbound calls are its own account's."""
     priority: int = 10
     weight: int = 1
     is_way_out: bool = True
@@ -91,6 +94,7 @@ def trunk_of_config(name: str, settings: trunk_config.Trunk) -> Trunk:
         id=config_trunk_id(name),
         name=name,
         peer=peer,
+        is_shared=True,
         priority=settings.priority,
         weight=settings.weight,
         is_way_out=settings.outbound and bool(targets),
@@ -155,6 +159,7 @@ def trunk_of_record(record: SipTrunkRecord, acl: IpAclRecord | None) -> Trunk:
         id=record.id,
         name=record.name,
         peer=peer,
+        account_id=record.account_id,
         priority=API_PRIORITY,
         is_way_out=bool(targets),
         user=None if route is None else route.get("sip_user"),

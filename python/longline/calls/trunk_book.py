@@ -120,16 +120,17 @@ class TrunkBook:
 
     # --- trunks ----------------------------------------------------------------------------------------------------
 
-    async def create_trunk(self, new: NewTrunk) -> SipTrunkRecord:
+    async def create_trunk(self, account_id: UUID, new: NewTrunk) -> SipTrunkRecord:
         """Raise NameTaken, UsernameTaken, UnknownAcl, LimitReached."""
         async with self._lock:
             if len(self._records) >= MAX_TRUNKS:
                 raise LimitReached(f"There are {MAX_TRUNKS} trunks, which is the limit.")
-            self._check_name(new.name, None)
-            self._check_auth(new.auth, None)
+            self._check_name(new.name, account_id, None)
+            self._check_auth(new.auth, account_id, None)
             at = self._clock.now()
             record = SipTrunkRecord(
                 id=new_id(),
+                account_id=account_id,
                 name=new.name,
                 domain_name=new.domain_name,
                 authentication_type=new.auth.type,
@@ -145,48 +146,50 @@ class TrunkBook:
             )
             return await self._keep_trunk(_authenticated(record, new.auth))
 
-    async def change_trunk(self, trunk_id: UUID, change: TrunkChange) -> SipTrunkRecord:
+    async def change_trunk(self, account_id: UUID, trunk_id: UUID, change: TrunkChange) -> SipTrunkRecord:
         """Raise TrunkNotFound, TrunkIsConfigured, NameTaken, UsernameTaken, UnknownAcl, InvalidField."""
         async with self._lock:
-            record = self._owned(trunk_id)
+            record = self._owned(account_id, trunk_id)
             if "name" in change.values:
-                self._check_name(change.values["name"], trunk_id)
+                self._check_name(change.values["name"], account_id, trunk_id)
             changed = dataclasses.replace(record, **change.values, updated_at=self._clock.now())
             if change.auth is not None:
-                self._check_auth(change.auth, trunk_id)
+                self._check_auth(change.auth, account_id, trunk_id)
                 changed = _authenticated(changed, change.auth)
             if changed.transport == "udp" and changed.authentication_type != "credential":
                 raise InvalidField("transport", "udp needs authentication_type credential")
             return await self._keep_trunk(changed)
 
-    async def delete_trunk(self, trunk_id: UUID) -> SipTrunkRecord:
+    async def delete_trunk(self, account_id: UUID, trunk_id: UUID) -> SipTrunkRecord:
         """Its live calls go on. Raise TrunkNotFound, TrunkIsConfigured."""
         async with self._lock:
-            record = self._owned(trunk_id)
+            record = self._owned(account_id, trunk_id)
             await self._store.delete_trunk(trunk_id)
             del self._records[trunk_id]
             self._apply()
             return record
 
-    def record(self, trunk_id: UUID) -> SipTrunkRecord:
-        """Raise TrunkNotFound."""
+    def record(self, account_id: UUID, trunk_id: UUID) -> SipTrunkRecord:
+        """A trunk of this account. Raise TrunkNotFound."""
         record = self._records.get(trunk_id)
-        if record is None:
+        if record is None or record.account_id != account_id:
             raise TrunkNotFound
         return record
 
-    def _owned(self, trunk_id: UUID) -> SipTrunkRecord:
-        record = self.record(trunk_id)
+    def _owned(self, account_id: UUID, trunk_id: UUID) -> SipTrunkRecord:
+        record = self.record(account_id, trunk_id)
         if record.source == "config":
             raise TrunkIsConfigured
         return record
 
-    def _check_name(self, name: str, own_id: UUID | None) -> None:
-        if any(record.name == name and record.id != own_id for record in self._records.values()):
+    def _check_name(self, name: str, account_id: UUID, own_id: UUID | None) -> None:
+        own = (record for record in self._records.values() if record.account_id == account_id)
+        if any(record.name == name and record.id != own_id for record in own):
             raise NameTaken(f"There is a SIP trunk with the name {name!r} already.")
 
-    def _check_auth(self, auth: TrunkAuth, own_id: UUID | None) -> None:
-        if auth.ip_acl_id is not None and auth.ip_acl_id not in self._acls:
+    def _check_auth(self, auth: TrunkAuth, account_id: UUID, own_id: UUID | None) -> None:
+        acl = self._acl_of_id(auth.ip_acl_id)
+        if auth.ip_acl_id is not None and (acl is None or acl.account_id != account_id):
             raise UnknownAcl
         taken = {record.auth_username for record in self._records.values() if record.id != own_id}
         if auth.username is not None and auth.username in taken:
@@ -204,23 +207,24 @@ class TrunkBook:
 
     # --- access lists ----------------------------------------------------------------------------------------------
 
-    async def create_acl(self, name: str, addresses: list[dict[str, str | None]]) -> IpAclRecord:
+    async def create_acl(self, account_id: UUID, name: str, addresses: list[dict[str, str | None]]) -> IpAclRecord:
         """Raise NameTaken, LimitReached."""
         async with self._lock:
             if len(self._acls) >= MAX_ACLS:
                 raise LimitReached(f"There are {MAX_ACLS} IP access lists, which is the limit.")
-            self._check_acl_name(name, None)
+            self._check_acl_name(name, account_id, None)
             at = self._clock.now()
-            return await self._keep_acl(
-                IpAclRecord(id=new_id(), name=name, addresses=addresses, created_at=at, updated_at=at)
+            made = IpAclRecord(
+                id=new_id(), account_id=account_id, name=name, addresses=addresses, created_at=at, updated_at=at
             )
+            return await self._keep_acl(made)
 
-    async def change_acl(self, acl_id: UUID, change: AclChange) -> IpAclRecord:
+    async def change_acl(self, account_id: UUID, acl_id: UUID, change: AclChange) -> IpAclRecord:
         """In force at once for every trunk that it is attached to. Raise AclNotFound, NameTaken."""
         async with self._lock:
-            record = self.acl(acl_id)
+            record = self.acl(account_id, acl_id)
             if change.name is not None:
-                self._check_acl_name(change.name, acl_id)
+                self._check_acl_name(change.name, account_id, acl_id)
             changed = dataclasses.replace(
                 record,
                 name=record.name if change.name is None else change.name,
@@ -229,36 +233,40 @@ class TrunkBook:
             )
             return await self._keep_acl(changed)
 
-    async def delete_acl(self, acl_id: UUID) -> IpAclRecord:
+    async def delete_acl(self, account_id: UUID, acl_id: UUID) -> IpAclRecord:
         """Raise AclNotFound, AclInUse: a trunk is never left without a way to prove itself."""
         async with self._lock:
-            record = self.acl(acl_id)
+            record = self.acl(account_id, acl_id)
             if self.trunks_of_acl(acl_id):
                 raise AclInUse
             await self._store.delete_acl(acl_id)
             del self._acls[acl_id]
             return record
 
-    def acl(self, acl_id: UUID) -> IpAclRecord:
-        """Raise AclNotFound."""
+    def acl(self, account_id: UUID, acl_id: UUID) -> IpAclRecord:
+        """A list of this account. Raise AclNotFound."""
         record = self._acls.get(acl_id)
-        if record is None:
+        if record is None or record.account_id != account_id:
             raise AclNotFound
         return record
 
     def _acl_of(self, record: SipTrunkRecord) -> IpAclRecord | None:
-        return None if record.ip_acl_id is None else self._acls.get(record.ip_acl_id)
+        return self._acl_of_id(record.ip_acl_id)
+
+    def _acl_of_id(self, acl_id: UUID | None) -> IpAclRecord | None:
+        return None if acl_id is None else self._acls.get(acl_id)
 
     def acl_name(self, acl_id: UUID | None) -> str | None:
-        record = None if acl_id is None else self._acls.get(acl_id)
+        record = self._acl_of_id(acl_id)
         return None if record is None else record.name
 
     def trunks_of_acl(self, acl_id: UUID) -> int:
         """To how many trunks it is attached."""
         return sum(record.ip_acl_id == acl_id for record in self._records.values())
 
-    def _check_acl_name(self, name: str, own_id: UUID | None) -> None:
-        if any(acl.name == name and acl.id != own_id for acl in self._acls.values()):
+    def _check_acl_name(self, name: str, account_id: UUID, own_id: UUID | None) -> None:
+        own = (acl for acl in self._acls.values() if acl.account_id == account_id)
+        if any(acl.name == name and acl.id != own_id for acl in own):
             raise NameTaken(f"There is an IP access list with the name {name!r} already.")
 
     async def _keep_acl(self, record: IpAclRecord) -> IpAclRecord:

@@ -125,4 +125,7 @@ class TrunkStatus:
         self._counters[str(told_by)] += 1
         trunk_id: UUID = trunk.id
         told = {"name": trunk.name} | {key: value for key, value in data.items() if value is not None}
-        self._bus.publish(Event(type=str(told_by), at=self._clock.now(), sip_trunk_id=trunk_id, data=told))
+        event = Event(
+            type=str(told_by), at=self._clock.now(), account_id=trunk.account_id, sip_trunk_id=trunk_id, data=told
+        )
+        self._bus.publish(event)

@@ -1,14 +1,15 @@
 """The durable store: records in, records out. One instance per node; SQLite (WAL) or PostgreSQL.
 
 Every `save_…` returns after the commit, so a caller that awaits it has persisted before it sends. Reads see all writes
-that were awaited. Leaves out: the live state of calls (`store/live`), and deleting calls.
+that were awaited. A read that is given an `account_id` finds what is that account's and nothing else; without one it is
+the node's own, and finds every account's. What acts for an account reads through `of`. Leaves out: the live state of
+calls (`store/live`), and deleting calls.
 """
 
 import dataclasses
 import functools
 import secrets as random
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import Any, Final, Self, TypeVar
 from uuid import UUID
 
@@ -17,10 +18,12 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from longline.store import tables
+from longline.store.account_directory import AccountDirectory
+from longline.store.account_store import AccountStore
 from longline.store.dialog_store import DialogStore
 from longline.store.engine import make_engine
 from longline.store.migrate import migrate
-from longline.store.pages import Order, Page, PageRequest
+from longline.store.pages import Order, Page, PageRequest, owned
 from longline.store.records import (
     CallFilter,
     CallRecord,
@@ -54,6 +57,7 @@ class Durable:
         self.trunks = TrunkStore(engine, self._writer)
         self.registrations = RegistrationStore(engine, self._writer)
         self.dialogs = DialogStore(engine, self._writer)
+        self.accounts = AccountDirectory(engine, self._writer)
 
     @classmethod
     async def open(cls, url: str) -> Self:
@@ -76,24 +80,37 @@ class Durable:
     def counters(self) -> dict[str, int]:
         return dict(self._writer.counters)
 
+    def of(self, account_id: UUID) -> AccountStore:
+        """What one account may see."""
+        return AccountStore(self, account_id)
+
     # calls and legs
 
     async def save_call(self, call: CallRecord) -> None:
         """Insert or replace the call and all of its legs."""
         rows = [(tables.calls, [_row(call, tables.calls)])]
         if call.legs:
-            rows.append((tables.legs, [_row(leg, tables.legs) for leg in call.legs]))
+            whose = {"account_id": call.account_id}
+            rows.append((tables.legs, [_row(leg, tables.legs) | whose for leg in call.legs]))
         await self._writer.write(rows)
 
-    async def get_call(self, call_id: UUID) -> CallRecord | None:
-        found = await self._read(CallRecord, select(tables.calls).where(tables.calls.c.id == call_id))
+    async def get_call(self, call_id: UUID, account_id: UUID | None = None) -> CallRecord | None:
+        query = owned(select(tables.calls).where(tables.calls.c.id == call_id), tables.calls, account_id)
+        found = await self._read(CallRecord, query)
         return (await self._with_legs(found))[0] if found else None
 
-    async def list_calls(self, filters: CallFilter | None = None, page: PageRequest | None = None) -> Page[CallRecord]:
+    async def account_of_call(self, call_id: UUID) -> UUID | None:
+        """Whose a call is; None when there is no such call."""
+        rows = await self._rows(select(tables.calls.c.account_id).where(tables.calls.c.id == call_id))
+        return rows[0].account_id if rows else None
+
+    async def list_calls(
+        self, filters: CallFilter | None = None, page: PageRequest | None = None, account_id: UUID | None = None
+    ) -> Page[CallRecord]:
         """Calls, newest first."""
         filters, page = filters or CallFilter(), page or PageRequest()
         table = tables.calls.c
-        query = select(tables.calls)
+        query = owned(select(tables.calls), tables.calls, account_id)
         for column, wanted in (
             (table.state, filters.state),
             (table.from_number, filters.from_number),
@@ -108,10 +125,12 @@ class Durable:
         found = await self._read(CallRecord, _CALLS.apply(query, page))
         return _CALLS.page(await self._with_legs(found), page)
 
-    async def list_legs(self, call_id: UUID, page: PageRequest | None = None) -> Page[LegRecord]:
+    async def list_legs(
+        self, call_id: UUID, page: PageRequest | None = None, account_id: UUID | None = None
+    ) -> Page[LegRecord]:
         """The legs of a call, in the order of their creation."""
         page = page or PageRequest()
-        query = select(tables.legs).where(tables.legs.c.call_session_id == call_id)
+        query = owned(select(tables.legs).where(tables.legs.c.call_session_id == call_id), tables.legs, account_id)
         return _LEGS.page(await self._read(LegRecord, _LEGS.apply(query, page)), page)
 
     async def _with_legs(self, calls: list[CallRecord]) -> list[CallRecord]:
@@ -127,13 +146,16 @@ class Durable:
     async def save_stream(self, stream: StreamRecord) -> None:
         await self._save(tables.streams, stream)
 
-    async def get_stream(self, stream_id: UUID) -> StreamRecord | None:
-        return _only(await self._read(StreamRecord, select(tables.streams).where(tables.streams.c.id == stream_id)))
+    async def get_stream(self, stream_id: UUID, account_id: UUID | None = None) -> StreamRecord | None:
+        query = owned(select(tables.streams).where(tables.streams.c.id == stream_id), tables.streams, account_id)
+        return _only(await self._read(StreamRecord, query))
 
-    async def list_streams(self, call_id: UUID, page: PageRequest | None = None) -> Page[StreamRecord]:
+    async def list_streams(
+        self, call_id: UUID, page: PageRequest | None = None, account_id: UUID | None = None
+    ) -> Page[StreamRecord]:
         """The streams of a call, in the order of their creation."""
         page = page or PageRequest()
-        query = select(tables.streams).where(tables.streams.c.call_id == call_id)
+        query = owned(select(tables.streams).where(tables.streams.c.call_id == call_id), tables.streams, account_id)
         return _STREAMS.page(await self._read(StreamRecord, _STREAMS.apply(query, page)), page)
 
     # events
@@ -147,15 +169,21 @@ class Durable:
             rows = [_row(event, tables.events) for event in events]
             await self._writer.write([(tables.events, rows)], patience_s=EVENTS_PATIENCE_S)
 
-    async def get_event(self, event_id: UUID) -> EventRecord | None:
-        return _only(await self._read(EventRecord, select(tables.events).where(tables.events.c.id == event_id)))
+    async def get_event(self, event_id: UUID, account_id: UUID | None = None) -> EventRecord | None:
+        query = owned(select(tables.events).where(tables.events.c.id == event_id), tables.events, account_id)
+        return _only(await self._read(EventRecord, query))
 
     async def list_events(
-        self, filters: EventFilter | None = None, page: PageRequest | None = None, *, newest_first: bool = True
+        self,
+        filters: EventFilter | None = None,
+        page: PageRequest | None = None,
+        account_id: UUID | None = None,
+        *,
+        newest_first: bool = True,
     ) -> Page[EventRecord]:
         filters, page = filters or EventFilter(), page or PageRequest()
         table = tables.events.c
-        query = select(tables.events)
+        query = owned(select(tables.events), tables.events, account_id)
         for column, wanted in (
             (table.call_id, filters.call_id),
             (table.sip_trunk_id, filters.sip_trunk_id),
@@ -173,8 +201,9 @@ class Durable:
     async def save_recording(self, recording: RecordingRecord) -> None:
         await self._save(tables.recordings, recording)
 
-    async def get_recording(self, recording_id: UUID) -> RecordingRecord | None:
+    async def get_recording(self, recording_id: UUID, account_id: UUID | None = None) -> RecordingRecord | None:
         query = select(tables.recordings).where(tables.recordings.c.id == recording_id)
+        query = owned(query, tables.recordings, account_id)
         return _only(await self._read(RecordingRecord, query))
 
     async def unfinished_recordings(self) -> list[RecordingRecord]:
@@ -183,16 +212,7 @@ class Durable:
         query = select(tables.recordings).where(columns.state == "recording")
         return await self._read(RecordingRecord, query.order_by(columns.created_at, columns.id))
 
-    # API keys (only their hashes) and the server's own secrets
-
-    async def add_api_key(self, key_hash: str) -> None:
-        await self._writer.write([(tables.api_keys, [{"hash": key_hash, "created_at": datetime.now(UTC)}])])
-
-    async def check_api_key(self, key_hash: str) -> bool:
-        return bool(await self._rows(select(tables.api_keys.c.hash).where(tables.api_keys.c.hash == key_hash)))
-
-    async def has_api_keys(self) -> bool:
-        return bool(await self._rows(select(tables.api_keys.c.hash).limit(1)))
+    # the server's own secrets
 
     async def secret(self, name: str) -> bytes:
         """32 random bytes under this name: made once, then the same for every node of this database."""

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Generic, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Column, Select, and_, or_
+from sqlalchemy import Column, Select, Table, bindparam, tuple_
 
 from longline.base.errors import BadRequest, InvalidCursor
 
@@ -81,9 +81,10 @@ class Order:
         descending = self.newest_first == (request.before is None)
         if cursor is not None:
             at, row_id = decode_cursor(cursor)
-            beyond = self.at < at if descending else self.at > at
-            tie = self.row_id < row_id if descending else self.row_id > row_id
-            query = query.where(or_(beyond, and_(self.at == at, tie)))
+            # Compared as one row value, which an index on (…, time, id) is walked from: neither an OR nor an OFFSET is.
+            place = tuple_(self.at, self.row_id)
+            given = tuple_(bindparam(None, at, self.at.type), bindparam(None, row_id, self.row_id.type))
+            query = query.where(place < given if descending else place > given)
         columns = (self.at.desc(), self.row_id.desc()) if descending else (self.at.asc(), self.row_id.asc())
         return query.order_by(*columns).limit(request.limit + 1)
 
@@ -103,3 +104,8 @@ class Order:
 
     def _cursor(self, row: Any) -> str:
         return encode_cursor(getattr(row, self.at.name), getattr(row, self.row_id.name))
+
+
+def owned(query: Select[Any], table: Table, account_id: UUID | None) -> Select[Any]:
+    """Of what the query finds in the table that which is this account's. None: the node itself asks."""
+    return query if account_id is None else query.where(table.c.account_id == account_id)

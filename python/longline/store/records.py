@@ -36,6 +36,7 @@ class LegRecord:
     call_session_id: UUID
     direction: Direction
     created_at: datetime
+    account_id: UUID = DEFAULT_ACCOUNT_ID
     role: LegRole = "primary"
     state: LegState = "created"
     from_number: str | None = None
@@ -80,6 +81,7 @@ class StreamRecord:
     call_id: UUID
     ws_url: str
     created_at: datetime
+    account_id: UUID = DEFAULT_ACCOUNT_ID
     dialect: str = "teler"
     chunk_size: int = 400
     sample_rate: str = "8k"
@@ -114,6 +116,7 @@ class RecordingRecord:
     call_id: UUID
     path: str
     created_at: datetime
+    account_id: UUID = DEFAULT_ACCOUNT_ID
     leg_id: UUID | None = None
     duration_ms: int = 0
     format: RecordingFormat = "wav"
@@ -136,6 +139,7 @@ class SipTrunkRecord:
     authentication_type: AuthenticationType
     created_at: datetime
     updated_at: datetime
+    account_id: UUID = DEFAULT_ACCOUNT_ID
     source: TrunkSource = "api"
     is_active: bool = True
     channel_limit: int = 0
@@ -160,6 +164,37 @@ class IpAclRecord:
     addresses: list[dict[str, str | None]]
     created_at: datetime
     updated_at: datetime
+    account_id: UUID = DEFAULT_ACCOUNT_ID
+
+
+@dataclass(slots=True, kw_only=True)
+class AccountRecord:
+    """A tenant. An inactive one has no valid key. `requests_per_s` None: as the node is set."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+    is_active: bool = True
+    requests_per_s: float | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class ApiKeyRecord:
+    """A key, of which only the SHA-256 and the first characters are known. `scopes` are those of `api/scopes.py`."""
+
+    id: UUID
+    account_id: UUID
+    name: str
+    prefix: str
+    hash: str = field(repr=False)
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None = None
+    revoked_at: datetime | None = None
+    requests_per_s: float | None = None
+
+    def is_valid(self, at: datetime) -> bool:
+        return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
 
 
 @dataclass(slots=True)

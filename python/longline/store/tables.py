@@ -12,6 +12,7 @@ from sqlalchemy import (
     Column,
     DateTime,
     Dialect,
+    Float,
     Index,
     Integer,
     LargeBinary,
@@ -22,7 +23,10 @@ from sqlalchemy import (
     TypeDecorator,
     Uuid,
     false,
+    true,
 )
+
+from longline.base.ids import DEFAULT_ACCOUNT_ID
 
 
 class UtcDateTime(TypeDecorator[datetime]):
@@ -42,6 +46,11 @@ def _id(name: str = "id", **options: Any) -> Column[Any]:
     return Column(name, Uuid(), **options)
 
 
+def _account() -> Column[Any]:
+    """Whose it is. In every table but those of the node itself; a query that an account makes names it."""
+    return _id("account_id", nullable=False, server_default=DEFAULT_ACCOUNT_ID.hex)
+
+
 def _time(name: str, **options: Any) -> Column[Any]:
     return Column(name, UtcDateTime(), **options)
 
@@ -52,7 +61,7 @@ calls = Table(
     "calls",
     metadata,
     _id(primary_key=True),
-    _id("account_id", nullable=False),
+    _account(),
     _id("voice_app_id"),
     Column("direction", String(16), nullable=False),
     Column("state", String(16), nullable=False),
@@ -68,13 +77,18 @@ calls = Table(
     _id("sip_trunk_id"),
     Column("webhook_version", String(16)),
 )
-Index("calls_by_time", calls.c.created_at, calls.c.id)
+# A listing is a walk along an index from where the page begins: what is filtered for stands before the time.
+Index("calls_by_time", calls.c.account_id, calls.c.created_at, calls.c.id)
+Index("calls_by_state", calls.c.state, calls.c.account_id, calls.c.created_at, calls.c.id)
+Index("calls_by_from", calls.c.account_id, calls.c.from_number, calls.c.created_at, calls.c.id)
+Index("calls_by_to", calls.c.account_id, calls.c.to_number, calls.c.created_at, calls.c.id)
 Index("calls_by_trunk", calls.c.sip_trunk_id, calls.c.created_at, calls.c.id)
 
 legs = Table(
     "legs",
     metadata,
     _id(primary_key=True),
+    _account(),
     _id("call_session_id", nullable=False),
     Column("direction", String(16), nullable=False),
     Column("role", String(16), nullable=False),
@@ -95,6 +109,7 @@ streams = Table(
     "streams",
     metadata,
     _id(primary_key=True),
+    _account(),
     _id("call_id", nullable=False),
     Column("ws_url", Text(), nullable=False),
     Column("dialect", String(32), nullable=False),
@@ -113,6 +128,7 @@ events = Table(
     "events",
     metadata,
     _id(primary_key=True),
+    _account(),
     Column("type", String(64), nullable=False),
     _id("call_id"),
     _id("sip_trunk_id"),
@@ -130,7 +146,8 @@ events = Table(
     Column("last_error", String(512)),
     _time("delivered_at"),
 )
-Index("events_by_time", events.c.at, events.c.id)
+Index("events_by_time", events.c.account_id, events.c.at, events.c.id)
+Index("events_by_type", events.c.account_id, events.c.type, events.c.at, events.c.id)
 Index("events_by_call", events.c.call_id, events.c.at, events.c.id)
 Index("events_by_trunk", events.c.sip_trunk_id, events.c.at, events.c.id)
 Index("events_by_delivery", events.c.delivery_status, events.c.at, events.c.id)
@@ -139,6 +156,7 @@ recordings = Table(
     "recordings",
     metadata,
     _id(primary_key=True),
+    _account(),
     _id("call_id", nullable=False),
     _id("leg_id"),
     Column("path", Text(), nullable=False),
@@ -150,12 +168,14 @@ recordings = Table(
     Column("track", String(64), nullable=False, server_default="stereo"),
     Column("state", String(16), nullable=False, server_default="completed"),
 )
+Index("recordings_by_state", recordings.c.state, recordings.c.created_at, recordings.c.id)
 Index("recordings_by_call", recordings.c.call_id, recordings.c.created_at, recordings.c.id)
 
 sip_trunks = Table(
     "sip_trunks",
     metadata,
     _id(primary_key=True),
+    _account(),
     Column("source", String(8), nullable=False),
     Column("name", String(255), nullable=False),
     Column("domain_name", String(255), nullable=False),
@@ -175,18 +195,19 @@ sip_trunks = Table(
     _time("created_at", nullable=False),
     _time("updated_at", nullable=False),
 )
-Index("sip_trunks_by_time", sip_trunks.c.created_at, sip_trunks.c.id)
+Index("sip_trunks_by_time", sip_trunks.c.account_id, sip_trunks.c.created_at, sip_trunks.c.id)
 
 ip_acls = Table(
     "ip_acls",
     metadata,
     _id(primary_key=True),
+    _account(),
     Column("name", String(64), nullable=False),
     Column("addresses", JSON(), nullable=False),
     _time("created_at", nullable=False),
     _time("updated_at", nullable=False),
 )
-Index("ip_acls_by_time", ip_acls.c.created_at, ip_acls.c.id)
+Index("ip_acls_by_time", ip_acls.c.account_id, ip_acls.c.created_at, ip_acls.c.id)
 
 sip_registrations = Table(
     "sip_registrations",
@@ -204,11 +225,40 @@ dialogs = Table(
     _time("written_at", nullable=False),
 )
 
+accounts = Table(
+    "accounts",
+    metadata,
+    _id(primary_key=True),
+    Column("name", String(64), nullable=False),
+    _time("created_at", nullable=False),
+    Column("is_active", Boolean(), nullable=False, server_default=true()),
+    Column("requests_per_s", Float()),
+)
+Index("accounts_by_name", accounts.c.name, unique=True)
+
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("hash", String(128), primary_key=True),
+    _id(primary_key=True),
+    _account(),
+    Column("name", String(64), nullable=False),
+    Column("prefix", String(16), nullable=False),
+    Column("hash", String(128), nullable=False),
+    Column("scopes", JSON(), nullable=False),
     _time("created_at", nullable=False),
+    _time("expires_at"),
+    _time("revoked_at"),
+    Column("requests_per_s", Float()),
+)
+Index("api_keys_by_hash", api_keys.c.hash, unique=True)
+Index("api_keys_by_account", api_keys.c.account_id, api_keys.c.created_at, api_keys.c.id)
+
+# Of its own: the node writes it while somebody else may change the key.
+api_key_uses = Table(
+    "api_key_uses",
+    metadata,
+    Column("key_id", Uuid(), primary_key=True),
+    _time("last_used_at", nullable=False),
 )
 
 secrets = Table(

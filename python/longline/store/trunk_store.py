@@ -11,7 +11,7 @@ from sqlalchemy import Select, Table, delete, func, or_, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from longline.store import tables
-from longline.store.pages import Order, Page, PageRequest
+from longline.store.pages import Order, Page, PageRequest, owned
 from longline.store.records import IpAclRecord, SipTrunkFilter, SipTrunkRecord
 from longline.store.writer import Writer
 
@@ -43,10 +43,12 @@ class TrunkStore:
         rows = await self._rows(select(tables.sip_trunks).order_by(columns.created_at, columns.id))
         return [SipTrunkRecord(**row._mapping) for row in rows]
 
-    async def list_trunks(self, filters: SipTrunkFilter, page: PageRequest) -> Page[SipTrunkRecord]:
+    async def list_trunks(
+        self, filters: SipTrunkFilter, page: PageRequest, account_id: UUID | None = None
+    ) -> Page[SipTrunkRecord]:
         """Trunks, newest first."""
         columns = tables.sip_trunks.c
-        query = select(tables.sip_trunks)
+        query = owned(select(tables.sip_trunks), tables.sip_trunks, account_id)
         if filters.search:
             found = [
                 column.icontains(filters.search, autoescape=True) for column in (columns.name, columns.domain_name)
@@ -74,9 +76,11 @@ class TrunkStore:
         rows = await self._rows(select(tables.ip_acls).order_by(columns.created_at, columns.id))
         return [IpAclRecord(**row._mapping) for row in rows]
 
-    async def list_acls(self, search: str | None, page: PageRequest) -> Page[IpAclRecord]:
+    async def list_acls(
+        self, search: str | None, page: PageRequest, account_id: UUID | None = None
+    ) -> Page[IpAclRecord]:
         """Access lists, newest first. `search` is a part of the name."""
-        query = select(tables.ip_acls)
+        query = owned(select(tables.ip_acls), tables.ip_acls, account_id)
         if search:
             query = query.where(tables.ip_acls.c.name.icontains(search, autoescape=True))
         rows = await self._rows(_ACLS.apply(query, page))

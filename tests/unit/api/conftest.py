@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,7 @@ from longline.base.bus import Bus
 from longline.base.clock import VirtualClock
 from longline.base.config import Config
 from longline.base.errors import CallNotFound, CallNotLive, EventNotFound, LegNotFound, NotRedeliverable, StreamNotFound
-from longline.base.ids import DEFAULT_VOICE_APP_ID, encode_id, new_id
+from longline.base.ids import DEFAULT_ACCOUNT_ID, DEFAULT_VOICE_APP_ID, encode_id, new_id
 from longline.calls.lead import Transfer
 from longline.calls.originate import OriginateRequest
 from longline.calls.phones import PhoneBook
@@ -30,7 +30,7 @@ from longline.calls.trunk_status import TrunkStatus
 from longline.flows.controls import PlayOrder
 from longline.flows.transfer import TransferOrder
 from longline.store.durable import Durable
-from longline.store.records import CallRecord, EventRecord, LegRecord, RecordingRecord, StreamRecord
+from longline.store.records import ApiKeyRecord, CallRecord, EventRecord, LegRecord, RecordingRecord, StreamRecord
 
 KEY = "test-key-1"
 PHONES = {"alice": {"password": "open sesame", "channel_limit": 2}}
@@ -47,9 +47,13 @@ class FakeManager:
     asked: list[Any] = field(default_factory=list)
     refusal: Exception | None = None
 
+    def account_of_live(self, call_id: UUID) -> UUID | None:
+        return None
+
     async def originate(self, request: OriginateRequest) -> CallRecord:
         self._ask(request)
         call = a_call(self.clock.now(), from_number=request.from_number, to_number=request.to_number)
+        call.account_id = request.account_id
         call.status_callback_url = request.status_callback_url
         await self.durable.save_call(call)
         return call
@@ -136,6 +140,14 @@ class FakeWebhooks:
         return self.clock.now()
 
 
+def a_key(key: str, account_id: UUID = DEFAULT_ACCOUNT_ID, **changes: Any) -> ApiKeyRecord:
+    made = ApiKeyRecord(
+        id=new_id(), account_id=account_id, name="test", prefix=key[:11], hash=hash_key(key), scopes=["admin"],
+        created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    )  # fmt: skip
+    return replace(made, **changes)
+
+
 def a_call(at: datetime, **changes: Any) -> CallRecord:
     call_id = new_id()
     leg = LegRecord(id=new_id(), call_session_id=call_id, direction="outbound", created_at=at, state="answered")
@@ -200,8 +212,8 @@ def version() -> str:
 @pytest.fixture
 async def house(tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[House]:
     durable = await Durable.open(f"sqlite+aiosqlite:///{tmp_path / 'store.db'}")
-    await durable.add_api_key(hash_key(GENERATED_KEY))
     clock = VirtualClock()
+    await durable.accounts.save_key(a_key(GENERATED_KEY))
     manager = FakeManager(durable, clock)
     ready = {"media_server": True}
     config = Config(api_key=KEY, webhook_version=version, trunks=TRUNKS, phones=PHONES)  # type: ignore[arg-type]

@@ -11,6 +11,7 @@ import pytest
 from longline.api.auth import ensure_api_key, hash_key
 from longline.api.idempotency import IdempotencyTable
 from longline.api.limits import BODY_MAX_BYTES
+from longline.base.clock import VirtualClock
 from longline.base.errors import CallNotLive, IdempotencyKeyReused
 from longline.base.ids import new_id
 from longline.store.durable import Durable
@@ -43,11 +44,13 @@ async def test_a_configured_key_and_a_generated_one_are_valid(house: Any) -> Non
 
 async def test_a_key_is_generated_once_and_only_its_hash_is_kept(tmp_path: Path) -> None:
     durable = await Durable.open(f"sqlite+aiosqlite:///{tmp_path / 'store.db'}")
-    assert await ensure_api_key(durable, "configured-key") is None
-    key = await ensure_api_key(durable, None)
+    clock = VirtualClock()
+    assert await ensure_api_key(durable, "configured-key", clock) is None
+    key = await ensure_api_key(durable, None, clock)
     assert key is not None
-    assert await ensure_api_key(durable, None) is None
-    assert await durable.check_api_key(hash_key(key))
+    assert await ensure_api_key(durable, None, clock) is None
+    found = await durable.accounts.find_key(hash_key(key))
+    assert found is not None and found[0].is_valid(clock.now()) and key.startswith(found[0].prefix)
     await durable.close()
     assert key.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
 

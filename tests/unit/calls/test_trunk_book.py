@@ -21,6 +21,7 @@ from longline.base.errors import (
     UsernameTaken,
 )
 from longline.base.events import Event
+from longline.base.ids import DEFAULT_ACCOUNT_ID as OWNER
 from longline.base.ids import new_id
 from longline.calls.trunk import Trunk, config_trunk_id
 from longline.calls.trunk_book import TrunkBook
@@ -122,7 +123,7 @@ async def test_trunks_of_the_configuration_are_written_down_without_their_secret
 async def test_a_configuration_that_is_read_again_is_in_force_at_once() -> None:
     store = FakeTrunkStore()
     trunks = await book(store, carrier=CARRIER, other={"uri": "sip:x"})
-    made = await trunks.create_trunk(new())
+    made = await trunks.create_trunk(OWNER, new())
     told: list[list[str]] = []
     trunks.on_change = lambda active: told.append([trunk.name for trunk in active])
     changed = {"carrier": CARRIER | {"password": "new"}, "third": {"uri": "sip:y"}}
@@ -150,7 +151,7 @@ async def test_a_trunk_that_is_made_is_in_force_and_survives_a_restart() -> None
     trunks = await book(store)
     told: list[list[str]] = []
     trunks.on_change = lambda active: told.append([trunk.name for trunk in active])
-    record = await trunks.create_trunk(new(auth=LOGIN, transport="tls", channel_limit=4, cps_limit=5))
+    record = await trunks.create_trunk(OWNER, new(auth=LOGIN, transport="tls", channel_limit=4, cps_limit=5))
     assert told == [["pbx"]]
     for present in (trunks, await book(store)):
         (trunk,) = present.trunks
@@ -164,17 +165,17 @@ async def test_a_trunk_that_is_made_is_in_force_and_survives_a_restart() -> None
 
 async def test_a_trunk_that_is_not_active_is_not_in_force() -> None:
     trunks = await book()
-    record = await trunks.create_trunk(new())
-    await trunks.change_trunk(record.id, TrunkChange(values={"is_active": False}))
-    assert trunks.trunks == [] and trunks.record(record.id).is_active is False
-    await trunks.change_trunk(record.id, TrunkChange(values={"is_active": True}))
+    record = await trunks.create_trunk(OWNER, new())
+    await trunks.change_trunk(OWNER, record.id, TrunkChange(values={"is_active": False}))
+    assert trunks.trunks == [] and trunks.record(OWNER, record.id).is_active is False
+    await trunks.change_trunk(OWNER, record.id, TrunkChange(values={"is_active": True}))
     assert [trunk.id for trunk in trunks.trunks] == [record.id]
 
 
 async def test_other_authentication_replaces_the_whole_of_the_old_one() -> None:
     trunks = await book()
-    record = await trunks.create_trunk(new(auth=LOGIN))
-    changed = await trunks.change_trunk(record.id, TrunkChange(values={}, auth=IP))
+    record = await trunks.create_trunk(OWNER, new(auth=LOGIN))
+    changed = await trunks.change_trunk(OWNER, record.id, TrunkChange(values={}, auth=IP))
     assert (changed.auth_username, changed.auth_password) == (None, None)
     (trunk,) = trunks.trunks
     assert networks(trunk) == ["192.0.2.1/32"] and trunk.peer.users == () and trunk.peer.credential is None
@@ -182,44 +183,46 @@ async def test_other_authentication_replaces_the_whole_of_the_old_one() -> None:
 
 async def test_an_access_list_is_in_force_for_its_trunks_when_it_changes() -> None:
     trunks = await book()
-    acl = await trunks.create_acl("office", [{"address": "192.0.2.0/28", "description": None}])
-    await trunks.create_trunk(new(auth=TrunkAuth(type="IP", ip_acl_id=acl.id)))
+    acl = await trunks.create_acl(OWNER, "office", [{"address": "192.0.2.0/28", "description": None}])
+    await trunks.create_trunk(OWNER, new(auth=TrunkAuth(type="IP", ip_acl_id=acl.id)))
     assert networks(trunks.trunks[0]) == ["192.0.2.0/28"]
-    await trunks.change_acl(acl.id, AclChange(addresses=[{"address": "198.51.100.1", "description": "new"}]))
+    await trunks.change_acl(OWNER, acl.id, AclChange(addresses=[{"address": "198.51.100.1", "description": "new"}]))
     assert networks(trunks.trunks[0]) == ["198.51.100.1/32"]
     with pytest.raises(AclInUse):
-        await trunks.delete_acl(acl.id)
-    await trunks.delete_trunk(trunks.trunks[0].id)
-    await trunks.delete_acl(acl.id)
+        await trunks.delete_acl(OWNER, acl.id)
+    await trunks.delete_trunk(OWNER, trunks.trunks[0].id)
+    await trunks.delete_acl(OWNER, acl.id)
     with pytest.raises(AclNotFound):
-        trunks.acl(acl.id)
+        trunks.acl(OWNER, acl.id)
 
 
 async def test_names_usernames_and_access_lists_are_checked_against_what_is_there() -> None:
     trunks = await book(carrier=CARRIER | {"inbound_username": "known", "inbound_password": "x"})
-    await trunks.create_trunk(new(auth=LOGIN))
+    await trunks.create_trunk(OWNER, new(auth=LOGIN))
     with pytest.raises(NameTaken):
-        await trunks.create_trunk(new("carrier"))
+        await trunks.create_trunk(OWNER, new("carrier"))
     with pytest.raises(UsernameTaken):
-        await trunks.create_trunk(new("second", auth=LOGIN))
+        await trunks.create_trunk(OWNER, new("second", auth=LOGIN))
     with pytest.raises(UsernameTaken):
-        await trunks.create_trunk(new("second", auth=TrunkAuth(type="credential", username="known", password="y")))
+        await trunks.create_trunk(
+            OWNER, new("second", auth=TrunkAuth(type="credential", username="known", password="y"))
+        )
     with pytest.raises(UnknownAcl):
-        await trunks.create_trunk(new("second", auth=TrunkAuth(type="IP", ip_acl_id=new_id())))
+        await trunks.create_trunk(OWNER, new("second", auth=TrunkAuth(type="IP", ip_acl_id=new_id())))
     with pytest.raises(TrunkNotFound):
-        await trunks.delete_trunk(new_id())
-    second = await trunks.create_trunk(new("second"))
+        await trunks.delete_trunk(OWNER, new_id())
+    second = await trunks.create_trunk(OWNER, new("second"))
     with pytest.raises(NameTaken):
-        await trunks.change_trunk(second.id, TrunkChange(values={"name": "pbx"}))
+        await trunks.change_trunk(OWNER, second.id, TrunkChange(values={"name": "pbx"}))
     with pytest.raises(InvalidField, match="udp"):
-        await trunks.change_trunk(second.id, TrunkChange(values={"transport": "udp"}))
-    await trunks.change_trunk(second.id, TrunkChange(values={"name": "second"}))
+        await trunks.change_trunk(OWNER, second.id, TrunkChange(values={"transport": "udp"}))
+    await trunks.change_trunk(OWNER, second.id, TrunkChange(values={"name": "second"}))
 
 
 async def test_a_trunk_of_the_configuration_is_not_changed_by_the_api() -> None:
     trunks = await book(carrier=CARRIER)
-    for change in (trunks.delete_trunk(config_trunk_id("carrier")),
-                   trunks.change_trunk(config_trunk_id("carrier"), TrunkChange(values={"name": "x"}))):  # fmt: skip
+    for change in (trunks.delete_trunk(OWNER, config_trunk_id("carrier")),
+                   trunks.change_trunk(OWNER, config_trunk_id("carrier"), TrunkChange(values={}))):  # fmt: skip
         with pytest.raises(TrunkIsConfigured):
             await change
 
@@ -227,7 +230,7 @@ async def test_a_trunk_of_the_configuration_is_not_changed_by_the_api() -> None:
 async def test_a_trunk_that_another_version_wrote_and_nobody_can_call_is_left_out() -> None:
     store = FakeTrunkStore()
     trunks = await book(store)
-    record = await trunks.create_trunk(new())
+    record = await trunks.create_trunk(OWNER, new())
     assert record.inbound_route is not None
     record.inbound_route["sip_url"] = "nonsense"
     assert (await book(store)).trunks == []

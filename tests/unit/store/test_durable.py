@@ -156,15 +156,6 @@ async def test_closing_commits_what_waits_and_then_refuses(url: str) -> None:
     await again.close()
 
 
-async def test_only_added_api_keys_are_known(durable: Durable) -> None:
-    assert not await durable.has_api_keys()
-    await durable.add_api_key("abc")
-    await durable.add_api_key("abc")
-    assert await durable.has_api_keys()
-    assert await durable.check_api_key("abc")
-    assert not await durable.check_api_key("abd")
-
-
 async def test_a_secret_is_made_once_and_the_same_for_every_node_of_the_database(url: str) -> None:
     one, other = await Durable.open(url), await Durable.open(url)
     made = await asyncio.gather(one.secret("links"), other.secret("links"), one.secret("links"))

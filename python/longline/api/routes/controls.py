@@ -4,27 +4,25 @@ Each is accepted at once and told of by the call's events. A repeated Idempotenc
 """
 
 from typing import Annotated
-from uuid import UUID
 
-from fastapi import APIRouter, Body, Depends, Header
+from fastapi import APIRouter, Body, Header
 
 from longline.api.answers import CallControlResponse, PlayResponse, TransferResponse
 from longline.api.control_requests import HoldRequest, MuteRequest, PlayRequest, TransferRequest
 from longline.api.deps import DepsOf, IdempotencyOf, ViewsOf
-from longline.api.fields import path_call_id
+from longline.api.owned import ExistingCallId
 from longline.api.problems import declare
 from longline.api.requests import DtmfRequest, HangupRequest
 from longline.base.ids import Prefix, new_request_id
 
 router = APIRouter(tags=["calls"])
 
-CallId = Annotated[UUID, Depends(path_call_id)]
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
 
 
 @router.post("/voice/calls/{call_id}/hangup", status_code=202, responses=declare(403, 404, 409, 413, 422))
 async def hang_up_call(
-    call_id: CallId,
+    call_id: ExistingCallId,
     deps: DepsOf,
     idempotency: IdempotencyOf,
     request: Annotated[HangupRequest | None, Body()] = None,
@@ -42,7 +40,7 @@ async def hang_up_call(
 
 @router.post("/voice/calls/{call_id}/dtmf", status_code=202, responses=declare(403, 404, 409, 413, 422, 503))
 async def send_call_dtmf(
-    call_id: CallId, request: DtmfRequest, deps: DepsOf, idempotency: IdempotencyOf, key: IdempotencyKey = None
+    call_id: ExistingCallId, request: DtmfRequest, deps: DepsOf, idempotency: IdempotencyOf, key: IdempotencyKey = None
 ) -> CallControlResponse:
     """Press keys toward the far end. The answer comes when they are queued; each key that has been sent is told by an
     event `dtmf.sent`. A repeated Idempotency-Key gets the first answer again, and presses nothing."""
@@ -56,7 +54,7 @@ async def send_call_dtmf(
 
 @router.post("/voice/calls/{call_id}/mute", status_code=202, responses=declare(403, 404, 409, 413, 422, 503))
 async def mute_call_leg(
-    call_id: CallId, request: MuteRequest, deps: DepsOf, idempotency: IdempotencyOf, key: IdempotencyKey = None
+    call_id: ExistingCallId, request: MuteRequest, deps: DepsOf, idempotency: IdempotencyOf, key: IdempotencyKey = None
 ) -> CallControlResponse:
     """Let nobody hear one leg of a call, or all again."""
 
@@ -69,7 +67,7 @@ async def mute_call_leg(
 
 @router.post("/voice/calls/{call_id}/hold", status_code=202, responses=declare(403, 404, 409, 413, 422, 503))
 async def hold_call_leg(
-    call_id: CallId, request: HoldRequest, deps: DepsOf, idempotency: IdempotencyOf, key: IdempotencyKey = None
+    call_id: ExistingCallId, request: HoldRequest, deps: DepsOf, idempotency: IdempotencyOf, key: IdempotencyKey = None
 ) -> CallControlResponse:
     """Put one leg of a call on hold, or take it back: it neither hears the others nor is heard by them. Its phone is
     told; the event `call.held` or `call.resumed` says that it has agreed, `call.hold_failed` that it has not."""
@@ -83,7 +81,7 @@ async def hold_call_leg(
 
 @router.post("/voice/calls/{call_id}/play", status_code=202, responses=declare(403, 404, 409, 413, 422, 503))
 async def play_to_call(
-    call_id: CallId,
+    call_id: ExistingCallId,
     request: PlayRequest,
     deps: DepsOf,
     views: ViewsOf,
@@ -101,7 +99,7 @@ async def play_to_call(
 
 @router.post("/voice/calls/{call_id}/transfer", status_code=202, responses=declare(400, 403, 404, 409, 413, 422, 503))
 async def transfer_call(
-    call_id: CallId,
+    call_id: ExistingCallId,
     request: TransferRequest,
     deps: DepsOf,
     views: ViewsOf,

@@ -7,11 +7,12 @@ from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import FileResponse, RedirectResponse, Response
 
 from longline.api.audio import audio_response
-from longline.api.deps import DepsOf
+from longline.api.deps import DepsOf, StoreOf
 from longline.api.fields import path_signed_recording_id
 from longline.api.links import link_query, open_link
 from longline.api.problems import declare
 from longline.api.requests import RecordingLinkQuery, RecordingQuery
+from longline.base.errors import RecordingNotFound
 from longline.base.ids import Prefix, encode_id
 
 router = APIRouter(tags=["recordings"])
@@ -40,9 +41,13 @@ _LOCATION = {"Location": {"schema": {"type": "string", "format": "uri"}, "descri
     response_class=RedirectResponse,
     responses={307: {"description": "To a link that expires", "headers": _LOCATION}, **declare(403, 404, 422)},
 )
-async def retrieve_recording(query: Annotated[RecordingQuery, Query()], request: Request, deps: DepsOf) -> str:
+async def retrieve_recording(
+    query: Annotated[RecordingQuery, Query()], request: Request, deps: DepsOf, store: StoreOf
+) -> str:
     """Redirect to a link to the recording's audio, which needs no API key until it expires."""
     name = encode_id(Prefix.RECORDING, query.recording_id)
+    if await store.get_recording(query.recording_id) is None:
+        raise RecordingNotFound
     signed = await link_query(deps.durable, query.recording_id, deps.clock.now(), query.expires_in)
     path = request.app.url_path_for("download_recording", recording_id=name)
     base = deps.config.public_url or str(request.base_url)

@@ -6,7 +6,7 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 
 from longline.api.answers import PageOf
-from longline.api.deps import DepsOf, SipViewsOf
+from longline.api.deps import CallerOf, DepsOf, SipViewsOf, StoreOf
 from longline.api.fields import path_trunk_id
 from longline.api.problems import declare
 from longline.api.sip_answers import Deleted, SipTrunk, VirtualNumber
@@ -18,39 +18,41 @@ TrunkId = Annotated[UUID, Depends(path_trunk_id)]
 
 
 @router.post("/sip/trunks", status_code=201, responses=declare(400, 403, 409, 413, 422, 503))
-async def create_sip_trunk(request: TrunkCreateRequest, deps: DepsOf, views: SipViewsOf) -> SipTrunk:
+async def create_sip_trunk(request: TrunkCreateRequest, deps: DepsOf, caller: CallerOf, views: SipViewsOf) -> SipTrunk:
     """Make a trunk: who may call in by it, and with inbound_route where calls to it go."""
-    return views.trunk(await deps.trunks.create_trunk(request.to_new(deps.config.webhook_version)))
+    return views.trunk(await deps.trunks.create_trunk(caller.account_id, request.to_new(deps.config.webhook_version)))
 
 
 @router.get("/sip/trunks", responses=declare(400, 403, 422))
-async def list_sip_trunks(query: Annotated[TrunkQuery, Query()], deps: DepsOf, views: SipViewsOf) -> PageOf[SipTrunk]:
+async def list_sip_trunks(query: Annotated[TrunkQuery, Query()], store: StoreOf, views: SipViewsOf) -> PageOf[SipTrunk]:
     """Trunks, newest first; also those of the configuration file."""
-    return views.trunks(await deps.durable.trunks.list_trunks(query.filters(), query.page()))
+    return views.trunks(await store.list_trunks(query.filters(), query.page()))
 
 
 @router.get("/sip/trunks/{trunk_id}", responses=declare(403, 404))
-async def retrieve_sip_trunk(trunk_id: TrunkId, deps: DepsOf, views: SipViewsOf) -> SipTrunk:
-    return views.trunk(deps.trunks.record(trunk_id))
+async def retrieve_sip_trunk(trunk_id: TrunkId, deps: DepsOf, caller: CallerOf, views: SipViewsOf) -> SipTrunk:
+    return views.trunk(deps.trunks.record(caller.account_id, trunk_id))
 
 
 @router.patch("/sip/trunks/{trunk_id}", responses=declare(400, 403, 404, 409, 413, 422))
-async def update_sip_trunk(trunk_id: TrunkId, request: TrunkUpdateRequest, deps: DepsOf, views: SipViewsOf) -> SipTrunk:
+async def update_sip_trunk(
+    trunk_id: TrunkId, request: TrunkUpdateRequest, deps: DepsOf, caller: CallerOf, views: SipViewsOf
+) -> SipTrunk:
     """Change a trunk; its live calls go on."""
-    return views.trunk(await deps.trunks.change_trunk(trunk_id, request.to_change()))
+    return views.trunk(await deps.trunks.change_trunk(caller.account_id, trunk_id, request.to_change()))
 
 
 @router.delete("/sip/trunks/{trunk_id}", responses=declare(403, 404, 409))
-async def delete_sip_trunk(trunk_id: TrunkId, deps: DepsOf, views: SipViewsOf) -> Deleted:
+async def delete_sip_trunk(trunk_id: TrunkId, deps: DepsOf, caller: CallerOf, views: SipViewsOf) -> Deleted:
     """Delete a trunk; its live calls go on."""
-    return views.deleted("SIP trunk", (await deps.trunks.delete_trunk(trunk_id)).name)
+    return views.deleted("SIP trunk", (await deps.trunks.delete_trunk(caller.account_id, trunk_id)).name)
 
 
 @router.get("/sip/trunks/{trunk_id}/virtual-numbers", responses=declare(400, 403, 404, 422))
 async def list_sip_trunk_virtual_numbers(
-    trunk_id: TrunkId, query: Annotated[VirtualNumberQuery, Query()], deps: DepsOf, views: SipViewsOf
+    trunk_id: TrunkId, query: Annotated[VirtualNumberQuery, Query()], deps: DepsOf, caller: CallerOf, views: SipViewsOf
 ) -> PageOf[VirtualNumber]:
     """The numbers of a trunk. There are none yet."""
-    deps.trunks.record(trunk_id)
+    deps.trunks.record(caller.account_id, trunk_id)
     query.page()
     return views.no_numbers()
