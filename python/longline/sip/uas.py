@@ -112,6 +112,7 @@ class ServerCore:
     def _confirmed(self, usage: InviteUsage, sdp: bytes | None) -> None:
         usage.step(Step.ACKED)
         usage.dialog.confirmed = True
+        usage.invite = usage.server = None  # whatever comes now is of the dialog; a call may last for hours
         if usage.late_offer:
             offers.make(usage.dialog, Move.THEY_ANSWER if sdp is not None else Move.REFUSE)
             usage.dialog.remote_sdp = sdp
