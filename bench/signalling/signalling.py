@@ -198,8 +198,8 @@ class Sipp:
         self._command = [
             "sipp", f"127.0.0.1:{one.sip_port}", "-sf", "caller.xml", "-i", "127.0.0.1", "-p", str(port),
             "-m", str(calls), "-l", str(at_once or calls), "-r", str(rate), "-d", str(talk_ms), "-nostdin",
-            "-trace_rtt", "-rtt_freq", "1", "-trace_stat", "-fd", "1", "-stf", "stat.csv", "-buff_size", "4194304", "-trace_err",
-            "-recv_timeout", "600000",
+            "-trace_rtt", "-rtt_freq", "1", "-trace_stat", "-fd", "1", "-stf", "stat.csv", "-trace_err",
+            "-buff_size", "4194304", "-recv_timeout", "600000",
         ]  # fmt: skip
         self.process: asyncio.subprocess.Process | None = None
 

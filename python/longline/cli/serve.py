@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = get_logger(__name__)
 
 
-_GC_THRESHOLDS = (10_000, 20, 20)
+_GC_THRESHOLDS = (10_000, 5, 20)
 """A call makes some thousand objects that the collector knows of. By the usual 700, 10, 10 it took a fifth of the CPU
 time of a call."""
 

@@ -72,7 +72,7 @@ class Redirects:
         if not targets:
             return
         ways = [way for uri in targets for way in self._ways(now, redirection, uri)]
-        usage.ways.extendleft(reversed(ways))
+        usage.ways[:0] = ways
         self._core.counters["sip.redirects_followed"] += 1
         self._core.events.append(Redirected(usage.handle, response.status, tuple(targets)))
 

@@ -141,7 +141,7 @@ class CalledReliably:
             sdp, usage.answer_waits = usage.answer_waits, None
             self.server.answer(now, usage, sdp)
         elif usage.rings:
-            self.server.ring(now, usage, usage.rings.popleft())
+            self.server.ring(now, usage, usage.rings.pop(0))
 
     def _retransmit(self, now: float, usage: InviteUsage) -> None:
         waiting, transaction = usage.unpracked, usage.server

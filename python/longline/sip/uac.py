@@ -131,7 +131,7 @@ class ClientCore(Owner):
         usage.ways.extend(ways_to(account.name, self.core.bindings.of(now, account.name)))
         if not usage.ways:
             return 480  # RFC 3261 §21.4.18: somebody of ours who is not to be found just now
-        usage.ways.popleft().enter(usage.dialog)
+        usage.ways.pop(0).enter(usage.dialog)
         return None
 
     def first_hop(self, now: float, target: str) -> Hop | None:
@@ -158,7 +158,7 @@ class ClientCore(Owner):
         usage.early.clear()
         core.timers.disarm(usage.handle)
         usage.proceeding = usage.cancel_sent = False
-        usage.ways.popleft().enter(usage.dialog)
+        usage.ways.pop(0).enter(usage.dialog)
         request = usage.dialog.request("INVITE", body=exchange.plain.body)
         for name, value in exchange.plain.headers:
             if name not in _OF_ONE_TRY and name not in request.headers:

@@ -4,7 +4,6 @@
 Leaves out: what is sent when; that is `uac` and `uas`.
 """
 
-from collections import deque
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import TYPE_CHECKING, Any
@@ -141,7 +140,7 @@ class InviteUsage:
     next_change: Change | None = None
     """What is to follow: it was asked for during a refresh."""
     unpracked: Unpracked | None = None
-    rings: deque[bytes | None] = field(default_factory=deque)
+    rings: list[bytes | None] = field(default_factory=list)
     """Incoming: the descriptions (or None) of provisional responses that wait for a PRACK."""
     answer_waits: bytes | None = None
     """Incoming: the 200 waits for a PRACK, with this description."""
@@ -159,7 +158,7 @@ class InviteUsage:
     """A REFER has come in this dialog: the next one is told apart by its id."""
     subscriptions: list[str] = field(default_factory=list)
     """What keeps the dialog known when the call is over (RFC 5057 §4.1): a REFER whose outcome is not told yet."""
-    ways: deque[Way] = field(default_factory=deque)
+    ways: list[Way] = field(default_factory=list)
     """Outgoing: where else to call when there is no answer here."""
     lost_invite: str | None = None
     """Restored: the branch of an INVITE of ours whose transaction was lost when the call moved."""
