@@ -43,8 +43,8 @@ from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
 from longline.media.protocol import format_address
 from longline.media.session import Watch
+from longline.sip.access.peers import Peers
 from longline.sip.events import BindingsChanged, LockedOut, SipEvent, Unanswered
-from longline.sip.peers import Peers
 from longline.sip.user_agent import AdvertisedAddress, ListenAddress, TlsSettings, UserAgent, UserAgentSettings
 from longline.store.durable import Durable
 from longline.webhooks.dispatcher import Dispatcher

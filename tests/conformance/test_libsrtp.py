@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from pylibsrtp import Error, Policy, Session
 
-from longline.sip.crypto import SUITES
+from longline.sip.sdp.crypto import SUITES
 
 ROOT = Path(__file__).parents[2]
 PROFILES = {

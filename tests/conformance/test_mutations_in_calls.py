@@ -8,10 +8,10 @@ import pytest
 from tests.support.mutations import WITHIN, broken, sample, write
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Wire, established
 
-from longline.sip.auth import TrunkCredential
+from longline.sip.access.auth import TrunkCredential
 from longline.sip.events import Ended, Reoffer, SipEvent
-from longline.sip.headers import Headers
-from longline.sip.message import Request, Response
+from longline.sip.syntax.headers import Headers
+from longline.sip.syntax.message import Request, Response
 from longline.sip.wire import Source
 
 EVERY = 3

@@ -11,7 +11,7 @@ import pytest
 from longline.sip.core import EndpointSettings
 from longline.sip.endpoint import Endpoint
 from longline.sip.events import IncomingCall
-from longline.sip.message import MalformedMessage, Request, parse
+from longline.sip.syntax.message import MalformedMessage, Request, parse
 from longline.sip.wire import Source
 
 FOLDER = Path(__file__).parent / "rfc4475"

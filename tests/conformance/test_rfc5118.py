@@ -8,10 +8,10 @@ import pytest
 from longline.sip.core import EndpointSettings
 from longline.sip.endpoint import Endpoint
 from longline.sip.events import IncomingCall
-from longline.sip.message import MalformedMessage, Request, parse
-from longline.sip.offer_answer import LocalMedia, make_answer
-from longline.sip.sdp import SessionDescription
-from longline.sip.uri import parse_uri
+from longline.sip.sdp.description import SessionDescription
+from longline.sip.sdp.offer_answer import LocalMedia, make_answer
+from longline.sip.syntax.message import MalformedMessage, Request, parse
+from longline.sip.syntax.uri import parse_uri
 from longline.sip.wire import Source
 
 SOURCE = Source("UDP", "2001:db8::9:1", 5060)

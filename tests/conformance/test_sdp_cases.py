@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longline.sip.offer_answer import (
+from longline.sip.sdp.description import MAX_FORMATS, MAX_MEDIA, SdpError, SessionDescription
+from longline.sip.sdp.offer_answer import (
     LocalMedia,
     Negotiated,
     OfferRefused,
@@ -14,7 +15,6 @@ from longline.sip.offer_answer import (
     make_offer,
     read_answer,
 )
-from longline.sip.sdp import MAX_FORMATS, MAX_MEDIA, SdpError, SessionDescription
 
 LOCAL = LocalMedia("198.51.100.1", 20_000, 20_001, session_id=77)
 LOCAL_V6 = LocalMedia("2001:db8::1", 20_000, 20_001)

@@ -8,9 +8,9 @@ from tests.unit.sip.sip_pair import OFFER, Party, Wire, established
 from tests.unit.sip.strangers import guarded, request_text
 
 from longline.sip.events import IncomingCall
-from longline.sip.framing import StreamFramer
-from longline.sip.headers import _COMPACT
-from longline.sip.message import MAX_BODY_BYTES, MAX_HEADERS, MAX_MESSAGE_BYTES, MAX_VIAS, parse
+from longline.sip.syntax.framing import StreamFramer
+from longline.sip.syntax.headers import _COMPACT
+from longline.sip.syntax.message import MAX_BODY_BYTES, MAX_HEADERS, MAX_MESSAGE_BYTES, MAX_VIAS, parse
 from longline.sip.wire import Source
 
 STRANGER = Source("UDP", "192.0.2.99", 5060)

@@ -8,11 +8,11 @@ from tests.unit.sip.proxies import Proxy, ladder, rungs
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Wire, answers_at_once, established, pair
 from tests.unit.sip.strangers import DOMAIN, Phone, guarded, request_text, responses
 
-from longline.sip.auth import TrunkCredential
-from longline.sip.build import response_to
+from longline.sip.access.auth import TrunkCredential
 from longline.sip.dialog import Dialog
 from longline.sip.events import Answered, Canceled, Ended, Failed, IncomingCall
-from longline.sip.message import Request, Response, parse
+from longline.sip.syntax.build import response_to
+from longline.sip.syntax.message import Request, Response, parse
 from longline.sip.wire import Source
 
 

@@ -15,7 +15,7 @@ from longline.base.config import WebhookVersion
 from longline.base.errors import RemoteProtocolError, UnknownSecret
 from longline.calls.trunk import shown_network
 from longline.calls.trunk_changes import AclChange, NewTrunk, TrunkAuth, TrunkChange
-from longline.sip.uri import parse_uri
+from longline.sip.syntax.uri import parse_uri
 from longline.store.records import AuthenticationType, CallFilter, SipTrunkFilter, TrunkTransport
 
 MAX_AUTH_ADDRESSES = 5

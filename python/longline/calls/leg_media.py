@@ -11,9 +11,9 @@ from typing import Any
 
 from longline.media.protocol import Opus, PayloadType, Srtp, TelephoneEvent
 from longline.media.session import LegAddress, LegRemote, MediaSession
-from longline.sip.crypto import SrtpKeys, SrtpPolicy
-from longline.sip.offer_answer import Direction, LocalMedia, Negotiated, make_answer, make_offer, read_answer
-from longline.sip.sdp import SessionDescription
+from longline.sip.sdp.crypto import SrtpKeys, SrtpPolicy
+from longline.sip.sdp.description import SessionDescription
+from longline.sip.sdp.offer_answer import Direction, LocalMedia, Negotiated, make_answer, make_offer, read_answer
 
 
 class LegMedia:

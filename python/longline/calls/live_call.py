@@ -46,12 +46,12 @@ from longline.calls.stream import Stream, StreamRequest
 from longline.calls.trunk_limits import Channel
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import MediaEvent
-from longline.sip.crypto import SrtpPolicy
 from longline.sip.events import (
     IncomingCall,
     Referred,
     SipEvent,
 )
+from longline.sip.sdp.crypto import SrtpPolicy
 
 RECORDING_GRACE_S = 5.0
 """How long an ended call waits to be told that its recording is whole."""

@@ -46,7 +46,7 @@ from longline.calls.trunk_status import TrunkStatus
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import format_address
 from longline.sip.events import Answered, IncomingCall, Referred, RegistrationChanged, SipEvent, TargetChanged
-from longline.sip.uri import parse_uri
+from longline.sip.syntax.uri import parse_uri
 from longline.store.records import CallRecord, StreamRecord
 
 STOP_GRACE_S = 6.0

@@ -1,7 +1,7 @@
 """The phones of the configuration, `[phones.NAME]`, as peers of the SIP stack, and where they are kept.
 
 The registrar tells each change of an account's bindings (`BindingsChanged`); it is written to the store, and a node
-that starts takes back what has not expired. Leaves out: the registrar itself (`sip/registrar.py`).
+that starts takes back what has not expired. Leaves out: the registrar itself (`sip/access/registrar.py`).
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from longline.base.clock import Clock
 from longline.base.config import Config
 from longline.base.log import get_logger
 from longline.media.protocol import format_address
-from longline.sip.default_deny import AdmissionPolicy
+from longline.sip.access.default_deny import AdmissionPolicy
+from longline.sip.access.lockout import LockoutPolicy
+from longline.sip.access.peers import DigestUser, Network, Peer
 from longline.sip.events import BindingsChanged
-from longline.sip.lockout import LockoutPolicy
-from longline.sip.peers import DigestUser, Network, Peer
 from longline.store.records import RegistrationRecord
 
 KEEP_TIMEOUT_S = 2.0

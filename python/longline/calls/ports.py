@@ -10,7 +10,7 @@ from longline.base.errors import LonglineError
 from longline.calls.reason import Reason
 from longline.media.protocol import MediaEvent
 from longline.media.session import MediaSession
-from longline.sip.redirect import MayFollow
+from longline.sip.features.redirect import MayFollow
 from longline.store.records import CallRecord, RecordingRecord, StreamRecord
 
 if TYPE_CHECKING:

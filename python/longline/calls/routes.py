@@ -19,10 +19,10 @@ from longline.base.errors import InvalidTarget, LimitReached, RemoteProtocolErro
 from longline.base.ids import DEFAULT_ACCOUNT_ID
 from longline.calls.trunk import Trunk
 from longline.calls.trunk_limits import Channel, TrunkLimits
-from longline.sip.crypto import SrtpPolicy
-from longline.sip.peers import PeerTarget
-from longline.sip.redirect import MayFollow
-from longline.sip.uri import parse_uri
+from longline.sip.access.peers import PeerTarget
+from longline.sip.features.redirect import MayFollow
+from longline.sip.sdp.crypto import SrtpPolicy
+from longline.sip.syntax.uri import parse_uri
 
 MAX_WAYS: Final = 8
 """Ways that one call is tried by; further ones are not."""

@@ -25,7 +25,6 @@ from longline.calls.reason import FACTS, Reason, reason_header, reason_of_status
 from longline.calls.routes import Route
 from longline.calls.trunk_limits import Channel
 from longline.media.errors import MediaCommandRefused
-from longline.sip.crypto import SrtpPolicy
 from longline.sip.events import (
     Answered,
     Canceled,
@@ -41,8 +40,9 @@ from longline.sip.events import (
     SipEvent,
     Unheard,
 )
-from longline.sip.offer_answer import OfferRefused, family_of_media
-from longline.sip.sdp import SdpError
+from longline.sip.sdp.crypto import SrtpPolicy
+from longline.sip.sdp.description import SdpError
+from longline.sip.sdp.offer_answer import OfferRefused, family_of_media
 
 _UNSENT = {"transport": "the next hop could not be reached", "timeout": "no response came"}
 """Causes whose SIP status nobody sent: it is ours (RFC 3261 §8.1.3.1), and is not told as the far end's."""

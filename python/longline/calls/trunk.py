@@ -16,9 +16,9 @@ from uuid import UUID, uuid5
 from longline.base import trunk_config
 from longline.base.errors import RemoteProtocolError
 from longline.base.ids import DEFAULT_ACCOUNT_ID, Prefix, encode_id
-from longline.sip.auth import TrunkCredential
-from longline.sip.peers import DigestUser, Network, Peer, PeerTarget, Registration
-from longline.sip.uri import SipUri, parse_uri
+from longline.sip.access.auth import TrunkCredential
+from longline.sip.access.peers import DigestUser, Network, Peer, PeerTarget, Registration
+from longline.sip.syntax.uri import SipUri, parse_uri
 from longline.store.records import IpAclRecord, SipTrunkRecord
 
 API_PRIORITY: Final = 100

@@ -1,7 +1,8 @@
 """How the trunks fare: which of their targets answer, and whether we are registered there.
 
 The SIP stack tells by its OPTIONS and REGISTERs; a call that got no answer tells too, and its target is then left for
-last for a while. Every change is an event on the bus. Leaves out asking (`sip/health.py`, `sip/registration.py`).
+last for a while. Every change is an event on the bus. Leaves out asking
+(`sip/features/health.py`, `sip/features/registration.py`).
 """
 
 from __future__ import annotations

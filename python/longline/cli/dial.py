@@ -15,7 +15,7 @@ from rich.table import Table
 from longline.base.errors import LonglineError
 from longline.base.log import set_up_logging
 from longline.cli.phone import MEASURING_CODECS, CallReport, Phone
-from longline.sip.codecs import CODECS
+from longline.sip.sdp.codecs import CODECS
 
 _ROWS: tuple[tuple[str, str, str], ...] = (
     ("ringing after", "ringing_ms", "ms"),

@@ -29,9 +29,9 @@ from longline.media.process import MediaServerSettings
 from longline.media.protocol import LegMediaStarted, MediaEvent, PlaybackFinished, RecordingFinished
 from longline.media.session import MediaSession
 from longline.sip.events import Answered, Ended, Failed, Progress, SipEvent
-from longline.sip.offer_answer import LocalMedia, Negotiated, OfferRefused, make_offer, read_answer
-from longline.sip.sdp import SdpError, SessionDescription
-from longline.sip.uri import parse_uri
+from longline.sip.sdp.description import SdpError, SessionDescription
+from longline.sip.sdp.offer_answer import LocalMedia, Negotiated, OfferRefused, make_offer, read_answer
+from longline.sip.syntax.uri import parse_uri
 from longline.sip.user_agent import ListenAddress, UserAgent, UserAgentSettings
 
 LISTEN_ON_S = 1.5

@@ -11,25 +11,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from longline.base.errors import RemoteProtocolError
-from longline.sip.admission import Admission, Open
-from longline.sip.auth import DigestSession, TrunkCredential
-from longline.sip.bindings import Bindings
-from longline.sip.bounded import BoundedTable
-from longline.sip.build import response_to
-from longline.sip.default_deny import AdmissionPolicy
+from longline.sip.access.admission import Admission, Open
+from longline.sip.access.auth import DigestSession, TrunkCredential
+from longline.sip.access.bindings import Bindings
+from longline.sip.access.bounded import BoundedTable
+from longline.sip.access.default_deny import AdmissionPolicy
+from longline.sip.access.peers import Peer, Peers
+from longline.sip.access.whereabouts import Whereabouts
 from longline.sip.dialog import Dialog
 from longline.sip.events import Ended, SipEvent
 from longline.sip.exchange import Exchanges, over_connection
 from longline.sip.ledger import Ledger
-from longline.sip.message import Request
-from longline.sip.peers import Peer, Peers
 from longline.sip.resting import Resting
-from longline.sip.size import UDP_MAX_BYTES, Size
+from longline.sip.syntax.build import response_to
+from longline.sip.syntax.message import Request
+from longline.sip.syntax.size import UDP_MAX_BYTES, Size
+from longline.sip.syntax.uri import SipUri, bare_host, parse_uri
 from longline.sip.timers import Durations, Timer, TimerQueue
 from longline.sip.transaction_layer import MAGIC_COOKIE, ServerTransaction, TransactionLayer
-from longline.sip.uri import SipUri, bare_host, parse_uri
 from longline.sip.usage import InviteUsage, Stage
-from longline.sip.whereabouts import Whereabouts
 from longline.sip.wire import Hop, Listener, Target, Transmit, is_address, target_of_address
 
 DEFAULT_TRANSPORTS = frozenset(("UDP", "TCP"))

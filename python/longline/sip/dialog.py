@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from longline.base.errors import RemoteProtocolError
-from longline.sip.auth import DigestSession
-from longline.sip.headers import Headers, parse_name_addr
-from longline.sip.message import Message, Request, Response
-from longline.sip.uri import SipUri, parse_uri
+from longline.sip.access.auth import DigestSession
+from longline.sip.syntax.headers import Headers, parse_name_addr
+from longline.sip.syntax.message import Message, Request, Response
+from longline.sip.syntax.uri import SipUri, parse_uri
 
 SNAPSHOT_VERSION = 1
 MAX_ROUTES = 32

@@ -21,27 +21,27 @@ from typing import Any
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
 from longline.sip import snapshot
-from longline.sip.admission import Verdict
-from longline.sip.bindings import Binding
-from longline.sip.build import reason_header, reason_phrase, response_to
+from longline.sip.access.admission import Verdict
+from longline.sip.access.bindings import Binding
+from longline.sip.access.default_deny import DefaultDeny
+from longline.sip.access.peers import Peers
+from longline.sip.access.registrar import Registrar
 from longline.sip.core import RETRY_AFTER_S, Core, EndpointSettings
-from longline.sip.default_deny import DefaultDeny
 from longline.sip.dialog import Dialog
 from longline.sip.events import Ended, ReferRefused, SipEvent
-from longline.sip.health import Health
-from longline.sip.info_client import InfoClient
+from longline.sip.features.health import Health
+from longline.sip.features.info_client import InfoClient
+from longline.sip.features.refer_client import ReferClient
+from longline.sip.features.refer_server import ReferServer
+from longline.sip.features.registration import Registrations
+from longline.sip.features.reinvite import Reinvites
+from longline.sip.features.reliable import CalledReliably
+from longline.sip.features.reoffer import Reoffers
+from longline.sip.features.replaces import OPTION_TAG
+from longline.sip.features.session_timer import SessionTimers
 from longline.sip.ledger import DialogChange
-from longline.sip.message import MalformedMessage, Request, Response, parse
-from longline.sip.peers import Peers
-from longline.sip.refer_client import ReferClient
-from longline.sip.refer_server import ReferServer
-from longline.sip.registrar import Registrar
-from longline.sip.registration import Registrations
-from longline.sip.reinvite import Reinvites
-from longline.sip.reliable import CalledReliably
-from longline.sip.reoffer import Reoffers
-from longline.sip.replaces import OPTION_TAG
-from longline.sip.session_timer import SessionTimers
+from longline.sip.syntax.build import reason_header, reason_phrase, response_to
+from longline.sip.syntax.message import MalformedMessage, Request, Response, parse
 from longline.sip.timers import Timer
 from longline.sip.transaction_layer import ClientTransaction, ServerTransaction, quoted_transaction, stamp_via
 from longline.sip.uac import ClientCore, Invitation

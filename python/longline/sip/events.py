@@ -8,7 +8,7 @@ retransmissions and everything else that is the stack's own affair.
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from longline.sip.diversion import Diversion, diversions_of
+from longline.sip.syntax.diversion import Diversion, diversions_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from longline.sip.auth import DigestSession, answer_challenges
-from longline.sip.build import cancel_of
+from longline.sip.access.auth import DigestSession, answer_challenges
 from longline.sip.dialog import Dialog
-from longline.sip.headers import Headers
-from longline.sip.message import Request, Response
+from longline.sip.syntax.build import cancel_of
+from longline.sip.syntax.headers import Headers
+from longline.sip.syntax.message import Request, Response
 from longline.sip.transaction import State
 from longline.sip.wire import Hop, Target
 

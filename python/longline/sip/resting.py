@@ -6,7 +6,7 @@ So one call finds out that a server is down, not every call. Leaves out: trunks,
 from collections import Counter
 from collections.abc import Sequence
 
-from longline.sip.bounded import BoundedTable
+from longline.sip.access.bounded import BoundedTable
 from longline.sip.wire import Target
 
 REST_S = 60.0

@@ -15,10 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from longline.base.errors import LocalProtocolError
 from longline.sip import offers
-from longline.sip.body import sdp_of
 from longline.sip.dialog import Dialog
-from longline.sip.message import Response
 from longline.sip.offers import Move
+from longline.sip.syntax.body import sdp_of
+from longline.sip.syntax.message import Response
 from longline.sip.timers import Timer
 from longline.sip.usage import InviteUsage, Stage
 from longline.sip.wire import Target

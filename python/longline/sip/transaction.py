@@ -8,7 +8,7 @@ Leaves out: matching, sending and clocks.
 from dataclasses import dataclass
 from enum import Enum
 
-from longline.sip.message import Request
+from longline.sip.syntax.message import Request
 from longline.sip.timers import Durations, Timer
 
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from longline.base.errors import RemoteProtocolError
-from longline.sip.admission import Verdict
-from longline.sip.build import ack_of_failure
-from longline.sip.headers import Via, split_list
-from longline.sip.message import Request, Response
+from longline.sip.access.admission import Verdict
+from longline.sip.syntax.build import ack_of_failure
+from longline.sip.syntax.headers import Via, split_list
+from longline.sip.syntax.message import Request, Response
 from longline.sip.timers import Durations, Timer, TimerQueue
 from longline.sip.transaction import INITIAL, Action, Input, Kind, State, Transaction
 from longline.sip.wire import DEFAULT_PORTS, Source, Target, Transmit

@@ -9,21 +9,21 @@ from dataclasses import dataclass, replace
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
 from longline.sip import offers
-from longline.sip.body import sdp_of
-from longline.sip.build import cancel_of, reason_header, reason_phrase
 from longline.sip.core import Core
 from longline.sip.dialog import Dialog
 from longline.sip.events import Answered, Failed, Progress, Unheard
 from longline.sip.exchange import NOBODY, SILENCE_T1, Exchange, Owner
-from longline.sip.headers import Headers, NameAddr, parse_name_addr
-from longline.sip.message import Request, Response
+from longline.sip.features.redirect import MayFollow, Redirects
+from longline.sip.features.reliable import CallsReliably
+from longline.sip.features.session_timer import SessionTimers
 from longline.sip.offers import Move
 from longline.sip.origin import next_description
-from longline.sip.redirect import MayFollow, Redirects
-from longline.sip.reliable import CallsReliably
-from longline.sip.session_timer import SessionTimers
+from longline.sip.syntax.body import sdp_of
+from longline.sip.syntax.build import cancel_of, reason_header, reason_phrase
+from longline.sip.syntax.headers import Headers, NameAddr, parse_name_addr
+from longline.sip.syntax.message import Request, Response
+from longline.sip.syntax.uri import parse_uri
 from longline.sip.timers import Timer
-from longline.sip.uri import parse_uri
 from longline.sip.usage import MAX_FORKS, InviteUsage, Stage, Step
 from longline.sip.ways import ways_to
 from longline.sip.wire import Hop, Target

@@ -13,8 +13,6 @@ from typing import TYPE_CHECKING
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
 from longline.sip import offers
-from longline.sip.body import SDP, media_type, sdp_of
-from longline.sip.build import response_to
 from longline.sip.core import RETRY_AFTER_S, Core
 from longline.sip.dialog import Dialog, contact_of, routes_of
 from longline.sip.events import (
@@ -26,22 +24,24 @@ from longline.sip.events import (
     Reanswered,
     ReofferCanceled,
 )
-from longline.sip.headers import parse_name_addr
-from longline.sip.info import DTMF, DTMF_RELAY, digit_of
-from longline.sip.message import KNOWN_METHODS, Request
+from longline.sip.features.replaces import find_replaced
+from longline.sip.features.session_timer import SessionTimers
 from longline.sip.offers import Move
 from longline.sip.origin import next_description
 from longline.sip.refused import Refused
-from longline.sip.replaces import find_replaced
-from longline.sip.session_timer import SessionTimers
+from longline.sip.syntax.body import SDP, media_type, sdp_of
+from longline.sip.syntax.build import response_to
+from longline.sip.syntax.headers import parse_name_addr
+from longline.sip.syntax.info import DTMF, DTMF_RELAY, digit_of
+from longline.sip.syntax.message import KNOWN_METHODS, Request
+from longline.sip.syntax.uri import parse_uri, scheme_of, user_of
 from longline.sip.timers import Timer
 from longline.sip.transaction_layer import ServerTransaction, merge_key
-from longline.sip.uri import parse_uri, scheme_of, user_of
 from longline.sip.usage import InviteUsage, Stage, Step
 from longline.sip.wire import Source
 
 if TYPE_CHECKING:
-    from longline.sip.reliable import CalledReliably
+    from longline.sip.features.reliable import CalledReliably
 
 _AFTER_THE_END = frozenset(("BYE", "OPTIONS", "NOTIFY", "SUBSCRIBE"))
 """What a call that is over still answers: our BYE may have crossed theirs, and the outcome of a REFER may be open."""

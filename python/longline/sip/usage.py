@@ -12,14 +12,14 @@ from longline.base.errors import LocalProtocolError
 from longline.sip import offers
 from longline.sip.dialog import Dialog
 from longline.sip.exchange import Exchange
-from longline.sip.message import Request, Response
 from longline.sip.offers import Move
+from longline.sip.syntax.message import Request, Response
 from longline.sip.transaction_layer import ServerTransaction
 from longline.sip.ways import Way
 from longline.sip.wire import Target
 
 if TYPE_CHECKING:
-    from longline.sip.redirect import Redirection
+    from longline.sip.features.redirect import Redirection
 
 MAX_FORKS = 16
 """Early dialogs of one INVITE, and 2xx from further branches of it that we acknowledge and end; more are dropped and

@@ -16,18 +16,18 @@ from typing import Any, TypeVar
 import structlog
 
 from longline.base.errors import RemoteProtocolError
-from longline.sip.auth import TrunkCredential
-from longline.sip.bindings import Binding
+from longline.sip.access.auth import TrunkCredential
+from longline.sip.access.bindings import Binding
+from longline.sip.access.default_deny import AdmissionPolicy
+from longline.sip.access.peers import Peers
 from longline.sip.core import DEFAULT_MAX_CALLS, DEFAULT_MAX_TRANSACTIONS, EndpointSettings
-from longline.sip.default_deny import AdmissionPolicy
 from longline.sip.dialog_store import DialogStore
 from longline.sip.endpoint import Endpoint
 from longline.sip.events import SipEvent
+from longline.sip.features.redirect import MayFollow
 from longline.sip.locate import Place, family_of
 from longline.sip.outbox import Outbox
-from longline.sip.peers import Peers
-from longline.sip.redirect import MayFollow
-from longline.sip.size import UDP_MAX_BYTES
+from longline.sip.syntax.size import UDP_MAX_BYTES
 from longline.sip.timers import Durations
 from longline.sip.transport.addresses import AdvertisedAddress, ListenAddress
 from longline.sip.transport.resolver import Resolver

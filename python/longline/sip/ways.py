@@ -7,9 +7,9 @@ Leaves out: ringing several at once.
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from longline.sip.bindings import Binding
+from longline.sip.access.bindings import Binding
 from longline.sip.dialog import Dialog
-from longline.sip.uri import parse_uri
+from longline.sip.syntax.uri import parse_uri
 
 MAX_WAYS = 16
 """Addresses that one call tries; further ones are not."""

@@ -1,7 +1,7 @@
 """Where the phones are, in the durable store: one row for each account, the part of it that `Durable.registrations` is.
 
 A row holds the bindings as the registrar gives them, with what was left of each when the row was written. An account
-without bindings keeps its row, with none in it. Leaves out: what a binding is (`sip/bindings.py`).
+without bindings keeps its row, with none in it. Leaves out: what a binding is (`sip/access/bindings.py`).
 """
 
 from typing import Any

@@ -7,8 +7,8 @@ from typing import Any
 from longline.base.clock import SystemClock
 from longline.base.config import Config
 from longline.calls.phones import PhoneBook, admission_policy, phone_peers
+from longline.sip.access.peers import Peers
 from longline.sip.events import BindingsChanged
-from longline.sip.peers import Peers
 from longline.store.records import RegistrationRecord
 
 HOME = Config.model_validate({"phones": {name: {"password": "open sesame"} for name in ("alice", "bob")}})

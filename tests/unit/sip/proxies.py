@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 
 from tests.unit.sip.sip_pair import Wire
 
-from longline.sip.build import ack_of_failure, cancel_of, response_to
-from longline.sip.headers import Headers, parse_name_addr
-from longline.sip.message import Request, Response, parse
+from longline.sip.syntax.build import ack_of_failure, cancel_of, response_to
+from longline.sip.syntax.headers import Headers, parse_name_addr
+from longline.sip.syntax.message import Request, Response, parse
+from longline.sip.syntax.uri import parse_uri
 from longline.sip.transaction_layer import stamp_via
-from longline.sip.uri import parse_uri
 from longline.sip.wire import Source, Target, Transmit
 
 NONCE = "wf84f1ceczx41ae6cbe5aea9c8e88d359"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from longline.sip.core import EndpointSettings
 from longline.sip.endpoint import Endpoint
 from longline.sip.events import SipEvent
-from longline.sip.message import Request, Response, parse
+from longline.sip.syntax.message import Request, Response, parse
 from longline.sip.uac import Invitation
 from longline.sip.wire import Hop, Source, Target, Transmit, target_of_address
 

@@ -6,10 +6,10 @@ import re
 
 from tests.unit.sip.sip_pair import OFFER, Party, Sent, Wire
 
-from longline.sip.auth import TrunkCredential, parse_challenge
-from longline.sip.default_deny import AdmissionPolicy
-from longline.sip.message import Request, Response, parse
-from longline.sip.peers import DigestUser, Peer, Peers
+from longline.sip.access.auth import TrunkCredential, parse_challenge
+from longline.sip.access.default_deny import AdmissionPolicy
+from longline.sip.access.peers import DigestUser, Peer, Peers
+from longline.sip.syntax.message import Request, Response, parse
 from longline.sip.wire import Source
 
 DOMAIN = "here.example"

@@ -15,8 +15,8 @@ from longline.sip.events import (
     Reoffer,
     SipEvent,
 )
-from longline.sip.offer_answer import Direction, LocalMedia, Negotiated, make_answer, make_offer, read_answer
-from longline.sip.sdp import SessionDescription
+from longline.sip.sdp.description import SessionDescription
+from longline.sip.sdp.offer_answer import Direction, LocalMedia, Negotiated, make_answer, make_offer, read_answer
 from longline.sip.uac import Invitation
 
 

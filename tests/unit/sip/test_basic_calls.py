@@ -4,7 +4,7 @@ import pytest
 from tests.unit.sip.sip_pair import ANSWER, OFFER, answers_at_once, established, pair
 
 from longline.sip.events import Acked, Answered, Canceled, Ended, Failed, IncomingCall, Progress, Reoffer
-from longline.sip.message import Response
+from longline.sip.syntax.message import Response
 
 
 @pytest.mark.parametrize("transport", ["udp", "tcp"])

@@ -3,9 +3,9 @@
 import pytest
 
 from longline.base.errors import RemoteProtocolError
-from longline.sip.bindings import MAX_BINDINGS, MAX_EXPIRES_S, Binding, Bindings, IntervalTooBrief
-from longline.sip.headers import Headers
-from longline.sip.message import Request
+from longline.sip.access.bindings import MAX_BINDINGS, MAX_EXPIRES_S, Binding, Bindings, IntervalTooBrief
+from longline.sip.syntax.headers import Headers
+from longline.sip.syntax.message import Request
 from longline.sip.wire import Source
 
 HOME = Source("UDP", "192.0.2.7", 5060)

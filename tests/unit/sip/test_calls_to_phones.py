@@ -3,9 +3,9 @@
 from tests.unit.sip.sip_pair import OFFER, Party, Wire, answers_at_once
 from tests.unit.sip.strangers import DOMAIN, Phone, guarded
 
-from longline.sip.bindings import Binding
+from longline.sip.access.bindings import Binding
+from longline.sip.access.peers import DigestUser, Peer
 from longline.sip.events import Answered, Ended, Failed
-from longline.sip.peers import DigestUser, Peer
 from longline.sip.uac import Invitation
 from longline.sip.wire import Hop, Source, Target
 

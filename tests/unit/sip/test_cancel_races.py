@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 from tests.unit.sip.sip_pair import ANSWER, Party, Wire, pair
 
-from longline.sip.auth import TrunkCredential
+from longline.sip.access.auth import TrunkCredential
 from longline.sip.events import Canceled, Ended, Failed, IncomingCall
 
 LAST_WORDS = (Failed, Ended)

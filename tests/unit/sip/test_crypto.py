@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longline.base.log import get_logger, set_up_logging
-from longline.sip.crypto import OFFERED_SUITES, SUITES, Crypto, CryptoRefused, SrtpPolicy, new_crypto, parse_crypto
-from longline.sip.offer_answer import LocalMedia, Negotiated, OfferRefused, make_answer, make_offer, read_answer
-from longline.sip.sdp import Media, SessionDescription
+from longline.sip.sdp.crypto import OFFERED_SUITES, SUITES, Crypto, CryptoRefused, SrtpPolicy, new_crypto, parse_crypto
+from longline.sip.sdp.description import Media, SessionDescription
+from longline.sip.sdp.offer_answer import LocalMedia, Negotiated, OfferRefused, make_answer, make_offer, read_answer
 
 KEY = base64.b64encode(bytes(range(30))).decode()
 LINE = f"1 AES_CM_128_HMAC_SHA1_80 inline:{KEY}"

@@ -15,11 +15,11 @@ from tests.unit.sip.strangers import (
     without_noise,
 )
 
-from longline.sip.default_deny import MAX_TRANSACTIONS_PER_PHONE
+from longline.sip.access.default_deny import MAX_TRANSACTIONS_PER_PHONE
+from longline.sip.access.lockout import LockoutPolicy
+from longline.sip.access.peers import DigestUser, Peer, Peers
 from longline.sip.events import Canceled, Ended, IncomingCall, LockedOut, Unanswered
-from longline.sip.lockout import LockoutPolicy
-from longline.sip.message import KNOWN_METHODS, Response
-from longline.sip.peers import DigestUser, Peer, Peers
+from longline.sip.syntax.message import KNOWN_METHODS, Response
 from longline.sip.wire import Source
 
 CARRIER = Source("UDP", "192.0.2.1", 5060)

@@ -7,10 +7,10 @@ import pytest
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, established, pair
 
 from longline.base.errors import LocalProtocolError
-from longline.sip.auth import DigestSession
+from longline.sip.access.auth import DigestSession
 from longline.sip.dialog import Dialog
 from longline.sip.events import Ended
-from longline.sip.message import Request
+from longline.sip.syntax.message import Request
 from longline.sip.uac import Invitation
 from longline.sip.wire import Source
 

@@ -6,9 +6,9 @@ import re
 import pytest
 from tests.unit.sip.sip_pair import Party, Wire, answers_at_once, pair
 
-from longline.sip.auth import TrunkCredential, parse_challenge
+from longline.sip.access.auth import TrunkCredential, parse_challenge
 from longline.sip.events import Answered, Ended, Failed
-from longline.sip.message import Request
+from longline.sip.syntax.message import Request
 
 MUFASA = TrunkCredential("host", "Mufasa", "Circle Of Life")
 

@@ -4,10 +4,10 @@ from collections import Counter
 
 import pytest
 
-from longline.sip.auth import TrunkCredential, parse_challenge
-from longline.sip.digest_server import NC_WINDOW, NONCE_LIFETIME_S, DigestServer, Outcome
-from longline.sip.headers import Headers
-from longline.sip.message import Request
+from longline.sip.access.auth import TrunkCredential, parse_challenge
+from longline.sip.access.digest_server import NC_WINDOW, NONCE_LIFETIME_S, DigestServer, Outcome
+from longline.sip.syntax.headers import Headers
+from longline.sip.syntax.message import Request
 
 ALICE = TrunkCredential("here", "alice", "open sesame")
 PASSWORDS = {"alice": "open sesame"}

@@ -3,8 +3,8 @@
 import pytest
 from tests.unit.sip.sip_pair import OFFER, Party, Wire
 
-from longline.sip.diversion import MAX_DIVERSIONS, Diversion, diversions_of
 from longline.sip.events import IncomingCall
+from longline.sip.syntax.diversion import MAX_DIVERSIONS, Diversion, diversions_of
 
 ALICE = "sip:+15550101@carrier.example"
 BOB = "sip:+15550102@carrier.example;user=phone"

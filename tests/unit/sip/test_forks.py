@@ -2,9 +2,9 @@
 
 from tests.unit.sip.sip_pair import ANSWER, Party, Wire, pair
 
-from longline.sip.build import response_to
 from longline.sip.events import Answered, Ended, Failed, Progress
-from longline.sip.message import Request
+from longline.sip.syntax.build import response_to
+from longline.sip.syntax.message import Request
 from longline.sip.usage import MAX_FORKS
 
 RECORD_ROUTE = "<sip:192.0.2.50;lr>"

@@ -7,10 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from longline.sip.auth import DigestSession, TrunkCredential, digest_params, parse_challenge
-from longline.sip.build import reason_header
-from longline.sip.crypto import SUITES, Crypto, parse_crypto
-from longline.sip.headers import (
+from longline.sip.access.auth import DigestSession, TrunkCredential, digest_params, parse_challenge
+from longline.sip.features.reliable import MAX_RSEQ, _rack
+from longline.sip.features.session_timer import MAX_INTERVAL_S, _seconds, _session_expires
+from longline.sip.sdp.crypto import SUITES, Crypto, parse_crypto
+from longline.sip.syntax.build import reason_header
+from longline.sip.syntax.headers import (
     _COMPACT,
     CANONICAL_NAMES,
     MAX_CSEQ,
@@ -27,14 +29,12 @@ from longline.sip.headers import (
     split_list,
     unquote,
 )
-from longline.sip.message import Request, parse
-from longline.sip.refer_to import ReferTo, parse_refer_to
-from longline.sip.reliable import MAX_RSEQ, _rack
-from longline.sip.replaces import Replaces, parse_replaces
-from longline.sip.session_timer import MAX_INTERVAL_S, _seconds, _session_expires
-from longline.sip.sipfrag import MAX_REASON_CHARS, encode_sipfrag, parse_sipfrag
-from longline.sip.subscription import MAX_EXPIRES_S, SubscriptionState, parse_subscription_state
-from longline.sip.uri import SipUri, parse_uri
+from longline.sip.syntax.message import Request, parse
+from longline.sip.syntax.refer_to import ReferTo, parse_refer_to
+from longline.sip.syntax.replaces import Replaces, parse_replaces
+from longline.sip.syntax.sipfrag import MAX_REASON_CHARS, encode_sipfrag, parse_sipfrag
+from longline.sip.syntax.subscription import MAX_EXPIRES_S, SubscriptionState, parse_subscription_state
+from longline.sip.syntax.uri import SipUri, parse_uri
 
 # ---- the words of RFC 3261 §25.1
 

@@ -5,10 +5,10 @@ from itertools import pairwise
 import pytest
 from tests.unit.sip.sip_pair import Party, Wire
 
+from longline.sip.access.peers import Peer, Peers, PeerTarget
 from longline.sip.events import TargetChanged
-from longline.sip.health import DOWN_AFTER, PATIENCE_S, RETRY_S, UP_AFTER
-from longline.sip.message import Request
-from longline.sip.peers import Peer, Peers, PeerTarget
+from longline.sip.features.health import DOWN_AFTER, PATIENCE_S, RETRY_S, UP_AFTER
+from longline.sip.syntax.message import Request
 
 TARGET = "sip:192.0.2.2"
 

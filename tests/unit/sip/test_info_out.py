@@ -5,8 +5,8 @@ from tests.unit.sip.sip_pair import established, pair
 
 from longline.base.errors import LocalProtocolError
 from longline.sip.events import Ended, InfoAnswered, InfoDigit
-from longline.sip.info import DTMF_RELAY
-from longline.sip.info_client import MAX_OPEN_INFOS
+from longline.sip.features.info_client import MAX_OPEN_INFOS
+from longline.sip.syntax.info import DTMF_RELAY
 
 FIVE = b"Signal=5\r\nDuration=160\r\n"
 

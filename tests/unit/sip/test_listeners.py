@@ -8,7 +8,7 @@ from tests.unit.sip.sip_pair import ANSWER, OFFER
 from longline.sip.core import EndpointSettings
 from longline.sip.endpoint import Endpoint
 from longline.sip.events import IncomingCall
-from longline.sip.message import Request, Response, parse
+from longline.sip.syntax.message import Request, Response, parse
 from longline.sip.transaction_layer import quoted_transaction
 from longline.sip.uac import Invitation
 from longline.sip.wire import Listener, Source, Target, Transmit

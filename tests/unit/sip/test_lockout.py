@@ -2,9 +2,9 @@
 
 from collections import Counter
 
-from longline.sip.bounded import BoundedTable
-from longline.sip.lockout import Lockout, LockoutPolicy
-from longline.sip.rates import TokenBuckets, source_key
+from longline.sip.access.bounded import BoundedTable
+from longline.sip.access.lockout import Lockout, LockoutPolicy
+from longline.sip.access.rates import TokenBuckets, source_key
 
 POLICY = LockoutPolicy(per_address=5, per_account=8, unanswered=10, window_s=60, lock_s=100)
 EVE, OFFICE = "198.51.100.9", "203.0.113.1"

@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
-from longline.sip.body import sdp_of
-from longline.sip.build import reason_header, response_to
-from longline.sip.headers import (
+from longline.sip.syntax.body import sdp_of
+from longline.sip.syntax.build import reason_header, response_to
+from longline.sip.syntax.headers import (
     Headers,
     NameAddr,
     Via,
@@ -22,8 +22,8 @@ from longline.sip.headers import (
     split_list,
     unquote,
 )
-from longline.sip.message import MalformedMessage, Request, Response, parse
-from longline.sip.uri import SipUri, parse_uri, user_of
+from longline.sip.syntax.message import MalformedMessage, Request, Response, parse
+from longline.sip.syntax.uri import SipUri, parse_uri, user_of
 
 token = st.text("abcdefghijklmnopqrstuvwxyzABCXYZ0123456789-.!%*_+`'~", min_size=1, max_size=12)
 lower = st.text("abcdefghijklmnopqrstuvwxyz0123456789-", min_size=1, max_size=12)

@@ -6,9 +6,9 @@ from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Sent, Wire, answers_at
 from longline.base.errors import LocalProtocolError
 from longline.sip.dialog import Dialog
 from longline.sip.events import Ended, Reanswered, Reoffer, ReofferCanceled, ReofferFailed
-from longline.sip.message import Request, Response
 from longline.sip.offers import MOVES, Move, allows, make
 from longline.sip.origin import next_description
+from longline.sip.syntax.message import Request, Response
 from longline.sip.uas import Refused
 
 HOLD = OFFER + b"a=sendonly\r\n"

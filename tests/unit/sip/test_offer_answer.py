@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from longline.base.config import CodecName, Config
-from longline.sip.codecs import CODECS, DEFAULT_CODECS, OpusParameters
-from longline.sip.offer_answer import (
+from longline.sip.sdp.codecs import CODECS, DEFAULT_CODECS, OpusParameters
+from longline.sip.sdp.description import SdpError, SessionDescription
+from longline.sip.sdp.offer_answer import (
     LocalMedia,
     Negotiated,
     OfferRefused,
@@ -18,7 +19,6 @@ from longline.sip.offer_answer import (
     make_offer,
     read_answer,
 )
-from longline.sip.sdp import SdpError, SessionDescription
 
 LOCAL = LocalMedia("198.51.100.1", 20000, 20001, session_id=77, version=3)
 

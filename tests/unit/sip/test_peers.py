@@ -2,7 +2,7 @@
 
 import ipaddress
 
-from longline.sip.peers import DigestUser, Peer, Peers
+from longline.sip.access.peers import DigestUser, Peer, Peers
 
 
 def net(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:

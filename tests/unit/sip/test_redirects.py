@@ -3,11 +3,11 @@
 import pytest
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Wire, answers_at_once
 
-from longline.sip.auth import TrunkCredential
-from longline.sip.bindings import Binding
+from longline.sip.access.auth import TrunkCredential
+from longline.sip.access.bindings import Binding
+from longline.sip.access.peers import DigestUser, Peer, Peers
 from longline.sip.events import Answered, Failed, IncomingCall, Redirected
-from longline.sip.peers import DigestUser, Peer, Peers
-from longline.sip.redirect import MAX_CONTACTS, MAX_REDIRECTS
+from longline.sip.features.redirect import MAX_CONTACTS, MAX_REDIRECTS
 from longline.sip.uac import Invitation
 
 ALICE, BOB, CAROL, DAVE = (f"192.0.2.{n}" for n in (1, 2, 3, 4))

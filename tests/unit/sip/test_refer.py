@@ -7,8 +7,8 @@ from tests.unit.sip.sip_pair import OFFER, Party, Sent, Wire, answers_at_once, e
 
 from longline.base.errors import LocalProtocolError
 from longline.sip.events import Ended, ReferAccepted, ReferDone, ReferProgress, Referred, ReferRefused, SipEvent
-from longline.sip.message import Request
-from longline.sip.refer_server import DECISION_S, LIFETIME_S, MAX_REFERRALS
+from longline.sip.features.refer_server import DECISION_S, LIFETIME_S, MAX_REFERRALS
+from longline.sip.syntax.message import Request
 
 CAROL = "sip:carol@192.0.2.3"
 FRAGMENT = "message/sipfrag;version=2.0"

@@ -6,14 +6,14 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
-from longline.sip.diversion import diversions_of
-from longline.sip.headers import Headers
-from longline.sip.message import Request
-from longline.sip.refer_to import ReferTo, parse_refer_to, referred_by_of
 from longline.sip.refused import Refused
-from longline.sip.replaces import Replaces, parse_replaces
-from longline.sip.sipfrag import encode_sipfrag, parse_sipfrag
-from longline.sip.subscription import SubscriptionState, event_id, parse_subscription_state
+from longline.sip.syntax.diversion import diversions_of
+from longline.sip.syntax.headers import Headers
+from longline.sip.syntax.message import Request
+from longline.sip.syntax.refer_to import ReferTo, parse_refer_to, referred_by_of
+from longline.sip.syntax.replaces import Replaces, parse_replaces
+from longline.sip.syntax.sipfrag import encode_sipfrag, parse_sipfrag
+from longline.sip.syntax.subscription import SubscriptionState, event_id, parse_subscription_state
 
 # RFC 3261 §25.1: what a Call-ID and a tag may hold.
 WORD = st.text(st.sampled_from("abcXYZ019-.!%*_+`'~()<>:\\\"/[]?{}@"), min_size=1, max_size=30)

@@ -6,10 +6,10 @@ import pytest
 from tests.unit.sip.sip_pair import Party, Wire
 from tests.unit.sip.strangers import DOMAIN, PHONES, STRANGER, Phone, guarded
 
-from longline.sip.bindings import MAX_BINDINGS
-from longline.sip.default_deny import AdmissionPolicy
+from longline.sip.access.bindings import MAX_BINDINGS
+from longline.sip.access.default_deny import AdmissionPolicy
+from longline.sip.access.peers import Peer, Peers, PeerTarget
 from longline.sip.events import BindingsChanged
-from longline.sip.peers import Peer, Peers, PeerTarget
 from longline.sip.wire import Source
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from tests.unit.sip.sip_pair import Party, Wire
 
-from longline.sip.auth import TrunkCredential
-from longline.sip.digest_server import DigestServer, Outcome
+from longline.sip.access.auth import TrunkCredential
+from longline.sip.access.digest_server import DigestServer, Outcome
+from longline.sip.access.peers import Peer, Peers, Registration
 from longline.sip.events import RegistrationChanged
-from longline.sip.headers import Headers
-from longline.sip.message import Request, Response, parse
-from longline.sip.peers import Peer, Peers, Registration
-from longline.sip.registration import BASE_WAIT_S, MAX_WAIT_S, MOVES, REFRESH_SHARE, Input, State
+from longline.sip.features.registration import BASE_WAIT_S, MAX_WAIT_S, MOVES, REFRESH_SHARE, Input, State
+from longline.sip.syntax.headers import Headers
+from longline.sip.syntax.message import Request, Response, parse
 from longline.sip.wire import Source
 
 REGISTRAR = "192.0.2.9"

@@ -8,8 +8,8 @@ from tests.unit.sip.test_requests_that_come_in import request
 
 from longline.base.errors import LocalProtocolError
 from longline.sip.events import Answered, Ended, Failed, IncomingCall, Progress, Reanswered, Reoffer, ReofferFailed
-from longline.sip.message import Request, Response
-from longline.sip.reliable import MAX_WAITING
+from longline.sip.features.reliable import MAX_WAITING
+from longline.sip.syntax.message import Request, Response
 
 NEXT = OFFER.replace(b"4000", b"4400")
 REQUIRED = [("Require", "100rel")]

@@ -6,7 +6,8 @@ from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Wire, answers_at_once,
 from longline.base.errors import LocalProtocolError, RemoteProtocolError
 from longline.sip.dialog import Dialog
 from longline.sip.events import Answered, Ended, Failed, IncomingCall, ReferDone, Referred
-from longline.sip.replaces import Replaces, parse_replaces, replaces_of
+from longline.sip.features.replaces import replaces_of
+from longline.sip.syntax.replaces import Replaces, parse_replaces
 from longline.sip.uac import Invitation
 
 CAROL = "192.0.2.3"

@@ -4,8 +4,8 @@ import pytest
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Sent, Wire, answers_at_once, established, pair
 
 from longline.sip.events import IncomingCall, InfoDigit
-from longline.sip.headers import Headers
-from longline.sip.message import Request, Response, parse
+from longline.sip.syntax.headers import Headers
+from longline.sip.syntax.message import Request, Response, parse
 from longline.sip.wire import Source
 
 

@@ -6,10 +6,10 @@ from tests.unit.sip.proxies import ladder, rungs
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Wire, answers_at_once
 from tests.unit.sip.strangers import DOMAIN, STRANGER, Phone, guarded, request_text, responses
 
-from longline.sip.auth import TrunkCredential
+from longline.sip.access.auth import TrunkCredential
+from longline.sip.access.peers import Peer, Peers, Registration
 from longline.sip.events import Answered, BindingsChanged, Ended, RegistrationChanged
-from longline.sip.message import Response
-from longline.sip.peers import Peer, Peers, Registration
+from longline.sip.syntax.message import Response
 from longline.sip.uac import Invitation
 
 HERE, REGISTRAR = "192.0.2.50", "192.0.2.2"

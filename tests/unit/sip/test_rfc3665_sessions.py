@@ -9,9 +9,9 @@ import pytest
 from tests.unit.sip.proxies import Proxy, ladder, rungs
 from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Wire, answers_at_once
 
-from longline.sip.auth import TrunkCredential
+from longline.sip.access.auth import TrunkCredential
 from longline.sip.events import Answered, Canceled, Ended, Failed, IncomingCall, Reoffer
-from longline.sip.message import Request, Response
+from longline.sip.syntax.message import Request, Response
 from longline.sip.uac import Invitation
 
 ALICE, BOB = "192.0.2.1", "192.0.2.2"

@@ -11,7 +11,7 @@ from tests.unit.sip.strangers import request_text, responses
 from tests.unit.sip.telephones import Telephone
 
 from longline.sip.events import Answered, Ended, Failed, IncomingCall, Progress, ReferDone
-from longline.sip.message import Request, Response, parse
+from longline.sip.syntax.message import Request, Response, parse
 from longline.sip.uac import Invitation
 from longline.sip.wire import Source, Target, Transmit
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longline.sip.sdp import Connection, Media, Origin, SdpError, SessionDescription
+from longline.sip.sdp.description import Connection, Media, Origin, SdpError, SessionDescription
 
 HEAD = b"v=0\r\no=- 1 2 IN IP4 192.0.2.1\r\ns=call\r\nc=IN IP4 192.0.2.1\r\nt=0 0\r\n"
 

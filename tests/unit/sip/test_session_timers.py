@@ -5,7 +5,7 @@ from tests.unit.sip.sip_pair import ANSWER, OFFER, Party, Sent, Wire, answers_at
 from tests.unit.sip.test_requests_that_come_in import request
 
 from longline.sip.events import Ended, Failed, Reanswered, Reoffer
-from longline.sip.message import Response
+from longline.sip.syntax.message import Response
 
 ALICE, BOB = "192.0.2.1", "192.0.2.2"
 

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from longline.sip import framing
-from longline.sip.framing import MAX_HEAD_BYTES, StreamFramer
-from longline.sip.framing import _content_length as read_length
+from longline.sip.syntax import framing
+from longline.sip.syntax.framing import MAX_HEAD_BYTES, StreamFramer
+from longline.sip.syntax.framing import _content_length as read_length
 
 
 def message(body: bytes = b"", name: str = "Content-Length") -> bytes:

@@ -4,8 +4,8 @@ import itertools
 
 import pytest
 
-from longline.sip.headers import Headers
-from longline.sip.message import Request
+from longline.sip.syntax.headers import Headers
+from longline.sip.syntax.message import Request
 from longline.sip.timers import Durations, Timer, TimerQueue
 from longline.sip.transaction import ALIVE, INITIAL, TABLES, Action, Input, Kind, State, Transaction, describe
 

@@ -9,10 +9,10 @@ import uvloop
 from tests.unit.sip.sip_pair import ANSWER, OFFER
 
 from longline.sip import user_agent
-from longline.sip.default_deny import AdmissionPolicy
+from longline.sip.access.default_deny import AdmissionPolicy
+from longline.sip.access.peers import DigestUser, Peer, Peers
 from longline.sip.dialog_store import MemoryDialogStore
 from longline.sip.events import Acked, Answered, Ended, Failed, IncomingCall, SipEvent
-from longline.sip.peers import DigestUser, Peer, Peers
 from longline.sip.timers import Durations
 from longline.sip.transport import connection, tcp
 from longline.sip.user_agent import ListenAddress, UserAgent, UserAgentSettings

@@ -5,8 +5,8 @@ import ipaddress
 from tests.unit.sip.sip_pair import Party, Wire
 from tests.unit.sip.strangers import guarded, request_text
 
+from longline.sip.access.peers import Peer, Peers, PeerTarget, Registration
 from longline.sip.events import IncomingCall
-from longline.sip.peers import Peer, Peers, PeerTarget, Registration
 from longline.sip.wire import Source
 
 NAMED = PeerTarget("sip:sip.carrier.example;transport=udp")

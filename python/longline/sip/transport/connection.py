@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Collection
 from typing import Protocol, cast
 
-from longline.sip.framing import StreamFramer
+from longline.sip.syntax.framing import StreamFramer
 from longline.sip.wire import Source
 
 MESSAGE_TIMEOUT_S = 5.0

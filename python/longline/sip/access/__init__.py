@@ -1,0 +1,1 @@
+"""Whom we know and who is let in: peers, credentials, limits, and where the phones are."""
