@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up a working tree: system tools, the virtual environment, the media server. Does only what is missing.
 #   scripts/setup.sh             what `longline serve` and `make demo` need
-#   scripts/setup.sh --test      and the peers that the tests call (baresip, SIPp, Kamailio)
+#   scripts/setup.sh --test      and the peers that the tests call (baresip, SIPp, Kamailio) and the vendor's older SDKs
 #   scripts/setup.sh --quality   and what `make bench-quality` speaks and scores with
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -88,6 +88,20 @@ if [ "${1:-}" = --test ]; then
         install_packages kamailio
     fi
     .venv/bin/python scripts/fetch_silero.py >/dev/null
+    # The vendor's older SDKs: 0.2.2 beside the 1.0.0 of .venv, and the one for Node.
+    if ! fresh .setup/teler-0.2/done tests/support/teler_0_2.txt; then
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --no-deps --require-hashes \
+            --target .setup/teler-0.2 -r tests/support/teler_0_2.txt
+        touch .setup/teler-0.2/done
+    fi
+    need node nodejs
+    need npm npm
+    if ! fresh .setup/teler-node/done tests/support/teler_node/package-lock.json; then
+        mkdir -p .setup/teler-node
+        cp tests/support/teler_node/package.json tests/support/teler_node/package-lock.json .setup/teler-node/
+        npm ci --prefix .setup/teler-node --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+        touch .setup/teler-node/done
+    fi
 fi
 
 if [ "${1:-}" = --quality ]; then
