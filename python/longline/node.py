@@ -111,10 +111,10 @@ class Node:
         dispatcher = Dispatcher(self._bus, durable, config, self._clock)
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop)
-        leftovers = await end_leftovers(durable, self._bus, self._clock)
+        leftovers = await end_leftovers(durable, dispatcher.outbox, self._clock)
         if leftovers:
             log.warning("calls of a node that was killed are ended", calls=leftovers)
-        recordings = await end_recordings(durable, self._bus, self._clock, recording_plan(config).master_key)
+        recordings = await end_recordings(durable, dispatcher.outbox, self._clock, recording_plan(config).master_key)
         if recordings:
             log.warning("recordings of a node that was killed are found", recordings=recordings)
         media = MediaEngine(_media_settings(config), self._clock, _watch(config))
@@ -122,7 +122,7 @@ class Node:
         stack.push_async_callback(media.stop)
         trunks = self._trunks = TrunkBook(config, durable.trunks, self._clock)
         await trunks.load()
-        manager = CallManager(config, media, durable, self._bus, self._clock, trunks)
+        manager = CallManager(config, media, dispatcher.outbox, self._bus, self._clock, trunks)
         fetcher = HttpFlowFetcher(config.flow_timeout_s, config.webhook_version, config.ca_files)
         stack.push_async_callback(fetcher.close)
         sounds = MediaFiles(config.sounds_dir, config.data_dir / "spool", config.ca_files)

@@ -158,22 +158,27 @@ class FakeStore:
         self.streams: dict[UUID, StreamRecord] = {}
         self.recordings: dict[UUID, RecordingRecord] = {}
         self.broken = False
+        self.bus = Bus()
         self._journal = journal
 
-    async def save_call(self, record: CallRecord) -> None:
-        self._write(f"store call {record.state}")
-        self.calls[record.id] = record
+    async def save(
+        self, records: Sequence[CallRecord | StreamRecord | RecordingRecord], events: Sequence[Event] = ()
+    ) -> None:
+        for record in records:
+            if isinstance(record, CallRecord):
+                self._write(f"store call {record.state}")
+                self.calls[record.id] = record
+            elif isinstance(record, StreamRecord):
+                self._write(f"store stream {record.state}")
+                self.streams[record.id] = record
+            else:
+                self._write("store recording")
+                self.recordings[record.id] = record
+        for event in events:
+            self.bus.publish(event)
 
     async def get_call(self, call_id: UUID) -> CallRecord | None:
         return self.calls.get(call_id)
-
-    async def save_stream(self, record: StreamRecord) -> None:
-        self._write(f"store stream {record.state}")
-        self.streams[record.id] = record
-
-    async def save_recording(self, record: RecordingRecord) -> None:
-        self._write("store recording")
-        self.recordings[record.id] = record
 
     def _write(self, what: str) -> None:
         if self.broken:
@@ -252,7 +257,7 @@ class House:
         self.store = FakeStore(self.journal)
         self.fetcher = ScriptedFetcher()
         self.flow = ScriptedFlow(FlowRunner(self.fetcher, MediaFiles(folder / "media", folder / "spool")).run)
-        bus = Bus()
+        bus = self.store.bus
         bus.subscribe(self._keep)
         self.trunks = TrunkBook(self.config, FakeTrunkStore(), self.clock)
         self.manager = CallManager(self.config, self.media, self.store, bus, self.clock, self.trunks)

@@ -115,8 +115,8 @@ class CallLegs:
         self._context.call.legs.append(leg)
         self.by_id[str(leg.id)] = sip
         self._targets[str(leg.id)] = target
+        self._note(EventType.LEG_INITIATED, leg)
         await self._context.save_call()
-        self._tell(EventType.LEG_INITIATED, leg)
         return target
 
     async def receive(self, target: TargetLeg, news: LegNews | None) -> None:
@@ -147,8 +147,8 @@ class CallLegs:
         if not self._close(sip.leg, end):
             return None
         stats = await self._close_media(sip)
+        self._note_end(sip.leg, end, stats.get("quality"))
         await self._context.save_call()
-        self._tell_end(sip.leg, end, stats.get("quality"))
         sip.release(end.reason)
         return stats
 
@@ -169,22 +169,22 @@ class CallLegs:
                 except (MediaUnavailable, MediaCommandRefused):
                     self._context.counters["digits_not_relayed"] += 1
 
-    def close_all(self, reason: Reason, ended_by: str | None) -> Callable[[dict[str, Any]], None]:
-        """The call ends, and with it each dialled leg that lives; the caller stores that, and calls what is returned
-        with the media server's statistics by leg to have it told."""
+    def close_all(self, reason: Reason, ended_by: str | None, stats: dict[str, Any]) -> Callable[[], None]:
+        """The call ends, and with it each dialled leg that lives: it is noted, and `stats` are the media server's, by
+        leg. The caller stores that, and then calls what is returned."""
         ended = []
         for target in self._targets.values():
             # RFC 3261 §9: who was not answered is cancelled, whatever ended the call.
             end = LegEnd(reason if target.is_answered else Reason.CANCELED, ended_by)
             if self._close(target.leg, end):
                 ended.append((target, end))
+                self._note_end(target.leg, end, stats.get(str(target.leg.id), {}).get("quality"))
 
-        def tell(stats: dict[str, Any]) -> None:
+        def finish() -> None:
             for target, end in ended:
-                self._tell_end(target.leg, end, stats.get(str(target.leg.id), {}).get("quality"))
                 target.finish(end)
 
-        return tell
+        return finish
 
     def release_all(self, reason: Reason) -> None:
         """End each dialog that is left."""
@@ -204,8 +204,8 @@ class CallLegs:
 
     async def _move(self, leg: Leg, given: LegInput, told_by: EventType) -> None:
         if leg.apply(given, self._context.now()):
+            self._note(told_by, leg)
             await self._context.save_call()
-            self._tell(told_by, leg)
 
     def others(self, than: tuple[SipLeg, ...]) -> list[TargetLeg]:
         """The dialled legs that are answered, but for these."""
@@ -213,14 +213,14 @@ class CallLegs:
 
     def joined(self, leg: Leg) -> None:
         """It hears the call, and is heard."""
-        self._tell(EventType.LEG_JOINED, leg)
+        self._context.publish(EventType.LEG_JOINED, leg.event_data(), leg_id=leg.id, target_url=leg.status_callback_url)
 
-    def _tell_end(self, leg: Leg, end: LegEnd, quality: Any) -> None:
+    def _note_end(self, leg: Leg, end: LegEnd, quality: Any) -> None:
         data = {"detail": end.detail} if end.detail else {}
         if quality is not None:
             data["quality"] = quality
-        self._tell(EventType.LEG_COMPLETED if leg.state is LegState.COMPLETED else EventType.LEG_FAILED, leg, data)
+        self._note(EventType.LEG_COMPLETED if leg.state is LegState.COMPLETED else EventType.LEG_FAILED, leg, data)
 
-    def _tell(self, event_type: EventType, leg: Leg, data: dict[str, Any] | None = None) -> None:
+    def _note(self, event_type: EventType, leg: Leg, data: dict[str, Any] | None = None) -> None:
         facts = leg.event_data() | (data or {})
-        self._context.publish(event_type, facts, leg_id=leg.id, target_url=leg.status_callback_url)
+        self._context.note(event_type, facts, leg_id=leg.id, target_url=leg.status_callback_url)

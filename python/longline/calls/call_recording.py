@@ -45,7 +45,7 @@ class CallRecording:
         call = self._context.call
         recording = Recording(call.id, call.leg.id, plan, self._context.now(), account_id=call.account_id)
         self._running[str(recording.id)] = recording
-        await self._context.keep(self._context.store.save_recording(recording.to_record("recording")))
+        await self._context.save_recordings(recording.to_record("recording"))
         try:
             plan.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
             await self._context.session.start_recording(
@@ -103,14 +103,12 @@ class CallRecording:
         ]
         for record in records:
             leg.recordings.append(encode_id(Prefix.RECORDING, record.id))
-            await self._context.keep(self._context.store.save_recording(record))
-        await self._context.save_call()
-        for record in records:
-            self._context.publish(EventType.RECORDING_COMPLETED, completed_facts(record), leg_id=recording.leg_id)
+            self._context.note(EventType.RECORDING_COMPLETED, completed_facts(record), leg_id=recording.leg_id)
+        await self._context.save_recordings(*records, with_call=True)
 
     async def _fail(self, recording: Recording, why: str) -> None:
         self._running.pop(str(recording.id), None)
         self._context.counters["recordings_failed"] += 1
-        await self._context.keep(self._context.store.save_recording(recording.to_record("failed")))
         data = {"recording_id": recording.name, "reason": why}
-        self._context.publish(EventType.RECORDING_FAILED, data, leg_id=recording.leg_id)
+        self._context.note(EventType.RECORDING_FAILED, data, leg_id=recording.leg_id)
+        await self._context.save_recordings(recording.to_record("failed"))

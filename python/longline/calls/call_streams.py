@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -37,8 +36,8 @@ class CallStreams:
             raise LimitReached(f"A call has at most {MAX_STREAMS_PER_CALL} streams.")
         stream = Stream(self._context.call.id, request, self._context.now())
         self._streams[stream.id] = stream
+        self._note(EventType.STREAM_INITIATED, stream, stream.created_at)
         await self._context.save_stream(stream)
-        self._tell(EventType.STREAM_INITIATED, stream, stream.created_at)
         try:
             await self._context.session.open_stream(str(stream.id), self._target(stream))
         except (MediaCommandRefused, MediaUnavailable) as error:
@@ -68,8 +67,8 @@ class CallStreams:
         at = datetime.fromtimestamp(event.at, UTC)
         told_by = stream and stream.connect(at)
         if stream and told_by:
+            self._note(told_by, stream, at, {"connect_ms": event.connect_ms})
             await self._context.save_stream(stream)
-            self._tell(told_by, stream, at, {"connect_ms": event.connect_ms})
 
     async def closed(self, event: StreamClosed) -> None:
         stream = self._find(event.stream)
@@ -77,36 +76,31 @@ class CallStreams:
             stream.stats = stream.stats or event.stats
             await self._end(stream, event.reason, event.code, event.detail)
 
-    def close_all(self, stats: dict[str, Any] | None = None) -> tuple[list[Stream], Callable[[], None]]:
-        """The call is over: the streams that end with it, to be stored, and what then tells of them. `stats` are those
-        of each stream, by its id."""
+    def close_all(self, stats: dict[str, Any] | None = None) -> list[Stream]:
+        """The call is over: the streams that end with it, noted and to be stored. `stats` are those of each stream, by
+        its id."""
         at = self._context.now()
-        ended: list[tuple[Stream, EventType]] = []
+        ended: list[Stream] = []
         for stream in self._streams.values():
             if not stream.has_ended:
                 stream.stats = (stats or {}).get(str(stream.id), {})
                 told_by = stream.end(CALL_ENDED, at)
                 if told_by is not None:
-                    ended.append((stream, told_by))
-
-        def tell() -> None:
-            for stream, told_by in ended:
-                self._tell(told_by, stream, at)
-                stream.ended.set()
-
-        return [stream for stream, _ in ended], tell
+                    ended.append(stream)
+                    self._note(told_by, stream, at)
+        return ended
 
     async def _end(self, stream: Stream, reason: str, code: int | None = None, detail: str | None = None) -> None:
         at = self._context.now()
         told_by = stream.end(reason, at, code, detail)
         if told_by is None:
             return
+        self._note(told_by, stream, at)
         await self._context.save_stream(stream)
-        self._tell(told_by, stream, at)
         stream.ended.set()
 
-    def _tell(self, event_type: EventType, stream: Stream, at: datetime, data: dict[str, Any] | None = None) -> None:
-        self._context.publish(event_type, stream.event_data() | (data or {}), at=at, stream_id=stream.id)
+    def _note(self, event_type: EventType, stream: Stream, at: datetime, data: dict[str, Any] | None = None) -> None:
+        self._context.note(event_type, stream.event_data() | (data or {}), at=at, stream_id=stream.id)
 
     def _find(self, stream_id: str) -> Stream | None:
         return next((stream for key, stream in self._streams.items() if str(key) == stream_id), None)

@@ -168,9 +168,9 @@ class CallTransfers:
             news = await leg.change_hands(event)
             if news is None:
                 return
-            await live.context.save_call()
             facts = leg.leg.event_data() | {"referred_by": event.referred_by}
-            live.context.publish(EventType.LEG_REPLACED, facts, leg_id=leg.leg.id)
+            live.context.note(EventType.LEG_REPLACED, facts, leg_id=leg.leg.id)
+            await live.context.save_call()
             await live.learn(leg, news)
 
         await live.ask(change)

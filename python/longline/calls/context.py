@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -18,6 +17,7 @@ from longline.calls.call import Call
 from longline.calls.ports import CallStore
 from longline.calls.stream import Stream
 from longline.media.session import MediaSession
+from longline.store.records import CallRecord, RecordingRecord, StreamRecord
 
 log = get_logger(__name__)
 
@@ -53,32 +53,55 @@ class CallContext:
     clock: Clock
     counters: Counter[str] = field(default_factory=Counter)
     observations: int = 0
+    _noted: list[Event] = field(default_factory=list)
 
     def now(self) -> datetime:
         return self.clock.now()
 
     async def save_call(self) -> None:
-        await self.keep(self.store.save_call(self.call.to_record()))
+        await self._save(self.call.to_record())
 
     async def save_end(self, streams: Sequence[Stream]) -> None:
-        """The call and the streams that end with it, which go into one transaction."""
-        if streams:
-            await asyncio.gather(*(self.save_stream(stream) for stream in streams), self.save_call())
-        else:
-            await self.save_call()
+        """The call and the streams that end with it."""
+        await self._save(*(self._stream_record(stream) for stream in streams), self.call.to_record())
 
     async def save_stream(self, stream: Stream) -> None:
+        await self._save(self._stream_record(stream))
+
+    def _stream_record(self, stream: Stream) -> StreamRecord:
         record = stream.to_record()
         record.account_id = self.call.account_id
-        await self.keep(self.store.save_stream(record))
+        return record
 
-    async def keep(self, saving: Coroutine[Any, Any, Any]) -> None:
-        """Await a write. A store that fails is logged and counted; it does not cost the caller the call."""
+    async def save_recordings(self, *recordings: RecordingRecord, with_call: bool = False) -> None:
+        await self._save(*recordings, *([self.call.to_record()] if with_call else []))
+
+    async def _save(self, *records: CallRecord | StreamRecord | RecordingRecord) -> None:
+        """Store these and what is noted, in one transaction; then the bus is told of what was noted.
+
+        A store that fails is logged and counted; it does not cost the caller the call."""
+        noted, self._noted = self._noted, []
         try:
-            await saving
+            await self.store.save(records, noted)
         except Exception:
             self.counters["store_failures"] += 1
             log.exception("call not stored", call_id=str(self.call.id))
+            for event in noted:
+                self.bus.publish(event)
+
+    def note(
+        self,
+        event_type: EventType,
+        data: dict[str, Any] | None = None,
+        *,
+        at: datetime | None = None,
+        leg_id: UUID | None = None,
+        stream_id: UUID | None = None,
+        target_url: str | None = None,
+    ) -> None:
+        """This has changed, and is saved next: it is stored with that, so that neither is without the other after a
+        crash, and told when that is done."""
+        self._noted.append(self._event(event_type, data, at, leg_id, stream_id, target_url))
 
     def publish(
         self,
@@ -90,14 +113,25 @@ class CallContext:
         stream_id: UUID | None = None,
         target_url: str | None = None,
     ) -> None:
-        """Tell the bus. `at` is now, unless given."""
+        """Tell the bus now of what is stored nowhere but as an event. `at` is now, unless given."""
         if event_type in _OBSERVATIONS:
             self.observations += 1
             if self.observations > MAX_OBSERVATIONS:
                 self.counters["observations_dropped"] += 1
                 return
+        self.bus.publish(self._event(event_type, data, at, leg_id, stream_id, target_url))
+
+    def _event(
+        self,
+        event_type: EventType,
+        data: dict[str, Any] | None,
+        at: datetime | None,
+        leg_id: UUID | None,
+        stream_id: UUID | None,
+        target_url: str | None,
+    ) -> Event:
         call = self.call
-        event = Event(
+        return Event(
             type=str(event_type),
             account_id=call.account_id,
             call_id=call.id,
@@ -117,4 +151,3 @@ class CallContext:
                 version=call.webhook_version,
             ),
         )
-        self.bus.publish(event)

@@ -8,11 +8,11 @@ real one. Leaves out nodes that share a store.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import UUID
 
-from longline.base.bus import Bus
 from longline.base.clock import Clock
 from longline.base.events import Event, EventType
 from longline.base.ids import Prefix, encode_id, new_id
@@ -33,26 +33,32 @@ class LeftoverStore(Protocol):
         self, filters: CallFilter | None = None, page: PageRequest | None = None
     ) -> Page[CallRecord]: ...
     async def list_streams(self, call_id: UUID, page: PageRequest | None = None) -> Page[StreamRecord]: ...
-    async def save_call(self, call: CallRecord) -> Any: ...
-    async def save_stream(self, stream: StreamRecord) -> Any: ...
     async def get_call(self, call_id: UUID) -> CallRecord | None: ...
-    async def save_recording(self, recording: RecordingRecord) -> Any: ...
     async def unfinished_recordings(self) -> list[RecordingRecord]: ...
 
 
-async def end_leftovers(store: LeftoverStore, bus: Bus, clock: Clock) -> int:
+class Outbox(Protocol):
+    """Where what has ended is stored, and told of."""
+
+    async def save(
+        self, records: Sequence[CallRecord | StreamRecord | RecordingRecord], events: Sequence[Event] = ()
+    ) -> Any: ...
+
+
+async def end_leftovers(store: LeftoverStore, outbox: Outbox, clock: Clock) -> int:
     """End every call that the store has as live; how many there were. Call it before the first call of this run."""
     ended = 0
     for state in LIVE_STATES:
         while found := (await store.list_calls(CallFilter(state=state), PageRequest(limit=PAGE_LIMIT_MAX))).items:
             for call in found:
-                await _end_streams(store, bus, clock, call)
-                await _end_call(store, bus, clock, call)
+                await _end(store, outbox, clock, call)
             ended += len(found)
     return ended
 
 
-async def end_recordings(store: LeftoverStore, bus: Bus, clock: Clock, master_key: MasterKey | None = None) -> int:
+async def end_recordings(
+    store: LeftoverStore, outbox: Outbox, clock: Clock, master_key: MasterKey | None = None
+) -> int:
     """Find the files of every recording that the store has as under way; how many recordings there were.
 
     What cannot be read, or is not there, is a recording that failed. Call it after `end_leftovers`: a call's end is
@@ -67,11 +73,13 @@ async def end_recordings(store: LeftoverStore, bus: Bus, clock: Clock, master_ke
                 raise FileNotFoundError("there is no file of it")
         except (OSError, ValueError) as error:
             record.state = "failed"
-            await store.save_recording(record)
+            told = []
             if call is not None:
                 data = {"recording_id": encode_id(Prefix.RECORDING, record.id), "reason": str(error)}
-                _tell(bus, EventType.RECORDING_FAILED, call, clock, data, leg_id=record.leg_id)
+                told.append(_event(EventType.RECORDING_FAILED, call, clock, data, leg_id=record.leg_id))
+            await outbox.save([record], told)
             continue
+        parts = []
         for number, (track, path, length_ms) in enumerate(files):
             part = dataclasses.replace(
                 record,
@@ -81,27 +89,23 @@ async def end_recordings(store: LeftoverStore, bus: Bus, clock: Clock, master_ke
                 track=track,
                 state="completed",
             )
-            await store.save_recording(part)
-            if call is None:
-                continue
-            for leg in call.legs:
-                if leg.id == record.leg_id or record.leg_id is None:
-                    leg.recordings.append(encode_id(Prefix.RECORDING, part.id))
-            await store.save_call(call)
-            _tell(bus, EventType.RECORDING_COMPLETED, call, clock, completed_facts(part), leg_id=record.leg_id)
+            parts.append(part)
+        if call is None:
+            await outbox.save(parts)
+            continue
+        for leg in call.legs:
+            if leg.id == record.leg_id or record.leg_id is None:
+                leg.recordings += [encode_id(Prefix.RECORDING, part.id) for part in parts]
+        told = [
+            _event(EventType.RECORDING_COMPLETED, call, clock, completed_facts(part), leg_id=record.leg_id)
+            for part in parts
+        ]
+        await outbox.save([*parts, call], told)
     return len(found)
 
 
-async def _end_streams(store: LeftoverStore, bus: Bus, clock: Clock, call: CallRecord) -> None:
-    for stream in (await store.list_streams(call.id, PageRequest(limit=PAGE_LIMIT_MAX))).items:
-        if stream.ended_at is None:
-            stream.state, stream.reason, stream.ended_at = "failed", str(Reason.SERVER_SHUTDOWN), clock.now()
-            await store.save_stream(stream)
-            data = {"ws_url": stream.ws_url, "reason": stream.reason}
-            _tell(bus, EventType.STREAM_FAILED, call, clock, data, stream.id)
-
-
-async def _end_call(store: LeftoverStore, bus: Bus, clock: Clock, call: CallRecord) -> None:
+async def _end(store: LeftoverStore, outbox: Outbox, clock: Clock, call: CallRecord) -> None:
+    """End a call with its streams, in one transaction."""
     was_answered = call.answered_at is not None
     call.state = "completed" if was_answered else "failed"
     call.ended_at, call.reason = clock.now(), str(Reason.SERVER_SHUTDOWN)
@@ -109,7 +113,13 @@ async def _end_call(store: LeftoverStore, bus: Bus, clock: Clock, call: CallReco
         if leg.ended_at is None:
             leg.state = "completed" if leg.answered_at is not None else "failed"
             leg.ended_at, leg.reason = call.ended_at, call.reason
-    await store.save_call(call)
+    streams, told = [], []
+    for stream in (await store.list_streams(call.id, PageRequest(limit=PAGE_LIMIT_MAX))).items:
+        if stream.ended_at is None:
+            stream.state, stream.reason, stream.ended_at = "failed", call.reason, call.ended_at
+            streams.append(stream)
+            lost = {"ws_url": stream.ws_url, "reason": stream.reason}
+            told.append(_event(EventType.STREAM_FAILED, call, clock, lost, stream.id))
     data = {
         "from_number": call.from_number,
         "to_number": call.to_number,
@@ -119,19 +129,19 @@ async def _end_call(store: LeftoverStore, bus: Bus, clock: Clock, call: CallReco
         "ended_by": None,
         "duration_seconds": int((call.ended_at - call.answered_at).total_seconds()) if call.answered_at else 0,
     }
-    _tell(bus, EventType.CALL_COMPLETED if was_answered else EventType.CALL_FAILED, call, clock, data)
+    told.append(_event(EventType.CALL_COMPLETED if was_answered else EventType.CALL_FAILED, call, clock, data))
+    await outbox.save([*streams, call], told)
 
 
-def _tell(
-    bus: Bus,
+def _event(
     event_type: EventType,
     call: CallRecord,
     clock: Clock,
     data: dict[str, Any],
     stream_id: UUID | None = None,
     leg_id: UUID | None = None,
-) -> None:
-    event = Event(
+) -> Event:
+    return Event(
         type=str(event_type),
         account_id=call.account_id,
         call_id=call.id,
@@ -140,5 +150,5 @@ def _tell(
         stream_id=stream_id,
         leg_id=leg_id,
         data=data,
+        call=call.facts(),
     )
-    bus.publish(event)

@@ -330,10 +330,10 @@ class LiveCall:
             return
         initiated = self.call.event_data()
         told_by = self.call.apply(LegInput.RANG, self.context.now())
-        await self.context.save_call()  # once: nothing has been sent between the two states
-        self.context.publish(EventType.CALL_INITIATED, initiated)
+        self.context.note(EventType.CALL_INITIATED, initiated)
         if told_by is not None:
-            self.context.publish(told_by, self.call.event_data(), leg_id=self.call.leg.id)
+            self.context.note(told_by, self.call.event_data(), leg_id=self.call.leg.id)
+        await self.context.save_call()  # once: nothing has been sent between the two states
         self._primary.ring()
         self._start_flow()
 
@@ -349,8 +349,8 @@ class LiveCall:
 
     async def _initiate_outbound(self, route: Route) -> None:
         await self._primary.open(route)
+        self.context.note(EventType.CALL_INITIATED, self.call.event_data())
         await self.context.save_call()
-        self.context.publish(EventType.CALL_INITIATED, self.call.event_data())
 
     async def _invite(self, route: Route) -> None:
         if self.call.has_ended:
@@ -401,8 +401,8 @@ class LiveCall:
     async def _rang(self) -> None:
         told_by = self.call.apply(LegInput.RANG, self.context.now())
         if told_by is not None:
+            self.context.note(told_by, self.call.event_data(), leg_id=self.call.leg.id)
             await self.context.save_call()
-            self.context.publish(told_by, self.call.event_data(), leg_id=self.call.leg.id)
 
     # --- what the media server does --------------------------------------------------------------------------------
 
@@ -436,8 +436,8 @@ class LiveCall:
     async def _confirm(self) -> None:
         told_by = self.call.apply(LegInput.ANSWERED, self.context.now())
         if told_by is not None:
+            self.context.note(told_by, self.call.event_data(), leg_id=self.call.leg.id)
             await self.context.save_call()
-            self.context.publish(told_by, self.call.event_data(), leg_id=self.call.leg.id)
 
     async def _end_with(self, end: LegEnd) -> None:
         await self._end(end.reason, ended_by=end.ended_by, detail=end.detail)
@@ -455,19 +455,20 @@ class LiveCall:
         self.lead.stop()
         stats = await self.context.session.close()
         leg_stats = self._keep_leg_stats(stats)
-        streams, tell_of_streams = self._streams.close_all(stats.get("streams"))
+        streams = self._streams.close_all(stats.get("streams"))
         self.playbacks.end_all()
         told_by = self.call.end(reason, ended_by, self.context.now())
         assert told_by is not None
-        tell_of_legs = self.legs.close_all(reason, ended_by)
-        await self.context.save_end(streams)
-        tell_of_streams()
-        tell_of_legs(leg_stats)
+        finish_legs = self.legs.close_all(reason, ended_by, leg_stats)
         data = self.call.event_data() | ({"detail": detail} if detail else {})
         quality = self.call.properties.get("media", {}).get("quality")
         if quality is not None:
             data["quality"] = quality
-        self.context.publish(told_by, data, leg_id=self.call.leg.id)
+        self.context.note(told_by, data, leg_id=self.call.leg.id)
+        await self.context.save_end(streams)
+        for stream in streams:
+            stream.ended.set()
+        finish_legs()
         self.context.counters[f"ended_{reason}"] += 1
         self.legs.release_all(reason)
         await self._await_recording()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from longline.base.errors import LonglineError
+from longline.base.events import Event
 from longline.calls.reason import Reason
 from longline.media.protocol import MediaEvent
 from longline.media.session import MediaSession
@@ -81,7 +82,10 @@ class Media(Protocol):
 class CallStore(Protocol):
     """Where calls are kept."""
 
-    async def save_call(self, record: CallRecord) -> Any: ...
+    async def save(
+        self, records: Sequence[CallRecord | StreamRecord | RecordingRecord], events: Sequence[Event] = ()
+    ) -> None:
+        """Store what has changed and the events that tell of it, in one transaction; then tell the bus of them."""
+        ...
+
     async def get_call(self, call_id: UUID) -> CallRecord | None: ...
-    async def save_stream(self, record: StreamRecord) -> Any: ...
-    async def save_recording(self, record: RecordingRecord) -> Any: ...

@@ -9,7 +9,7 @@ calls (`store/live`), and deleting calls.
 import dataclasses
 import functools
 import secrets as random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Self, TypeVar
 from uuid import UUID
 
@@ -35,7 +35,7 @@ from longline.store.records import (
 )
 from longline.store.registration_store import RegistrationStore
 from longline.store.trunk_store import TrunkStore
-from longline.store.writer import Writer
+from longline.store.writer import Rows, Writer
 
 EVENTS_PATIENCE_S: Final = 0.02
 """How long events wait for a transaction to go along with."""
@@ -86,13 +86,27 @@ class Durable:
 
     # calls and legs
 
+    async def save(
+        self,
+        records: Sequence[CallRecord | StreamRecord | RecordingRecord],
+        events: Sequence[EventRecord] = (),
+        *,
+        on_commit: Callable[[], None] | None = None,
+    ) -> None:
+        """Insert or replace all of them in one transaction: what has changed, and what tells of it. `on_commit` is
+        called right after it, also when the caller has been cancelled meanwhile. With events alone it takes its time,
+        unless a webhook waits for it. Raises CommitFailed, and nothing of it is stored."""
+        rows: list[Rows] = []
+        for record in records:
+            rows += _rows_of(record)
+        if events:
+            rows.append((tables.events, [_row(event, tables.events) for event in events]))
+        is_urgent = bool(records) or any(event.delivery_status == "pending" for event in events)
+        await self._writer.write(rows, patience_s=0.0 if is_urgent else EVENTS_PATIENCE_S, on_commit=on_commit)
+
     async def save_call(self, call: CallRecord) -> None:
         """Insert or replace the call and all of its legs."""
-        rows = [(tables.calls, [_row(call, tables.calls)])]
-        if call.legs:
-            whose = {"account_id": call.account_id}
-            rows.append((tables.legs, [_row(leg, tables.legs) | whose for leg in call.legs]))
-        await self._writer.write(rows)
+        await self._writer.write(_rows_of(call))
 
     async def get_call(self, call_id: UUID, account_id: UUID | None = None) -> CallRecord | None:
         query = owned(select(tables.calls).where(tables.calls.c.id == call_id), tables.calls, account_id)
@@ -196,6 +210,12 @@ class Durable:
         order = dataclasses.replace(_EVENTS, newest_first=newest_first)
         return order.page(await self._read(EventRecord, order.apply(query, page)), page)
 
+    async def pending_events(self, call_id: UUID, limit: int) -> list[EventRecord]:
+        """The oldest webhooks of a call that are to be delivered, in the order in which they were made."""
+        columns = tables.events.c
+        query = select(tables.events).where(columns.call_id == call_id, columns.delivery_status == "pending")
+        return await self._read(EventRecord, query.order_by(columns.id).limit(limit))
+
     # recordings
 
     async def save_recording(self, recording: RecordingRecord) -> None:
@@ -243,6 +263,18 @@ class Durable:
 
     async def _read(self, record: type[R], query: Select[Any]) -> list[R]:
         return [record(**row._mapping) for row in await self._rows(query)]
+
+
+def _rows_of(record: CallRecord | StreamRecord | RecordingRecord) -> list[Rows]:
+    if isinstance(record, StreamRecord):
+        return [(tables.streams, [_row(record, tables.streams)])]
+    if isinstance(record, RecordingRecord):
+        return [(tables.recordings, [_row(record, tables.recordings)])]
+    rows = [(tables.calls, [_row(record, tables.calls)])]
+    if record.legs:
+        whose = {"account_id": record.account_id}
+        rows.append((tables.legs, [_row(leg, tables.legs) | whose for leg in record.legs]))
+    return rows
 
 
 def _row(record: Any, table: Table) -> dict[str, Any]:

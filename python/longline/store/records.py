@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
-from longline.base.events import Event
+from longline.base.events import CallFacts, Event
 from longline.base.ids import DEFAULT_ACCOUNT_ID
 
 CallState = Literal["initiated", "ringing", "answered", "completed", "failed"]
@@ -71,6 +71,18 @@ class CallRecord:
     webhook_version: str | None = None
     """The format of its webhooks, where its trunk asks for one; None: the node's."""
     legs: list[LegRecord] = field(default_factory=list)
+
+    def facts(self) -> CallFacts:
+        """What its events share."""
+        return CallFacts(
+            account_id=self.account_id,
+            voice_app_id=self.voice_app_id,
+            from_number=self.from_number,
+            to_number=self.to_number,
+            target_url=self.status_callback_url,
+            sip_trunk_id=self.sip_trunk_id,
+            version=self.webhook_version,
+        )
 
 
 @dataclass(slots=True, kw_only=True)

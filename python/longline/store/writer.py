@@ -9,7 +9,7 @@ goes along with one that somebody waits for. Leaves out how a transaction is mad
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ class _Write:
     rows: list[Rows]
     gone: Sequence[Gone]
     done: "asyncio.Future[None]"
+    on_commit: Callable[[], None] | None = None
 
 
 class Writer:
@@ -63,16 +64,24 @@ class Writer:
             await self._task
             self._task = None
 
-    async def write(self, rows: list[Rows], gone: Sequence[Gone] = (), *, patience_s: float = 0.0) -> None:
+    async def write(
+        self,
+        rows: list[Rows],
+        gone: Sequence[Gone] = (),
+        *,
+        patience_s: float = 0.0,
+        on_commit: Callable[[], None] | None = None,
+    ) -> None:
         """Insert or replace the rows, delete what is gone; returns after the commit. The order of calls is the order of
-        writes. `patience_s` is how long it may wait for a transaction to go along with. Raises CommitFailed when these
-        rows cannot be written."""
+        writes. `patience_s` is how long it may wait for a transaction to go along with. `on_commit` is called right
+        after the commit, in the order of writes, also when the caller has been cancelled meanwhile. Raises CommitFailed
+        when these rows cannot be written."""
         if self._task is None or self._stopping:
             raise LocalProtocolError("the store is not open")
         if self._room.locked():
             self.counters["waited_for_room"] += 1
         async with self._room:
-            write = _Write(rows, gone, asyncio.get_running_loop().create_future())
+            write = _Write(rows, gone, asyncio.get_running_loop().create_future(), on_commit)
             self._pending.append(write)
             self.counters["writes"] += 1
             if patience_s > 0 and len(self._pending) < PATIENT_WRITES_MAX:
@@ -123,6 +132,11 @@ def _gather(batch: list[_Write]) -> dict[Table, dict[tuple[Any, ...], Row | None
 
 def _finish(batch: list[_Write], error: Exception | None) -> None:
     for write in batch:
+        if error is None and write.on_commit is not None:
+            try:
+                write.on_commit()
+            except Exception:
+                log.exception("what follows a commit failed")
         if write.done.done():  # its caller was cancelled; the write stands all the same
             continue
         if error is None:

@@ -1,4 +1,4 @@
-"""Webhooks: stores every event of the bus and delivers those an application is to be told, at least once.
+"""Webhooks: delivers the events that an application is to be told, at least once, when the outbox has stored them.
 
 Per call the order is kept; between calls there is none. A delivery that fails is retried by the policy and given up
 as `failed_permanent`. What is pending when the server stops is delivered after its next start. Nothing here can
@@ -24,7 +24,7 @@ from longline.store.durable import Durable
 from longline.store.pages import PAGE_LIMIT_MAX, PageRequest
 from longline.store.records import EventFilter, EventRecord
 from longline.webhooks.lane import LANE_WAITING_MAX, Lane
-from longline.webhooks.recorder import Recorder
+from longline.webhooks.outbox import Outbox
 from longline.webhooks.retry import RetryPolicy
 from longline.webhooks.sender import HttpSender, Sender
 
@@ -40,7 +40,7 @@ log = get_logger(__name__)
 
 
 class Dispatcher:
-    """Counters: events_stored, events_dropped, events_not_stored, events_of_unknown_calls, webhook_attempts,
+    """Counters: events_stored, events_dropped, events_not_stored, store_retries, webhook_attempts,
     webhooks_delivered, webhooks_failed, lanes_refused, delivery_faults."""
 
     def __init__(
@@ -61,7 +61,7 @@ class Dispatcher:
         self._policy = policy or RetryPolicy()
         self._chance = chance
         self.counters: Counter[str] = Counter()
-        self._recorder = Recorder(durable, config.webhook_version, self.counters, self._enqueue)
+        self.outbox = Outbox(durable, bus, config.webhook_version, clock, self.counters, self._enqueue)
         self._lanes: dict[UUID, Lane] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeping: asyncio.Task[None] | None = None
@@ -72,14 +72,14 @@ class Dispatcher:
 
     async def start(self) -> None:
         """Listen to the bus, and take up what an earlier run left pending."""
-        self._recorder.start()
-        self._unsubscribe = self._bus.subscribe(self._recorder.on_event)
+        self.outbox.start()
+        self._unsubscribe = self._bus.subscribe(self.outbox.on_event)
         await self._sweep()
 
     async def stop(self) -> None:
         """Store what has been told; give deliveries under way a moment; leave the rest pending."""
         self._unsubscribe()
-        await self._recorder.stop()
+        await self.outbox.stop()
         self._is_stopping = True
         for task in self._resting:
             task.cancel()
@@ -162,9 +162,7 @@ class Dispatcher:
             page = PageRequest(limit=PAGE_LIMIT_MAX, after=found.next_cursor)
 
     async def _load(self, call_id: UUID) -> list[EventRecord]:
-        filters = replace(_PENDING, call_id=call_id)
-        found = await self._durable.list_events(filters, PageRequest(limit=LANE_WAITING_MAX), newest_first=False)
-        return found.items
+        return await self._durable.pending_events(call_id, LANE_WAITING_MAX)
 
     async def _deliver(self, event: EventRecord) -> None:
         """Attempt until acknowledged or given up; the outcome of each attempt is stored."""

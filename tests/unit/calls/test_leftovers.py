@@ -1,5 +1,6 @@
 """Calls that outlived their node only in the store."""
 
+from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from longline.base.ids import new_id
 from longline.calls.leftovers import end_leftovers, end_recordings
 from longline.store.durable import Durable
 from longline.store.records import CallRecord, CallState, LegRecord, RecordingRecord, StreamRecord
+from longline.webhooks.outbox import Outbox
 
 THEN = datetime(2025, 12, 31, 23, 59, tzinfo=UTC)
 
@@ -24,6 +26,10 @@ def a_call(state: CallState) -> CallRecord:
     return call
 
 
+def outbox_of(durable: Durable, bus: Bus) -> Outbox:
+    return Outbox(durable, bus, "2025-08-01", VirtualClock(), Counter(), lambda _: None)
+
+
 async def test_calls_left_live_are_ended_and_told_of_once(tmp_path: Path) -> None:
     durable = await Durable.open(f"sqlite+aiosqlite:///{tmp_path}/longline.db")
     bus, told = Bus(), list[Event]()
@@ -34,8 +40,8 @@ async def test_calls_left_live_are_ended_and_told_of_once(tmp_path: Path) -> Non
         await durable.save_call(call)
     await durable.save_stream(stream)
 
-    assert await end_leftovers(durable, bus, VirtualClock()) == 2
-    assert await end_leftovers(durable, bus, VirtualClock()) == 0
+    assert await end_leftovers(durable, outbox_of(durable, bus), VirtualClock()) == 2
+    assert await end_leftovers(durable, outbox_of(durable, bus), VirtualClock()) == 0
 
     assert {(event.type, event.call_id) for event in told} == {
         ("call.failed", ringing.id),
@@ -74,8 +80,8 @@ async def test_recordings_left_under_way_are_found_with_their_true_duration(tmp_
     (tmp_path / "b.streams.wav").write_bytes(wav(1000))
     (tmp_path / "b.leg1.wav").write_bytes(wav(1000)[:-3200])
 
-    assert await end_recordings(durable, bus, VirtualClock(), MASTER) == 3
-    assert await end_recordings(durable, bus, VirtualClock(), MASTER) == 0
+    assert await end_recordings(durable, outbox_of(durable, bus), VirtualClock(), MASTER) == 3
+    assert await end_recordings(durable, outbox_of(durable, bus), VirtualClock(), MASTER) == 0
 
     assert [(event.type, event.data.get("duration_ms")) for event in told] == [
         ("recording.completed", 1500),

@@ -1,7 +1,8 @@
 """A dispatcher in virtual time, between a store in memory and a far side that a test scripts."""
 
+import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from longline.base.bus import Bus
 from longline.base.clock import VirtualClock, settle
 from longline.base.config import Config
-from longline.base.events import Event
+from longline.base.events import CallFacts, Event
 from longline.base.ids import new_id
 from longline.store.pages import Page, PageRequest
 from longline.store.records import CallRecord, EventFilter, EventRecord
@@ -26,6 +27,8 @@ class MemoryStore:
     def __init__(self) -> None:
         self.calls: dict[UUID, CallRecord] = {}
         self.events: dict[UUID, EventRecord] = {}
+        self.transactions: list[list[str]] = []
+        self.refused: set[str] = set()
         self.is_broken = False
 
     async def get_call(self, call_id: UUID) -> CallRecord | None:
@@ -35,12 +38,23 @@ class MemoryStore:
         return self.events.get(event_id)
 
     async def save_event(self, event: EventRecord) -> None:
-        await self.save_events([event])
+        self.events[event.id] = event
 
-    async def save_events(self, events: list[EventRecord]) -> None:
-        if self.is_broken:
+    async def save(self, records: Sequence[Any], events: Sequence[EventRecord] = (), *, on_commit: Any = None) -> None:
+        await asyncio.sleep(0)
+        if self.is_broken or any(event.type in self.refused for event in events):
             raise OSError("disk full")
+        self.transactions.append([*(record.state for record in records), *(event.type for event in events)])
+        self.calls |= {record.id: record for record in records}
         self.events |= {event.id: event for event in events}
+        on_commit()
+
+    async def pending_events(self, call_id: UUID, limit: int) -> list[EventRecord]:
+        return (
+            await self.list_events(
+                EventFilter(call_id=call_id, delivery_status="pending"), PageRequest(limit=limit), newest_first=False
+            )
+        ).items
 
     async def list_events(
         self, filters: EventFilter, page: PageRequest, *, newest_first: bool = True
@@ -109,7 +123,15 @@ class Desk:
 
     def publish(self, call: CallRecord, *types: str, **data: Any) -> None:
         for kind in types:
-            self.bus.publish(Event(type=kind, call_id=call.id, at=self.clock.now(), data=data))
+            self.bus.publish(self.event(call, kind, **data))
+
+    def event(self, call: CallRecord, kind: str, **data: Any) -> Event:
+        facts = CallFacts(
+            account_id=call.account_id, voice_app_id=call.voice_app_id, from_number=call.from_number,
+            to_number=call.to_number, target_url=call.status_callback_url, sip_trunk_id=call.sip_trunk_id,
+            version=call.webhook_version,
+        )  # fmt: skip
+        return Event(type=kind, call_id=call.id, at=self.clock.now(), data=data, call=facts)
 
     async def settle(self) -> None:
         await settle(400)

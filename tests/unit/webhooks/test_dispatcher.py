@@ -12,7 +12,7 @@ from longline.base.events import Event
 from longline.base.ids import encode_id, new_id
 from longline.webhooks import dispatcher as dispatcher_module
 from longline.webhooks import lane as lane_module
-from longline.webhooks import recorder as recorder_module
+from longline.webhooks import outbox as outbox_module
 from longline.webhooks.dispatcher import Dispatcher
 from longline.webhooks.sender import Outcome
 
@@ -57,15 +57,6 @@ async def test_a_call_without_a_target_is_told_to_nobody(desk: Any, dispatcher: 
     await desk.settle()
     assert desk.sender.sent == []
     assert desk.store.statuses() == ["backfill_skipped"] * 4
-
-
-async def test_an_event_of_an_unknown_call_is_stored_and_counted(desk: Any, dispatcher: Dispatcher) -> None:
-    call = desk.call()
-    desk.store.calls.clear()
-    desk.publish(call, "call.answered")
-    await desk.settle()
-    assert desk.store.statuses() == ["backfill_skipped"]
-    assert dispatcher.counters["events_of_unknown_calls"] == 1
 
 
 async def test_a_failure_is_retried_with_growing_gaps_until_it_is_acknowledged(
@@ -194,26 +185,11 @@ async def test_more_calls_than_lanes_wait_in_the_store_and_are_delivered_later(
 async def test_events_beyond_the_bound_are_dropped_and_counted(
     desk: Any, dispatcher: Dispatcher, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorder_module, "EVENTS_WAITING_MAX", 5)
+    monkeypatch.setattr(outbox_module, "EVENTS_WAITING_MAX", 5)
     desk.publish(desk.call(), *["call.ringing"] * 8)
     await desk.settle()
     assert len(desk.store.events) == 5
     assert dispatcher.counters["events_dropped"] == 3
-
-
-async def test_a_store_that_fails_reaches_no_publisher_and_the_next_events_are_stored(
-    desk: Any, dispatcher: Dispatcher
-) -> None:
-    call = desk.call()
-    desk.store.is_broken = True
-    desk.publish(call, "call.initiated")
-    await desk.settle()
-    desk.store.is_broken = False
-    desk.publish(call, "call.answered")
-    await desk.settle()
-    assert desk.bus.failures == {}
-    assert dispatcher.counters["events_not_stored"] == 1
-    assert desk.sender.types() == ["call.answered"]
 
 
 async def test_redelivery_is_a_new_series_of_attempts_of_the_same_payload(desk: Any, dispatcher: Dispatcher) -> None:
