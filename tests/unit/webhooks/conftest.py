@@ -13,7 +13,7 @@ import pytest
 from longline.base.bus import Bus
 from longline.base.clock import VirtualClock, settle
 from longline.base.config import Config
-from longline.base.events import CallFacts, Event
+from longline.base.events import Event
 from longline.base.ids import new_id
 from longline.store.pages import Page, PageRequest
 from longline.store.records import CallRecord, EventFilter, EventRecord
@@ -50,11 +50,8 @@ class MemoryStore:
         on_commit()
 
     async def pending_events(self, call_id: UUID, limit: int) -> list[EventRecord]:
-        return (
-            await self.list_events(
-                EventFilter(call_id=call_id, delivery_status="pending"), PageRequest(limit=limit), newest_first=False
-            )
-        ).items
+        filters = EventFilter(call_id=call_id, delivery_status="pending")
+        return (await self.list_events(filters, PageRequest(limit=limit), newest_first=False)).items
 
     async def list_events(
         self, filters: EventFilter, page: PageRequest, *, newest_first: bool = True
@@ -126,12 +123,7 @@ class Desk:
             self.bus.publish(self.event(call, kind, **data))
 
     def event(self, call: CallRecord, kind: str, **data: Any) -> Event:
-        facts = CallFacts(
-            account_id=call.account_id, voice_app_id=call.voice_app_id, from_number=call.from_number,
-            to_number=call.to_number, target_url=call.status_callback_url, sip_trunk_id=call.sip_trunk_id,
-            version=call.webhook_version,
-        )  # fmt: skip
-        return Event(type=kind, call_id=call.id, at=self.clock.now(), data=data, call=facts)
+        return Event(type=kind, call_id=call.id, at=self.clock.now(), data=data, call=call.facts())
 
     async def settle(self) -> None:
         await settle(400)

@@ -47,9 +47,9 @@ async def test_what_was_pending_is_delivered_in_order_after_a_restart(tmp_path: 
         call = CallRecord(
             id=new_id(), direction="inbound", created_at=clock.now(), status_callback_url="http://app/status"
         )
-        await durable.save_call(call)
         for kind in LIFE:
-            bus.publish(Event(type=kind, call_id=call.id, at=clock.now()))
+            event = Event(type=kind, call_id=call.id, at=clock.now(), call=call.facts())
+            await first.outbox.save([call], [event])
     await asyncio.wait_for(down.reached.wait(), 20)
     await first.stop()
 
