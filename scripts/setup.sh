@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Sets up a working tree: system tools, the virtual environment, the media server. Does only what is missing.
 #   scripts/setup.sh             what `longline serve` and `make demo` need
-#   scripts/setup.sh --test      and the peers that the tests call (baresip, SIPp, Kamailio) and the vendor's older SDKs
+#   scripts/setup.sh --test      and the peers that the tests call (baresip, SIPp, Kamailio), PostgreSQL, the vendor's older SDKs
 #   scripts/setup.sh --quality   and what `make bench-quality` speaks and scores with
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -86,6 +86,9 @@ if [ "${1:-}" = --test ]; then
             systemctl mask kamailio 2>/dev/null || sudo -n systemctl mask kamailio || true
         fi
         install_packages kamailio
+    fi
+    if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 && ! command -v initdb >/dev/null; then
+        install_packages postgresql
     fi
     .venv/bin/python scripts/fetch_silero.py >/dev/null
     # The vendor's older SDKs: 0.2.2 beside the 1.0.0 of .venv, and the one for Node.

@@ -166,11 +166,12 @@ async def test_a_secret_is_made_once_and_the_same_for_every_node_of_the_database
     await other.close()
 
 
-async def test_sqlite_is_in_wal_mode(url: str, durable: Durable) -> None:
-    path = url.removeprefix("sqlite+aiosqlite:///")
-    connection = sqlite3.connect(path)
+async def test_sqlite_is_in_wal_mode(sqlite_url: str) -> None:
+    durable = await Durable.open(sqlite_url)
+    connection = sqlite3.connect(sqlite_url.removeprefix("sqlite+aiosqlite:///"))
     assert connection.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     connection.close()
+    await durable.close()
 
 
 @pytest.mark.parametrize(
