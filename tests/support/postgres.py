@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import asyncpg
+import asyncpg  # type: ignore[import-untyped]
 
 from longline.base.ids import DEFAULT_ACCOUNT_ID
 from longline.store.engine import make_engine
@@ -99,7 +99,7 @@ def cluster(programs: Path) -> Iterator[Cluster]:
 
 def _until_it_answers(programs: Path, folder: Path) -> None:
     deadline = time.monotonic() + _TIMEOUT_S
-    while subprocess.run([programs / "pg_isready", "-q", "-h", folder], timeout=_TIMEOUT_S).returncode != 0:
+    while subprocess.run([str(programs / "pg_isready"), "-q", "-h", str(folder)], timeout=_TIMEOUT_S).returncode != 0:
         if time.monotonic() > deadline:
             raise TimeoutError(f"PostgreSQL did not start within {_TIMEOUT_S} s")
         time.sleep(0.05)
