@@ -99,7 +99,8 @@ def cluster(programs: Path) -> Iterator[Cluster]:
 
 def _until_it_answers(programs: Path, folder: Path) -> None:
     deadline = time.monotonic() + _TIMEOUT_S
-    while subprocess.run([str(programs / "pg_isready"), "-q", "-h", str(folder)], timeout=_TIMEOUT_S).returncode != 0:
+    ask = [str(programs / "pg_isready"), "-q", "-h", str(folder)]
+    while subprocess.run(ask, timeout=_TIMEOUT_S).returncode != 0:
         if time.monotonic() > deadline:
             raise TimeoutError(f"PostgreSQL did not start within {_TIMEOUT_S} s")
         time.sleep(0.05)
