@@ -84,7 +84,19 @@ def cluster(programs: Path) -> Iterator[Cluster]:
             os.chown(folder, account.pw_uid, account.pw_gid)
             as_user |= {"user": _USER, "group": account.pw_gid, "extra_groups": []}
         data = folder / "data"
-        init = [programs / "initdb", "-D", data, "-U", _USER, "-A", "trust", "--no-sync", "-E", "UTF8", "--locale=C"]
+        init: list[str | Path] = [
+            programs / "initdb",
+            "-D",
+            data,
+            "-U",
+            _USER,
+            "-A",
+            "trust",
+            "--no-sync",
+            "-E",
+            "UTF8",
+            "--locale=C",
+        ]
         subprocess.run(init, check=True, timeout=_TIMEOUT_S, **as_user)
         settings = ["listen_addresses=", f"unix_socket_directories={folder}", "fsync=off", "max_connections=200"]
         options = [part for setting in settings for part in ("-c", setting)]
