@@ -29,10 +29,10 @@ test-rust:
 	@$(CARGO_TEST)
 
 test-unit:
-	@$(PYTEST) -q tests/unit tests/conformance
+	@$(PYTEST) -q -n 2 --dist worksteal tests/unit tests/conformance
 
-e2e: setup-test  ## calls with baresip, SIPp and the vendor's SDK
-	@$(PYTEST) -q tests/e2e
+e2e: setup-test  ## calls with baresip, SIPp, Kamailio and the vendor's SDK
+	@$(PYTEST) -q -n 2 --dist worksteal tests/e2e
 
 check: setup  ## formatting, lints, types and import contracts, in both languages
 	cargo fmt --all --check
