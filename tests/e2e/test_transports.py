@@ -11,7 +11,7 @@ from tests.support.baresip import Baresip
 from tests.support.certificates import Authority
 from tests.support.dns import DnsServer
 from tests.support.node import Node
-from tests.support.ports import free_port_and_next, free_ports
+from tests.support.ports import free_ports
 from tests.support.tone import Samples, pitch_hz, power_at, tone, trim_silence
 
 CALLER_HZ, APP_HZ = 440, 1000
@@ -58,7 +58,7 @@ async def test_tls_with_srtp_carries_a_call_each_way_and_a_certificate_of_anothe
         "LONGLINE_SRTP": "required",
     }
     right, wrong = authority.issue("127.0.0.1"), authority.issue("elsewhere.example")
-    ports = [free_port_and_next() for _ in range(3)]
+    ports = free_ports(3)
     async with (
         App(talk) as app,
         Node(tmp_path / "node", "--stream", app.url, "--chunk-size", "20", **settings) as node,

@@ -1,22 +1,33 @@
-"""Ports that are free now."""
+"""Ports that are free now, for programs that are told where to listen.
+
+They are drawn from below the range that the kernel gives to outgoing connections, so that no stranger's connection
+takes one between the draw and the start of the program; and the number after each is free too: a phone has its TLS there.
+"""
 
 import contextlib
+import random
 import socket
 
-
-def free_ports(count: int, kind: socket.SocketKind = socket.SOCK_STREAM) -> list[int]:
-    """All are held until all are known, so that they differ. SIP needs a number that is free for UDP and TCP alike."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [int(each.getsockname()[1]) for each in sockets]
+_NUMBERS = range(10_000, 19_998, 2)
+_KINDS = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
+_TRIES = 1000
 
 
-def free_port_and_next() -> int:
-    """A port such that the next one is free too: a program that listens at `port` has its TLS there."""
-    while True:
-        (port,) = free_ports(1)
-        with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_STREAM) as following:
-            following.bind(("127.0.0.1", port + 1))
-            return port
+def free_ports(count: int) -> list[int]:
+    """Numbers that differ, each free for UDP and TCP alike, and the next one too."""
+    found: list[int] = []
+    for number in random.sample(_NUMBERS, _TRIES):
+        if len(found) == count:
+            break
+        if all(_is_free(number + next_one, kind) for next_one in (0, 1) for kind in _KINDS):
+            found.append(number)
+    if len(found) < count:
+        raise OSError(f"no {count} free ports among {_TRIES}")
+    return found
+
+
+def _is_free(number: int, kind: socket.SocketKind) -> bool:
+    with contextlib.suppress(OSError), socket.socket(socket.AF_INET, kind) as probe:
+        probe.bind(("127.0.0.1", number))
+        return True
+    return False

@@ -20,13 +20,16 @@ KEY = "ll_secret-key"
 def _logging_as_before() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
-    access = logging.getLogger("uvicorn.access")
-    before = access.level, access.propagate
-    access.setLevel(logging.NOTSET)  # a server that another test has started may have changed both
-    access.propagate = True
+    servers = [logging.getLogger(name) for name in ("uvicorn", "uvicorn.access")]
+    before = [(server.level, server.propagate) for server in servers]
+    for server in servers:  # a server that another test has started may have changed both
+        server.setLevel(logging.NOTSET)
+        server.propagate = True
     yield
     root.handlers[:], root.level = handlers, level
-    access.level, access.propagate = before
+    for server, (level, propagate) in zip(servers, before, strict=True):
+        server.setLevel(level)
+        server.propagate = propagate
     structlog.reset_defaults()
 
 
