@@ -1,7 +1,7 @@
 """Ports that are free now, for programs that are told where to listen.
 
 They are drawn from below the range that the kernel gives to outgoing connections, so that no stranger's connection
-takes one between the draw and the start of the program; and the number after each is free too: a phone has its TLS there.
+takes one between the draw and the start of the program. The number after each is free too: a phone has its TLS there.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ _TRIES = 1000
 def free_ports(count: int) -> list[int]:
     """Numbers that differ, each free for UDP and TCP alike, and the next one too."""
     found: list[int] = []
-    for number in random.sample(_NUMBERS, _TRIES):
+    for number in random.SystemRandom().sample(_NUMBERS, _TRIES):
         if len(found) == count:
             break
         if all(_is_free(number + next_one, kind) for next_one in (0, 1) for kind in _KINDS):
