@@ -31,7 +31,7 @@ async def test_keys_pressed_on_either_side_arrive_once_each(tmp_path: Path) -> N
     (port,) = free_ports(1)
     async with (
         App(listen) as app,
-        Node(tmp_path / "node", "--stream", app.url) as node,
+        Node(tmp_path / "node", "--stream", app.url, LONGLINE_DIGITS_IN_EVENTS="true") as node,
         Baresip(tmp_path / "phone", port, tone(440, 20), keypad=True) as phone,
     ):
         await phone.start(dial=node.uri)

@@ -248,7 +248,9 @@ class House:
 
     def __init__(self, folder: Path, **settings: Any) -> None:
         inbound = {"stream": {"ws_url": "ws://app/"}}
-        self.config = Config.model_validate({"data_dir": folder, "inbound": inbound, "recording": False} | settings)
+        self.config = Config.model_validate(
+            {"data_dir": folder, "inbound": inbound, "recording": False, "digits_in_events": True} | settings
+        )
         self.journal: list[str] = []
         self.events: list[Event] = []
         self.clock = VirtualClock()

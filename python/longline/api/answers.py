@@ -60,6 +60,11 @@ class CallSession(BaseModel):
     from_number: str | None
     to_number: str | None
     properties: dict[str, Any]
+    metadata: dict[str, Any] = Field(description="Beyond the Teler API: what the application has attached.")
+    activity: dict[str, int] = Field(
+        description="Beyond the Teler API: how often what has happened; of digits how many, not which."
+    )
+    quality: dict[str, Any] | None = Field(description="Beyond the Teler API: how the first leg sounded.")
     created_at: Timestamp
     answered_at: Timestamp | None
     ended_at: Timestamp | None

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Protocol
+from typing import Annotated, Any, Protocol
 from uuid import UUID
 
 from fastapi import Depends, Request
@@ -44,6 +44,10 @@ class Calls(Protocol):
 
     async def mute(self, call_id: UUID, leg_id: UUID, on: bool) -> None: ...
     async def hold(self, call_id: UUID, leg_id: UUID | None, on: bool) -> None: ...
+
+    async def update_metadata(self, call_id: UUID, patch: dict[str, Any]) -> CallRecord: ...
+
+    def properties(self, call_id: UUID) -> dict[str, Any] | None: ...
 
     async def open_stream(self, call_id: UUID, request: StreamRequest) -> StreamRecord: ...
 

@@ -19,6 +19,7 @@ from longline.base.errors import (
 )
 from longline.base.ids import MalformedId, Prefix, decode_id
 from longline.base.urls import URL_MAX_CHARS, http_url, ws_url
+from longline.calls.metadata import MAX_METADATA_BYTES, MAX_METADATA_DEPTH, check_metadata
 
 E164: Final = r"\+[0-9]{7,15}"
 _ID_MAX_CHARS: Final = 64
@@ -59,6 +60,13 @@ _VISIBLE_ASCII: Final = r"[\x21-\x7e]"
 Number = Annotated[str, StringConstraints(max_length=255, pattern=rf"^{_VISIBLE_ASCII}+$")]
 Target = Annotated[str, StringConstraints(max_length=255, pattern=rf"^({E164}|sips?:{_VISIBLE_ASCII}+)$")]
 InstantField = Annotated[datetime, AfterValidator(_utc)]
+
+_METADATA_SCHEMA: Final = {
+    "type": "object",
+    "additionalProperties": True,
+    "description": f"At most {MAX_METADATA_BYTES} bytes of JSON, nested at most {MAX_METADATA_DEPTH} deep.",
+}
+Metadata = Annotated[dict[str, Any], AfterValidator(check_metadata), WithJsonSchema(_METADATA_SCHEMA)]
 
 _TIME_SCHEMA: Final = {"type": "string", "format": "date-time"}
 Timestamp = Annotated[datetime, PlainSerializer(rfc3339, return_type=str), WithJsonSchema(_TIME_SCHEMA)]

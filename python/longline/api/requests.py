@@ -23,6 +23,7 @@ from longline.api.fields import (
     HttpUrlField,
     InstantField,
     LegIdField,
+    Metadata,
     Number,
     RecordingIdField,
     Target,
@@ -58,6 +59,9 @@ class CallInitiateRequest(BaseModel):
         default=None, validate_default=True, description="Told the status of the call."
     )
     record: bool | None = Field(default=None, description="Whether to record; if not given, as the server is set.")
+    metadata: Metadata | None = Field(
+        default=None, description="Beyond the Teler API: kept with the call; flow requests and streams carry it."
+    )
 
     @field_validator("from_number")
     @classmethod
@@ -96,11 +100,18 @@ class CallInitiateRequest(BaseModel):
             status_callback_url=self.status_callback_url,
             record=record if self.record is None else self.record,
             account_id=account_id,
+            metadata=self.metadata,
         )
 
 
 class StrictRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class CallUpdateRequest(StrictRequest):
+    """Change what is attached to a call. `metadata` is a JSON merge patch (RFC 7396): null removes a key."""
+
+    metadata: Metadata
 
 
 class HangupRequest(StrictRequest):

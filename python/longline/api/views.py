@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Literal, TypeVar, cast
+from typing import Final, Literal, TypeVar, cast
 from uuid import UUID
 
 from longline.api.answers import (
@@ -18,10 +18,14 @@ from longline.api.answers import (
     TransferResponse,
 )
 from longline.base.ids import Prefix, new_request_id, render_id
+from longline.calls.activity import ACTIVITY_KEY, QUALITY_KEY
 from longline.calls.lead import Transfer
+from longline.calls.metadata import METADATA_KEY
 from longline.calls.originate import OriginateRequest
 from longline.store.pages import Page
 from longline.store.records import CallRecord, EventRecord, LegRecord, StreamRecord
+
+_SHOWN_BY_THEMSELVES: Final = frozenset({METADATA_KEY, ACTIVITY_KEY, QUALITY_KEY})
 
 R = TypeVar("R")
 A = TypeVar("A")
@@ -67,7 +71,10 @@ class Views:
             direction=call.direction,
             from_number=call.from_number,
             to_number=call.to_number,
-            properties=call.properties,
+            properties={key: value for key, value in call.properties.items() if key not in _SHOWN_BY_THEMSELVES},
+            metadata=call.properties.get(METADATA_KEY, {}),
+            activity=call.properties.get(ACTIVITY_KEY, {}),
+            quality=(call.properties.get("media") or {}).get("quality") or call.properties.get(QUALITY_KEY),
             created_at=call.created_at,
             answered_at=call.answered_at,
             ended_at=call.ended_at,

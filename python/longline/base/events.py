@@ -20,6 +20,7 @@ class EventType(StrEnum):
     CALL_ANSWERED = "call.answered"
     CALL_COMPLETED = "call.completed"
     CALL_FAILED = "call.failed"
+    CALL_UPDATED = "call.updated"
     CALL_HELD = "call.held"
     CALL_RESUMED = "call.resumed"
     CALL_HOLD_FAILED = "call.hold_failed"

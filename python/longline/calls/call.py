@@ -15,6 +15,7 @@ from uuid import UUID
 from longline.base.events import EventType
 from longline.base.ids import DEFAULT_ACCOUNT_ID, DEFAULT_VOICE_APP_ID, new_id
 from longline.calls.leg import Leg, LegInput
+from longline.calls.metadata import METADATA_KEY
 from longline.calls.reason import Reason
 from longline.calls.stream import Stream
 from longline.store.records import CallRecord
@@ -80,6 +81,12 @@ class Call:
     @property
     def leg(self) -> Leg:
         return self.legs[0]
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """What the application has attached to it."""
+        found: dict[str, Any] = self.properties.get(METADATA_KEY, {})
+        return found
 
     @property
     def has_ended(self) -> bool:

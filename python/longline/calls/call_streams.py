@@ -117,4 +117,5 @@ class CallStreams:
             call_app_id=encode_id(Prefix.VOICE_APP, call.voice_app_id or DEFAULT_VOICE_APP_ID),
             call_id=encode_id(Prefix.CALL, call.id),
             stream_id=encode_id(Prefix.STREAM, stream.id),
+            metadata=call.metadata,
         )

@@ -13,6 +13,7 @@ from longline.base.bus import Bus
 from longline.base.clock import Clock
 from longline.base.events import CallFacts, Event, EventType
 from longline.base.log import get_logger
+from longline.calls.activity import count_in
 from longline.calls.call import Call
 from longline.calls.ports import CallStore
 from longline.calls.stream import Stream
@@ -42,9 +43,13 @@ _OBSERVATIONS = frozenset(
 )
 
 
+_OF_DIGITS = frozenset({EventType.DTMF_RECEIVED, EventType.DTMF_SENT})
+
+
 @dataclass(slots=True)
 class CallContext:
-    """`counters` is shared by all calls of the manager."""
+    """`counters` is shared by all calls of the manager. `tells_digits`: events say which digits, not only that there
+    was one."""
 
     call: Call
     session: MediaSession
@@ -53,6 +58,7 @@ class CallContext:
     clock: Clock
     counters: Counter[str] = field(default_factory=Counter)
     observations: int = 0
+    tells_digits: bool = False
     _noted: list[Event] = field(default_factory=list)
 
     def now(self) -> datetime:
@@ -101,6 +107,7 @@ class CallContext:
     ) -> None:
         """This has changed, and is saved next: it is stored with that, so that neither is without the other after a
         crash, and told when that is done."""
+        data = self._remember(event_type, data or {}, leg_id)
         self._noted.append(self._event(event_type, data, at, leg_id, stream_id, target_url))
 
     def publish(
@@ -114,6 +121,7 @@ class CallContext:
         target_url: str | None = None,
     ) -> None:
         """Tell the bus now of what is stored nowhere but as an event. `at` is now, unless given."""
+        data = self._remember(event_type, data or {}, leg_id)
         if event_type in _OBSERVATIONS:
             self.observations += 1
             if self.observations > MAX_OBSERVATIONS:
@@ -121,10 +129,17 @@ class CallContext:
                 return
         self.bus.publish(self._event(event_type, data, at, leg_id, stream_id, target_url))
 
+    def _remember(self, event_type: EventType, data: dict[str, Any], leg_id: UUID | None) -> dict[str, Any]:
+        """Have the call know of what happens to it; returns what is told of it."""
+        if event_type in _OF_DIGITS and not self.tells_digits:
+            data = {key: value for key, value in data.items() if key != "digit"}
+        count_in(self.call.properties, event_type, data, is_primary=leg_id in (None, self.call.leg.id))
+        return data
+
     def _event(
         self,
         event_type: EventType,
-        data: dict[str, Any] | None,
+        data: dict[str, Any],
         at: datetime | None,
         leg_id: UUID | None,
         stream_id: UUID | None,
@@ -140,7 +155,7 @@ class CallContext:
             leg_id=leg_id,
             stream_id=stream_id,
             target_url=target_url,
-            data=data or {},
+            data=data,
             call=CallFacts(
                 account_id=call.account_id,
                 voice_app_id=call.voice_app_id,

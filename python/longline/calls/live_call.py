@@ -37,6 +37,7 @@ from longline.calls.lead import CallLead
 from longline.calls.leg import Leg, LegInput, LegState
 from longline.calls.mailbox import Mailbox, MailboxClosed
 from longline.calls.media_events import MediaEvents
+from longline.calls.metadata import METADATA_KEY, update_metadata
 from longline.calls.ports import CallFlow, Signalling
 from longline.calls.reason import Reason
 from longline.calls.recording import RecordingPlan
@@ -169,6 +170,17 @@ class LiveCall:
             )
 
         return await self.ask(lambda: self.when_answered(start))
+
+    async def update_metadata(self, patch: dict[str, Any]) -> None:
+        """Change what the application has attached to the call; returns when it is stored. Raise CallNotLive,
+        InvalidField when it becomes too large."""
+
+        async def update() -> None:
+            self.call.properties[METADATA_KEY] = update_metadata(self.call.metadata, patch)
+            self.context.note(EventType.CALL_UPDATED, {"metadata_keys": sorted(self.call.metadata)})
+            await self.context.save_call()
+
+        await self.ask(update)
 
     async def begin_work(self, leg_id: UUID | None, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """Run something of the API's as a task of the call, which ends with it. Raise CallNotLive, LegNotFound,

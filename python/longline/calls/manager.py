@@ -11,6 +11,7 @@ import contextlib
 from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from longline.base.bus import Bus
@@ -25,12 +26,14 @@ from longline.base.errors import (
     RemoteProtocolError,
     Unavailable,
 )
+from longline.base.events import Event, EventType
 from longline.base.ids import Prefix, encode_id
 from longline.base.log import get_logger, pii
 from longline.calls.call import Call, Direction
 from longline.calls.context import CallContext
 from longline.calls.destinations import check_destination, is_allowed
 from longline.calls.live_call import LiveCall
+from longline.calls.metadata import METADATA_KEY, update_metadata
 from longline.calls.originate import OriginateRequest, find_route, is_sip_user
 from longline.calls.phones import phone_peer_name
 from longline.calls.ports import CallFlow, CallStore, Media, Signalling
@@ -78,6 +81,7 @@ class CallManager:
         self._tasks: dict[UUID, asyncio.Task[None]] = {}
         self._heirs: set[asyncio.Task[None]] = set()
         self._is_stopping = False
+        self._changing = asyncio.Lock()
         self.counters: Counter[str] = Counter()
         self.trunk_limits = TrunkLimits(self.counters)
         self.trunk_status = TrunkStatus(bus, clock, self.counters, trunks.of_peer)
@@ -126,6 +130,35 @@ class CallManager:
         """Put a leg on hold, or take it back. Raise CallNotFound, CallNotLive, LegNotFound, CallNotControllable,
         MediaUnavailable."""
         await (await self.find(call_id)).hold(leg_id, on)
+
+    async def update_metadata(self, call_id: UUID, patch: dict[str, Any]) -> CallRecord:
+        """Change what the application has attached to a call, also to one that is over: the call as it is then. Raise
+        CallNotFound, InvalidField when it becomes too large."""
+        live = self._calls.get(call_id)
+        if live is not None:
+            with contextlib.suppress(CallNotLive):
+                await live.update_metadata(patch)
+                return live.call.to_record()
+        async with self._changing:  # two changes at a time are two changes
+            record = await self._store.get_call(call_id)
+            if record is None:
+                raise CallNotFound
+            changed = update_metadata(record.properties.get(METADATA_KEY, {}), patch)
+            record.properties = record.properties | {METADATA_KEY: changed}
+            event = Event(
+                type=EventType.CALL_UPDATED,
+                at=self._clock.now(),
+                account_id=record.account_id,
+                call_id=record.id,
+                data={"metadata_keys": sorted(changed)},
+            )
+            await self._store.save([record], [event])
+            return record
+
+    def properties(self, call_id: UUID) -> dict[str, Any] | None:
+        """What is known of a call that is under way, beside what is stored; None: it is over."""
+        live = self._calls.get(call_id)
+        return None if live is None else dict(live.call.properties)
 
     async def open_stream(self, call_id: UUID, request: StreamRequest) -> StreamRecord:
         """Join a live call to one more WebSocket. Raise CallNotFound, CallNotLive, LimitReached."""
@@ -277,7 +310,15 @@ class CallManager:
             lambda why: live.on_media_lost(why),
         )
         live = LiveCall(
-            CallContext(call, session, self._store, self._bus, self._clock, self.counters),
+            CallContext(
+                call,
+                session,
+                self._store,
+                self._bus,
+                self._clock,
+                self.counters,
+                tells_digits=self._config.digits_in_events,
+            ),
             self._signalling,
             self._flow,
             ring_timeout_s=self._config.ring_timeout_s,
@@ -372,5 +413,6 @@ def _outbound_call(request: OriginateRequest, route: Route, at: datetime) -> Cal
         flow=request.flow,
         status_callback_url=request.status_callback_url,
         record=request.record,
+        properties={METADATA_KEY: request.metadata} if request.metadata else {},
         sip_trunk_id=None if trunk is None else trunk.id,
     )

@@ -30,6 +30,7 @@ class OriginateRequest:
     status_callback_url: str | None = None
     record: bool = True
     account_id: UUID = DEFAULT_ACCOUNT_ID
+    metadata: dict[str, Any] | None = None
 
 
 def is_target(text: str) -> bool:

@@ -1,6 +1,7 @@
 """The flow request: a call's application is asked, over HTTP, what to do with it.
 
-One POST, no retry: the caller is waiting. The body has exactly the five fields of the Teler API, all strings. Only a
+One POST, no retry: the caller is waiting. The body has exactly the five fields of the Teler API, all strings, and the
+call's `metadata` if its application has attached any. Only a
 200 with a JSON object of at most MAX_FLOW_BYTES counts; redirects are not followed, because the application that a
 flow URL names is the one that was trusted.
 """
@@ -35,15 +36,16 @@ class FlowFetcher(Protocol):
         """The decoded JSON value that `url` answered."""
 
 
-def flow_request(call: Call, webhook_version: str) -> dict[str, str]:
-    """The body of the flow request."""
-    return {
+def flow_request(call: Call, webhook_version: str) -> dict[str, Any]:
+    """The body of the flow request: the five fields of the Teler API, and `metadata` if the call has any."""
+    request: dict[str, Any] = {
         "call_id": render_id(Prefix.CALL, call.id, webhook_version),
         "account_id": render_id(Prefix.ACCOUNT, call.account_id, webhook_version),
         "from_number": call.from_number,
         "to_number": call.to_number,
         "direction": str(call.direction),
     }
+    return request | ({"metadata": call.metadata} if call.metadata else {})
 
 
 class HttpFlowFetcher:
@@ -77,7 +79,7 @@ class HttpFlowFetcher:
         except (ValueError, RecursionError) as error:
             raise FlowFailed(Reason.FLOW_INVALID, f"{url} did not answer JSON: {error}") from error
 
-    async def _post(self, url: str, request: dict[str, str]) -> bytes:
+    async def _post(self, url: str, request: dict[str, Any]) -> bytes:
         async with self._client.stream("POST", url, json=request) as response:
             if response.status_code != 200:
                 hint = "; redirects are not followed" if 300 <= response.status_code < 400 else ""

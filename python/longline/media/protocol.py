@@ -266,6 +266,7 @@ class StreamOpen(Command):
     call_app_id: str
     call_id: str
     stream_id: str
+    metadata: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -110,6 +110,7 @@ class StreamTarget:
     call_app_id: str
     call_id: str
     stream_id: str
+    metadata: dict[str, Any] = field(default_factory=dict)
 
 
 class MediaSession:

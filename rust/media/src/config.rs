@@ -16,6 +16,8 @@ pub const DEFAULT_PLAYOUT_MS: u32 = 120_000;
 pub const MAX_CHUNK_MS: u32 = 2_000;
 /// Longest identifier a stream may carry.
 pub const MAX_ID_BYTES: usize = 256;
+/// What an application may have `start` say of its own. Rule: more is refused.
+pub const MAX_METADATA_BYTES: usize = 8 * 1024;
 
 /// What an engine is made of. Same configuration, same inputs, same outputs.
 #[derive(Clone, Debug)]
@@ -243,4 +245,6 @@ pub struct StreamParams {
     pub call_id: String,
     /// Goes into every message as it is.
     pub stream_id: String,
+    /// Goes into `start`: a JSON object of at most [`MAX_METADATA_BYTES`], or nothing at all.
+    pub metadata: String,
 }

@@ -173,3 +173,16 @@ fn text_that_is_no_message_is_refused_by_its_kind() {
         assert_eq!(binary::parse_text(text.as_bytes()), Err(reason), "{text}");
     }
 }
+
+#[test]
+fn what_the_application_has_attached_to_the_call_is_in_start() {
+    let mut node = Node::connected();
+    let metadata = r#"{"ticket":7}"#.into();
+    node.open_stream(StreamParams {
+        metadata,
+        ..params(Encoding::PcmS16le, 8_000)
+    });
+    node.run_ms(40);
+    let (_, _, start) = &node.messages[0];
+    assert!(start.contains(r#""stream_id":"ms_1","metadata":{"ticket":7},"encoding""#));
+}

@@ -29,6 +29,38 @@ fn start_is_the_first_message() {
 }
 
 #[test]
+fn what_the_application_has_attached_to_the_call_is_in_start_and_nothing_else_is() {
+    let mut node = Node::connected();
+    let params = StreamParams {
+        metadata: r#"{"ticket":7,"who":"É \"x\""}"#.into(),
+        ..stream_params(400, 8_000)
+    };
+    node.open_stream(params);
+    node.run_ms(500);
+    assert_eq!(
+        messages(&node)[0],
+        json!({
+            "type": "start", "account_id": "acc_1", "call_app_id": "va_1", "call_id": "cs_1", "stream_id": "ms_1",
+            "message_id": 1, "metadata": {"ticket": 7, "who": "É \"x\""},
+            "data": {"encoding": "audio/l16", "sample_rate": 8000, "channels": 1}
+        })
+    );
+}
+
+#[test]
+fn metadata_that_is_no_object_or_too_large_is_refused() {
+    let mut node = Node::connected();
+    let large = format!(r#"{{"a":"{}"}}"#, "x".repeat(9_000));
+    for metadata in ["[1]", "{", r#"{"a":1},"b":2"#, large.as_str()] {
+        let params = StreamParams {
+            metadata: metadata.into(),
+            ..stream_params(20, 8_000)
+        };
+        assert!(node.engine.open_stream(node.now, node.session, params).is_err());
+    }
+}
+
+#[test]
 fn nothing_is_sent_before_the_socket_is_there() {
     let mut node = Node::connected();
     let stream = node

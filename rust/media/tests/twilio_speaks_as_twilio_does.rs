@@ -205,3 +205,12 @@ fn only_mu_law_at_8_khz_can_be_opened() {
         assert!(node.engine.open_stream(node.now, node.session, params).is_err());
     }
 }
+
+#[test]
+fn what_the_application_has_attached_to_the_call_is_custom_parameters() {
+    let mut node = Node::connected();
+    let metadata = r#"{"who":"Ann","ticket":7,"tags":["a"]}"#.into();
+    node.open_stream(StreamParams { metadata, ..params() });
+    node.run_ms(40);
+    assert!(texts(&node)[1].contains(r#""customParameters":{"tags":"[\"a\"]","ticket":"7","who":"Ann"},"#));
+}

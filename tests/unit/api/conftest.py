@@ -46,6 +46,7 @@ class FakeManager:
     clock: VirtualClock
     asked: list[Any] = field(default_factory=list)
     refusal: Exception | None = None
+    live_properties: dict[UUID, dict[str, Any]] = field(default_factory=dict)
 
     def account_of_live(self, call_id: UUID) -> UUID | None:
         return None
@@ -91,6 +92,18 @@ class FakeManager:
         self._ask((call_id, order))
         await self._live(call_id)
         return Transfer(order.dial, route=None)  # type: ignore[arg-type]
+
+    async def update_metadata(self, call_id: UUID, patch: dict[str, Any]) -> CallRecord:
+        self._ask((call_id, patch))
+        call = await self.durable.get_call(call_id)
+        if call is None:
+            raise CallNotFound
+        call.properties = call.properties | {"metadata": patch}
+        await self.durable.save_call(call)
+        return call
+
+    def properties(self, call_id: UUID) -> dict[str, Any] | None:
+        return self.live_properties.get(call_id)
 
     async def open_stream(self, call_id: UUID, request: StreamRequest) -> StreamRecord:
         self._ask(request)

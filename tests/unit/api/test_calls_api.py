@@ -1,6 +1,7 @@
 """Placing, listing, looking at and hanging up calls, to the letter of the Teler API."""
 
 import asyncio
+import json
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -40,7 +41,7 @@ async def test_recording_is_as_the_server_is_set_when_the_request_does_not_say(h
 
 
 async def test_unknown_keys_are_ignored_when_a_call_is_placed(house: Any) -> None:
-    assert (await house.http.post(INITIATE, json=house.initiate(metadata={"a": 1}))).status_code == 202
+    assert (await house.http.post(INITIATE, json=house.initiate(colour={"a": 1}))).status_code == 202
 
 
 async def test_an_inline_flow_needs_no_urls_and_a_sip_uri_no_telephone_numbers(house: Any) -> None:
@@ -110,7 +111,7 @@ async def test_a_call_is_shown_with_its_legs(house: Any) -> None:
     body = answer.json()
     assert set(body) == {
         "id", "account_id", "voice_app_id", "state", "direction", "from_number", "to_number", "properties",
-        "created_at", "answered_at", "ended_at", "reason", "legs",
+        "metadata", "activity", "quality", "created_at", "answered_at", "ended_at", "reason", "legs",
     }  # fmt: skip
     assert set(body["legs"][0]) == {
         "id", "call_session_id", "direction", "role", "state", "from_number", "to_number", "parent_leg_id",
@@ -338,3 +339,51 @@ async def test_digits_for_a_call_that_is_not_live_are_409(house: Any) -> None:
     ended = await house.call(ended_at=house.clock.now())
     answer = await house.http.post(f"{CALLS}/{ended.id}/dtmf", json={"digits": "1"})
     assert (answer.status_code, answer.json()["code"]) == (409, "call_not_live")
+
+
+async def test_metadata_is_attached_when_a_call_is_placed(house: Any) -> None:
+    assert (await house.http.post(INITIATE, json=house.initiate(metadata={"ticket": 7}))).status_code == 202
+    assert house.manager.asked[0].metadata == {"ticket": 7}
+
+
+async def test_metadata_is_changed_and_shown_beside_the_properties(house: Any) -> None:
+    call = await house.call(properties={"a": 1, "activity": {"digits_received": 4}})
+    path = f"{CALLS}/{encode_id('cs', call.id)}"
+    answer = await house.http.patch(path, json={"metadata": {"ticket": 7}})
+    assert (answer.status_code, answer.json()["metadata"]) == (200, {"ticket": 7})
+    shown = (await house.http.get(path)).json()
+    assert (shown["metadata"], shown["properties"]) == ({"ticket": 7}, {"a": 1})
+    assert (shown["activity"], shown["quality"]) == ({"digits_received": 4}, None)
+
+
+DEEP: Any = {}
+for _ in range(8):
+    DEEP = {"a": DEEP}
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"{}",
+        b'{"metadata": null}',
+        b'{"metadata": [1]}',
+        b'{"metadata": {}, "state": "completed"}',
+        b'{"metadata": {"a": NaN}}',
+        rb'{"metadata": {"a": "\ud800"}}',
+        json.dumps({"metadata": {"a": "x" * 5000}}).encode(),
+        json.dumps({"metadata": DEEP}).encode(),
+    ],
+)
+async def test_metadata_that_is_too_much_or_no_object_is_refused(house: Any, body: bytes) -> None:
+    call = await house.call()
+    headers = {"content-type": "application/json"}
+    answer = await house.http.patch(f"{CALLS}/{call.id}", content=body, headers=headers)
+    assert (answer.status_code, answer.json()["message"]) == (422, "Validation Error")
+    assert house.manager.asked == []
+
+
+async def test_a_live_call_shows_what_has_happened_so_far(house: Any) -> None:
+    call = await house.call()
+    house.manager.live_properties[call.id] = {"activity": {"digits_received": 2}, "quality": {"mos": 4.1}}
+    shown = (await house.http.get(f"{CALLS}/{call.id}")).json()
+    assert (shown["activity"], shown["quality"]) == ({"digits_received": 2}, {"mos": 4.1})

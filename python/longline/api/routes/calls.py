@@ -8,7 +8,7 @@ from longline.api.answers import CallInitiateResponse, CallLeg, CallSession, Lis
 from longline.api.deps import CallerOf, DepsOf, StoreOf, ViewsOf
 from longline.api.owned import CallId, ExistingCallId
 from longline.api.problems import declare
-from longline.api.requests import CallInitiateRequest, CallQuery, PageQuery
+from longline.api.requests import CallInitiateRequest, CallQuery, CallUpdateRequest, PageQuery
 from longline.base.errors import CallNotFound
 from longline.store.records import EventFilter
 
@@ -40,11 +40,19 @@ async def list_calls(query: Annotated[CallQuery, Query()], store: StoreOf, views
 
 
 @router.get("/voice/calls/{call_id}", responses=declare(403, 404))
-async def retrieve_call(call_id: CallId, store: StoreOf, views: ViewsOf) -> CallSession:
+async def retrieve_call(call_id: CallId, deps: DepsOf, store: StoreOf, views: ViewsOf) -> CallSession:
     call = await store.get_call(call_id)
     if call is None:
         raise CallNotFound
+    call.properties = deps.manager.properties(call_id) or call.properties
     return views.call(call)
+
+
+@router.patch("/voice/calls/{call_id}", responses=declare(403, 404, 413, 422))
+async def update_call(call_id: ExistingCallId, request: CallUpdateRequest, deps: DepsOf, views: ViewsOf) -> CallSession:
+    """Attach metadata to a call, or change it, also after its end. Later flow requests and streams carry it. Beyond the
+    Teler API."""
+    return views.call(await deps.manager.update_metadata(call_id, request.metadata))
 
 
 @router.get("/voice/calls/{call_id}/legs", responses=declare(400, 403, 404, 422))

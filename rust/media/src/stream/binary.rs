@@ -105,13 +105,14 @@ impl Encoder {
         let message = format!(
             concat!(
                 r#"{{"type":"start","version":{},"account_id":{},"call_app_id":{},"call_id":{},"stream_id":{},"#,
-                r#""encoding":"{}","rate_hz":{},"channels":1,"chunk_ms":{},"tracks":["caller"]}}"#
+                r#"{}"encoding":"{}","rate_hz":{},"channels":1,"chunk_ms":{},"tracks":["caller"]}}"#
             ),
             VERSION,
             json::quoted(&params.account_id),
             json::quoted(&params.call_app_id),
             json::quoted(&params.call_id),
             json::quoted(&params.stream_id),
+            json::metadata_field(&params.metadata),
             params.encoding.as_str(),
             params.rate_hz,
             params.chunk_ms,

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::event::RefusedMessage;
 
@@ -12,6 +13,19 @@ pub const MAX_DEPTH: usize = 16;
 /// A JSON string of this text.
 pub(super) fn quoted(text: &str) -> String {
     serde_json::Value::from(text).to_string()
+}
+
+/// The field `metadata` of a `start`, with the comma after it; nothing when there is none.
+pub(super) fn metadata_field(metadata: &str) -> String {
+    if metadata.is_empty() {
+        return String::new();
+    }
+    format!(r#""metadata":{metadata},"#)
+}
+
+/// Whether this is what [`metadata_field`] may write.
+pub(super) fn is_object_or_nothing(metadata: &str) -> bool {
+    metadata.is_empty() || (metadata.starts_with('{') && serde_json::from_str::<IgnoredAny>(metadata).is_ok())
 }
 
 /// Appends a number in decimal.

@@ -1,5 +1,5 @@
 //! What of a stream outlives the process: its identifiers, the numbers of its messages, and its playout queue. Its URL
-//! and headers are the runtime's to keep; its socket has to be opened again.
+//! and headers are the runtime's to keep, its metadata control's; its socket has to be opened again.
 
 use super::Stream;
 use crate::config::{Dialect, Limits, StreamParams};
@@ -77,6 +77,7 @@ impl Stream {
             call_app_id: call_app_id?,
             call_id: call_id?,
             stream_id: stream_id?,
+            metadata: String::new(),
         };
         let mut stream = Stream::new(key, params, limits.playout_ms, session_hz)
             .map_err(|_| RecordError::Impossible("parameters of a stream"))?;

@@ -13,7 +13,7 @@ mod keep;
 pub mod teler;
 pub mod twilio;
 
-use crate::config::{MAX_CHUNK_MS, MAX_ID_BYTES, StreamParams};
+use crate::config::{MAX_CHUNK_MS, MAX_ID_BYTES, MAX_METADATA_BYTES, StreamParams};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::event::{Event, RefusedMessage};
@@ -302,6 +302,11 @@ fn check(params: &StreamParams) -> Result<(), CommandError> {
     if ids.iter().any(|id| id.len() > MAX_ID_BYTES) {
         return Err(CommandError::BadParameter(
             "an identifier is longer than 256 bytes",
+        ));
+    }
+    if params.metadata.len() > MAX_METADATA_BYTES || !json::is_object_or_nothing(&params.metadata) {
+        return Err(CommandError::BadParameter(
+            "metadata must be a JSON object of at most 8192 bytes",
         ));
     }
     Ok(())

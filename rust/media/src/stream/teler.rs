@@ -58,13 +58,14 @@ impl Encoder {
         let message = format!(
             concat!(
                 r#"{{"type":"start","account_id":{},"call_app_id":{},"call_id":{},"stream_id":{},"message_id":{},"#,
-                r#""data":{{"encoding":"audio/l16","sample_rate":8000,"channels":1}}}}"#
+                r#"{}"data":{{"encoding":"audio/l16","sample_rate":8000,"channels":1}}}}"#
             ),
             json::quoted(&params.account_id),
             json::quoted(&params.call_app_id),
             json::quoted(&params.call_id),
             json::quoted(&params.stream_id),
             self.take_message_id(),
+            json::metadata_field(&params.metadata),
         );
         out.extend_from_slice(message.as_bytes());
     }

@@ -6,15 +6,29 @@
 //! may have no name, a payload may be of any length.
 //!
 //! A mark is answered when all that was queued before it has been played or cleared; the two answers look alike, as they
-//! do at Twilio. Left out: the outbound track (a bidirectional stream has none), custom parameters.
+//! do at Twilio. Left out: the outbound track (a bidirectional stream has none).
+//!
+//! What the application has attached to the call is the custom parameters of `start`: texts, as Twilio has them, so a value
+//! that is none stands as its JSON.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 use super::dialect::{Audio, Message};
 use super::{base64, json};
 use crate::config::StreamParams;
 use crate::event::RefusedMessage;
+
+/// The custom parameters of `start`.
+fn parameters(metadata: &str) -> String {
+    let given: Map<String, Value> = serde_json::from_str(metadata).unwrap_or_default();
+    let texts = given.into_iter().map(|(name, value)| match value {
+        Value::String(_) => (name, value),
+        other => (name, Value::from(other.to_string())),
+    });
+    Value::from_iter(texts).to_string()
+}
 
 /// Makes the messages to one application.
 #[derive(Clone, Debug)]
@@ -22,6 +36,8 @@ pub struct Encoder {
     account_sid: String,
     call_sid: String,
     stream_sid: String,
+    /// A JSON object.
+    parameters: String,
     /// A `media` message between its sequence number and its chunk number.
     media: String,
     chunk_ms: u64,
@@ -38,6 +54,7 @@ impl Encoder {
             call_sid: json::quoted(&params.call_id),
             media: format!(r#"","streamSid":{stream_sid},"media":{{"track":"inbound","chunk":""#),
             stream_sid,
+            parameters: parameters(&params.metadata),
             chunk_ms: u64::from(params.chunk_ms),
             next_sequence: 1,
             chunks: 0,
@@ -72,15 +89,16 @@ impl Encoder {
             account_sid,
             call_sid,
             stream_sid,
+            parameters,
             ..
         } = self;
         let message = format!(
             concat!(
                 r#"{{"event":"start","sequenceNumber":"{}","streamSid":{},"start":{{"accountSid":{},"streamSid":{},"#,
-                r#""callSid":{},"tracks":["inbound"],"customParameters":{{}},"#,
+                r#""callSid":{},"tracks":["inbound"],"customParameters":{},"#,
                 r#""mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}}}}"#
             ),
-            sequence, stream_sid, account_sid, stream_sid, call_sid,
+            sequence, stream_sid, account_sid, stream_sid, call_sid, parameters,
         );
         out.extend_from_slice(message.as_bytes());
     }

@@ -68,6 +68,7 @@ pub fn stream_params(chunk_ms: u32, rate_hz: u32) -> StreamParams {
         call_app_id: "va_1".into(),
         call_id: "cs_1".into(),
         stream_id: "ms_1".into(),
+        metadata: String::new(),
     }
 }
 

@@ -4,6 +4,7 @@ use media::{Dialect, Encoding, StreamParams};
 use runtime::command::{Action, Command, Refusal};
 use runtime::websocket::url::WebSocketUrl;
 use serde::Deserialize;
+use serde_json::{Map, Value};
 
 use super::bad;
 use super::name::Name;
@@ -23,6 +24,8 @@ pub struct StreamOpen {
     call_app_id: String,
     call_id: String,
     stream_id: String,
+    #[serde(default)]
+    metadata: Option<Map<String, Value>>,
 }
 
 impl StreamOpen {
@@ -39,6 +42,9 @@ impl StreamOpen {
             call_app_id: self.call_app_id,
             call_id: self.call_id,
             stream_id: self.stream_id,
+            metadata: self
+                .metadata
+                .map_or_else(String::new, |object| Value::Object(object).to_string()),
         };
         Ok(Command {
             session: self.session.into_string(),
