@@ -195,6 +195,7 @@ class MediaSession:
             call_app_id=target.call_app_id,
             call_id=target.call_id,
             stream_id=target.stream_id,
+            metadata=target.metadata or None,
         )
         await self._request(command)
 
