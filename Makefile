@@ -6,7 +6,7 @@ VENV := .venv/bin
 CARGO_TEST := cargo test --workspace --locked
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: help setup setup-test demo test test-rust test-unit e2e check format bench bench-build bench-load bench-micro bench-quality bench-signalling fuzz docs clean
+.PHONY: help setup setup-test demo test test-rust test-unit e2e check format bench bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -47,8 +47,15 @@ format:  ## format both languages
 	$(VENV)/ruff format .
 	$(VENV)/ruff check --fix-only .
 
-bench: setup bench-build  ## a first look, 1 and 100 calls in one dialect, beside the floor: 40 s; figures in bench/results
+bench: setup bench-build  ## a first look, 1 and 100 calls in one dialect, beside the floor; then WebSocket beside HTTP polling: 3 minutes; figures in bench/results
 	@target/release/longline-bench --calls $(or $(CALLS),1,100) --dialects teler --output bench/results/bench.jsonl
+	@$(VENV)/python bench/polling/polling.py
+
+bench-polling: setup  ## 20 ms chunks over a WebSocket and by HTTP polling: delay, CPU, bytes: 2 minutes (CALLS= SECONDS_EACH= TURNS=)
+	@$(VENV)/python bench/polling/polling.py $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH)) $(if $(TURNS),--turns $(TURNS))
+
+bench-rest: setup  ## REST: requests a second per core and p99 of create, get and list, with 100,000 calls in the table: 5 minutes (REQUESTS= TURNS= MANY=)
+	@$(VENV)/python bench/rest/rest.py $(if $(REQUESTS),--requests $(REQUESTS)) $(if $(TURNS),--turns $(TURNS)) $(if $(MANY),--many $(MANY))
 
 bench-load: setup bench-build  ## cost, memory, loss and delay of 100 to 2,000 calls in every dialect, beside the floor: 7 minutes
 	@target/release/longline-bench $(if $(CALLS),--calls $(CALLS)) $(if $(DIALECTS),--dialects $(DIALECTS)) $(if $(TURNS),--turns $(TURNS))

@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import resource
-import signal
 import statistics
 import sys
 import tempfile
@@ -22,16 +21,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx2
 from websockets.asyncio.server import ServerConnection, serve
 
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(HERE.parent)]
 
+from node import Node, node  # noqa: E402
 from tests.support.ports import free_ports  # noqa: E402
 
-API_KEY = "key-of-the-bench"
 #: Ended transactions are kept for 32 s (timers L and M); an idle call is one that has none left.
 IDLE_AFTER_S = 36.0
 LOOK_S = 5.0
@@ -76,55 +74,6 @@ _AWAIT_BYE = """<recv request="BYE"/>
   <timewait milliseconds="4000"/>"""
 
 
-@dataclass(frozen=True)
-class Sample:
-    """The signalling process at one moment: CPU seconds it has used, and the memory that is its alone."""
-
-    cpu_s: float
-    kb: int
-    main_cpu_s: float
-    """Of the thread of the event loop; the rest is the store's."""
-
-
-class Node:
-    def __init__(self, process: asyncio.subprocess.Process, http_port: int, sip_port: int, log: Path) -> None:
-        self.process, self.sip_port, self.log = process, sip_port, log
-        self._url = f"http://127.0.0.1:{http_port}"
-
-    def sample(self) -> Sample:
-        pid = self.process.pid
-        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
-        private = [line.split()[1] for line in rollup.splitlines() if line.startswith("Private_")]
-        return Sample(_cpu_s(f"/proc/{pid}/stat"), sum(map(int, private)), _cpu_s(f"/proc/{pid}/task/{pid}/stat"))
-
-    async def until_ready(self) -> None:
-        async with httpx2.AsyncClient(base_url=self._url, headers={"x-api-key": API_KEY}) as api:
-            for _ in range(600):
-                with contextlib.suppress(httpx2.TransportError):
-                    if (await api.get("/readyz")).status_code == 200:
-                        return
-                await asyncio.sleep(0.05)
-        raise SystemExit(f"the node did not start:\n{self.log.read_text()[-3000:]}")
-
-    async def stop(self, timeout_s: float = 120) -> float:
-        """SIGTERM; how long it took to end."""
-        began = time.monotonic()
-        with contextlib.suppress(ProcessLookupError):
-            self.process.send_signal(signal.SIGTERM)
-        try:
-            await asyncio.wait_for(self.process.wait(), timeout_s)
-        except TimeoutError:
-            self.process.kill()
-            await self.process.wait()
-        return time.monotonic() - began
-
-
-def _cpu_s(stat: str) -> float:
-    """User and system time."""
-    fields = Path(stat).read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
 @contextlib.asynccontextmanager
 async def application() -> AsyncIterator[str]:
     async def hear(connection: ServerConnection) -> None:
@@ -134,36 +83,6 @@ async def application() -> AsyncIterator[str]:
 
     async with serve(hear, "127.0.0.1", 0, compression=None, max_size=None, backlog=1024) as server:
         yield f"ws://127.0.0.1:{next(iter(server.sockets)).getsockname()[1]}/"
-
-
-@contextlib.asynccontextmanager
-async def node(folder: Path, stream: str, **settings: str) -> AsyncIterator[Node]:
-    http_port, sip_port = free_ports(2)
-    folder.mkdir(parents=True)
-    environment = os.environ | {
-        "LONGLINE_HTTP_LISTEN": f"127.0.0.1:{http_port}",
-        "LONGLINE_SIP_LISTEN": f"127.0.0.1:{sip_port}",
-        "LONGLINE_DATA_DIR": str(folder / "data"),
-        "LONGLINE_API_KEY": API_KEY,
-        "LONGLINE_LOG_FORMAT": "json",
-        "LONGLINE_RECORDING": "false",
-        "LONGLINE_QUALITY_INTERVAL_S": "0",
-        "LONGLINE_MAX_CALLS": "20000",
-        "LONGLINE_RTP_PORTS": "10000-65000",
-        **settings,
-    }
-    log = folder / "node.log"
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "longline", "serve", "--stream", stream,
-            env=environment, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL,
-        )  # fmt: skip
-    one = Node(process, http_port, sip_port, log)
-    try:
-        await one.until_ready()
-        yield one
-    finally:
-        await one.stop()
 
 
 @dataclass(frozen=True)
