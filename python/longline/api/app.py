@@ -13,6 +13,7 @@ from longline.api.docs_page import router as docs_router
 from longline.api.idempotency import IdempotencyTable
 from longline.api.limits import BodyLimitMiddleware
 from longline.api.openapi import true_document
+from longline.api.rates import RequestRates
 from longline.api.routes import (
     calls,
     controls,
@@ -52,7 +53,8 @@ def create_app(deps: Deps) -> FastAPI:
     problems.install(app)
     app.add_middleware(BodyLimitMiddleware)
     callers = Callers(deps.durable.accounts, deps.clock, deps.config.api_key)
-    app.add_middleware(auth.ApiKeyMiddleware, callers=callers)
+    rates = RequestRates(deps.config.api_requests_per_key, deps.config.api_requests_per_account)
+    app.add_middleware(auth.ApiKeyMiddleware, callers=callers, rates=rates, clock=deps.clock)
     protection = [Security(auth.declared), Depends(auth.check_scope)]
     app.include_router(_protected(), prefix=API_PREFIX, dependencies=protection)
     app.include_router(recordings.signed_router, prefix=API_PREFIX)

@@ -6,6 +6,7 @@ and what the account may see by `deps.StoreOf`. What the key may do is asked by 
 carries its own proof.
 """
 
+import math
 import re
 from typing import Final
 
@@ -17,10 +18,11 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from longline.api.callers import PREFIX_CHARS, Caller, Callers, hash_key, new_key
 from longline.api.problems import problem
+from longline.api.rates import RequestRates
 from longline.api.scopes import Scope as KeyScope
 from longline.api.scopes import allows, scope_of
 from longline.base.clock import Clock
-from longline.base.errors import InvalidApiKey, MissingScope
+from longline.base.errors import InvalidApiKey, MissingScope, TooManyRequests
 from longline.base.ids import DEFAULT_ACCOUNT_ID, new_id
 from longline.store.durable import Durable
 from longline.store.records import ApiKeyRecord
@@ -55,15 +57,22 @@ async def ensure_api_key(durable: Durable, configured: str | None, clock: Clock)
 
 
 class ApiKeyMiddleware:
-    def __init__(self, app: ASGIApp, callers: Callers) -> None:
+    def __init__(self, app: ASGIApp, callers: Callers, rates: RequestRates, clock: Clock) -> None:
         self._app = app
         self._callers = callers
+        self._rates = rates
+        self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"].startswith(PROTECTED) and not _SIGNED.fullmatch(scope["path"]):
             caller = await self._callers.of_key(Headers(scope=scope).get(API_KEY_HEADER, ""))
             if caller is None:
                 await problem(InvalidApiKey())(scope, receive, send)
+                return
+            wait_s = self._rates.take(caller, self._clock.monotonic())
+            if wait_s > 0:
+                headers = {"retry-after": str(math.ceil(wait_s))}
+                await problem(TooManyRequests(), headers)(scope, receive, send)
                 return
             scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)

@@ -9,6 +9,15 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from longline.api.problems import declare
+
+_TOO_MANY: Final = {
+    "description": declare(429)[429]["description"],
+    "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Problem"}}},
+    "headers": {"Retry-After": {"schema": {"type": "string"}, "description": "In seconds"}},
+}
+"""The answer of every route that wants a key, whatever it does."""
+
 _NOT_OURS: Final = ("HTTPValidationError", "ValidationError")
 
 
@@ -21,6 +30,9 @@ def true_document(app: FastAPI) -> dict[str, Any]:
         for methods in document["paths"].values():
             for operation in methods.values():
                 _drop_foreign(operation["responses"])
+                if operation.get("security"):
+                    operation["responses"]["429"] = _TOO_MANY
+                    operation["responses"] = dict(sorted(operation["responses"].items()))
         for name in _NOT_OURS:
             document["components"]["schemas"].pop(name, None)
         app.openapi_schema = document

@@ -51,6 +51,7 @@ _MEANING = {
     409: "The resource is not in a state that allows this",
     413: "The body is larger than 256 KiB",
     416: "The range is not within the file",
+    429: "The key or its account sends too many requests; Retry-After is in seconds",
     503: "The server cannot do this now; a retry may succeed",
 }
 

@@ -163,6 +163,16 @@ class Config(_Section):
     api_key: str | None = Field(default=None, min_length=8, max_length=255, pattern=r"^[!-~]+$", repr=False,
         description="An API key; if not given, one is generated at first start and printed once.",
     )  # fmt: skip
+    api_requests_per_key: float = Field(
+        default=250.0,
+        ge=0,
+        le=1e6,
+        description="Requests a second that one API key may send, and twice as many at once; more are answered 429. 0 "
+        "for no limit.",
+    )
+    api_requests_per_account: float = Field(
+        default=500.0, ge=0, le=1e6, description="The same for all keys of one account together."
+    )
     data_dir: Annotated[Path, AfterValidator(_data_dir)] = Field(
         default_factory=_default_data_dir, description="Database, recordings and the generated API key."
     )

@@ -35,6 +35,7 @@
         │   ├── AclInUse          409  ip_acl_in_use
         │   └── IdempotencyKeyReused  409  idempotency_key_reused
         ├── BodyTooLarge          413  body_too_large
+        ├── TooManyRequests       429  rate_limited
         └── Unavailable           503  unavailable: nothing was begun, a retry may succeed
             ├── LimitReached      503  limit_reached
             └── MediaUnavailable  503  media_unavailable
@@ -250,6 +251,13 @@ class IdempotencyKeyReused(InvalidState):
 class BodyTooLarge(RequestError):
     status, code, type = 413, "body_too_large", "invalid_request"
     default_message = "The request body is too large."
+
+
+class TooManyRequests(RequestError):
+    """Nothing was done; the answer says when to try again."""
+
+    status, code, type = 429, "rate_limited", "rate_limited"
+    default_message = "Too many requests. Retry-After says in how many seconds to try again."
 
 
 class Unavailable(RequestError):
