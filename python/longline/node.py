@@ -43,6 +43,8 @@ from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
 from longline.media.protocol import format_address
 from longline.media.session import Watch
+from longline.observe.metrics import Metrics
+from longline.observe.sources import add_sources
 from longline.sip.access.peers import Peers
 from longline.sip.events import BindingsChanged, LockedOut, SipEvent, Unanswered
 from longline.sip.user_agent import AdvertisedAddress, ListenAddress, TlsSettings, UserAgent, UserAgentSettings
@@ -167,6 +169,9 @@ class Node:
                 log.warning("dialogs of a node that was killed are being ended", dialogs=found)
                 ending = asyncio.create_task(left_over.end(), name="leftover-dialogs")
                 stack.push_async_callback(_cancel, ending)
+        metrics = Metrics()
+        stack.callback(self._bus.subscribe(metrics.on_event))
+        add_sources(metrics, self._bus, manager, user_agent, media, durable, dispatcher)
         deps = Deps(
             manager,
             CallControls(manager, sounds),
@@ -179,6 +184,8 @@ class Node:
             manager.trunk_limits,
             phones,
             lambda: _readiness(media),
+            render_metrics=metrics.render,
+            observe_request=metrics.observe_request,
         )
         await self._serve_http(stack, deps, http_socket)
 

@@ -12,6 +12,7 @@ from longline.api.deps import Deps
 from longline.api.docs_page import router as docs_router
 from longline.api.idempotency import IdempotencyTable
 from longline.api.limits import BodyLimitMiddleware
+from longline.api.observed import ObservedMiddleware
 from longline.api.openapi import true_document
 from longline.api.rates import RequestRates
 from longline.api.routes import (
@@ -20,6 +21,7 @@ from longline.api.routes import (
     events,
     health,
     ip_acls,
+    metrics,
     recordings,
     sip_calls,
     sip_phones,
@@ -55,10 +57,12 @@ def create_app(deps: Deps) -> FastAPI:
     callers = Callers(deps.durable.accounts, deps.clock, deps.config.api_key)
     rates = RequestRates(deps.config.api_requests_per_key, deps.config.api_requests_per_account)
     app.add_middleware(auth.ApiKeyMiddleware, callers=callers, rates=rates, clock=deps.clock)
+    app.add_middleware(ObservedMiddleware, observe=deps.observe_request)
     protection = [Security(auth.declared), Depends(auth.check_scope)]
     app.include_router(_protected(), prefix=API_PREFIX, dependencies=protection)
     app.include_router(recordings.signed_router, prefix=API_PREFIX)
     app.include_router(health.router)
+    app.include_router(metrics.router)
     app.include_router(docs_router)
     app.openapi = lambda: true_document(app)  # type: ignore[method-assign]
     return app

@@ -83,6 +83,10 @@ class Deps:
     trunk_limits: TrunkLimits
     phones: PhoneBook
     readiness: Callable[[], Mapping[str, bool]] = dict
+    render_metrics: Callable[[str], tuple[bytes, str]] = lambda _: (b"", "text/plain")
+    """The page of metrics, and its content type, for an Accept header."""
+    observe_request: Callable[[str, str, int, float], None] = lambda *_: None
+    """Told method, route, status and seconds of each request."""
 
 
 def get_deps(request: Request) -> Deps:

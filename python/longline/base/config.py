@@ -194,6 +194,14 @@ class Config(_Section):
     log_format: Literal["auto", "json", "console"] = Field(
         default="auto", description="auto: console on a terminal, else json."
     )
+    metrics_token: str | None = Field(
+        default=None,
+        min_length=16,
+        max_length=255,
+        pattern=r"^[!-~]+$",
+        repr=False,
+        description="Who sends it as a bearer token may read /metrics; if not given, this machine alone may.",
+    )
     digits_in_events: bool = Field(
         default=False, description="Let events of a call say which digits were pressed, not only that one was."
     )

@@ -132,6 +132,11 @@ class MissingScope(RequestError):
     default_message = "This API key may not do that."
 
 
+class MetricsForbidden(RequestError):
+    status, code, type = 403, "metrics_forbidden", "forbidden"
+    default_message = "Metrics are for this machine, or for whoever has the metrics_token."
+
+
 class InvalidLink(RequestError):
     status, code, type = 403, "invalid_link", "forbidden"
     default_message = "The link is not valid, or has expired."

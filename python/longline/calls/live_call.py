@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
+import structlog
+
 from longline.base.errors import (
     CallNotControllable,
     CallNotLive,
@@ -309,6 +311,7 @@ class LiveCall:
 
     async def run(self) -> None:
         """Carry out what is asked until the call has ended and its recording is told of."""
+        structlog.contextvars.bind_contextvars(call_id=str(self.call.id))  # for the lines of all its tasks
         try:
             await self._mailbox.run()
         finally:

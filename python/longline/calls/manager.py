@@ -174,6 +174,10 @@ class CallManager:
         """The calls that have not ended, oldest first."""
         return [live.call.to_record() for live in self._calls.values() if not live.call.has_ended]
 
+    def live_by_state(self) -> Counter[str]:
+        """How many calls there are in each state that is not an end."""
+        return Counter(str(live.call.state) for live in self._calls.values() if not live.call.has_ended)
+
     async def stop(self, deadline_s: float = STOP_GRACE_S) -> None:
         """Take no more calls, and end those there are with the reason server_shutdown, within so many seconds."""
         self._is_stopping = True

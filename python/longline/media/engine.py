@@ -48,6 +48,8 @@ class MediaEngine:
         self._sessions: dict[str, MediaSession] = {}
         self._supervisor: asyncio.Task[None] | None = None
         self.counters: Counter[str] = Counter()
+        self.latest_stats: dict[str, Any] = {}
+        """What the server said of itself last, at most HEARTBEAT_S ago while it lives."""
 
     @property
     def is_available(self) -> bool:
@@ -142,7 +144,7 @@ class MediaEngine:
         while True:
             await self._clock.sleep(HEARTBEAT_S)
             try:
-                await connection.request(ServerStats(), HEARTBEAT_TIMEOUT_S)
+                self.latest_stats = await connection.request(ServerStats(), HEARTBEAT_TIMEOUT_S)
             except MediaUnavailable as error:
                 self.counters["hung"] += 1
                 log.error("media server is hung", error=str(error))

@@ -132,6 +132,11 @@ class UserAgent:
         return stack | dict(self._shell_counters)
 
     @property
+    def transactions(self) -> int:
+        """Transactions in the table."""
+        return self._endpoint.transactions if self._endpoint else 0
+
+    @property
     def calls(self) -> int:
         """Calls in progress, by the stack's own table."""
         return self._endpoint.calls if self._endpoint else 0
