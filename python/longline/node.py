@@ -39,6 +39,8 @@ from longline.flows.controls import CallControls
 from longline.flows.fetch import HttpFlowFetcher
 from longline.flows.media_files import MediaFiles
 from longline.flows.runner import FlowRunner
+from longline.flows.sounds import Sounds
+from longline.flows.speech import SpokenTexts, find_speech
 from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
 from longline.media.protocol import format_address
@@ -127,9 +129,10 @@ class Node:
         manager = CallManager(config, media, dispatcher.outbox, self._bus, self._clock, trunks)
         fetcher = HttpFlowFetcher(config.flow_timeout_s, config.webhook_version, config.ca_files)
         stack.push_async_callback(fetcher.close)
-        sounds = MediaFiles(config.sounds_dir, config.data_dir / "spool", config.ca_files)
-        sounds.clean()
-        stack.push_async_callback(sounds.close)
+        files = MediaFiles(config.sounds_dir, config.data_dir / "spool", config.ca_files)
+        files.clean()
+        stack.push_async_callback(files.close)
+        sounds = Sounds(files, await _speech(stack, config))
         phones = PhoneBook(config, durable.registrations, self._clock)
         stack.push_async_callback(phones.stop)
 
@@ -245,6 +248,22 @@ async def _stop_http(server: uvicorn.Server, serving: asyncio.Task[None]) -> Non
 
 def _readiness(media: MediaEngine) -> Mapping[str, bool]:
     return {"media_server": media.is_available}
+
+
+async def _speech(stack: contextlib.AsyncExitStack, config: Config) -> SpokenTexts | None:
+    settings = config.speech
+    speech = find_speech(settings, config.ca_files)
+    if speech is None:
+        return None
+    spoken = SpokenTexts(
+        speech,
+        config.data_dir / "speech",
+        max_bytes=settings.cache_mb * 1024 * 1024,
+        timeout_s=settings.timeout_s,
+    )
+    await asyncio.to_thread(spoken.load)
+    stack.push_async_callback(spoken.close)
+    return spoken
 
 
 def _make_directories(config: Config) -> None:

@@ -5,7 +5,7 @@ Time is virtual. `House` wires them; `house.incoming()` is a phone that calls in
 
 import asyncio
 import itertools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from longline.calls.manager import CallManager
 from longline.calls.trunk_book import TrunkBook
 from longline.flows.media_files import MediaFiles
 from longline.flows.runner import FlowRunner
+from longline.flows.sounds import Sounds
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import Command, MediaEvent, StreamClosed, StreamConnected
 from longline.media.session import MediaSession
@@ -233,9 +234,11 @@ class ScriptedFetcher:
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
         self.asked: list[str] = []
+        self.results: list[dict[str, Any]] = []
 
-    async def fetch(self, url: str, call: Call) -> Any:
+    async def fetch(self, url: str, call: Call, result: Mapping[str, Any] | None = None) -> Any:
         self.asked.append(url)
+        self.results.append(dict(result or {}))
         if url not in self.answers:
             await asyncio.Event().wait()
         if isinstance(self.answers[url], Exception):
@@ -258,7 +261,8 @@ class House:
         self.media = FakeMedia(self.journal)
         self.store = FakeStore(self.journal)
         self.fetcher = ScriptedFetcher()
-        self.flow = ScriptedFlow(FlowRunner(self.fetcher, MediaFiles(folder / "media", folder / "spool")).run)
+        self.sounds = Sounds(MediaFiles(folder / "media", folder / "spool"))
+        self.flow = ScriptedFlow(FlowRunner(self.fetcher, self.sounds).run)
         bus = self.store.bus
         bus.subscribe(self._keep)
         self.trunks = TrunkBook(self.config, FakeTrunkStore(), self.clock)

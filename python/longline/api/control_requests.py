@@ -7,21 +7,22 @@ from pydantic import Field, StrictBool, StrictInt, StringConstraints, model_vali
 
 from longline.api.fields import LegIdField
 from longline.api.requests import StrictRequest
-from longline.base.errors import BadRequest, FeatureNotEnabled, InvalidTarget
+from longline.base.errors import BadRequest, InvalidTarget
 from longline.calls.bridge import DialRequest
 from longline.calls.originate import is_target
 from longline.flows.actions.dial import dial_record
 from longline.flows.controls import PlayOrder
-from longline.flows.transfer import TransferOrder
-from longline.flows.verbs import (
+from longline.flows.fields import (
     DIAL_TIMEOUT_MAX_S,
     LOOP_MAX,
     CustomHeaders,
+    Language,
     MediaUrl,
-    Nested,
-    NestedHangup,
-    PlaySound,
+    SpokenText,
+    Voice,
 )
+from longline.flows.transfer import TransferOrder
+from longline.flows.verbs import Nested, NestedHangup, PlaySound, SaySound, Sound
 
 Text64 = Annotated[str, StringConstraints(max_length=64)]
 
@@ -78,36 +79,38 @@ class TransferTarget(StrictRequest):
 
 
 class NestedAction(StrictRequest):
-    """Something that is done in between: `play`, or `hangup`. This server does not know `say`."""
+    """Something that is done in between: a file is played, a text said, or the call hung up."""
 
     action: Literal["play", "say", "hangup"]
     media_url: MediaUrl | None = None
-    text: Annotated[str, StringConstraints(max_length=4096)] | None = None
-    voice: Text64 | None = None
-    language: Text64 | None = None
+    text: SpokenText | None = None
+    voice: Voice | None = None
+    language: Language | None = None
     reason: Text64 | None = None
     loop: StrictBool | Annotated[StrictInt, Field(ge=1, le=LOOP_MAX)] | None = None
 
     @model_validator(mode="after")
-    def _needs_a_file(self) -> "NestedAction":
+    def _has_a_sound(self) -> "NestedAction":
         if self.action == "play" and self.media_url is None:
             raise ValueError("media_url is required for play")
+        if self.action == "say" and self.text is None:
+            raise ValueError("text is required for say")
         return self
 
     def to_verb(self) -> Nested:
-        """Raise FeatureNotEnabled."""
-        if self.action == "say":
-            raise FeatureNotEnabled("This server cannot say text; play a file.")
         if self.action == "hangup":
             return NestedHangup(action="hangup")
+        if self.action == "say":
+            assert self.text is not None
+            return SaySound(action="say", text=self.text, voice=self.voice, language=self.language, loop=self.loop)
         assert self.media_url is not None
         return PlaySound(action="play", media_url=self.media_url, loop=self.loop)
 
-    def to_sound(self, name: str) -> PlaySound:
-        """Raise FeatureNotEnabled, BadRequest."""
+    def to_sound(self, name: str) -> Sound:
+        """Raise BadRequest."""
         verb = self.to_verb()
-        if not isinstance(verb, PlaySound):
-            raise BadRequest(f"{name} must be an action play.")
+        if isinstance(verb, NestedHangup):
+            raise BadRequest(f"{name} must be an action play or say.")
         return verb
 
 
@@ -126,7 +129,7 @@ class TransferRequest(StrictRequest):
     )
 
     def to_order(self) -> TransferOrder:
-        """Raise BadRequest, InvalidTarget, FeatureNotEnabled."""
+        """Raise BadRequest, InvalidTarget."""
         if self.mode != "cold":
             raise BadRequest("Only cold transfers are possible.")
         music, confirm, failure = self.dial_music, self.confirm_sound, self.on_failure

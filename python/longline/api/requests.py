@@ -4,7 +4,7 @@ Call initiation ignores keys that it does not know, as the Teler API does; the o
 """
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
 from pydantic import (
@@ -13,6 +13,7 @@ from pydantic import (
     Field,
     StringConstraints,
     ValidationInfo,
+    WithJsonSchema,
     field_validator,
 )
 from pydantic_core import PydanticCustomError
@@ -37,6 +38,8 @@ from longline.flows.parse import FlowInvalid, parse_flow
 from longline.store.pages import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, PageRequest
 from longline.store.records import CallFilter, CallState, DeliveryStatus, EventFilter
 
+_FLOW_SCHEMA: Final = {"anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
+
 
 class CallInitiateRequest(BaseModel):
     """Call a number or SIP URI; when it answers, its flow is asked of `flow_url` or taken from `flow`.
@@ -51,7 +54,9 @@ class CallInitiateRequest(BaseModel):
 
     to_number: Target = Field(description="E.164, such as +14155550100; or a sip: URI.")
     from_number: Number = Field(description="E.164; when to_number is a sip: URI, any SIP user.")
-    flow: dict[str, Any] | None = Field(default=None, description="The call's flow itself, such as a stream action.")
+    flow: Annotated[Any, WithJsonSchema(_FLOW_SCHEMA)] = Field(
+        default=None, description="The call's flow itself: an action or a list of actions, as /flow-schema.json has it."
+    )
     flow_url: HttpUrlField | None = Field(
         default=None, validate_default=True, description="Asked for the flow once the call is answered."
     )
@@ -73,10 +78,12 @@ class CallInitiateRequest(BaseModel):
 
     @field_validator("flow")
     @classmethod
-    def _valid_flow(cls, value: dict[str, Any] | None) -> dict[str, Any] | None:
+    def _valid_flow(cls, value: Any) -> dict[str, Any] | list[Any] | None:
+        if value is not None and not isinstance(value, dict | list):
+            raise PydanticCustomError("dict_type", "Input should be an action, or a list of actions")
         if value is not None:
             try:
-                parse_flow(value)
+                parse_flow(value, has_url=False)
             except FlowInvalid as error:
                 raise ValueError(str(error)) from None
         return value

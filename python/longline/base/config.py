@@ -22,6 +22,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from longline.base.access_config import Access, Phone
 from longline.base.config_source import explain, merge, read_environment
 from longline.base.errors import ConfigError
+from longline.base.speech_config import SpeechSettings
 from longline.base.transport_config import DnsServers, RtpAddresses, SipAdvertise, SipListen, SipTls, sip_host_port
 from longline.base.trunk_config import Trunk
 from longline.base.urls import host_port, http_url, ws_url
@@ -98,6 +99,9 @@ class Inbound(_Section):
     """What is done with a call that comes in: either a flow URL is asked, or a stream is opened."""
 
     flow_url: HttpUrl | None = Field(default=None, description="Asked for the call flow of each inbound call.")
+    fallback_url: HttpUrl | None = Field(
+        default=None, description="Asked for a flow when the flow of an inbound call fails."
+    )
     webhook_url: HttpUrl | None = Field(default=None, description="Told the status of each inbound call.")
     stream: InboundStream | None = Field(default=None, description="A static flow: stream to this WebSocket.")
 
@@ -260,6 +264,9 @@ class Config(_Section):
     )
     default_trunk: str | None = Field(
         default=None, description="Trunk of outbound calls; if not given, every trunk that lets them out, by priority."
+    )
+    speech: SpeechSettings = Field(
+        default_factory=lambda: SpeechSettings(), description="What speaks when a flow says something."
     )
     inbound: Inbound = Field(default_factory=Inbound, description="What is done with calls that come in.")
     trunks: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")], Trunk] = Field(

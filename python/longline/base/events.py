@@ -59,6 +59,7 @@ class EventType(StrEnum):
     FLOW_REQUESTED = "flow.requested"
     FLOW_RECEIVED = "flow.received"
     FLOW_FAILED = "flow.failed"
+    GATHER_COMPLETED = "gather.completed"
     RECORDING_COMPLETED = "recording.completed"
     RECORDING_FAILED = "recording.failed"
     TRUNK_REGISTERED = "trunk.registered"

@@ -29,6 +29,7 @@ from longline.calls.call_legs import TargetLeg
 from longline.calls.call_playbacks import Playback
 from longline.calls.leg import Leg
 from longline.calls.reason import Reason
+from longline.calls.recording import Recording
 from longline.calls.routes import Route
 from longline.calls.sip_leg import LegEnd
 from longline.calls.tones import ringback_file
@@ -122,7 +123,7 @@ class Bridge:
         self._on_ringing = on_ringing
         self._target: TargetLeg | None = None
         self._heard_meanwhile: Playback | None = None
-        self._recording: str | None = None
+        self._recording: Recording | None = None
         self._has_rung_with_media = False
 
     async def run(self) -> DialOutcome:

@@ -48,7 +48,8 @@ TRANSITIONS: dict[tuple[CallState, LegInput], tuple[CallState, EventType]] = {
 class Call:
     """The aggregate. `leg` is the primary leg: the caller's when inbound, the callee's when outbound.
 
-    What is done with the call is asked of `flow_url`, unless `flow` says it already.
+    What is done with the call is asked of `flow_url`, unless `flow` says it already; when that fails, of
+    `fallback_url`.
     """
 
     direction: Direction
@@ -56,7 +57,8 @@ class Call:
     to_number: str
     created_at: datetime
     flow_url: str | None = None
-    flow: dict[str, Any] | None = None
+    flow: dict[str, Any] | list[Any] | None = None
+    fallback_url: str | None = None
     status_callback_url: str | None = None
     record: bool = False
     id: UUID = field(default_factory=new_id)

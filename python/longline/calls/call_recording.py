@@ -36,9 +36,9 @@ class CallRecording:
             self._has_begun = True
             await self.start_part(self._plan.layout)
 
-    async def start_part(self, layout: RecordingLayout | None = None) -> str:
-        """Begin one more recording, with the layout of the settings if none is given; `stop` ends it. Returns its id. A
-        recording that cannot be begun is told of, and the call goes on.
+    async def start_part(self, layout: RecordingLayout | None = None) -> Recording:
+        """Begin one more recording, with the layout of the settings if none is given; `stop` ends it. One that cannot
+        be begun is told of, and the call goes on.
 
         It is stored before it begins: after a kill its file is found by that."""
         plan = self._plan if layout is None else dataclasses.replace(self._plan, layout=layout)
@@ -57,13 +57,13 @@ class CallRecording:
             )
         except (MediaCommandRefused, MediaUnavailable, OSError) as error:
             await self._fail(recording, str(error))
-        return str(recording.id)
+        return recording
 
-    async def stop(self, recording_id: str) -> None:
+    async def stop(self, recording: Recording) -> None:
         """End a recording; one that has ended stays as it is."""
-        if recording_id in self._running:
+        if str(recording.id) in self._running:
             with contextlib.suppress(MediaCommandRefused, MediaUnavailable):  # its end is told, or found, anyway
-                await self._context.session.stop_recording(recording_id)
+                await self._context.session.stop_recording(str(recording.id))
 
     async def finished(self, event: RecordingFinished) -> None:
         recording = self._running.get(event.recording)
@@ -105,6 +105,8 @@ class CallRecording:
             leg.recordings.append(encode_id(Prefix.RECORDING, record.id))
             self._context.note(EventType.RECORDING_COMPLETED, completed_facts(record), leg_id=recording.leg_id)
         await self._context.save_recordings(*records, with_call=True)
+        recording.duration_ms, recording.is_whole = records[0].duration_ms, True
+        recording.finished.set()
 
     async def _fail(self, recording: Recording, why: str) -> None:
         self._running.pop(str(recording.id), None)
@@ -112,3 +114,4 @@ class CallRecording:
         data = {"recording_id": recording.name, "reason": why}
         self._context.note(EventType.RECORDING_FAILED, data, leg_id=recording.leg_id)
         await self._context.save_recordings(recording.to_record("failed"))
+        recording.finished.set()

@@ -34,6 +34,7 @@ from longline.calls.call_playbacks import CallPlaybacks, Playback, PlayHow
 from longline.calls.call_recording import CallRecording
 from longline.calls.call_streams import CallStreams
 from longline.calls.call_transfers import CallTransfers
+from longline.calls.caller_input import CallerInput
 from longline.calls.context import CallContext
 from longline.calls.lead import CallLead
 from longline.calls.leg import Leg, LegInput, LegState
@@ -42,13 +43,13 @@ from longline.calls.media_events import MediaEvents
 from longline.calls.metadata import METADATA_KEY, update_metadata
 from longline.calls.ports import CallFlow, Signalling
 from longline.calls.reason import Reason
-from longline.calls.recording import RecordingPlan
+from longline.calls.recording import Recording, RecordingPlan
 from longline.calls.routes import Route
 from longline.calls.sip_leg import LegEnd, LegNews, SipLeg
 from longline.calls.stream import Stream, StreamRequest
 from longline.calls.trunk_limits import Channel
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import MediaEvent
+from longline.media.protocol import MediaEvent, RecordingLayout
 from longline.sip.events import (
     IncomingCall,
     Referred,
@@ -94,7 +95,7 @@ class LiveCall:
         handle names."""
 
         def make_leg(leg: Leg) -> SipLeg:
-            return SipLeg(
+            sip = SipLeg(
                 context,
                 leg,
                 signalling,
@@ -103,6 +104,9 @@ class LiveCall:
                 on_dialog=lambda handle: on_dialog(handle, self),
                 forward=forward,
             )
+            sip.on_press = lambda digit: self._pressed(sip, digit)
+            sip.on_voice = lambda speaks: self._spoke(sip, speaks)
+            return sip
 
         def forward(leg: SipLeg, targets: Sequence[str]) -> Route | None:
             """The call that comes of a forwarding is at our cost, as that of a transfer is."""
@@ -123,6 +127,7 @@ class LiveCall:
         self._primary = self.legs.primary
         self._streams = CallStreams(context)
         self.playbacks = CallPlaybacks(context)
+        self.input = CallerInput()
         self.recording = CallRecording(context, recordings)
         self._media_events = MediaEvents(context, self.legs.by_id, self._streams, self.playbacks, self.recording)
         self.lead = CallLead(context, self._mailbox.post, self._end_with, lambda: self.legs.first)
@@ -210,9 +215,19 @@ class LiveCall:
         with contextlib.suppress(CallNotLive):
             await self.ask(lambda: self.lead.done(end))
 
-    async def start_playback(self, path: Path, source: str, repeat: int = 1) -> Playback:
+    async def start_playback(
+        self, path: Path, source: str, repeat: int = 1, *, stops_on_digit: bool = False
+    ) -> Playback:
         """Play a WAV file to all legs. Raise CallNotLive, MediaCommandRefused ("bad_file")."""
-        return await self.ask(lambda: self.when_answered(lambda: self.playbacks.start(path, source, repeat)))
+
+        async def start() -> Playback:
+            return await self.playbacks.start(path, source, repeat, stops_on_digit=stops_on_digit)
+
+        return await self.ask(lambda: self.when_answered(start))
+
+    def let_go_of_playback(self, playback: Playback) -> None:
+        """Stop a playback soon, if it is still going on."""
+        self._mailbox.post(lambda: self.playbacks.stop(playback))
 
     async def mute(self, leg_id: UUID, on: bool) -> None:
         """Let nobody hear this leg, or all again. Raise CallNotLive, LegNotFound, MediaUnavailable."""
@@ -259,6 +274,47 @@ class LiveCall:
         """Record, if this call is to be recorded and is not being recorded yet. Raise CallNotLive."""
         if self.call.record:
             await self.ask(lambda: self.when_answered(self.recording.start))
+
+    async def start_part(self, layout: RecordingLayout) -> Recording:
+        """Record a part of the call. One that cannot be begun is told of, and has finished. Raise CallNotLive."""
+        return await self.ask(lambda: self.when_answered(lambda: self.recording.start_part(layout)))
+
+    def let_go_of_part(self, recording: Recording) -> None:
+        """End a recording soon, if it still runs."""
+        self._mailbox.post(lambda: self.recording.stop(recording))
+
+    async def listen_for_voice(self) -> bool:
+        """Have `input` told when the first party speaks; false when nobody can tell. Raise CallNotLive."""
+        return await self.ask(lambda: self.when_answered(lambda: self._hear_voice(True)))
+
+    def stop_listening_for_voice(self) -> None:
+        """Soon, and unless the settings have it listened for anyway."""
+
+        async def stop() -> None:
+            if not self.call.has_ended:
+                await self._hear_voice(False)
+
+        self._mailbox.post(stop)
+
+    async def _hear_voice(self, on: bool) -> bool:
+        try:
+            await self.context.session.hear_voice(str(self.legs.first.leg.id), on)
+        except (MediaCommandRefused, MediaUnavailable) as error:
+            log.warning("voices are not listened for", call_id=str(self.call.id), error=str(error))
+            return False
+        return True
+
+    async def _pressed(self, leg: SipLeg, digit: str) -> None:
+        if leg is self.legs.first:
+            self.input.press(digit)
+        await self.playbacks.pressed(leg.leg.id)
+
+    def _spoke(self, leg: SipLeg, speaks: bool) -> None:
+        if leg is self.legs.first:
+            if speaks:
+                self.input.voice_started()
+            else:
+                self.input.voice_stopped(self.context.clock.monotonic())
 
     async def end(self, reason: Reason) -> None:
         """End the call; one that has ended stays as it is."""

@@ -267,6 +267,7 @@ class CallManager:
             created_at=self._clock.now(),
             flow_url=inbound.flow_url,
             flow=None if inbound.stream is None else {"action": "stream", **inbound.stream.model_dump()},
+            fallback_url=inbound.fallback_url,
             status_callback_url=inbound.webhook_url,
             record=self._config.recording,
         )

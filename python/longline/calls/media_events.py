@@ -76,9 +76,12 @@ class MediaEvents:
             now = self._context.clock.monotonic()
             if not leg.presses.is_new(now, event.digit, "media"):
                 return
-            await self._playbacks.pressed(leg.leg.id)
+            if leg.on_press is not None:
+                await leg.on_press(event.digit)
             if event.method != "inband" and leg.on_digit is not None:
                 await leg.on_digit(leg, event.digit, event.duration_ms)
+        if leg is not None and isinstance(event, protocol.LegSpeechStarted | protocol.LegSpeechStopped):
+            leg.on_voice(isinstance(event, protocol.LegSpeechStarted))
         stream = getattr(event, "stream", None)
         data = event_data(event)
         if isinstance(event, protocol.LegQuality):

@@ -26,7 +26,7 @@ class OriginateRequest:
     from_number: str
     to_number: str
     flow_url: str | None = None
-    flow: dict[str, Any] | None = None
+    flow: dict[str, Any] | list[Any] | None = None
     status_callback_url: str | None = None
     record: bool = True
     account_id: UUID = DEFAULT_ACCOUNT_ID

@@ -24,6 +24,7 @@ class Reason(StrEnum):
     FLOW_INVALID = "flow_invalid"
     FLOW_TIMEOUT = "flow_timeout"
     STREAM_FAILED = "stream_failed"
+    SPEECH_FAILED = "speech_failed"  # what a flow says could not be spoken
     MEDIA_SERVER_DIED = "media_server_died"
     SERVER_SHUTDOWN = "server_shutdown"
     FAR_END_LOST = "far_end_lost"  # it knows the call no more, or stopped saying that it does (RFC 3262, 4028)
@@ -50,6 +51,7 @@ FACTS: dict[Reason, SipFacts] = {
     Reason.FLOW_INVALID: SipFacts(500, 111),
     Reason.FLOW_TIMEOUT: SipFacts(503, 102),
     Reason.STREAM_FAILED: SipFacts(503, 38),
+    Reason.SPEECH_FAILED: SipFacts(503, 38),
     Reason.MEDIA_SERVER_DIED: SipFacts(503, 41),
     Reason.SERVER_SHUTDOWN: SipFacts(503, 41),
     Reason.FAR_END_LOST: SipFacts(480, 102),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -41,7 +42,9 @@ def recording_plan(config: Config) -> RecordingPlan:
 
 @dataclass(slots=True)
 class Recording:
-    """One recording of one call. A file for each party is a recording of its own when it is finished."""
+    """One recording of one call. A file for each party is a recording of its own when it is finished.
+
+    `finished` is set when it is told of; `is_whole` and `duration_ms` then say how it ended."""
 
     call_id: UUID
     leg_id: UUID
@@ -49,6 +52,9 @@ class Recording:
     created_at: datetime
     id: UUID = field(default_factory=new_id)
     account_id: UUID = DEFAULT_ACCOUNT_ID
+    duration_ms: int = 0
+    is_whole: bool = False
+    finished: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
     def name(self) -> str:

@@ -109,6 +109,10 @@ class SipLeg:
         self._hold = Hold(self.media, lambda sdp: signalling.reoffer(self._handle, sdp), self._tell_of_hold)
         self.on_digit: Callable[[SipLeg, str, int | None], Awaitable[None]] | None = None
         """Told of each key that is pressed beside the sound: nobody hears those."""
+        self.on_press: Callable[[str], Awaitable[None]] | None = None
+        """Told of each key that is pressed, however it came."""
+        self.on_voice: Callable[[bool], None] = lambda speaks: None
+        """Told when the far end begins to speak, and when it stops, while somebody listens for that."""
 
     @property
     def remote_party(self) -> str:
@@ -489,6 +493,8 @@ class SipLeg:
             return
         data = {"digit": event.digit, "duration_ms": event.duration_ms, "method": "sip_info"}
         self._context.publish(EventType.DTMF_RECEIVED, data, leg_id=self.leg.id)
+        if self.on_press is not None:
+            await self.on_press(event.digit)
         if self.on_digit is not None:
             await self.on_digit(self, event.digit, event.duration_ms)
 

@@ -15,7 +15,7 @@ from longline.calls.call_playbacks import PlayHow
 from longline.calls.lead import Transfer
 from longline.calls.live_call import LiveCall
 from longline.calls.ports import FlowFailed
-from longline.flows.media_files import MediaFiles
+from longline.flows.sounds import Sounds
 from longline.flows.transfer import TransferOrder, carry_out
 from longline.media.errors import MediaCommandRefused
 
@@ -40,9 +40,9 @@ class PlayOrder:
 class CallControls:
     """The controls of a node."""
 
-    def __init__(self, calls: LiveCalls, media_files: MediaFiles) -> None:
+    def __init__(self, calls: LiveCalls, sounds: Sounds) -> None:
         self._calls = calls
-        self._media_files = media_files
+        self._sounds = sounds
 
     async def play(self, call_id: UUID, order: PlayOrder) -> UUID:
         """Begin to fetch and play a file; the id of the playback. Raise CallNotFound, CallNotLive, LegNotFound,
@@ -55,7 +55,7 @@ class CallControls:
     async def _play(self, live: LiveCall, order: PlayOrder, how: PlayHow) -> None:
         leg_id = order.leg_id or live.call.leg.id
         try:
-            async with self._media_files.open(order.media_url) as path:
+            async with self._sounds.open_file(order.media_url) as path:
                 playback = await live.play_to(leg_id, path, order.media_url, order.repeat, how)
                 await playback.finished.wait()
         except FlowFailed as error:
@@ -67,6 +67,4 @@ class CallControls:
         """Begin to give a call to somebody else. Raise CallNotFound, CallNotLive, TransferInProgress, InvalidTarget,
         DestinationDenied, LimitReached."""
         live = await self._calls.find(call_id)
-        return await live.transfers.start(
-            order.dial, lambda transfer: carry_out(live, transfer, order, self._media_files)
-        )
+        return await live.transfers.start(order.dial, lambda transfer: carry_out(live, transfer, order, self._sounds))

@@ -1,7 +1,8 @@
 """The flow request: a call's application is asked, over HTTP, what to do with it.
 
 One POST, no retry: the caller is waiting. The body has exactly the five fields of the Teler API, all strings, and the
-call's `metadata` if its application has attached any. Only a
+call's `metadata` if its application has attached any; a request for the next flow also tells what the action before it
+has come to (`digits`, `recording_id`, …). Only a
 200 with a JSON object of at most MAX_FLOW_BYTES counts; redirects are not followed, because the application that a
 flow URL names is the one that was trusted.
 """
@@ -10,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -32,13 +33,13 @@ _KEEP_IDLE_S = 1.0
 class FlowFetcher(Protocol):
     """Asks for a flow. Raises FlowFailed with the reason flow_unreachable, flow_timeout or flow_invalid."""
 
-    async def fetch(self, url: str, call: Call) -> Any:
-        """The decoded JSON value that `url` answered."""
+    async def fetch(self, url: str, call: Call, result: Mapping[str, Any] | None = None) -> Any:
+        """The decoded JSON value that `url` answered; `result` is told beside the call."""
 
 
-def flow_request(call: Call, webhook_version: str) -> dict[str, Any]:
-    """The body of the flow request: the five fields of the Teler API, and `metadata` if the call has any."""
-    request: dict[str, Any] = {
+def flow_request(call: Call, webhook_version: str, result: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The body of the flow request: the five fields of the Teler API, `metadata` if the call has any, and `result`."""
+    request: dict[str, Any] = dict(result or {}) | {
         "call_id": render_id(Prefix.CALL, call.id, webhook_version),
         "account_id": render_id(Prefix.ACCOUNT, call.account_id, webhook_version),
         "from_number": call.from_number,
@@ -65,10 +66,10 @@ class HttpFlowFetcher:
     async def close(self) -> None:
         await self._client.aclose()
 
-    async def fetch(self, url: str, call: Call) -> Any:
+    async def fetch(self, url: str, call: Call, result: Mapping[str, Any] | None = None) -> Any:
         try:
             async with asyncio.timeout(self._timeout_s):
-                body = await self._post(url, flow_request(call, self._webhook_version))
+                body = await self._post(url, flow_request(call, self._webhook_version, result))
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise FlowFailed(Reason.FLOW_TIMEOUT, f"{url} did not answer within {self._timeout_s:g} s") from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:

@@ -1,105 +1,120 @@
-"""The verbs of a call flow, as the Teler API has them: `stream`, `play`, `dial` and `hangup`.
+"""The verbs of a call flow: those of the Teler API (`stream`, `play`, `dial`, `hangup`), and `gather`, `say`, `record`,
+`pause`, `redirect` and `reject` beside them. They are the schema too: `schema.py` publishes them.
 
-A key that a verb does not have is not a mistake: it is left alone, and `parse_flow` names it.
+A key that a verb does not have is not a mistake: it is left alone, and `parse_flow` names it. Times are in seconds,
+unless the key says otherwise (`chunk_size`, which is Teler's, is in milliseconds).
 """
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 
-from pydantic import (
-    AfterValidator,
-    AliasChoices,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+
+from longline.flows.fields import (
+    DIAL_TIMEOUT_MAX_S,
+    DIGITS_MAX,
+    AliasedMediaUrl,
+    ChunkSize,
+    CustomHeaders,
+    DialTarget,
+    HttpUrl,
+    Key,
+    Language,
+    Loop,
+    SpokenText,
+    Voice,
+    WsUrl,
+    lower_case,
 )
 
-from longline.base.urls import http_url, ws_url
-from longline.calls.originate import is_target
-
-CHUNK_SIZE_MIN_MS = 20
-CHUNK_SIZE_MAX_MS = 2000
-URL_MAX_CHARS = 2083
-DIAL_TIMEOUT_MAX_S = 600
-LOOP_MAX = 10
-CUSTOM_HEADERS_MAX = 16
-CUSTOM_HEADER_MAX_BYTES = 256
-_HEADER_NAME = re.compile(r"[Xx]-[A-Za-z0-9\-_.!%*+`'~]{1,62}")  # RFC 3261 §25.1: a token
-
-
-def _media_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme in ("http", "https"):
-        return http_url(text)
-    if parts.scheme not in ("file", ""):
-        raise ValueError("must be an http://, https:// or file:// URL, or a path in the media directory")
-    if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
-        raise ValueError("a file:// URL must not name a host")
-    return text
-
-
-def _chunk_size(value: int) -> int:
-    if value % CHUNK_SIZE_MIN_MS:
-        raise ValueError(f"must be a multiple of {CHUNK_SIZE_MIN_MS}")
-    return value
-
-
-def _lower_case(value: object) -> object:
-    return value.lower() if isinstance(value, str) else value
-
-
-def _target(text: str) -> str:
-    if not is_target(text):
-        raise ValueError("must be an E.164 number, such as +14155550100, or a sip: URI")
-    return text
-
-
-def _custom_headers(headers: dict[str, str]) -> dict[str, str]:
-    if len(headers) > CUSTOM_HEADERS_MAX:
-        raise ValueError(f"has more than {CUSTOM_HEADERS_MAX} headers")
-    for name, value in headers.items():
-        if not _HEADER_NAME.fullmatch(name):
-            raise ValueError("has a name that does not begin with X-, or is no header name of at most 64 characters")
-        # What could begin another header, or end the head, never gets into a message.
-        if len(value.encode()) > CUSTOM_HEADER_MAX_BYTES or not value.isprintable():
-            raise ValueError(f"{name} has a value of more than {CUSTOM_HEADER_MAX_BYTES} bytes, or with line breaks")
-    return headers
+MAX_PROMPTS = 10
+MAX_ACTIONS = 50
+"""Actions of one list."""
 
 
 class _Verb(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore", strict=True, hide_input_in_errors=True)
 
 
-class Stream(_Verb):
-    """Join the call to a WebSocket; when that ends, the flow is over.
+# --- what stands within a verb -------------------------------------------------------------------------------------
 
-    `record` false keeps a call that would be recorded from being so; it cannot have a call recorded that is not to be.
-    """
+
+class PlaySound(_Verb):
+    """A nested `play`: a file, played once, `loop` times, or with true for as long as there is somebody to hear it."""
+
+    action: Annotated[Literal["play"], BeforeValidator(lower_case)]
+    media_url: AliasedMediaUrl
+    loop: bool | Loop | None = Field(default=None, description="How often; true: until something else happens.")
+
+
+class SaySound(_Verb):
+    """A nested `say`: a text, spoken once, `loop` times, or with true for as long as there is somebody to hear it."""
+
+    action: Annotated[Literal["say"], BeforeValidator(lower_case)]
+    text: SpokenText
+    voice: Voice | None = None
+    language: Language | None = None
+    loop: bool | Loop | None = Field(default=None, description="How often; true: until something else happens.")
+
+
+class NestedHangup(_Verb):
+    """A nested `hangup`."""
+
+    action: Annotated[Literal["hangup"], BeforeValidator(lower_case)]
+
+
+def _nested_action(value: object) -> object:
+    action = value.get("action") if isinstance(value, dict) else getattr(value, "action", None)
+    return action.lower() if isinstance(action, str) else action
+
+
+def _one_or_list(value: object) -> str:
+    return "list" if isinstance(value, (list, tuple)) else "one"
+
+
+Sound = Annotated[
+    Annotated[PlaySound, Tag("play")] | Annotated[SaySound, Tag("say")],
+    Discriminator(_nested_action, custom_error_type="nested", custom_error_message='must be an action "play" or "say"'),
+]
+Nested = Annotated[
+    Annotated[PlaySound, Tag("play")] | Annotated[SaySound, Tag("say")] | Annotated[NestedHangup, Tag("hangup")],
+    Discriminator(
+        _nested_action, custom_error_type="nested", custom_error_message='must be an action "play", "say" or "hangup"'
+    ),
+]
+Prompt = Annotated[
+    Annotated[Sound, Tag("one")]
+    | Annotated[list[Sound], Field(max_length=MAX_PROMPTS, description="One after the other."), Tag("list")],
+    Discriminator(_one_or_list),
+]
+
+
+# --- the verbs of the Teler API ------------------------------------------------------------------------------------
+
+
+class Stream(_Verb):
+    """Join the call to a WebSocket until that ends."""
 
     action: Literal["stream"]
-    ws_url: Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(ws_url)]
-    chunk_size: Annotated[int, Field(ge=CHUNK_SIZE_MIN_MS, le=CHUNK_SIZE_MAX_MS), AfterValidator(_chunk_size)] = 400
-    sample_rate: Literal["8k", "16k"] = "8k"
-    record: bool | None = None
+    ws_url: WsUrl = Field(description="A ws:// or wss:// URL; its query is kept.")
+    chunk_size: ChunkSize = Field(default=400, description="Milliseconds of audio per message, a multiple of 20.")
+    sample_rate: Literal["8k", "16k"] = Field(default="8k", description="Of the audio that the application is sent.")
+    record: bool | None = Field(
+        default=None,
+        description="false keeps a call that would be recorded from being so; a call that is not to be recorded stays "
+        "so.",
+    )
     dialect: Literal["teler"] = "teler"
 
 
-MediaUrl = Annotated[str, Field(min_length=1, max_length=URL_MAX_CHARS), AfterValidator(_media_url)]
-_AliasedMediaUrl = Annotated[MediaUrl, Field(validation_alias=AliasChoices("media_url", "file_url"))]
-
-
 class Play(_Verb):
-    """Play a WAV file; then ask `flow_url` for the next flow or, without one, hang up."""
+    """Play a WAV file to its end."""
 
     action: Literal["play"]
-    media_url: _AliasedMediaUrl
-    flow_url: Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(http_url)] | None = None
+    media_url: AliasedMediaUrl
+    loop: Loop = Field(default=1, description="How often.")
+    flow_url: HttpUrl | None = Field(default=None, description="Asked for the next flow when playback ends.")
 
 
 class Hangup(_Verb):
@@ -108,59 +123,118 @@ class Hangup(_Verb):
     action: Literal["hangup"]
 
 
-class PlaySound(_Verb):
-    """A nested `play`: a file, played once, `loop` times, or with true for as long as there is somebody to hear it."""
-
-    action: Annotated[Literal["play"], BeforeValidator(_lower_case)]
-    media_url: _AliasedMediaUrl
-    loop: bool | Annotated[int, Field(ge=1, le=LOOP_MAX)] | None = None
-
-
-class NestedHangup(_Verb):
-    """A nested `hangup`."""
-
-    action: Annotated[Literal["hangup"], BeforeValidator(_lower_case)]
-
-
-def _nested_action(value: object) -> object:
-    action = value.get("action") if isinstance(value, dict) else None
-    return action.lower() if isinstance(action, str) else action
-
-
-Nested = Annotated[
-    Annotated[PlaySound, Tag("play")] | Annotated[NestedHangup, Tag("hangup")],
-    Discriminator(
-        _nested_action, custom_error_type="nested", custom_error_message='must be an action "play" or "hangup"'
-    ),
-]
-CustomHeaders = Annotated[dict[str, str], AfterValidator(_custom_headers)]
-DialTarget = Annotated[str, Field(max_length=255), AfterValidator(_target)]
-
-
 class Dial(_Verb):
-    """Call one more party and, when it answers, join it to the call; when it is gone, the flow is over.
-
-    `record` is of the time in which the two are joined: true has the layout of the server's settings.
-    """
+    """Call one more party and, when it answers, join it to the call until it has left."""
 
     action: Literal["dial"]
-    to: DialTarget
-    timeout: Annotated[int, Field(ge=1, le=DIAL_TIMEOUT_MAX_S)] = 30
-    record: bool | Literal["stereo", "mono", "per_leg"] = False
-    custom_headers: CustomHeaders = Field(default_factory=dict)
-    status_callback_url: Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(http_url)] | None = None
+    to: DialTarget = Field(description="An E.164 number or a sip: URI.")
+    timeout: Annotated[int, Field(ge=1, le=DIAL_TIMEOUT_MAX_S)] = Field(
+        default=30, description="Seconds in which it may answer."
+    )
+    record: bool | Literal["stereo", "mono", "per_leg"] = Field(
+        default=False,
+        description="Whether the time in which the two are joined is recorded; true has the layout of the server's "
+        "settings.",
+    )
+    custom_headers: CustomHeaders = Field(
+        default_factory=dict, description="Up to 16 headers X-… of the INVITE, each of at most 256 bytes."
+    )
+    status_callback_url: HttpUrl | None = Field(default=None, description="Told of that leg.")
     ringback: Literal["passthrough", "suppress"] = "passthrough"
-    dial_music: PlaySound | None = None
-    confirm_sound: PlaySound | None = None
+    dial_music: Sound | None = Field(default=None, description="What the caller hears meanwhile.")
+    confirm_sound: Sound | None = Field(default=None, description="What the other hears before it is joined.")
     on_no_answer: Nested | None = None
     on_busy: Nested | None = None
-    on_failure: Nested | None = None
+    on_failure: Nested | None = Field(default=None, description="Stands for the other two as well.")
 
 
-Verb = Stream | Play | Dial | Hangup
-VERBS: dict[str, type[Stream] | type[Play] | type[Dial] | type[Hangup]] = {
+# --- those that a telephone application needs beside them ----------------------------------------------------------
+
+
+class Say(_Verb):
+    """Speak a text to its end."""
+
+    action: Literal["say"]
+    text: SpokenText = Field(description="Plain text; it is not logged.")
+    voice: Voice | None = Field(default=None, description="A voice of the configured speech; its default if not given.")
+    language: Language | None = Field(default=None, description="Such as en, en-GB, de.")
+    loop: Loop = Field(default=1, description="How often.")
+    flow_url: HttpUrl | None = Field(default=None, description="Asked for the next flow when it has been said.")
+
+
+class Gather(_Verb):
+    """Collect the keys that the caller presses, and ask the next flow with them.
+
+    Keys count that were pressed since the last gather or record, be it before this one has begun. When nothing was
+    pressed and further actions follow in a list, those are done instead."""
+
+    action: Literal["gather"]
+    prompt: Prompt | None = Field(default=None, description="What is played or said first: one sound, or a list.")
+    barge_in: bool = Field(
+        default=True,
+        description="A key ends the prompt. With false the prompt is heard to its end, and keys pressed before that do "
+        "not count.",
+    )
+    num_digits: Annotated[int, Field(ge=1, le=DIGITS_MAX)] | None = Field(
+        default=None, description="So many keys end it. Without it, 64."
+    )
+    finish_key: Key = Field(default="#", description='This key ends it, and is none of the digits; "" for none.')
+    timeout: Annotated[float, Field(ge=0.1, le=120)] = Field(
+        default=5, description="Seconds without a key, since the prompt or the key before, that end it."
+    )
+    flow_url: HttpUrl | None = Field(
+        default=None, description="Asked for the next flow; the URL that this flow came from if not given."
+    )
+
+
+class Record(_Verb):
+    """Record what the caller says, and ask the next flow when that is over and the recording is whole."""
+
+    action: Literal["record"]
+    beep: bool = Field(default=True, description="A tone tells the caller to speak.")
+    max_length: Annotated[int, Field(ge=1, le=3600)] = Field(default=120, description="Seconds, at most.")
+    silence_end: Annotated[float, Field(ge=0, le=120)] = Field(
+        default=5, description="Seconds without a voice that end it; 0 for never."
+    )
+    finish_key: Key = Field(default="#", description='This key ends it; "" for none.')
+    flow_url: HttpUrl | None = Field(
+        default=None, description="Asked for the next flow; the URL that this flow came from if not given."
+    )
+
+
+class Pause(_Verb):
+    """Wait. A call that is not answered yet rings on."""
+
+    action: Literal["pause"]
+    duration: Annotated[float, Field(ge=0.1, le=600)] = Field(description="Seconds.")
+
+
+class Redirect(_Verb):
+    """Ask another URL for the next flow."""
+
+    action: Literal["redirect"]
+    flow_url: HttpUrl
+
+
+class Reject(_Verb):
+    """Decline an inbound call that is not answered yet; any other is hung up."""
+
+    action: Literal["reject"]
+    reason: Literal["rejected", "busy"] = Field(default="rejected", description="rejected: SIP 603; busy: 486.")
+
+
+Verb = Stream | Play | Dial | Hangup | Say | Gather | Record | Pause | Redirect | Reject
+VERBS: dict[str, type[Verb]] = {
     "stream": Stream,
     "play": Play,
     "dial": Dial,
     "hangup": Hangup,
+    "say": Say,
+    "gather": Gather,
+    "record": Record,
+    "pause": Pause,
+    "redirect": Redirect,
+    "reject": Reject,
 }
+LAST: tuple[type[Verb], ...] = (Hangup, Redirect, Reject)
+"""Nothing that follows one of these in a list is ever done."""

@@ -182,6 +182,13 @@ class MediaSession:
         """Listen for tones and voices from now on. Refused: "no_weights" when Silero has none."""
         await self._request(LegDetect(self.id, leg, inband_dtmf, vad))
 
+    async def hear_voice(self, leg: str, on: bool) -> None:
+        """Listen for the voice of a leg, by its level, whatever the settings say; with false, as they say. Refused as
+        `detect`."""
+        vad = self._watch.vad
+        if vad == "off":
+            await self.detect(leg, inband_dtmf=self._watch.inband_dtmf, vad="energy" if on else "off")
+
     async def open_stream(self, stream: str, target: StreamTarget) -> None:
         """Begin to dial; StreamConnected or StreamClosed tells the outcome."""
         command = StreamOpen(

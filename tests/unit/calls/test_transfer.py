@@ -17,6 +17,7 @@ from longline.calls.lead import Transfer
 from longline.flows import verbs
 from longline.flows.controls import CallControls, PlayOrder
 from longline.flows.media_files import MediaFiles
+from longline.flows.sounds import Sounds
 from longline.flows.transfer import TransferOrder
 from longline.media.protocol import LegDigit, PlaybackFinished, PlaybackStart
 from longline.sip.events import Answered, Ended, Failed, Progress
@@ -34,7 +35,7 @@ def house(tmp_path: Path) -> House:
 
 @pytest.fixture
 def controls(house: House, tmp_path: Path) -> CallControls:
-    return CallControls(house.manager, MediaFiles(tmp_path / "media", tmp_path / "spool"))
+    return CallControls(house.manager, Sounds(MediaFiles(tmp_path / "media", tmp_path / "spool")))
 
 
 def order(to: str = BOB, *, ringback: str = "suppress", timeout: int = 30, **sounds: Any) -> TransferOrder:
@@ -170,7 +171,7 @@ async def test_only_one_transfer_at_a_time(house: House, controls: CallControls)
 
 async def test_who_was_dialled_by_a_flow_is_replaced(tmp_path: Path) -> None:
     house = House(tmp_path, inbound={"flow_url": "http://app/flow"})
-    controls = CallControls(house.manager, MediaFiles(tmp_path, tmp_path / "spool"))
+    controls = CallControls(house.manager, Sounds(MediaFiles(tmp_path, tmp_path / "spool")))
     house.fetcher.answers["http://app/flow"] = {"action": "dial", "to": BOB}
     await house.incoming()
     bob = await until_sent(house, "invite")
@@ -183,7 +184,7 @@ async def test_who_was_dialled_by_a_flow_is_replaced(tmp_path: Path) -> None:
 
 async def test_a_flow_whose_party_leaves_during_a_transfer_waits_for_it(tmp_path: Path) -> None:
     house = House(tmp_path, inbound={"flow_url": "http://app/flow"})
-    controls = CallControls(house.manager, MediaFiles(tmp_path, tmp_path / "spool"))
+    controls = CallControls(house.manager, Sounds(MediaFiles(tmp_path, tmp_path / "spool")))
     house.fetcher.answers["http://app/flow"] = {"action": "dial", "to": BOB}
     await house.incoming()
     bob = await until_sent(house, "invite")

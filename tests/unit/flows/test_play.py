@@ -8,7 +8,7 @@ import pytest
 from tests.support.calls import House
 from tests.support.http import raw_server, response
 
-from longline.flows.runner import MAX_STEPS
+from longline.flows.runner import MAX_HASTY
 from longline.media.protocol import PlaybackFinished
 from longline.sip.events import Ended
 
@@ -97,8 +97,18 @@ async def test_the_spool_is_empty_when_the_caller_leaves_during_playback(house: 
 async def test_flows_that_point_at_each_other_end(house: House) -> None:
     house.fetcher.answers[FLOW_URL] = play(flow_url=FLOW_URL)
     await house.incoming()
-    for step in range(1, MAX_STEPS + 1):
+    for step in range(1, MAX_HASTY + 2):
         await until(house, "playback.start", step)
         await playback_ends(house)
     assert house.record.reason == "flow_invalid"
-    assert len(house.fetcher.asked) == MAX_STEPS + 1
+    assert len(house.fetcher.asked) == MAX_HASTY + 1
+
+
+async def test_a_call_may_take_many_turns_when_each_takes_its_time(house: House) -> None:
+    house.fetcher.answers[FLOW_URL] = play(flow_url=FLOW_URL)
+    await house.incoming()
+    for step in range(1, 2 * MAX_HASTY):
+        await until(house, "playback.start", step)
+        await house.clock.advance(1.0)
+        await playback_ends(house)
+    assert house.record.state == "answered"

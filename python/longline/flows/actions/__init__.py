@@ -1,25 +1,40 @@
-"""What each verb does to a live call: one file per verb.
-
-An action returns the URL of the next flow, or None when the flow is over.
-"""
+"""What each verb does to a live call: one file per verb."""
 
 from __future__ import annotations
 
 from longline.calls.live_call import LiveCall
+from longline.flows import verbs
 from longline.flows.actions.dial import dial
+from longline.flows.actions.gather import gather
 from longline.flows.actions.hangup import hangup
+from longline.flows.actions.pause import pause
 from longline.flows.actions.play import play
+from longline.flows.actions.record import record
+from longline.flows.actions.redirect import redirect
+from longline.flows.actions.reject import reject
 from longline.flows.actions.stream import stream
-from longline.flows.media_files import MediaFiles
-from longline.flows.verbs import Dial, Play, Stream, Verb
+from longline.flows.outcome import Outcome
+from longline.flows.sounds import Sounds
 
 
-async def act(live: LiveCall, verb: Verb, media_files: MediaFiles) -> str | None:
-    """Do what the verb says."""
-    if isinstance(verb, Stream):
-        return await stream(live, verb)
-    if isinstance(verb, Play):
-        return await play(live, verb, media_files)
-    if isinstance(verb, Dial):
-        return await dial(live, verb, media_files)
-    return await hangup(live, verb)
+async def act(live: LiveCall, verb: verbs.Verb, sounds: Sounds, *, is_last: bool) -> Outcome:
+    """Do what the verb says. `is_last`: no action follows it in its flow. Raise FlowFailed."""
+    match verb:
+        case verbs.Stream():
+            return await stream(live, verb)
+        case verbs.Play() | verbs.Say():
+            return await play(live, verb, sounds)
+        case verbs.Dial():
+            return await dial(live, verb, sounds, is_last=is_last)
+        case verbs.Gather():
+            return await gather(live, verb, sounds, is_last=is_last)
+        case verbs.Record():
+            return await record(live, verb)
+        case verbs.Pause():
+            return await pause(live, verb)
+        case verbs.Redirect():
+            return await redirect(live, verb)
+        case verbs.Reject():
+            return await reject(live, verb)
+        case verbs.Hangup():
+            return await hangup(live, verb)

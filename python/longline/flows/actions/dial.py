@@ -11,25 +11,32 @@ from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
 from longline.calls.sip_leg import LegEnd
 from longline.flows import verbs
-from longline.flows.media_files import MediaFiles
+from longline.flows.outcome import Outcome
+from longline.flows.playing import play_through
+from longline.flows.sounds import Sounds, source_of, times
 from longline.media.errors import MediaCommandRefused
 
 
-async def dial(live: LiveCall, verb: verbs.Dial, media_files: MediaFiles) -> str | None:
-    """Files are fetched before anybody is called, so that nobody rings for a flow that is wrong."""
+async def dial(live: LiveCall, verb: verbs.Dial, sounds: Sounds, *, is_last: bool) -> Outcome:
+    """Files are fetched before anybody is called, so that nobody rings for a flow that is wrong. When actions follow,
+    the call goes on with them; else it ends with the other party."""
     async with contextlib.AsyncExitStack() as files:
-        sounds = await open_sounds(files, media_files, verb.dial_music, verb.confirm_sound)
-        outcome = await _call(live, verb, sounds)
+        heard = await open_sounds(files, sounds, verb.dial_music, verb.confirm_sound)
+        outcome = await _call(live, verb, heard)
+    result = {"action": "dial", "reason": str(outcome.end.reason), "was_joined": outcome.was_joined}
     if outcome.was_joined:
-        await live.finish(outcome.end)
-        return None
-    nested = when_nobody_came(verb, outcome.end.reason)
-    if isinstance(nested, verbs.PlaySound):
-        await play_to_all(live, nested, media_files)
-    if not live.call.is_answered:
+        if is_last:
+            await live.finish(outcome.end)
+        return Outcome(result=result)
+    place, nested = when_nobody_came(verb, outcome.end.reason)
+    if isinstance(nested, verbs.NestedHangup):
+        is_last = True
+    elif nested is not None:
+        await play_to_all(live, nested, sounds, place)
+    if is_last and not live.call.is_answered:
         # RFC 3261 §13.3.1.3: whoever calls is told what became of the call as if he had made it.
         await live.finish(LegEnd(outcome.end.reason, detail=outcome.end.detail))
-    return None
+    return Outcome("end" if is_last else "go_on", result=result)
 
 
 async def _call(live: LiveCall, verb: verbs.Dial, sounds: DialSounds) -> DialOutcome:
@@ -50,7 +57,7 @@ async def _call(live: LiveCall, verb: verbs.Dial, sounds: DialSounds) -> DialOut
     except (LimitReached, MediaUnavailable) as error:
         return DialOutcome(LegEnd(Reason.CARRIER_ERROR, detail=error.message), was_joined=False)
     except MediaCommandRefused as error:
-        raise FlowFailed(Reason.FLOW_INVALID, f"$.dial_music: {error.message}") from error
+        raise FlowFailed(Reason.FLOW_INVALID, f"$.dial_music.media_url: {error.message}") from error
 
 
 def dial_record(record: bool | DialRecord) -> DialRecord | None:
@@ -60,45 +67,26 @@ def dial_record(record: bool | DialRecord) -> DialRecord | None:
     return record
 
 
-def when_nobody_came(verb: verbs.Dial, reason: Reason) -> verbs.Nested | None:
-    """The branch of a flow for a party that did not come; `on_failure` stands for those that are not there."""
-    branches = {Reason.BUSY: verb.on_busy, Reason.NO_ANSWER: verb.on_no_answer}
-    return branches.get(reason) or verb.on_failure
+def when_nobody_came(verb: verbs.Dial, reason: Reason) -> tuple[str, verbs.Nested | None]:
+    """The branch of a flow for a party that did not come, and its place; `on_failure` stands for those that are not
+    there."""
+    branches = {Reason.BUSY: ("$.on_busy", verb.on_busy), Reason.NO_ANSWER: ("$.on_no_answer", verb.on_no_answer)}
+    place, nested = branches.get(reason, ("", None))
+    return (place, nested) if nested is not None else ("$.on_failure", verb.on_failure)
 
 
 async def open_sounds(
-    files: contextlib.AsyncExitStack,
-    media_files: MediaFiles,
-    music: verbs.PlaySound | None,
-    confirm: verbs.PlaySound | None,
+    files: contextlib.AsyncExitStack, sounds: Sounds, music: verbs.Sound | None, confirm: verbs.Sound | None
 ) -> DialSounds:
     """Raise FlowFailed when one of them cannot be had. Music goes on until somebody answers, unless told otherwise."""
-
-    async def sound(verb: verbs.PlaySound, default: int) -> Sound:
-        path = await files.enter_async_context(media_files.open(verb.media_url))
-        return Sound(path, verb.media_url, times(verb, default))
-
     return DialSounds(
-        music=None if music is None else await sound(music, FOR_EVER),
-        confirm=None if confirm is None else await sound(confirm, 1),
+        music=None if music is None else await sounds.lend_to(files, music, "$.dial_music", FOR_EVER),
+        confirm=None if confirm is None else await sounds.lend_to(files, confirm, "$.confirm_sound"),
     )
 
 
-def times(verb: verbs.PlaySound, default: int = 1) -> int:
-    """How often it is played."""
-    if verb.loop is None:
-        return default
-    if isinstance(verb.loop, bool):
-        return FOR_EVER if verb.loop else 1
-    return verb.loop
-
-
-async def play_to_all(live: LiveCall, verb: verbs.PlaySound, media_files: MediaFiles) -> None:
+async def play_to_all(live: LiveCall, verb: verbs.Sound, sounds: Sounds, place: str) -> None:
     """Answer, and play a nested sound to its end. Raise FlowFailed."""
-    async with media_files.open(verb.media_url) as path:
+    async with sounds.open(verb, place) as path:
         await live.answer()
-        try:
-            playback = await live.start_playback(path, verb.media_url, times(verb))
-        except MediaCommandRefused as error:
-            raise FlowFailed(Reason.FLOW_INVALID, f"$.media_url: {verb.media_url}: {error.message}") from error
-        await playback.finished.wait()
+        await play_through(live, Sound(path, source_of(verb), times(verb)), place=place)

@@ -1,23 +1,20 @@
-"""`play`: answer, and play a file to its end; then go on at `flow_url`."""
+"""`play` and `say`: answer, and play a file, or a text that was spoken into one, to its end."""
 
 from __future__ import annotations
 
+from longline.calls.bridge import Sound
 from longline.calls.live_call import LiveCall
-from longline.calls.ports import FlowFailed
-from longline.calls.reason import Reason
 from longline.flows import verbs
-from longline.flows.media_files import MediaFiles
-from longline.media.errors import MediaCommandRefused
+from longline.flows.outcome import Outcome, ask_or_go_on
+from longline.flows.playing import play_through
+from longline.flows.sounds import Sounds, source_of
 
 
-async def play(live: LiveCall, verb: verbs.Play, media_files: MediaFiles) -> str | None:
+async def play(live: LiveCall, verb: verbs.Play | verbs.Say, sounds: Sounds) -> Outcome:
     """The call is answered when the file is here, so that nobody pays to wait for it."""
-    async with media_files.open(verb.media_url) as path:
+    async with sounds.open(verb) as path:
         await live.answer()
         await live.start_recording()
-        try:
-            playback = await live.start_playback(path, verb.media_url)
-        except MediaCommandRefused as error:
-            raise FlowFailed(Reason.FLOW_INVALID, f"$.media_url: {verb.media_url}: {error.message}") from error
-        await playback.finished.wait()
-    return verb.flow_url
+        await play_through(live, Sound(path, source_of(verb), verb.loop))
+    # What Teler's play asks for next is asked as Teler does it: with nothing but the five fields.
+    return ask_or_go_on(verb.flow_url, {"action": "say"} if isinstance(verb, verbs.Say) else None)

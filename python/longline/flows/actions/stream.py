@@ -9,9 +9,10 @@ from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
 from longline.calls.stream import StreamRequest, StreamState
 from longline.flows import verbs
+from longline.flows.outcome import Outcome
 
 
-async def stream(live: LiveCall, verb: verbs.Stream) -> str | None:
+async def stream(live: LiveCall, verb: verbs.Stream) -> Outcome:
     """Raise FlowFailed (stream_failed) when the WebSocket cannot be reached, or is lost."""
     await live.answer()
     if verb.record is not False:
@@ -29,4 +30,4 @@ async def stream(live: LiveCall, verb: verbs.Stream) -> str | None:
     if opened.state is StreamState.FAILED:
         detail = f": {opened.detail}" if opened.detail else ""
         raise FlowFailed(Reason.STREAM_FAILED, f"{verb.ws_url}: {opened.reason}{detail}")
-    return None
+    return Outcome()

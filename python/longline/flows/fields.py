@@ -1,0 +1,91 @@
+"""The fields that the verbs of a flow share, each with its bounds: URLs, texts, keys, targets, headers."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from pydantic import AfterValidator, AliasChoices, Field
+
+from longline.base.urls import http_url, ws_url
+from longline.calls.originate import is_target
+
+CHUNK_SIZE_MIN_MS = 20
+CHUNK_SIZE_MAX_MS = 2000
+URL_MAX_CHARS = 2083
+DIAL_TIMEOUT_MAX_S = 600
+LOOP_MAX = 10
+TEXT_MAX_CHARS = 4096
+DIGITS_MAX = 64
+CUSTOM_HEADERS_MAX = 16
+CUSTOM_HEADER_MAX_BYTES = 256
+_HEADER_NAME = re.compile(r"[Xx]-[A-Za-z0-9\-_.!%*+`'~]{1,62}")  # RFC 3261 §25.1: a token
+
+
+def _media_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme in ("http", "https"):
+        return http_url(text)
+    if parts.scheme not in ("file", ""):
+        raise ValueError("must be an http://, https:// or file:// URL, or a path in the media directory")
+    if parts.scheme == "file" and parts.netloc not in ("", "localhost"):
+        raise ValueError("a file:// URL must not name a host")
+    return text
+
+
+def _chunk_size(value: int) -> int:
+    if value % CHUNK_SIZE_MIN_MS:
+        raise ValueError(f"must be a multiple of {CHUNK_SIZE_MIN_MS}")
+    return value
+
+
+def lower_case(value: object) -> object:
+    """Actions are compared whatever their case."""
+    return value.lower() if isinstance(value, str) else value
+
+
+def _target(text: str) -> str:
+    if not is_target(text):
+        raise ValueError("must be an E.164 number, such as +14155550100, or a sip: URI")
+    return text
+
+
+def _spoken(text: str) -> str:
+    if not text.strip():
+        raise ValueError("has nothing to say")
+    return text
+
+
+def _custom_headers(headers: dict[str, str]) -> dict[str, str]:
+    if len(headers) > CUSTOM_HEADERS_MAX:
+        raise ValueError(f"has more than {CUSTOM_HEADERS_MAX} headers")
+    for name, value in headers.items():
+        if not _HEADER_NAME.fullmatch(name):
+            raise ValueError("has a name that does not begin with X-, or is no header name of at most 64 characters")
+        # What could begin another header, or end the head, never gets into a message.
+        if len(value.encode()) > CUSTOM_HEADER_MAX_BYTES or not value.isprintable():
+            raise ValueError(f"{name} has a value of more than {CUSTOM_HEADER_MAX_BYTES} bytes, or with line breaks")
+    return headers
+
+
+HttpUrl = Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(http_url)]
+WsUrl = Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(ws_url)]
+MediaUrl = Annotated[str, Field(min_length=1, max_length=URL_MAX_CHARS), AfterValidator(_media_url)]
+AliasedMediaUrl = Annotated[
+    MediaUrl,
+    Field(
+        validation_alias=AliasChoices("media_url", "file_url"),
+        description="A WAV file (PCM, µ-law or A-law, any rate): an http:// or https:// URL, or a path in the media "
+        "directory. `file_url` is the same.",
+    ),
+]
+ChunkSize = Annotated[int, Field(ge=CHUNK_SIZE_MIN_MS, le=CHUNK_SIZE_MAX_MS), AfterValidator(_chunk_size)]
+Loop = Annotated[int, Field(ge=1, le=LOOP_MAX)]
+CustomHeaders = Annotated[dict[str, str], AfterValidator(_custom_headers)]
+DialTarget = Annotated[str, Field(max_length=255), AfterValidator(_target)]
+SpokenText = Annotated[str, Field(min_length=1, max_length=TEXT_MAX_CHARS), AfterValidator(_spoken)]
+# Never an option of a command line: it begins with a letter or a digit.
+Voice = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.\-]{0,63}$")]
+Language = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}([-_][A-Za-z0-9]{1,8}){0,3}$")]
+Key = Annotated[str, Field(pattern=r"^[0-9A-D*#]?$")]
