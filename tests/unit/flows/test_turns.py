@@ -1,0 +1,360 @@
+"""An application that answers every turn: keys, recordings, lists, fall-backs. Media server and clock are fakes."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+from tests.support.calls import House
+
+from longline.calls.caller_input import MAX_KEYS, CallerInput
+from longline.calls.ports import FlowFailed
+from longline.calls.reason import Reason
+from longline.media.protocol import (
+    LegDigit,
+    LegSpeechStarted,
+    LegSpeechStopped,
+    PlaybackFinished,
+    RecordingFinished,
+)
+from longline.sip.events import InfoDigit
+
+FLOW_URL = "http://app/flow"
+NEXT_URL = "http://app/next"
+FALLBACK_URL = "http://app/fallback"
+HELLO = {"action": "play", "media_url": "hello.wav"}
+HANGUP = {"action": "hangup"}
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "hello.wav").write_bytes(b"RIFF")
+    return House(tmp_path, inbound={"flow_url": FLOW_URL, "fallback_url": FALLBACK_URL})
+
+
+async def until(house: House, command: str, count: int = 1) -> Any:
+    """Files are found in another thread: let that happen."""
+    async with asyncio.timeout(5):
+        while house.media.names().count(command) < count:
+            await asyncio.sleep(0.001)
+    return house.media.find(command)
+
+
+async def until_asked(house: House, count: int) -> dict[str, Any]:
+    async with asyncio.timeout(5):
+        while len(house.fetcher.asked) < count:
+            await asyncio.sleep(0.001)
+    return house.fetcher.results[count - 1]
+
+
+async def press(house: House, keys: str, leg: str | None = None) -> None:
+    for key in keys:
+        await house.media_tells(
+            LegDigit(
+                at=0.0, session=house.session.id, leg=leg or house.leg_id, digit=key, duration_ms=80, method="rfc4733"
+            )
+        )
+
+
+async def playback_ends(house: House) -> None:
+    command = house.media.find("playback.start")
+    await house.media_tells(
+        PlaybackFinished(at=0.0, session=house.session.id, playback=command.playback, reason="completed")
+    )
+
+
+def gather(**more: Any) -> dict[str, Any]:
+    return {"action": "gather", "flow_url": NEXT_URL} | more
+
+
+async def test_keys_go_to_the_next_flow(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: gather(num_digits=4), NEXT_URL: HANGUP}
+    await house.incoming()
+    assert house.user_agent.verbs() == ["ring", "answer"]
+    await press(house, "1234")
+    assert house.fetcher.asked == [FLOW_URL, NEXT_URL]
+    assert house.fetcher.results == [{}, {"action": "gather", "digits": "1234", "reason": "num_digits"}]
+    assert house.event("gather.completed").data == {"digit_count": 4, "reason": "num_digits"}
+    assert house.record.state == "completed"
+
+
+async def test_a_key_ends_the_prompt_at_once_and_counts(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: gather(prompt=[HELLO, HELLO], num_digits=2), NEXT_URL: HANGUP}
+    await house.incoming()
+    started = await until(house, "playback.start")
+    await house.clock.advance(60)  # a prompt may be long: nothing is waited for yet
+    await press(house, "4")
+    assert house.media.find("playback.stop").playback == started.playback
+    assert house.media.names().count("playback.start") == 1
+    await press(house, "2")
+    assert house.fetcher.results[-1]["digits"] == "42"
+
+
+async def test_without_barge_in_the_prompt_is_heard_to_its_end_and_earlier_keys_do_not_count(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: gather(prompt=HELLO, barge_in=False, num_digits=1), NEXT_URL: HANGUP}
+    await house.incoming()
+    await until(house, "playback.start")
+    await press(house, "9")
+    assert "playback.stop" not in house.media.names()
+    await playback_ends(house)
+    assert house.fetcher.asked == [FLOW_URL]
+    await press(house, "5")
+    assert house.fetcher.results[-1]["digits"] == "5"
+
+
+async def test_the_time_begins_when_the_prompt_is_over(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: gather(prompt=HELLO, timeout=3), NEXT_URL: HANGUP}
+    await house.incoming()
+    await until(house, "playback.start")
+    await house.clock.advance(100)
+    await playback_ends(house)
+    await house.clock.advance(2.9)
+    assert house.fetcher.asked == [FLOW_URL]
+    await house.clock.advance(0.2)
+    assert house.fetcher.results[-1] == {"action": "gather", "digits": "", "reason": "timeout"}
+
+
+async def test_a_key_pressed_before_the_gather_counts_for_it(house: House) -> None:
+    """Whoever knows the menu does not wait for it."""
+    house.fetcher.answers |= {
+        FLOW_URL: [{"action": "pause", "duration": 2}, gather(prompt=HELLO, num_digits=2)],
+        NEXT_URL: HANGUP,
+    }
+    await house.incoming()
+    await house.sip()
+    assert "answer" not in house.user_agent.verbs()  # a pause does not answer
+    await house.clock.advance(2)
+    await until(house, "playback.start")
+    await press(house, "12")
+    assert house.fetcher.results[-1]["digits"] == "12"
+
+
+async def test_keys_of_one_turn_wait_while_the_next_flow_is_asked_for(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: gather(num_digits=1)}
+    await house.incoming()
+    await press(house, "1")
+    assert house.fetcher.asked == [FLOW_URL, NEXT_URL]  # not answered yet
+    await press(house, "23")
+    call = next(iter(house.manager._calls.values()))
+    assert call.input.has_keys
+
+
+async def test_a_gather_without_a_url_asks_the_one_it_came_from(house: House) -> None:
+    house.fetcher.answers[FLOW_URL] = {"action": "gather", "num_digits": 1}
+    await house.incoming()
+    await press(house, "1")
+    await press(house, "2")
+    assert house.fetcher.asked == [FLOW_URL] * 3
+    assert [result.get("digits") for result in house.fetcher.results] == [None, "1", "2"]
+
+
+async def test_when_nothing_was_pressed_the_list_goes_on(house: House) -> None:
+    house.fetcher.answers |= {
+        FLOW_URL: [gather(timeout=1), {"action": "redirect", "flow_url": NEXT_URL}],
+        NEXT_URL: HANGUP,
+    }
+    await house.incoming()
+    await house.clock.advance(1)
+    assert house.fetcher.asked == [FLOW_URL, NEXT_URL]
+    assert house.fetcher.results[-1] == {"action": "gather", "digits": "", "reason": "timeout"}
+
+
+async def test_a_key_told_by_sip_info_counts_and_ends_the_prompt(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: gather(prompt=HELLO, num_digits=1), NEXT_URL: HANGUP}
+    handle = await house.incoming()
+    await until(house, "playback.start")
+    await house.sip(InfoDigit(handle, "6", 100))
+    assert house.fetcher.results[-1]["digits"] == "6" and "playback.stop" in house.media.names()
+
+
+def test_keys_that_nobody_takes_have_a_bound() -> None:
+    caller = CallerInput()
+    for _ in range(MAX_KEYS + 5):
+        caller.press("1")
+    assert caller.keys_dropped == 5
+
+
+# --- record --------------------------------------------------------------------------------------------------------
+
+
+def record(**more: Any) -> dict[str, Any]:
+    return {"action": "record", "flow_url": NEXT_URL, "beep": False} | more
+
+
+async def recording_ends(house: House, error: str | None = None) -> None:
+    command = house.media.find("recording.start")
+    await house.media_tells(
+        RecordingFinished(
+            at=0.0, session=house.session.id, recording=command.recording, path=command.path, duration_ms=2500,
+            bytes=40_044, format="wav", layout="mono", channels=1, rate_hz=8000, encrypted=False, tracks=[],
+            error=error,
+        )
+    )  # fmt: skip
+
+
+async def voice(house: House, speaks: bool) -> None:
+    common = {"at": 0.0, "session": house.session.id, "leg": house.leg_id, "at_ms": 1}
+    event: Any = (
+        LegSpeechStarted(**common, level_db=-20.0, probability=None)  # type: ignore[arg-type]
+        if speaks
+        else LegSpeechStopped(**common, duration_ms=1000)  # type: ignore[arg-type]
+    )
+    await house.media_tells(event)
+
+
+async def test_a_recording_ends_with_a_key_and_the_next_flow_is_asked_when_it_is_whole(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: record(), NEXT_URL: HANGUP}
+    await house.incoming()
+    await until(house, "recording.start")
+    await press(house, "5")
+    assert "recording.stop" not in house.media.names()
+    await press(house, "#")
+    assert "recording.stop" in house.media.names() and house.fetcher.asked == [FLOW_URL]
+    await recording_ends(house)
+    result = await until_asked(house, 2)
+    assert (result["action"], result["reason"], result["duration_ms"]) == ("record", "finish_key", 2500)
+    assert result["recording_id"] == house.event("recording.completed").data["recording_id"]
+
+
+async def test_silence_ends_a_recording_and_a_voice_does_not(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: record(silence_end=3), NEXT_URL: HANGUP}
+    await house.incoming()
+    await until(house, "recording.start")
+    assert house.media.find("leg.detect").vad == "energy"
+    await house.clock.advance(2)
+    await voice(house, True)
+    await house.clock.advance(10)
+    assert "recording.stop" not in house.media.names()
+    await voice(house, False)
+    await house.clock.advance(2.5)  # it had been silent for 0.4 s when that was told
+    assert "recording.stop" not in house.media.names()
+    await house.clock.advance(0.2)
+    await recording_ends(house)
+    assert (await until_asked(house, 2))["reason"] == "silence"
+    assert house.media.find("leg.detect").vad == "off"
+
+
+async def test_a_recording_has_a_longest_time(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: record(max_length=10, silence_end=0), NEXT_URL: HANGUP}
+    await house.incoming()
+    await until(house, "recording.start")
+    await house.clock.advance(9.9)
+    assert "recording.stop" not in house.media.names() and "leg.detect" not in house.media.names()
+    await house.clock.advance(0.2)
+    await recording_ends(house)
+    assert (await until_asked(house, 2))["reason"] == "max_length"
+
+
+async def test_a_recording_that_cannot_be_made_is_told_to_the_next_flow(house: House) -> None:
+    house.media.refuse["recording.start"] = ("bad_file", "the disk is full")
+    house.fetcher.answers |= {FLOW_URL: record(), NEXT_URL: HANGUP}
+    await house.incoming()
+    assert (await until_asked(house, 2))["reason"] == "failed"
+
+
+async def test_the_beep_comes_before_the_recording(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: record(beep=True), NEXT_URL: HANGUP}
+    await house.incoming()
+    assert Path((await until(house, "playback.start")).path).name == "beep.wav"
+    assert "recording.start" not in house.media.names()
+    await playback_ends(house)
+    assert "recording.start" in house.media.names()
+
+
+# --- pause, redirect, reject, lists, fall-back ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flow", "status", "reason"),
+    [
+        ({"action": "reject"}, 603, "rejected"),
+        ({"action": "reject", "reason": "busy"}, 486, "busy"),
+        ([{"action": "pause", "duration": 3}, {"action": "reject", "reason": "busy"}], 486, "busy"),
+    ],
+)
+async def test_a_call_is_declined_with_a_reason(house: House, flow: Any, status: int, reason: str) -> None:
+    house.fetcher.answers[FLOW_URL] = flow
+    await house.incoming()
+    await house.clock.advance(3)
+    assert (house.user_agent.last("reject"), house.record.reason) == (status, reason)
+
+
+async def test_a_redirect_asks_another_url_with_the_five_fields_alone(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: {"action": "redirect", "flow_url": NEXT_URL}, NEXT_URL: HANGUP}
+    await house.incoming()
+    assert house.fetcher.asked == [FLOW_URL, NEXT_URL] and house.fetcher.results == [{}, {}]
+
+
+async def test_when_a_stream_has_ended_the_list_goes_on(house: House) -> None:
+    house.fetcher.answers |= {
+        FLOW_URL: [{"action": "stream", "ws_url": "ws://app/"}, gather(num_digits=1)],
+        NEXT_URL: HANGUP,
+    }
+    await house.incoming()
+    await house.stream_connects()
+    await house.stream_closes()
+    assert house.record.state == "answered"
+    await press(house, "1")
+    assert house.fetcher.results[-1]["digits"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "words"),
+    [
+        (FlowFailed(Reason.FLOW_TIMEOUT, "http://app/flow did not answer"), "flow_timeout", "did not answer"),
+        ([HANGUP, {"action": "say"}], "flow_invalid", "$[1].text: is missing"),
+        ([{"action": "play", "media_url": "nothing.wav"}], "flow_invalid", "$[0].media_url: there is no file"),
+        ({"action": "gather", "prompt": [{"action": "say", "text": "hello"}]}, "speech_failed", "$.prompt[0].text"),
+    ],
+    ids=["unanswered", "wrong", "no-file", "no-speech"],
+)
+async def test_the_fallback_is_asked_when_a_flow_fails_and_told_why(
+    house: House, answer: Any, reason: str, words: str
+) -> None:
+    house.fetcher.answers |= {FLOW_URL: answer, FALLBACK_URL: {"action": "reject", "reason": "busy"}}
+    await house.incoming()
+    result = (await until_asked(house, 2))["flow_error"]
+    await house.sip()
+    assert house.fetcher.asked == [FLOW_URL, FALLBACK_URL]
+    assert (result["flow_url"], result["reason"]) == (FLOW_URL, reason) and words in result["detail"]
+    failed = house.event("flow.failed").data
+    assert failed["fallback_url"] == FALLBACK_URL and words in failed["detail"]
+    assert house.record.reason == "busy"
+
+
+async def test_a_fallback_that_fails_ends_the_call(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: 1, FALLBACK_URL: 2}
+    await house.incoming()
+    assert house.fetcher.asked == [FLOW_URL, FALLBACK_URL]
+    assert house.record.reason == "flow_invalid" and house.told().count("flow.failed") == 2
+
+
+async def test_a_call_that_has_recovered_may_fall_back_again(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: 1, FALLBACK_URL: gather(num_digits=1), NEXT_URL: gather(num_digits=1)}
+    await house.incoming()
+    await press(house, "1")
+    house.fetcher.answers[NEXT_URL] = FlowFailed(Reason.FLOW_UNREACHABLE, "gone")
+    await press(house, "2")
+    assert house.fetcher.asked == [FLOW_URL, FALLBACK_URL, NEXT_URL, NEXT_URL, FALLBACK_URL]
+
+
+async def test_without_a_fallback_the_call_ends_with_what_failed(tmp_path: Path) -> None:
+    house = House(tmp_path, inbound={"flow_url": FLOW_URL})
+    house.fetcher.answers[FLOW_URL] = {"action": "pause"}
+    await house.incoming()
+    assert house.record.reason == "flow_invalid"
+    assert "$.duration" in house.event("flow.failed").data["detail"]
+
+
+async def test_the_log_has_the_place_but_no_query_of_a_url(house: House, caplog: pytest.LogCaptureFixture) -> None:
+    house.fetcher.answers |= {
+        FLOW_URL: {"action": "play", "media_url": "x.wav?number=4915550100"},
+        FALLBACK_URL: HANGUP,
+    }
+    with capture_logs() as logs:
+        await house.incoming()
+        await until_asked(house, 2)
+    (told,) = [log for log in logs if log["event"] == "flow failed"]
+    assert told["detail"].startswith("$.media_url: ") and "4915550100" not in str(told)
