@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import typer
 
+from longline.cli.accounts import accounts
 from longline.cli.call import call
 from longline.cli.calls import calls
 from longline.cli.demo import demo
 from longline.cli.dial import dial
 from longline.cli.hangup import hangup
+from longline.cli.keys import keys
 from longline.cli.phones import phones
 from longline.cli.recordings import recordings
 from longline.cli.serve import serve
@@ -23,7 +25,8 @@ app = typer.Typer(
 )
 for command in (serve, call, calls, hangup, trunks, phones, dial, demo):
     app.command()(command)
-app.add_typer(recordings)
+for group in (recordings, keys, accounts):
+    app.add_typer(group)
 
 
 def main() -> None:
