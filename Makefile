@@ -6,7 +6,7 @@ VENV := .venv/bin
 CARGO_TEST := cargo test --workspace --locked
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: help setup setup-test demo test test-rust test-unit e2e check format bench bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz docs clean
+.PHONY: help setup setup-test demo test test-rust test-unit e2e chaos check format bench bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -32,7 +32,10 @@ test-unit:
 	@$(PYTEST) -q -n 2 --dist worksteal tests/unit tests/conformance
 
 e2e: setup-test  ## calls with baresip, SIPp, Kamailio and the vendor's SDK
-	@$(PYTEST) -q -n 2 --dist worksteal tests/e2e
+	@$(PYTEST) -q -n 2 --dist worksteal tests/e2e tests/chaos
+
+chaos: setup-test  ## `longline serve` killed at 200 random points under load: is a webhook lost, or an event without its call? 15 minutes (KILLS=)
+	@$(VENV)/python -m tests.chaos.kills $(or $(KILLS),200)
 
 check: setup  ## formatting, lints, types and import contracts, in both languages
 	cargo fmt --all --check

@@ -115,6 +115,11 @@ class Node:
         dispatcher = Dispatcher(self._bus, durable, config, self._clock)
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop)
+        retention = durable.retention(
+            self._clock, events_days=config.keep_events_days, calls_days=config.keep_calls_days
+        )
+        retention.start()
+        stack.push_async_callback(retention.stop)
         leftovers = await end_leftovers(durable, dispatcher.outbox, self._clock)
         if leftovers:
             log.warning("calls of a node that was killed are ended", calls=leftovers)

@@ -49,6 +49,7 @@ _MEANING = {
     403: "The API key is missing, not valid, or may not do this",
     404: "There is no such resource",
     409: "The resource is not in a state that allows this",
+    410: "It is too late for that",
     413: "The body is larger than 256 KiB",
     416: "The range is not within the file",
     429: "The key or its account sends too many requests; Retry-After is in seconds",

@@ -249,6 +249,29 @@ class Config(_Section):
     webhook_secret: str | None = Field(
         default=None, min_length=8, repr=False, description="Signs webhooks: X-Teler-Signature is sent."
     )
+    webhook_secret_previous: str | None = Field(
+        default=None,
+        min_length=8,
+        repr=False,
+        description="The secret before it, while receivers change over: X-Teler-Signature-Previous is sent too.",
+    )
+    standard_webhooks: bool = Field(
+        default=False,
+        description="Send the headers of Standard Webhooks (webhook-id, webhook-timestamp, webhook-signature) as well.",
+    )
+    redelivery_days: int = Field(
+        default=30, ge=1, le=3650, description="Days after an event in which its webhook can be sent again."
+    )
+    keep_events_days: int = Field(
+        default=90, ge=0, le=36_500, description="Days after which events are deleted; 0 to keep them."
+    )
+    keep_calls_days: int = Field(
+        default=0,
+        ge=0,
+        le=36_500,
+        description="Days after which calls that have ended are deleted, with their legs, streams and events "
+        "(recordings stay); 0 to keep them.",
+    )
     quality_interval_s: float = Field(
         default=60.0,
         ge=0,

@@ -34,6 +34,8 @@
         │   ├── TrunkIsConfigured 409  sip_trunk_is_configured: the configuration file owns it
         │   ├── AclInUse          409  ip_acl_in_use
         │   └── IdempotencyKeyReused  409  idempotency_key_reused
+        ├── Gone                  410  gone
+        │   └── RedeliveryExpired 410  redelivery_expired
         ├── BodyTooLarge          413  body_too_large
         ├── TooManyRequests       429  rate_limited
         └── Unavailable           503  unavailable: nothing was begun, a retry may succeed
@@ -224,6 +226,17 @@ class FeatureNotEnabled(InvalidState):
 class NotRedeliverable(InvalidState):
     code = "event_not_redeliverable"
     default_message = "The event has no webhook target."
+
+
+class Gone(RequestError):
+    status = 410
+    code = "gone"
+    default_message = "It is not to be had any more."
+
+
+class RedeliveryExpired(Gone):
+    code = "redelivery_expired"
+    default_message = "The event is too old to be delivered again."
 
 
 class NameTaken(InvalidState):

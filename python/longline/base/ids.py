@@ -8,6 +8,7 @@ Leaves out: ids chosen by others (SIP Call-ID, chunk ids).
 
 import secrets
 import time
+from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -62,6 +63,12 @@ def new_id() -> UUID:
     high = (ticks >> 12 & 0xFFFF_FFFF_FFFF) << 16 | 0x7000 | ticks & 0xFFF
     low = 1 << 63 | secrets.randbits(62)
     return UUID(int=high << 64 | low)
+
+
+def first_id_at(at: datetime) -> UUID:
+    """No id that was made at this time or later is smaller, none made before is larger: ids are a calendar."""
+    milliseconds = int(at.timestamp() * 1000)
+    return UUID(int=milliseconds << 80 | 7 << 76 | 1 << 63)
 
 
 def new_request_id() -> str:

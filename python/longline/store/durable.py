@@ -17,6 +17,7 @@ from sqlalchemy import Select, Table, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from longline.base.clock import Clock
 from longline.store import tables
 from longline.store.account_directory import AccountDirectory
 from longline.store.account_store import AccountStore
@@ -34,6 +35,7 @@ from longline.store.records import (
     StreamRecord,
 )
 from longline.store.registration_store import RegistrationStore
+from longline.store.retention import Retention
 from longline.store.trunk_store import TrunkStore
 from longline.store.writer import Rows, Writer
 
@@ -71,6 +73,10 @@ class Durable:
         durable = cls(engine)
         durable._writer.start()
         return durable
+
+    def retention(self, clock: Clock, *, events_days: int, calls_days: int) -> Retention:
+        """Of this store; it begins with its `start`."""
+        return Retention(self._engine, self._writer, clock, events_days=events_days, calls_days=calls_days)
 
     async def close(self) -> None:
         await self._writer.stop()

@@ -11,14 +11,14 @@ import random
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from longline.base.bus import Bus
 from longline.base.clock import Clock
 from longline.base.config import Config
-from longline.base.errors import EventNotFound, NotRedeliverable
+from longline.base.errors import EventNotFound, NotRedeliverable, RedeliveryExpired
 from longline.base.log import get_logger
 from longline.store.durable import Durable
 from longline.store.pages import PAGE_LIMIT_MAX, PageRequest
@@ -57,9 +57,15 @@ class Dispatcher:
         self._bus = bus
         self._durable = durable
         self._clock = clock
-        self._sender = sender or HttpSender(config.webhook_secret, config.ca_files)
+        self._sender = sender or HttpSender(
+            config.webhook_secret,
+            config.ca_files,
+            previous_secret=config.webhook_secret_previous,
+            standard=config.standard_webhooks,
+        )
         self._policy = policy or RetryPolicy()
         self._chance = chance
+        self._window = timedelta(days=config.redelivery_days)
         self.counters: Counter[str] = Counter()
         self.outbox = Outbox(durable, bus, config.webhook_version, clock, self.counters, self._enqueue)
         self._lanes: dict[UUID, Lane] = {}
@@ -92,7 +98,8 @@ class Dispatcher:
         await self._sender.close()
 
     async def redeliver(self, event_id: UUID) -> datetime:
-        """Send an event again, with a new series of attempts. Raises EventNotFound, NotRedeliverable."""
+        """Send an event again, with a new series of attempts. Raises EventNotFound, NotRedeliverable,
+        RedeliveryExpired."""
         event = await self._durable.get_event(event_id)
         if event is None:
             raise EventNotFound
@@ -100,6 +107,8 @@ class Dispatcher:
             raise NotRedeliverable
         if event.delivery_status == "pending":
             raise NotRedeliverable("The event is being delivered already.")
+        if self._clock.now() - event.at > self._window:
+            raise RedeliveryExpired
         event = replace(event, delivery_status="pending", attempt_count=0, last_error=None, delivered_at=None)
         await self._durable.save_event(event)
         self._enqueue(event)

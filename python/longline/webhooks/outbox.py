@@ -17,7 +17,7 @@ from longline.base.clock import Clock
 from longline.base.events import Event
 from longline.base.log import get_logger
 from longline.store.records import CallRecord, EventRecord, RecordingRecord, StreamRecord
-from longline.webhooks.payload import WEBHOOK_TYPES, render
+from longline.webhooks.payload import is_told, render
 
 EVENTS_WAITING_MAX: Final = 10_000
 """Events of the bus that wait to be stored. A further one is dropped and counted as `events_dropped`: a call must not
@@ -121,11 +121,12 @@ class Outbox:
 
     def _record(self, event: Event) -> EventRecord:
         shared = {name: getattr(event, name) for name in _SHARED}
-        facts = event.call if event.type in WEBHOOK_TYPES and event.call_id is not None else None
-        shared["target_url"] = target_url = None if facts is None else event.target_url or facts.target_url
+        facts = event.call if event.call_id is not None else None
+        version = (facts and facts.version) or self._version
+        target_url = (event.target_url or facts.target_url) if facts and is_told(event.type, version) else None
+        shared["target_url"] = target_url
         if facts is None or target_url is None:
             return EventRecord(**shared)
-        version = facts.version or self._version
         return EventRecord(
             **shared,
             api_version=version,

@@ -3,8 +3,8 @@
 2025-08-01 shows raw UUIDs and knows neither call.failed nor stream.failed: they are told as call.completed and
 stream.completed with an extra `reason`, and so is an answered call whose end was out of the ordinary. 2026-06-01 shows
 prefixed ids and has an envelope of its own. The legs that a call dials, and transfers, came with the later version; an
-application of the earlier one that uses them is told of them in its words. Events that are not in `WEBHOOK_TYPES` are
-stored and listed, and told to nobody.
+application of the earlier one that uses them is told of them in its words. What `is_told` denies is stored
+and listed, and told to nobody.
 """
 
 from collections.abc import Callable
@@ -26,6 +26,7 @@ WEBHOOK_TYPES: Final = frozenset(
         EventType.STREAM_COMPLETED,
         EventType.STREAM_FAILED,
         EventType.RECORDING_COMPLETED,
+        EventType.RECORDING_FAILED,
         EventType.LEG_INITIATED,
         EventType.LEG_RINGING,
         EventType.LEG_ANSWERED,
@@ -34,8 +35,28 @@ WEBHOOK_TYPES: Final = frozenset(
         EventType.CALL_TRANSFER_INITIATED,
         EventType.CALL_TRANSFER_COMPLETED,
         EventType.CALL_TRANSFER_FAILED,
+        EventType.LEG_JOINED,
+        EventType.LEG_REPLACED,
+        EventType.PLAYBACK_STARTED,
+        EventType.PLAYBACK_FINISHED,
+        EventType.PLAYBACK_FAILED,
     }
 )
+_SINCE_2026: Final = frozenset(
+    {
+        EventType.LEG_JOINED,
+        EventType.LEG_REPLACED,
+        EventType.PLAYBACK_STARTED,
+        EventType.PLAYBACK_FINISHED,
+        EventType.PLAYBACK_FAILED,
+    }
+)
+"""Told in the later version alone: an application of the earlier one has never heard of them."""
+
+
+def is_told(event_type: str, version: str) -> bool:
+    """Whether a webhook of this version tells such an event."""
+    return event_type in WEBHOOK_TYPES and (event_type not in _SINCE_2026 or version >= PREFIXED_IDS_SINCE)
 
 
 def render(event: Event, call: CallFacts, version: str) -> dict[str, Any]:
@@ -83,6 +104,10 @@ _DATA_2025: Final[dict[str, tuple[str, Callable[[Event], dict[str, Any]]]]] = {
         "recording.completed",
         lambda event: {key: event.data.get(key) for key in ("recording_id", "duration_ms")},
     ),
+    "recording.failed": (
+        "recording.failed",
+        lambda event: {key: event.data.get(key) for key in ("recording_id", "reason")},
+    ),
 }
 """Type of our event: its name in 2025-08-01, and what its `data` says beside ids and numbers."""
 
@@ -126,6 +151,8 @@ _SHOWN_2026: Final = (
     "operation_id",
     "mode",
     "target_leg_id",
+    "playback_id",
+    "media_url",
 )
 
 

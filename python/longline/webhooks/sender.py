@@ -17,7 +17,7 @@ from longline import __version__
 from longline.base.ids import PREFIXED_IDS_SINCE, Prefix, encode_id
 from longline.base.tls import client_context
 from longline.store.records import EventRecord
-from longline.webhooks.signature import sign
+from longline.webhooks.signature import signature_headers
 
 ATTEMPT_TIMEOUT_S: Final = 10.0
 DELIVERIES_AT_ONCE: Final = 64
@@ -40,10 +40,19 @@ class Sender(Protocol):
 
 
 class HttpSender:
-    """`secret`, when given, signs every webhook."""
+    """`secret`, when given, signs every webhook, and so does `previous_secret` while it is being replaced; `standard`
+    adds the headers of Standard Webhooks."""
 
-    def __init__(self, secret: str | None = None, ca_files: Sequence[Path] = ()) -> None:
-        self._secret = secret
+    def __init__(
+        self,
+        secret: str | None = None,
+        ca_files: Sequence[Path] = (),
+        *,
+        previous_secret: str | None = None,
+        standard: bool = False,
+    ) -> None:
+        self._secrets = [given for given in (secret, previous_secret) if given is not None]
+        self._standard = standard
         self._at_once = asyncio.Semaphore(DELIVERIES_AT_ONCE)
         self._client = httpx2.AsyncClient(
             verify=client_context(ca_files),
@@ -58,7 +67,7 @@ class HttpSender:
     async def send(self, event: EventRecord, at: datetime) -> Outcome:
         """Send the event's payload to its target, once."""
         body = json.dumps(event.payload, separators=(",", ":")).encode()
-        headers = request_headers(event, body, at, self._secret)
+        headers = request_headers(event, body, at, self._secrets, standard=self._standard)
         async with self._at_once:
             try:
                 async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
@@ -77,18 +86,18 @@ class HttpSender:
             return int(response.status_code)
 
 
-def request_headers(event: EventRecord, body: bytes, at: datetime, secret: str | None) -> dict[str, str]:
+def request_headers(
+    event: EventRecord, body: bytes, at: datetime, secrets: Sequence[str], *, standard: bool = False
+) -> dict[str, str]:
     """The headers of an attempt. 2025-08-01 has neither version nor event id; both versions are signed alike."""
     headers = {"content-type": "application/json", "user-agent": f"longline/{__version__}"}
-    timestamp = str(int(at.timestamp()))
+    timestamp, message_id = str(int(at.timestamp())), encode_id(Prefix.EVENT, event.id)
     is_2026 = (event.api_version or "") >= PREFIXED_IDS_SINCE
     if is_2026:
         headers |= {
             "X-Teler-Timestamp": timestamp,
             "X-Teler-Api-Version": event.api_version or "",
-            "X-Teler-Event-Id": encode_id(Prefix.EVENT, event.id),
+            "X-Teler-Event-Id": message_id,
             "X-Teler-Source": "longline",
         }
-    if secret is not None:
-        headers |= {"X-Teler-Timestamp": timestamp, "X-Teler-Signature": sign(secret, timestamp, body)}
-    return headers
+    return headers | signature_headers(secrets, message_id, timestamp, body, standard=standard)

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -18,7 +18,15 @@ from longline.api.deps import Deps
 from longline.base.bus import Bus
 from longline.base.clock import VirtualClock
 from longline.base.config import Config
-from longline.base.errors import CallNotFound, CallNotLive, EventNotFound, LegNotFound, NotRedeliverable, StreamNotFound
+from longline.base.errors import (
+    CallNotFound,
+    CallNotLive,
+    EventNotFound,
+    LegNotFound,
+    NotRedeliverable,
+    RedeliveryExpired,
+    StreamNotFound,
+)
 from longline.base.ids import DEFAULT_ACCOUNT_ID, DEFAULT_VOICE_APP_ID, encode_id, new_id
 from longline.calls.lead import Transfer
 from longline.calls.originate import OriginateRequest
@@ -150,6 +158,8 @@ class FakeWebhooks:
             raise EventNotFound
         if event.target_url is None:
             raise NotRedeliverable
+        if self.clock.now() - event.at > timedelta(days=30):
+            raise RedeliveryExpired
         return self.clock.now()
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -145,10 +145,11 @@ async def with_stream(house: Any) -> dict[str, Any]:
     return {"path": {"call_id": str(call.id), "stream_id": stream["id"]}}
 
 
-def with_event(target: str | None) -> Make:
+def with_event(target: str | None, days_ago: int = 0) -> Make:
     async def make(house: Any) -> dict[str, Any]:
         call = await house.call()
-        event = await house.event(call.id, target_url=target, payload={}, leg_id=new_id(), stream_id=new_id())
+        shown: dict[str, Any] = {"target_url": target, "payload": {}, "leg_id": new_id(), "stream_id": new_id()}
+        event = await house.event(call.id, at=house.clock.now() - timedelta(days=days_ago), **shown)
         return {"path": {"event_id": str(event.id), "call_id": str(call.id)}}
 
     return make
@@ -291,6 +292,7 @@ CASES = [
     no_key("POST", REDELIVER),
     case("POST", REDELIVER, 404),
     Case("POST", REDELIVER, 409, with_event(None)),
+    Case("POST", REDELIVER, 410, with_event("http://127.0.0.1:9/", days_ago=31)),
     Case("GET", RECORDINGS, 307, with_recording),
     no_key("GET", RECORDINGS),
     case("GET", RECORDINGS, 404, params={"recording_id": str(new_id())}),

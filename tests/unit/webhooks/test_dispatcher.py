@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from longline.base.errors import EventNotFound, NotRedeliverable
+from longline.base.errors import EventNotFound, NotRedeliverable, RedeliveryExpired
 from longline.base.events import Event
 from longline.base.ids import encode_id, new_id
 from longline.webhooks import dispatcher as dispatcher_module
@@ -219,3 +219,30 @@ async def test_only_a_stored_event_with_a_target_that_is_not_under_way_is_redeli
     desk.store.events[event.id] = replace(event, delivery_status="pending", target_url="http://x", payload={})
     with pytest.raises(NotRedeliverable, match="already"):
         await dispatcher.redeliver(event.id)
+
+
+async def test_an_event_older_than_the_window_is_not_redelivered(desk: Any, dispatcher: Dispatcher) -> None:
+    desk.publish(desk.call(), "call.answered")
+    await desk.settle()
+    (event,) = desk.store.events.values()
+    day = 86_400
+    await desk.clock.advance(30 * day - 60)
+    await dispatcher.redeliver(event.id)
+    await desk.settle()
+    await desk.clock.advance(120)
+    with pytest.raises(RedeliveryExpired):
+        await dispatcher.redeliver(event.id)
+
+
+async def test_what_the_earlier_version_does_not_know_is_told_in_the_later_one_alone(
+    desk: Any, dispatcher: Dispatcher
+) -> None:
+    later, earlier = desk.call(), desk.call()
+    later.webhook_version = "2026-06-01"
+    for call in (earlier, later):
+        desk.publish(call, "playback.started", "leg.joined", "recording.failed", playback_id="pb_1", reason="why")
+    await desk.settle()
+    assert [event.type for event, _ in desk.sender.sent if event.call_id == earlier.id] == ["recording.failed"]
+    told = [event for event, _ in desk.sender.sent if event.call_id == later.id]
+    assert [event.type for event in told] == ["playback.started", "leg.joined", "recording.failed"]
+    assert told[0].payload["data"]["playback_id"] == "pb_1"

@@ -8,7 +8,7 @@ import subprocess
 import pytest
 
 from longline.webhooks.retry import RetryPolicy
-from longline.webhooks.signature import sign, verify
+from longline.webhooks.signature import sign, signature_headers, standard_sign, verify
 
 BODY = b'{"event":"call.answered"}'
 
@@ -60,3 +60,33 @@ def test_jitter_keeps_a_gap_between_half_and_all_of_it() -> None:
     gaps = [RetryPolicy().delay_s(3, chance.random) for _ in range(1000)]
     assert all(gap is not None and 4 <= gap <= 8 for gap in gaps)
     assert len(set(gaps)) > 900
+
+
+def test_the_standard_signature_is_that_of_the_published_example() -> None:
+    """The example that the libraries of standardwebhooks.com are tested with."""
+    signature = standard_sign(
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", "msg_p5jXN8AQM9LWM0D4loKWxJek", "1614265330",
+        b'{"test": 2432232314}',
+    )  # fmt: skip
+    assert signature == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+def test_a_secret_that_is_no_base64_is_its_own_key() -> None:
+    assert standard_sign("not base64!", "evt_1", "1", b"{}") == standard_sign(
+        "whsec_bm90IGJhc2U2NCE=", "evt_1", "1", b"{}"
+    )
+
+
+def test_while_a_secret_is_rotated_both_sign_and_a_receiver_of_either_is_content() -> None:
+    headers = signature_headers(["new-secret", "old-secret"], "evt_1", "1000", BODY, standard=True)
+    assert verify("new-secret", "1000", BODY, headers["X-Teler-Signature"], 1000)
+    assert verify("old-secret", "1000", BODY, headers["X-Teler-Signature-Previous"], 1000)
+    assert headers["webhook-signature"].split() == [
+        standard_sign(secret, "evt_1", "1000", BODY) for secret in ("new-secret", "old-secret")
+    ]
+    assert (headers["webhook-id"], headers["webhook-timestamp"]) == ("evt_1", "1000")
+
+
+def test_the_standard_headers_are_sent_where_they_are_asked_for_alone() -> None:
+    assert not any(name.startswith("webhook-") for name in signature_headers(["secret"], "evt_1", "1", BODY))
+    assert signature_headers([], "evt_1", "1", BODY, standard=True) == {}

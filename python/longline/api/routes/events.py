@@ -31,7 +31,7 @@ async def retrieve_event(event_id: EventId, store: StoreOf, views: ViewsOf) -> E
     return views.event(event)
 
 
-@router.post("/events/{event_id}/redeliver", status_code=202, responses=declare(403, 404, 409))
+@router.post("/events/{event_id}/redeliver", status_code=202, responses=declare(403, 404, 409, 410))
 async def redeliver_event(event_id: EventId, deps: DepsOf, store: StoreOf, views: ViewsOf) -> RedeliverResponse:
     """Send the webhook of an event again, with a new series of attempts."""
     if await store.get_event(event_id) is None:
