@@ -45,6 +45,7 @@ from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
 from longline.media.protocol import format_address
 from longline.media.session import Watch
+from longline.observe.live import Watchers
 from longline.observe.metrics import Metrics
 from longline.observe.sources import add_sources
 from longline.sip.access.peers import Peers
@@ -177,6 +178,8 @@ class Node:
                 log.warning("dialogs of a node that was killed are being ended", dialogs=found)
                 ending = asyncio.create_task(left_over.end(), name="leftover-dialogs")
                 stack.push_async_callback(_cancel, ending)
+        watchers = Watchers()
+        stack.callback(self._bus.subscribe(watchers.on_event))
         metrics = Metrics()
         stack.callback(self._bus.subscribe(metrics.on_event))
         add_sources(metrics, self._bus, manager, user_agent, media, durable, dispatcher)
@@ -192,10 +195,12 @@ class Node:
             manager.trunk_limits,
             phones,
             lambda: _readiness(media),
+            watchers=watchers,
             render_metrics=metrics.render,
             observe_request=metrics.observe_request,
         )
         await self._serve_http(stack, deps, http_socket)
+        stack.callback(watchers.close)  # else the API would wait for who watches
 
     async def _serve_http(self, stack: contextlib.AsyncExitStack, deps: Deps, listener: socket.socket) -> None:
         server = _Server(

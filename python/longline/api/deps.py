@@ -11,6 +11,7 @@ from fastapi import Depends, Request
 from longline.api.auth import caller_of
 from longline.api.callers import Caller
 from longline.api.idempotency import IdempotencyTable
+from longline.api.live import Watchers
 from longline.api.sip_views import SipViews
 from longline.api.views import Views
 from longline.base.clock import Clock
@@ -83,6 +84,8 @@ class Deps:
     trunk_limits: TrunkLimits
     phones: PhoneBook
     readiness: Callable[[], Mapping[str, bool]] = dict
+    watchers: Watchers | None = None
+    """Who watches live calls; None: nobody can."""
     render_metrics: Callable[[str], tuple[bytes, str]] = lambda _: (b"", "text/plain")
     """The page of metrics, and its content type, for an Accept header."""
     observe_request: Callable[[str, str, int, float], None] = lambda *_: None

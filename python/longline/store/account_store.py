@@ -54,6 +54,9 @@ class AccountStore:
     ) -> Page[EventRecord]:
         return await self._durable.list_events(filters, page, self.account_id, newest_first=newest_first)
 
+    async def events_behind(self, call_id: UUID, after: UUID | None, limit: int) -> list[EventRecord]:
+        return await self._durable.events_behind(call_id, after, limit, self.account_id)
+
     async def get_recording(self, recording_id: UUID) -> RecordingRecord | None:
         return await self._durable.get_recording(recording_id, self.account_id)
 

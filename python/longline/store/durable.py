@@ -216,6 +216,16 @@ class Durable:
         order = dataclasses.replace(_EVENTS, newest_first=newest_first)
         return order.page(await self._read(EventRecord, order.apply(query, page)), page)
 
+    async def events_behind(
+        self, call_id: UUID, after: UUID | None, limit: int, account_id: UUID | None = None
+    ) -> list[EventRecord]:
+        """The events of a call in the order in which they were made, behind one of them or from the first."""
+        columns = tables.events.c
+        query = owned(select(tables.events).where(columns.call_id == call_id), tables.events, account_id)
+        if after is not None:
+            query = query.where(columns.id > after)
+        return await self._read(EventRecord, query.order_by(columns.id).limit(limit))
+
     async def pending_events(self, call_id: UUID, limit: int) -> list[EventRecord]:
         """The oldest webhooks of a call that are to be delivered, in the order in which they were made."""
         columns = tables.events.c

@@ -37,6 +37,7 @@ from longline.calls.trunk_limits import TrunkLimits
 from longline.calls.trunk_status import TrunkStatus
 from longline.flows.controls import PlayOrder
 from longline.flows.transfer import TransferOrder
+from longline.observe.live import Watchers
 from longline.store.durable import Durable
 from longline.store.records import ApiKeyRecord, CallRecord, EventRecord, LegRecord, RecordingRecord, StreamRecord
 
@@ -246,7 +247,10 @@ async def house(tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch) -
     limits = TrunkLimits(Counter())
     phones = PhoneBook(config, durable.registrations, clock)
     webhooks = FakeWebhooks(durable, clock)
-    deps = Deps(manager, manager, durable, webhooks, config, clock, trunks, status, limits, phones, lambda: ready)
+    watchers = Watchers()
+    deps = Deps(
+        manager, manager, durable, webhooks, config, clock, trunks, status, limits, phones, lambda: ready, watchers
+    )
     app = create_app(deps)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)
     async with httpx.AsyncClient(

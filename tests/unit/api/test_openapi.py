@@ -12,6 +12,7 @@ import pytest
 
 from longline.base.errors import CallNotLive, InvalidTarget, LimitReached, StreamNotFound
 from longline.base.ids import encode_id, new_id
+from longline.observe import live
 
 Make = Callable[[Any], Awaitable[dict[str, Any]]]
 KEY = "test-key-1"
@@ -95,6 +96,21 @@ def case(method: str, path: str, status: int, **request: Any) -> Case:
 
 def no_key(method: str, path: str, **request: Any) -> Case:
     return case(method, path, 403, headers={"x-api-key": "wrong"}, **request)
+
+
+async def an_old_call(house: Any) -> dict[str, Any]:
+    call = await house.call(state="completed", ended_at=house.clock.now())
+    await house.clock.advance(3600)
+    return {"path": {"call_id": str(call.id)}}
+
+
+async def nothing_left_to_tell(house: Any) -> dict[str, Any]:
+    return await an_old_call(house) | {"headers": {"last-event-id": str(new_id())}}
+
+
+async def too_many_watch(house: Any) -> dict[str, Any]:
+    house.monkeypatch.setattr(live, "MAX_WATCHERS", 0)
+    return await an_old_call(house)
 
 
 INITIATE = {
@@ -244,6 +260,11 @@ CASES = [
     case("GET", CALL, 200),
     no_key("GET", CALL),
     case("GET", CALL, 404, exists=False),
+    Case("GET", f"{CALL}/live", 200, an_old_call),
+    Case("GET", f"{CALL}/live", 204, nothing_left_to_tell),
+    no_key("GET", f"{CALL}/live"),
+    case("GET", f"{CALL}/live", 404, exists=False),
+    Case("GET", f"{CALL}/live", 503, too_many_watch),
     case("PATCH", CALL, 200, json={"metadata": {"ticket": 7}}),
     no_key("PATCH", CALL, json={"metadata": {}}),
     case("PATCH", CALL, 404, json={"metadata": {}}, exists=False),
@@ -403,7 +424,7 @@ async def test_every_route_of_the_application_is_in_the_document(house: Any) -> 
     for reference in set(re.findall(r"#/components/schemas/[A-Za-z0-9_]+", text)):
         assert lookup(reference, document)
     operation_ids = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
-    assert len(set(operation_ids)) == len(operation_ids) == 36
+    assert len(set(operation_ids)) == len(operation_ids) == 38
 
 
 async def test_what_needs_a_key_says_so_and_what_does_not_does_not(house: Any) -> None:

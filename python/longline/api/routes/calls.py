@@ -1,20 +1,26 @@
 """Calls: placing, listing, looking at and hanging up."""
 
-from typing import Annotated
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated, Any, Final
+from uuid import UUID
 
 from fastapi import APIRouter, Header, Query
+from fastapi.responses import Response, StreamingResponse
 
+from longline.api import live
 from longline.api.answers import CallInitiateResponse, CallLeg, CallSession, ListedEvent, PageOf
 from longline.api.deps import CallerOf, DepsOf, StoreOf, ViewsOf
 from longline.api.owned import CallId, ExistingCallId
 from longline.api.problems import declare
 from longline.api.requests import CallInitiateRequest, CallQuery, CallUpdateRequest, PageQuery
-from longline.base.errors import CallNotFound
-from longline.store.records import EventFilter
+from longline.base.errors import CallNotFound, LimitReached, Unavailable
+from longline.store.records import EventFilter, EventRecord
 
 router = APIRouter(tags=["calls"])
 
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", min_length=1, max_length=255)]
+EVENT_STREAM: Final = "text/event-stream"
 _INITIATE = declare(400, 403, 413, 422, 503)
 
 
@@ -70,3 +76,46 @@ async def list_call_events(
     """What happened to a call, in order. Beyond the Teler API."""
     found = await store.list_events(EventFilter(call_id=call_id), query.page(), newest_first=False)
     return views.page(found, views.listed_event)
+
+
+_LIVE: dict[int | str, dict[str, Any]] = {
+    200: {"description": "Server-sent events; each `data` is an event as a list has it", "content": {EVENT_STREAM: {}}},
+    204: {"description": "The call is over, and nothing behind Last-Event-ID is left to tell"},
+}
+
+
+@router.get("/voice/calls/{call_id}/live", response_class=StreamingResponse, responses=_LIVE | declare(403, 404, 503))
+async def watch_call(
+    call_id: CallId,
+    deps: DepsOf,
+    store: StoreOf,
+    views: ViewsOf,
+    last_event_id: Annotated[str | None, Header(description="The id of the last event that was received.")] = None,
+) -> Response:
+    """What happens to a call, while it happens, from its first event or from behind `Last-Event-ID`. Beyond the Teler
+    API."""
+    call = await store.get_call(call_id)
+    if call is None:
+        raise CallNotFound
+    if deps.watchers is None:
+        raise Unavailable
+    after, over = live.last_event_id(last_event_id), live.is_over(call, deps.clock)
+
+    async def read(after: UUID | None) -> list[EventRecord]:
+        return await store.events_behind(call_id, after, live.PAGE)
+
+    if over and after is not None and not await read(after):
+        return Response(status_code=204)
+    watchers = deps.watchers
+    watchers.check_room(call_id)
+
+    def show(event: EventRecord) -> str:
+        return views.listed_event(event).model_dump_json()
+
+    async def told() -> AsyncIterator[str]:
+        with suppress(LimitReached), watchers.watch(call_id) as watcher:
+            async for text in live.follow(watcher, read, show, after, deps.clock, over=over):
+                yield text
+
+    headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+    return StreamingResponse(told(), media_type=EVENT_STREAM, headers=headers)
