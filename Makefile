@@ -6,7 +6,7 @@ VENV := .venv/bin
 CARGO_TEST := cargo test --workspace --locked
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: help setup setup-test demo test test-rust test-unit e2e chaos check format bench bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz docs clean
+.PHONY: help setup setup-test demo test test-rust test-unit e2e chaos check format bench bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz fuzz-api docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -79,6 +79,9 @@ bench-quality:  ## PESQ of speech through bad networks, beside other receivers (
 
 fuzz: setup  ## fuzz the parsers of what strangers send, on stable Rust (TARGET=rtp SECONDS=60; all in turn by default)
 	@scripts/fuzz.sh $(or $(TARGET),all) $(or $(SECONDS),60)
+
+fuzz-api: setup-test  ## schemathesis asks a node for all that its OpenAPI document allows, and more (EXAMPLES=500 SEED=1)
+	@FUZZ_API_EXAMPLES=$(or $(EXAMPLES),500) FUZZ_API_SEED=$(or $(SEED),1) $(PYTEST) -q -s tests/e2e/test_openapi.py
 
 docs: setup  ## the reference page that is made from the code
 	$(VENV)/python -m longline.base.config_table > docs/reference/configuration.md

@@ -1,5 +1,6 @@
 """The field types that requests and answers are made of."""
 
+import re
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
@@ -17,12 +18,11 @@ from longline.base.errors import (
     StreamNotFound,
     TrunkNotFound,
 )
-from longline.base.ids import MalformedId, Prefix, decode_id
+from longline.base.ids import MalformedId, Prefix, decode_id, id_pattern
 from longline.base.urls import URL_MAX_CHARS, http_url, ws_url
 from longline.calls.metadata import MAX_METADATA_BYTES, MAX_METADATA_DEPTH, check_metadata
 
 E164: Final = r"\+[0-9]{7,15}"
-_ID_MAX_CHARS: Final = 64
 
 
 def _utc(at: datetime) -> datetime:
@@ -33,13 +33,21 @@ def _utc(at: datetime) -> datetime:
         raise ValueError("is out of range") from None
 
 
+def _not_a_number(value: Any) -> Any:
+    """Whether a bare number were seconds or milliseconds, nobody could tell."""
+    if not isinstance(value, str) or re.match(r"\d{4}-\d\d-\d\d", value) is None:
+        raise ValueError("must be a time in RFC 3339, such as 2026-01-31T12:00:00Z")
+    return value
+
+
 def _id_field(prefix: Prefix) -> Any:
     def read(value: Any) -> UUID:
         if not isinstance(value, str):
             raise ValueError(f"must be a string: a UUID, or {prefix}_ and 26 characters")
         return decode_id(value, prefix)
 
-    schema = {"type": "string", "maxLength": _ID_MAX_CHARS, "description": f"`{prefix}_…`, or the same id as a UUID."}
+    described = f"`{prefix}_…`, or the same id as a UUID."
+    schema = {"type": "string", "pattern": id_pattern(prefix), "description": described}
     return (BeforeValidator(read), WithJsonSchema(schema))
 
 
@@ -52,14 +60,18 @@ RecordingIdField = Annotated[UUID, *_RECORDING]
 TrunkIdField = Annotated[UUID, *_TRUNK]
 IpAclIdField = Annotated[UUID, *_ACL]
 
-_URL_SCHEMA: Final = {"type": "string", "format": "uri", "minLength": 1, "maxLength": URL_MAX_CHARS}
-HttpUrlField = Annotated[str, AfterValidator(http_url), WithJsonSchema(_URL_SCHEMA)]
-WsUrlField = Annotated[str, AfterValidator(ws_url), WithJsonSchema(_URL_SCHEMA)]
+
+def _url_schema(scheme: str) -> dict[str, Any]:
+    return {"type": "string", "format": "uri", "pattern": f"^{scheme}s?://[0-9A-Za-z\\[]", "maxLength": URL_MAX_CHARS}
+
+
+HttpUrlField = Annotated[str, AfterValidator(http_url), WithJsonSchema(_url_schema("http"))]
+WsUrlField = Annotated[str, AfterValidator(ws_url), WithJsonSchema(_url_schema("ws"))]
 
 _VISIBLE_ASCII: Final = r"[\x21-\x7e]"
 Number = Annotated[str, StringConstraints(max_length=255, pattern=rf"^{_VISIBLE_ASCII}+$")]
 Target = Annotated[str, StringConstraints(max_length=255, pattern=rf"^({E164}|sips?:{_VISIBLE_ASCII}+)$")]
-InstantField = Annotated[datetime, AfterValidator(_utc)]
+InstantField = Annotated[datetime, BeforeValidator(_not_a_number), AfterValidator(_utc)]
 
 _METADATA_SCHEMA: Final = {
     "type": "object",

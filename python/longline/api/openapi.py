@@ -1,9 +1,10 @@
 """The OpenAPI document, without the answers that the framework declares and that no route of ours gives.
 
 The framework gives a 422 of its own shape to every route that has a parameter. Ours is declared where it can come; a
-malformed id in a path is a 404.
+malformed id in a path is a 404. What is added are links: which answer names the id that another route's path asks for.
 """
 
+import re
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -20,6 +21,12 @@ _TOO_MANY: Final = {
 
 _NOT_OURS: Final = ("HTTPValidationError", "ValidationError")
 
+_SOURCES: Final = {
+    "call_id": ("/api/v1/voice/calls/initiate", "post", "202", "/data/id"),
+    "event_id": ("/api/v1/events", "get", "200", "/data/0/id"),
+}
+"""Where an id comes from that is not made by a POST beside its path: path, method, status and JSON pointer."""
+
 
 def true_document(app: FastAPI) -> dict[str, Any]:
     """Made once, then kept in the application."""
@@ -35,6 +42,7 @@ def true_document(app: FastAPI) -> dict[str, Any]:
                     operation["responses"] = dict(sorted(operation["responses"].items()))
         for name in _NOT_OURS:
             document["components"]["schemas"].pop(name, None)
+        _add_links(document["paths"])
         app.openapi_schema = document
     return app.openapi_schema
 
@@ -43,3 +51,20 @@ def _drop_foreign(responses: dict[str, Any]) -> None:
     schema = responses.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
     if str(schema.get("$ref", "")).rpartition("/")[2] in _NOT_OURS:
         del responses["422"]
+
+
+def _add_links(paths: dict[str, Any]) -> None:
+    for path, methods in paths.items():
+        for operation in methods.values():
+            names: list[str] = re.findall(r"\{(\w+)\}", path)
+            if not names:
+                continue
+            *outer, last = names
+            made_at = path.partition(f"/{{{last}}}")[0]
+            where, method, status, pointer = _SOURCES.get(last, (made_at, "post", "201", "/id"))
+            answer = paths.get(where, {}).get(method, {}).get("responses", {}).get(status)
+            if answer is not None:
+                known = {name: f"$request.path.{name}" for name in outer}
+                parameters = known | {last: f"$response.body#{pointer}"}
+                link = {"operationId": operation["operationId"], "parameters": parameters}
+                answer.setdefault("links", {})[operation["operationId"]] = link

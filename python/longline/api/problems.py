@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
+from longline.api.allowed import allowed_methods
 from longline.base.errors import InvalidField, RequestError
 from longline.base.log import get_logger
 
@@ -105,18 +106,21 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
     )
 
 
-async def _on_http_error(_request: Request, error: Exception) -> Response:
+async def _on_http_error(request: Request, error: Exception) -> Response:
     """What the framework refuses by itself: unknown routes and methods, and bodies that it could not decode."""
     assert isinstance(error, HTTPException)
     if error.status_code == 400:
         return _invalid([{"loc": ["body"], "msg": "The body is not JSON in UTF-8.", "type": "json_invalid"}])
+    headers = dict(error.headers or {})
+    if error.status_code == 405 and (allowed := allowed_methods(request.app, request.url.path)):
+        headers["Allow"] = allowed
     phrase = HTTPStatus(error.status_code).phrase
     return _envelope(
         error.status_code,
         phrase + ".",
         code=phrase.lower().replace(" ", "_"),
         kind="not_found" if error.status_code == 404 else "invalid_request",
-        headers=error.headers,
+        headers=headers,
     )
 
 

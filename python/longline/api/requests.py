@@ -40,6 +40,29 @@ from longline.store.records import CallFilter, CallState, DeliveryStatus, EventF
 
 _FLOW_SCHEMA: Final = {"anyOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}, {"type": "null"}]}
 
+_CALL_RULES: Final[list[Any]] = [
+    {
+        "anyOf": [
+            {"properties": {"to_number": {"pattern": "^sips?:"}}},
+            {"properties": {"from_number": {"pattern": f"^{E164}$"}}},
+        ]
+    },
+    {
+        "oneOf": [
+            {
+                "required": ["flow_url", "status_callback_url"],
+                "properties": {
+                    "flow": {"type": "null"},
+                    "flow_url": {"type": "string"},
+                    "status_callback_url": {"type": "string"},
+                },
+            },
+            {"required": ["flow"], "properties": {"flow": {"type": ["object", "array"]}, "flow_url": {"type": "null"}}},
+        ]
+    },
+]
+"""What holds between the fields of a call's request, in the words of its schema."""
+
 
 class CallInitiateRequest(BaseModel):
     """Call a number or SIP URI; when it answers, its flow is asked of `flow_url` or taken from `flow`.
@@ -48,9 +71,7 @@ class CallInitiateRequest(BaseModel):
     the place of `flow_url`, and then `status_callback_url` may be left out.
     """
 
-    model_config = ConfigDict(
-        json_schema_extra={"anyOf": [{"required": ["flow_url", "status_callback_url"]}, {"required": ["flow"]}]}
-    )
+    model_config = ConfigDict(json_schema_extra={"allOf": _CALL_RULES})
 
     to_number: Target = Field(description="E.164, such as +14155550100; or a sip: URI.")
     from_number: Number = Field(description="E.164; when to_number is a sip: URI, any SIP user.")

@@ -7,7 +7,7 @@ Beyond the Teler API a trunk may be given a `cps_limit`. What depends on the oth
 import ipaddress
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
 from longline.api.fields import HttpUrlField, InstantField, IpAclIdField, Number, TrunkIdField
 from longline.api.requests import PageQuery
@@ -24,6 +24,10 @@ MAX_ACL_ADDRESSES = 50
 """Entries of one access list."""
 MIN_PREFIX_LENGTHS = {4: 24, 6: 64}
 """The widest network of an access list, by IP version."""
+
+
+_ADDRESS_SCHEMA: Any = {"type": "string", "anyOf": [{"format": "ipv4"}, {"format": "ipv6"}]}
+_NETWORK_SCHEMA: Any = {"type": "string", "pattern": r"^[0-9A-Fa-f:.]+(/[0-9]{1,3})?$"}
 
 
 def _sip_url(text: str) -> str:
@@ -76,7 +80,9 @@ class AuthCredential(_StrictRequest):
 
 class AuthAddress(_StrictRequest):
     name: Annotated[str, StringConstraints(max_length=64)] = ""
-    address: Annotated[str, AfterValidator(_single_address)] = Field(description="One IP address.")
+    address: Annotated[str, AfterValidator(_single_address), WithJsonSchema(_ADDRESS_SCHEMA)] = Field(
+        description="One IP address."
+    )
 
 
 class InboundRoute(_StrictRequest):
@@ -212,7 +218,7 @@ class TrunkUpdateRequest(_TrunkFields):
 
 
 class AclAddress(_StrictRequest):
-    address: Annotated[str, AfterValidator(_usable_network)] = Field(
+    address: Annotated[str, AfterValidator(_usable_network), WithJsonSchema(_NETWORK_SCHEMA)] = Field(
         description="An IP address, or a network of at least /24 (IPv4) or /64 (IPv6)."
     )
     description: Annotated[str, StringConstraints(max_length=255)] | None = None

