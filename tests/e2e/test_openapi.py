@@ -17,8 +17,8 @@ SUPPORT = Path(__file__).parent.parent / "support" / "schemathesis"
 TIMEOUT_S = 3600.0
 
 WHETHER_IT_IS_TAKEN = "positive_data_acceptance,negative_data_rejection"
-"""Checks of whether what fits the schema is taken, and what does not is refused. Some rules stand in words only, so what
-these find is a matter of chance: they are for the long run."""
+"""Checks of whether what fits the schema is taken, and the rest refused. Some rules stand in words only, so what these
+find is a matter of chance: they are for the long run."""
 
 
 async def test_schemathesis_finds_no_answer_that_is_not_declared(tmp_path: Path) -> None:
