@@ -28,11 +28,14 @@ from longline.base.errors import ConfigError
 from longline.base.keyfile import write_key_file
 from longline.base.log import get_logger
 from longline.base.transport_config import dns_server, sip_told
+from longline.calls.app_directory import AppDirectory
+from longline.calls.configured_apps import configured_secrets
 from longline.calls.leftover_dialogs import LeftoverDialogs
 from longline.calls.leftovers import end_leftovers, end_recordings
 from longline.calls.manager import CallManager
 from longline.calls.phones import PhoneBook, admission_policy, phone_peers
 from longline.calls.recording import recording_plan
+from longline.calls.secret_book import SecretBook
 from longline.calls.trunk import Trunk
 from longline.calls.trunk_book import TrunkBook
 from longline.flows.controls import CallControls
@@ -74,6 +77,7 @@ class Node:
         self._bus = Bus()
         self._stack = contextlib.AsyncExitStack()
         self._trunks: TrunkBook | None = None
+        self._apps: AppDirectory | None = None
         self.new_api_key: str | None = None
         self.http_address: tuple[str, int] = config.http_address
         self.sip_address: tuple[str, int] = config.sip_address
@@ -92,11 +96,13 @@ class Node:
         log.info("node started", http=self.url, sip=format_address(self.sip_address))
 
     async def reload(self, config: Config) -> None:
-        """Put the trunks of a configuration that was read again in force; what else it says waits for the next start.
+        """Put the trunks, apps and numbers of a configuration that was read again in force, and what it says of inbound
+        calls; what else it says waits for the next start.
         Raise ConfigError, and nothing has changed."""
-        assert self._trunks is not None, "start() comes first"
+        assert self._trunks is not None and self._apps is not None, "start() comes first"
         await self._trunks.configure(config)
-        log.info("trunks read again", trunks=len(config.trunks))
+        await self._apps.configure(config)
+        log.info("configuration read again", trunks=len(config.trunks), apps=len(config.apps))
 
     async def stop(self) -> None:
         """End live calls with the reason server_shutdown, then every part in the reverse order."""
@@ -113,7 +119,10 @@ class Node:
         self.new_api_key = await ensure_api_key(durable, config.api_key, self._clock)
         if self.new_api_key is not None:
             write_key_file(config.data_dir, self.new_api_key)
-        dispatcher = Dispatcher(self._bus, durable, config, self._clock)
+        secrets = SecretBook(durable.apps, self._clock)
+        secrets.configure(configured_secrets(config))
+        await secrets.load()
+        dispatcher = Dispatcher(self._bus, durable, config, self._clock, secrets=secrets)
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop)
         retention = durable.retention(
@@ -132,7 +141,11 @@ class Node:
         stack.push_async_callback(media.stop)
         trunks = self._trunks = TrunkBook(config, durable.trunks, self._clock)
         await trunks.load()
-        manager = CallManager(config, media, dispatcher.outbox, self._bus, self._clock, trunks)
+        apps = self._apps = AppDirectory(config, durable.apps, self._clock, secrets, trunks.record)
+        await apps.load()
+        trunks.check_secret = secrets.get
+        secrets.is_used = lambda secret_id: bool(apps.apps_of_secret(secret_id) or trunks.trunks_of_secret(secret_id))
+        manager = CallManager(config, media, dispatcher.outbox, self._bus, self._clock, trunks, apps)
         fetcher = HttpFlowFetcher(config.flow_timeout_s, config.webhook_version, config.ca_files)
         stack.push_async_callback(fetcher.close)
         files = MediaFiles(config.sounds_dir, config.data_dir / "spool", config.ca_files)
@@ -194,6 +207,8 @@ class Node:
             manager.trunk_status,
             manager.trunk_limits,
             phones,
+            apps,
+            secrets,
             lambda: _readiness(media),
             watchers=watchers,
             render_metrics=metrics.render,

@@ -15,9 +15,11 @@ from longline.base.clock import VirtualClock, settle
 from longline.base.config import Config
 from longline.base.errors import MediaUnavailable
 from longline.base.events import Event
+from longline.calls.app_directory import AppDirectory
 from longline.calls.call import Call
 from longline.calls.live_call import LiveCall
 from longline.calls.manager import CallManager
+from longline.calls.secret_book import SecretBook
 from longline.calls.trunk_book import TrunkBook
 from longline.flows.media_files import MediaFiles
 from longline.flows.runner import FlowRunner
@@ -26,7 +28,16 @@ from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import Command, MediaEvent, StreamClosed, StreamConnected
 from longline.media.session import MediaSession
 from longline.sip.events import IncomingCall, SipEvent
-from longline.store.records import CallRecord, IpAclRecord, RecordingRecord, SipTrunkRecord, StreamRecord
+from longline.store.records import (
+    CallRecord,
+    IpAclRecord,
+    NumberRecord,
+    RecordingRecord,
+    SecretRecord,
+    SipTrunkRecord,
+    StreamRecord,
+    VoiceAppRecord,
+)
 
 OFFER = (
     b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n"
@@ -213,6 +224,41 @@ class FakeTrunkStore:
         return list(self.acls.values())
 
 
+class FakeAppStore:
+    """Keeps voice apps, numbers and secrets."""
+
+    def __init__(self) -> None:
+        self.apps: dict[UUID, VoiceAppRecord] = {}
+        self.numbers: dict[UUID, NumberRecord] = {}
+        self.secrets: dict[UUID, SecretRecord] = {}
+
+    async def save(self, apps: Sequence[VoiceAppRecord] = (), numbers: Sequence[NumberRecord] = ()) -> None:
+        self.apps |= {app.id: app for app in apps}
+        self.numbers |= {number.id: number for number in numbers}
+
+    async def delete_app(self, app_id: UUID, numbers: Sequence[NumberRecord] = ()) -> None:
+        del self.apps[app_id]
+        await self.save(numbers=numbers)
+
+    async def delete_number(self, number_id: UUID) -> None:
+        del self.numbers[number_id]
+
+    async def all_apps(self) -> list[VoiceAppRecord]:
+        return list(self.apps.values())
+
+    async def all_numbers(self) -> list[NumberRecord]:
+        return list(self.numbers.values())
+
+    async def save_secret(self, secret: SecretRecord) -> None:
+        self.secrets[secret.id] = secret
+
+    async def delete_secret(self, secret_id: UUID) -> None:
+        del self.secrets[secret_id]
+
+    async def all_secrets(self) -> list[SecretRecord]:
+        return list(self.secrets.values())
+
+
 class ScriptedFlow:
     """The real flow, unless the test gives another `script`."""
 
@@ -266,7 +312,10 @@ class House:
         bus = self.store.bus
         bus.subscribe(self._keep)
         self.trunks = TrunkBook(self.config, FakeTrunkStore(), self.clock)
-        self.manager = CallManager(self.config, self.media, self.store, bus, self.clock, self.trunks)
+        self.app_store = FakeAppStore()
+        self.secrets = SecretBook(self.app_store, self.clock)
+        self.apps = AppDirectory(self.config, self.app_store, self.clock, self.secrets, self.trunks.record)
+        self.manager = CallManager(self.config, self.media, self.store, bus, self.clock, self.trunks, self.apps)
         self.manager.attach(self.user_agent, self.flow)
         self._incoming = itertools.count(1)
 
@@ -288,6 +337,7 @@ class House:
         from_user: str = "+15550100",
         peer: str | None = None,
         headers: tuple[tuple[str, str], ...] = (),
+        to_user: str = "+15550101",
     ) -> str:
         """A phone calls in; returns the handle when everything that can happen at once has happened."""
         handle = f"in{next(self._incoming)}"
@@ -297,7 +347,7 @@ class House:
             from_uri="sip:+15550100@192.0.2.7",
             from_user=from_user,
             to_uri="sip:+15550101@127.0.0.1",
-            to_user="+15550101",
+            to_user=to_user,
             offer=offer,
             source="192.0.2.7:5060",
             headers=headers,

@@ -23,10 +23,13 @@ from longline.api.routes import (
     ip_acls,
     metrics,
     recordings,
+    secrets,
     sip_calls,
     sip_phones,
     sip_trunks,
     streams,
+    virtual_numbers,
+    voice_apps,
 )
 
 API_PREFIX: Final = "/api/v1"
@@ -70,7 +73,8 @@ def create_app(deps: Deps) -> FastAPI:
 
 def _protected() -> APIRouter:
     router = APIRouter()
-    for part in (calls, controls, streams, events, recordings, sip_trunks, ip_acls, sip_calls, sip_phones):
+    of_calls = (calls, controls, streams, events, recordings, voice_apps, virtual_numbers, secrets)
+    for part in (*of_calls, sip_trunks, ip_acls, sip_calls, sip_phones):
         router.include_router(part.router)
     return router
 

@@ -8,17 +8,23 @@ from uuid import UUID
 
 from fastapi import Depends, Request
 
+from longline.api.app_views import AppViews
 from longline.api.auth import caller_of
 from longline.api.callers import Caller
 from longline.api.idempotency import IdempotencyTable
 from longline.api.live import Watchers
+from longline.api.scopes import Scope, allows
 from longline.api.sip_views import SipViews
 from longline.api.views import Views
 from longline.base.clock import Clock
 from longline.base.config import Config
+from longline.base.errors import MissingScope, NotProvisioner
+from longline.base.ids import DEFAULT_ACCOUNT_ID
+from longline.calls.app_directory import AppDirectory
 from longline.calls.lead import Transfer
 from longline.calls.originate import OriginateRequest
 from longline.calls.phones import PhoneBook
+from longline.calls.secret_book import SecretBook
 from longline.calls.stream import StreamRequest
 from longline.calls.trunk_book import TrunkBook
 from longline.calls.trunk_limits import TrunkLimits
@@ -83,6 +89,8 @@ class Deps:
     trunk_status: TrunkStatus
     trunk_limits: TrunkLimits
     phones: PhoneBook
+    apps: AppDirectory
+    secrets: SecretBook
     readiness: Callable[[], Mapping[str, bool]] = dict
     watchers: Watchers | None = None
     """Who watches live calls; None: nobody can."""
@@ -103,7 +111,12 @@ def get_views(request: Request) -> Views:
 
 def get_sip_views(request: Request) -> SipViews:
     deps = get_deps(request)
-    return SipViews(get_views(request), deps.trunks, deps.trunk_status, deps.trunk_limits)
+    return SipViews(get_views(request), deps.trunks, deps.trunk_status, deps.trunk_limits, deps.secrets)
+
+
+def get_app_views(request: Request) -> AppViews:
+    deps = get_deps(request)
+    return AppViews(get_views(request), deps.apps, deps.secrets, deps.trunks)
 
 
 def get_idempotency(request: Request) -> IdempotencyTable:
@@ -122,4 +135,17 @@ StoreOf = Annotated[AccountStore, Depends(get_store)]
 """What the request's account may see. A protected route reads through this, and never through `deps.durable`."""
 ViewsOf = Annotated[Views, Depends(get_views)]
 SipViewsOf = Annotated[SipViews, Depends(get_sip_views)]
+AppViewsOf = Annotated[AppViews, Depends(get_app_views)]
 IdempotencyOf = Annotated[IdempotencyTable, Depends(get_idempotency)]
+
+
+def check_may_provision(caller: CallerOf) -> None:
+    """Numbers are given out by whoever runs the server. Raises NotProvisioner."""
+    if caller.account_id != DEFAULT_ACCOUNT_ID:
+        raise NotProvisioner
+
+
+def check_may_see_secrets(caller: CallerOf) -> None:
+    """Whoever knows a secret can sign as we do: a key that may only read is not told. Raises MissingScope."""
+    if not allows(caller.scopes, Scope.ADMIN):
+        raise MissingScope(f"This API key may not do that: it lacks the scope {Scope.ADMIN}.")

@@ -11,10 +11,13 @@ from pydantic import AfterValidator, BeforeValidator, PlainSerializer, StringCon
 from longline.base.clock import rfc3339
 from longline.base.errors import (
     AclNotFound,
+    AppNotFound,
     CallNotFound,
     EventNotFound,
     InvalidLink,
+    NumberNotFound,
     RequestError,
+    SecretNotFound,
     StreamNotFound,
     TrunkNotFound,
 )
@@ -51,13 +54,22 @@ def _id_field(prefix: Prefix) -> Any:
     return (BeforeValidator(read), WithJsonSchema(schema))
 
 
+_ACCOUNT = _id_field(Prefix.ACCOUNT)
 _CALL, _LEG, _RECORDING = (_id_field(prefix) for prefix in (Prefix.CALL, Prefix.LEG, Prefix.RECORDING))
+_APP, _NUMBER, _SECRET, _LOCATION = (
+    _id_field(prefix) for prefix in (Prefix.VOICE_APP, Prefix.VIRTUAL_NUMBER, Prefix.SECRET, Prefix.LOCATION)
+)
 _TRUNK, _ACL = (_id_field(prefix) for prefix in (Prefix.SIP_TRUNK, Prefix.IP_ACL))
 
+AccountIdField = Annotated[UUID, *_ACCOUNT]
 CallIdField = Annotated[UUID, *_CALL]
 LegIdField = Annotated[UUID, *_LEG]
 RecordingIdField = Annotated[UUID, *_RECORDING]
 TrunkIdField = Annotated[UUID, *_TRUNK]
+VoiceAppIdField = Annotated[UUID, *_APP]
+NumberIdField = Annotated[UUID, *_NUMBER]
+SecretIdField = Annotated[UUID, *_SECRET]
+LocationIdField = Annotated[UUID, *_LOCATION]
 IpAclIdField = Annotated[UUID, *_ACL]
 
 
@@ -69,6 +81,8 @@ HttpUrlField = Annotated[str, AfterValidator(http_url), WithJsonSchema(_url_sche
 WsUrlField = Annotated[str, AfterValidator(ws_url), WithJsonSchema(_url_schema("ws"))]
 
 _VISIBLE_ASCII: Final = r"[\x21-\x7e]"
+Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]
+"""What somebody calls something: not blank."""
 Number = Annotated[str, StringConstraints(max_length=255, pattern=rf"^{_VISIBLE_ASCII}+$")]
 Target = Annotated[str, StringConstraints(max_length=255, pattern=rf"^({E164}|sips?:{_VISIBLE_ASCII}+)$")]
 InstantField = Annotated[datetime, BeforeValidator(_not_a_number), AfterValidator(_utc)]
@@ -113,6 +127,18 @@ def path_trunk_id(trunk_id: Annotated[str, _ANY_ID]) -> UUID:
 
 def path_acl_id(ip_acl_id: Annotated[str, _ANY_ID]) -> UUID:
     return _read_path(ip_acl_id, Prefix.IP_ACL, AclNotFound)
+
+
+def path_app_id(voice_app_id: Annotated[str, _ANY_ID]) -> UUID:
+    return _read_path(voice_app_id, Prefix.VOICE_APP, AppNotFound)
+
+
+def path_number_id(vn_id: Annotated[str, _ANY_ID]) -> UUID:
+    return _read_path(vn_id, Prefix.VIRTUAL_NUMBER, NumberNotFound)
+
+
+def path_secret_id(secret_id: Annotated[str, _ANY_ID]) -> UUID:
+    return _read_path(secret_id, Prefix.SECRET, SecretNotFound)
 
 
 def path_signed_recording_id(recording_id: Annotated[str, _ANY_ID]) -> UUID:

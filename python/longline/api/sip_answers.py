@@ -96,15 +96,6 @@ class Deleted(BaseModel):
     message: str
 
 
-class VirtualNumber(BaseModel):
-    """A number of a trunk. There are none yet."""
-
-    id: str
-    account_id: str
-    name: str | None
-    number: str
-
-
 class PhoneBinding(BaseModel):
     """One place where a phone has registered."""
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
-from longline.api.fields import HttpUrlField, InstantField, IpAclIdField, Number, TrunkIdField
+from longline.api.fields import HttpUrlField, InstantField, IpAclIdField, Number, SecretIdField, TrunkIdField
 from longline.api.requests import PageQuery
 from longline.base.config import WebhookVersion
-from longline.base.errors import RemoteProtocolError, UnknownSecret
+from longline.base.errors import RemoteProtocolError
 from longline.calls.trunk import shown_network
 from longline.calls.trunk_changes import AclChange, NewTrunk, TrunkAuth, TrunkChange
 from longline.sip.syntax.uri import parse_uri
@@ -114,7 +114,7 @@ class _TrunkFields(_StrictRequest):
     auth_addresses: list[AuthAddress] | None = Field(default=None, min_length=1, max_length=MAX_AUTH_ADDRESSES)
     ip_acl_id: IpAclIdField | None = None
     inbound_route: InboundRoute | None = None
-    secret_id: Annotated[str, StringConstraints(max_length=64)] | None = None
+    secret_id: SecretIdField | None = Field(default=None, description="Signs the webhooks of its inbound calls.")
 
     @model_validator(mode="after")
     def _one_transport(self) -> Self:
@@ -158,11 +158,6 @@ class _TrunkFields(_StrictRequest):
             return self.transport
         return "tls" if self.secure else "tcp"
 
-    def check_secret(self) -> None:
-        """Raises UnknownSecret: there are none yet."""
-        if self.secret_id is not None:
-            raise UnknownSecret
-
 
 class TrunkCreateRequest(_TrunkFields):
     """Make a SIP trunk. It is in force when the answer comes."""
@@ -172,8 +167,7 @@ class TrunkCreateRequest(_TrunkFields):
     authentication_type: AuthenticationType
 
     def to_new(self, webhook_version: str) -> NewTrunk:
-        """`webhook_version` is the node's. Raises UnknownSecret."""
-        self.check_secret()
+        """`webhook_version` is the node's."""
         auth = self.auth()
         assert auth is not None
         return NewTrunk(
@@ -187,6 +181,7 @@ class TrunkCreateRequest(_TrunkFields):
             webhook_url=self.webhook_url,
             webhook_version=self.webhook_api_version or webhook_version,
             inbound_route=None if self.inbound_route is None else self.inbound_route.model_dump(),
+            secret_id=self.secret_id,
         )
 
 
@@ -198,8 +193,6 @@ class TrunkUpdateRequest(_TrunkFields):
     is_active: bool | None = None
 
     def to_change(self) -> TrunkChange:
-        """Raises UnknownSecret."""
-        self.check_secret()
         values: dict[str, Any] = {
             "name": self.name,
             "domain_name": self.domain_name,
@@ -211,6 +204,7 @@ class TrunkUpdateRequest(_TrunkFields):
             "webhook_url": self.webhook_url,
             "webhook_version": self.webhook_api_version,
             "inbound_route": None if self.inbound_route is None else self.inbound_route.model_dump(),
+            "secret_id": self.secret_id,
         }
         return TrunkChange(
             values={name: value for name, value in values.items() if value is not None}, auth=self.auth()
@@ -267,12 +261,6 @@ class AclQuery(PageQuery):
     search: Annotated[str, StringConstraints(max_length=255)] | None = Field(
         default=None, description="Part of the name."
     )
-
-
-class VirtualNumberQuery(PageQuery):
-    limit: int = Field(default=10, ge=1, le=100)
-    search: Annotated[str, StringConstraints(max_length=255)] | None = None
-    location: list[Annotated[str, StringConstraints(max_length=64)]] = Field(default_factory=list, max_length=64)
 
 
 class SipCallQuery(PageQuery):

@@ -16,11 +16,11 @@ from longline.api.sip_answers import (
     TrunkRegistrationState,
     TrunkState,
     TrunkTargetState,
-    VirtualNumber,
 )
 from longline.api.views import Views
 from longline.base.ids import Prefix
 from longline.calls.phones import PhoneState
+from longline.calls.secret_book import SecretBook
 from longline.calls.trunk_book import TrunkBook
 from longline.calls.trunk_limits import TrunkLimits
 from longline.calls.trunk_status import TrunkStatus
@@ -29,13 +29,17 @@ from longline.store.records import CallRecord, IpAclRecord, SipTrunkRecord
 
 
 class SipViews:
-    def __init__(self, views: Views, trunks: TrunkBook, status: TrunkStatus, limits: TrunkLimits) -> None:
+    def __init__(
+        self, views: Views, trunks: TrunkBook, status: TrunkStatus, limits: TrunkLimits, secrets: SecretBook
+    ) -> None:
         self._views = views
         self._trunks = trunks
         self._status = status
         self._limits = limits
+        self._secrets = secrets
 
     def trunk(self, record: SipTrunkRecord) -> SipTrunk:
+        secret_name = self._secrets.name(record.secret_id)
         return SipTrunk(
             id=self._views.id(Prefix.SIP_TRUNK, record.id),
             name=record.name,
@@ -57,8 +61,8 @@ class SipViews:
             webhook_api_version=record.webhook_version,
             created_at=record.created_at,
             updated_at=record.updated_at,
-            secret_id=None,
-            secret_name=None,
+            secret_id=None if secret_name is None else self._views.optional_id(Prefix.SECRET, record.secret_id),
+            secret_name=secret_name,
             source=record.source,
             live=self._live(record),
         )
@@ -113,10 +117,6 @@ class SipViews:
 
     def acls(self, page: Page[IpAclRecord]) -> PageOf[ListedIpAcl]:
         return self._views.page(page, self._listed_acl)
-
-    def no_numbers(self) -> PageOf[VirtualNumber]:
-        """There are no virtual numbers yet."""
-        return PageOf(data=[], next_cursor=None, previous_cursor=None, has_more=False)
 
     def phones(self, phones: list[PhoneState]) -> PageOf[Phone]:
         """All on one page: they are those of the configuration."""

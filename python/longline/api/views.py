@@ -41,6 +41,10 @@ class Views:
     def id(self, prefix: Prefix, value: UUID) -> str:
         return render_id(prefix, value, self._version)
 
+    def of(self, call: CallRecord) -> "Views":
+        """Those of a call that has a version of its own: by its app, or its trunk."""
+        return self if call.webhook_version in (None, self._version) else Views(call.webhook_version or self._version)
+
     def optional_id(self, prefix: Prefix, value: UUID | None) -> str | None:
         return None if value is None else self.id(prefix, value)
 
@@ -54,7 +58,7 @@ class Views:
 
     def initiated(self, call: CallRecord, request: OriginateRequest) -> CallInitiateResponse:
         data = InitiatedCall(
-            id=self.id(Prefix.CALL, call.id),
+            id=self.of(call).id(Prefix.CALL, call.id),
             from_number=request.from_number,
             to_number=request.to_number,
             status_callback_url=request.status_callback_url,
@@ -63,6 +67,9 @@ class Views:
         return CallInitiateResponse(data=data)
 
     def call(self, call: CallRecord) -> CallSession:
+        return self.of(call)._call(call)
+
+    def _call(self, call: CallRecord) -> CallSession:
         return CallSession(
             id=self.id(Prefix.CALL, call.id),
             account_id=self.id(Prefix.ACCOUNT, call.account_id),

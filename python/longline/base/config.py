@@ -13,13 +13,15 @@ import ipaddress
 import os
 import re
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from longline.base.access_config import Access, Phone
+from longline.base.app_config import VirtualNumber, VoiceApp
+from longline.base.app_config import WebhookVersion as WebhookVersion
 from longline.base.config_source import explain, merge, read_environment
 from longline.base.errors import ConfigError
 from longline.base.speech_config import SpeechSettings
@@ -27,7 +29,6 @@ from longline.base.transport_config import DnsServers, RtpAddresses, SipAdvertis
 from longline.base.trunk_config import Trunk
 from longline.base.urls import host_port, http_url, ws_url
 
-WebhookVersion = Literal["2025-08-01", "2026-06-01"]
 CodecName = Literal["opus", "G722", "PCMU", "PCMA", "L16/8000", "L16/16000", "L16/24000", "L16/48000"]
 
 
@@ -73,6 +74,9 @@ def _default_data_dir() -> Path:
     base = os.environ.get("XDG_DATA_HOME", "")
     return (Path(base) if Path(base).is_absolute() else Path("~/.local/share").expanduser()) / "longline"
 
+
+DEFAULT_APP_NAME = "default"
+"""How the voice app that `[inbound]` describes is shown."""
 
 Listen = Annotated[str, AfterValidator(_listen)]
 HttpUrl = Annotated[str, AfterValidator(http_url)]
@@ -295,6 +299,17 @@ class Config(_Section):
     trunks: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")], Trunk] = Field(
         default_factory=dict, max_length=1000, description="Ways to the telephone network, by name."
     )
+    apps: dict[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.\-]{1,64}$")], VoiceApp] = Field(
+        default_factory=dict, max_length=1000, description="Voice apps: what is done with calls, by name."
+    )
+    numbers: dict[Annotated[str, Field(pattern=r"^\+[0-9]{7,15}$")], VirtualNumber] = Field(
+        default_factory=dict, max_length=10_000, description="Telephone numbers (E.164), and whose they are."
+    )
+    from_numbers: Literal["any", "assigned"] = Field(
+        default="any",
+        description="Who may be named as the caller of a call to a telephone number: any number that is not another "
+        "account's; or assigned: only a number that is assigned to an active voice app of the account.",
+    )
 
     access: Access = Field(
         default_factory=Access, description="Who is answered at all, and which numbers may be called."
@@ -328,6 +343,20 @@ class Config(_Section):
             raise ValueError(f"default_trunk {self.default_trunk!r} is not a trunk; trunks: {known}")
         if self.default_trunk is not None and not self.trunks[self.default_trunk].all_targets:
             raise ValueError(f"default_trunk {self.default_trunk!r} has neither uri nor targets")
+        return self
+
+    @model_validator(mode="after")
+    def _known_apps(self) -> Self:
+        if DEFAULT_APP_NAME in self.apps:
+            raise ValueError(f"apps.{DEFAULT_APP_NAME} is the app that [inbound] describes; choose another name")
+        uses: list[tuple[str, str | None, Collection[str]]]
+        uses = [(f"numbers.{number}.app", settings.app, self.apps) for number, settings in self.numbers.items()]
+        uses += [(f"numbers.{number}.trunk", settings.trunk, self.trunks) for number, settings in self.numbers.items()]
+        uses += [(f"trunks.{name}.app", settings.app, self.apps) for name, settings in self.trunks.items()]
+        for path, name, those in uses:
+            if name is not None and name not in those:
+                known = ", ".join(sorted(those)) or "none is configured"
+                raise ValueError(f"{path}: {name!r} is not there; there are: {known}")
         return self
 
     @model_validator(mode="after")

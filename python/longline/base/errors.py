@@ -8,11 +8,13 @@
         ├── BadRequest            400  bad_request
         │   ├── InvalidTarget     400  invalid_target
         │   ├── InvalidCursor     400  invalid_cursor
+        │   ├── FromNumberNotProvisioned  400  from_number_not_provisioned: not a number of an active app of his
         │   ├── UnknownAcl        400  ip_acl_not_found: named in a request, and not there
         │   └── UnknownSecret     400  secret_not_found: named in a request, and not there
         ├── InvalidField          422  one field, in the light of what is there already
         ├── InvalidApiKey         403
         ├── MissingScope          403  missing_scope: the key may not do that
+        ├── NotProvisioner        403  not_provisioner: only the server's own account adds and removes numbers
         ├── InvalidLink           403  invalid_link: a signed URL was altered, or has expired
         ├── DestinationDenied     403  destination_denied: the settings do not let this number be called
         ├── NotFound              404  not_found
@@ -21,6 +23,9 @@
         │   ├── EventNotFound     404  event_not_found
         │   ├── RecordingNotFound 404  recording_not_found
         │   ├── TrunkNotFound     404  sip_trunk_not_found
+        │   ├── AppNotFound       404  voice_app_not_found
+        │   ├── NumberNotFound    404  virtual_number_not_found
+        │   ├── SecretNotFound    404  secret_not_found
         │   └── AclNotFound       404  ip_acl_not_found
         ├── InvalidState          409  invalid_state
         │   ├── CallNotLive       409  call_not_live
@@ -33,6 +38,10 @@
         │   ├── UsernameTaken     409  username_taken
         │   ├── TrunkIsConfigured 409  sip_trunk_is_configured: the configuration file owns it
         │   ├── AclInUse          409  ip_acl_in_use
+        │   ├── AppIsConfigured   409  voice_app_is_configured: the configuration file owns it
+        │   ├── NumberIsConfigured   409  virtual_number_is_configured: the configuration file owns it
+        │   ├── NumberTaken       409  virtual_number_taken: a number is there once
+        │   ├── SecretInUse       409  secret_in_use
         │   └── IdempotencyKeyReused  409  idempotency_key_reused
         ├── Gone                  410  gone
         │   └── RedeliveryExpired 410  redelivery_expired
@@ -113,6 +122,11 @@ class UnknownSecret(BadRequest):
     default_message = "There is no secret with this secret_id."
 
 
+class FromNumberNotProvisioned(BadRequest):
+    code = "from_number_not_provisioned"
+    default_message = "from_number must be a virtual number that is assigned to an active voice app."
+
+
 class InvalidField(RequestError):
     """A field of the body that is wrong only in the light of what is there already; told like every wrong field."""
 
@@ -137,6 +151,13 @@ class MissingScope(RequestError):
 class MetricsForbidden(RequestError):
     status, code, type = 403, "metrics_forbidden", "forbidden"
     default_message = "Metrics are for this machine, or for whoever has the metrics_token."
+
+
+class NotProvisioner(RequestError):
+    """Whoever could add any number would get calls that are somebody else's."""
+
+    status, code, type = 403, "not_provisioner", "forbidden"
+    default_message = "Virtual numbers are added and removed by the account that this server is of."
 
 
 class InvalidLink(RequestError):
@@ -184,6 +205,21 @@ class TrunkNotFound(NotFound):
 class AclNotFound(NotFound):
     code = "ip_acl_not_found"
     default_message = "IP access list not found."
+
+
+class AppNotFound(NotFound):
+    code = "voice_app_not_found"
+    default_message = "Voice app not found."
+
+
+class NumberNotFound(NotFound):
+    code = "virtual_number_not_found"
+    default_message = "Virtual number not found."
+
+
+class SecretNotFound(NotFound):
+    code = "secret_not_found"
+    default_message = "Secret not found."
 
 
 class RecordingUnreadable(RequestError):
@@ -259,6 +295,30 @@ class TrunkIsConfigured(InvalidState):
 class AclInUse(InvalidState):
     code = "ip_acl_in_use"
     default_message = "SIP trunks authorise against this IP access list."
+
+
+class AppIsConfigured(InvalidState):
+    """The configuration file owns it: what the API changed would be undone by the next start."""
+
+    code = "voice_app_is_configured"
+    default_message = "The voice app stands in the configuration file, and is changed there."
+
+
+class NumberIsConfigured(InvalidState):
+    code = "virtual_number_is_configured"
+    default_message = "The configuration file says whose the virtual number is, and is changed for that."
+
+
+class NumberTaken(InvalidState):
+    code = "virtual_number_taken"
+    default_message = "The number is a virtual number of this server already."
+
+
+class SecretInUse(InvalidState):
+    """Deleting it would silently leave webhooks unsigned."""
+
+    code = "secret_in_use"
+    default_message = "Webhooks of voice apps or SIP trunks are signed with this secret."
 
 
 class IdempotencyKeyReused(InvalidState):

@@ -80,7 +80,9 @@ class CallFacts:
     target_url: str | None
     sip_trunk_id: UUID | None = None
     version: str | None = None
-    """The format that its trunk asks for; None: the node's."""
+    """The format that its app or trunk asks for; None: the node's."""
+    secret_id: UUID | None = None
+    """What signs what is told of it; None: the node's secret, if it has one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

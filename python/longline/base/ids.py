@@ -37,6 +37,8 @@ class Prefix(StrEnum):
     IP_ACL = "acl"
     VIRTUAL_NUMBER = "vn"
     API_KEY = "key"
+    SECRET = "sk"
+    LOCATION = "loc"
 
 
 DEFAULT_ACCOUNT_ID: Final = UUID("00000000-0000-7000-8000-00000000acc0")

@@ -98,6 +98,9 @@ class Trunk(BaseModel):
     inbound_password: str | None = Field(
         default=None, repr=False, description="For digest authentication of the trunk."
     )
+    app: str | None = Field(
+        default=None, description="Voice app of calls that come in by it to a number that has none; as [inbound] says."
+    )
     channel_limit: int = Field(default=0, ge=0, le=100_000, description="Calls at once, both ways; 0 for no limit.")
     cps_limit: int = Field(default=0, ge=0, le=10_000, description="New calls per second, each way; 0 for no limit.")
     srtp: Literal["off", "preferred", "required"] | None = Field(

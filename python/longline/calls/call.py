@@ -59,6 +59,7 @@ class Call:
     flow_url: str | None = None
     flow: dict[str, Any] | list[Any] | None = None
     fallback_url: str | None = None
+    """Asked when `flow_url` fails."""
     status_callback_url: str | None = None
     record: bool = False
     id: UUID = field(default_factory=new_id)
@@ -71,6 +72,7 @@ class Call:
     ended_by: str | None = None
     sip_trunk_id: UUID | None = None
     webhook_version: str | None = None
+    secret_id: UUID | None = None
     properties: dict[str, Any] = field(default_factory=dict)
     legs: list[Leg] = field(default_factory=list)
     streams: dict[UUID, Stream] = field(default_factory=dict)
@@ -162,5 +164,6 @@ class Call:
             reason=None if self.reason is None else str(self.reason),
             sip_trunk_id=self.sip_trunk_id,
             webhook_version=self.webhook_version,
+            secret_id=self.secret_id,
             legs=[leg.to_record() for leg in self.legs],
         )

@@ -164,5 +164,6 @@ class CallContext:
                 target_url=call.status_callback_url,
                 sip_trunk_id=call.sip_trunk_id,
                 version=call.webhook_version,
+                secret_id=call.secret_id,
             ),
         )

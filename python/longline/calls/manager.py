@@ -27,9 +27,11 @@ from longline.base.errors import (
     Unavailable,
 )
 from longline.base.events import Event, EventType
-from longline.base.ids import Prefix, encode_id
+from longline.base.ids import DEFAULT_ACCOUNT_ID, Prefix, encode_id
 from longline.base.log import get_logger, pii
+from longline.calls.app_directory import AppDirectory
 from longline.calls.call import Call, Direction
+from longline.calls.call_apps import CallApps, NotTaken, Taken, give_app, take
 from longline.calls.context import CallContext
 from longline.calls.destinations import check_destination, is_allowed
 from longline.calls.live_call import LiveCall
@@ -50,7 +52,7 @@ from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import format_address
 from longline.sip.events import Answered, IncomingCall, Referred, RegistrationChanged, SipEvent, TargetChanged
 from longline.sip.syntax.uri import parse_uri
-from longline.store.records import CallRecord, StreamRecord
+from longline.store.records import CallRecord, StreamRecord, VoiceAppRecord
 
 STOP_GRACE_S = 6.0
 """How long `stop` waits for the calls it ends, if it is not told."""
@@ -64,7 +66,14 @@ class CallManager:
     """`attach` before the first call. `counters` tells refusals (`refused_…`), ends (`ended_…`) and faults."""
 
     def __init__(
-        self, config: Config, media: Media, store: CallStore, bus: Bus, clock: Clock, trunks: TrunkBook
+        self,
+        config: Config,
+        media: Media,
+        store: CallStore,
+        bus: Bus,
+        clock: Clock,
+        trunks: TrunkBook,
+        apps: AppDirectory,
     ) -> None:
         self._config = config
         self._recordings = recording_plan(config)
@@ -86,6 +95,7 @@ class CallManager:
         self.trunk_limits = TrunkLimits(self.counters)
         self.trunk_status = TrunkStatus(bus, clock, self.counters, trunks.of_peer)
         self._trunks = trunks
+        self._apps = CallApps(apps, trunks.get, self._calls_of_app)
         self._routes = Routes(
             trunks, self.trunk_limits, self.trunk_status, clock, lambda uri: is_allowed(uri, config.access)
         )
@@ -101,10 +111,14 @@ class CallManager:
     async def originate(self, request: OriginateRequest) -> CallRecord:
         """Place a call; returns when it is stored, before it rings. Raise BadRequest, InvalidTarget,
         DestinationDenied, Unavailable."""
+        app = self._apps.outgoing(request.account_id, request.from_number, request.to_number)
+        if app is not None and self._apps.is_full(app):
+            self.counters["refused_channel_limit"] += 1
+            raise LimitReached(f"The voice app {app.name} has reached its channel_limit.")
         route = self._route(request)
         try:
             self._check_room()
-            live = self._start(_outbound_call(request, route, self._clock.now()))
+            live = self._start(_outbound_call(request, route, app, self._clock.now()))
             await live.begin_outbound(route)
         except BaseException:
             route.close()
@@ -251,47 +265,42 @@ class CallManager:
             self._heirs.add(task)
             task.add_done_callback(self._heirs.discard)
             return
-        refusal = self._refusal()
-        if refusal is not None:
-            status, why = refusal
-            self.counters[f"refused_{status}"] += 1
-            log.warning("call refused", status=status, why=why, from_user=pii(event.from_user))
-            self._signalling.reject(event.handle, status)
-            return
-        inbound = self._config.inbound
         trunk = self._trunks.of_peer(event.peer)
+        taken = self._take(event, trunk)
+        if isinstance(taken, NotTaken):
+            self.counters[f"refused_{taken.status}"] += 1
+            log.warning("call refused", status=taken.status, why=taken.why, from_user=pii(event.from_user))
+            self._signalling.reject(event.handle, taken.status)
+            return
         call = Call(
             direction=Direction.INBOUND,
             from_number=event.from_user or "anonymous",
             to_number=event.to_user or "",
             created_at=self._clock.now(),
-            flow_url=inbound.flow_url,
-            flow=None if inbound.stream is None else {"action": "stream", **inbound.stream.model_dump()},
-            fallback_url=inbound.fallback_url,
-            status_callback_url=inbound.webhook_url,
             record=self._config.recording,
         )
+        take(call, taken)
         if event.diversions:
             call.properties["diversions"] = [{"number": d.user, "reason": d.reason} for d in event.diversions]
         if trunk is None:
             self._start(call).begin_inbound(event)
             return
-        call.account_id, call.sip_trunk_id = trunk.account_id, trunk.id
-        if trunk.webhook_url is not None:
-            call.status_callback_url, call.webhook_version = trunk.webhook_url, trunk.webhook_version
+        call.sip_trunk_id = trunk.id
         call.record = call.record if trunk.records_inbound is None else trunk.records_inbound
         self._start(call).begin_inbound(event, channel=self.trunk_limits.join(trunk), srtp=trunk.peer.srtp)
 
-    def _refusal(self) -> tuple[int, str] | None:
-        """Why a call that comes in now is not taken."""
-        inbound = self._config.inbound
-        if inbound.flow_url is None and inbound.stream is None:
-            return 404, "no inbound flow is configured"
+    def _take(self, event: IncomingCall, trunk: Trunk | None) -> Taken | NotTaken:
+        """How a call that comes in now is taken, or why not."""
+        taken = self._apps.incoming(event.to_user or "", trunk)
         try:
             self._check_room()
         except Unavailable as error:
-            return 503, error.message
-        return None
+            return taken if isinstance(taken, NotTaken) else NotTaken(503, error.message)
+        return taken
+
+    def _calls_of_app(self, app_id: UUID) -> int:
+        """Its calls that have not ended. Asked of apps that have a limit, which is soon reached."""
+        return sum(live.call.voice_app_id == app_id and not live.call.has_ended for live in self._calls.values())
 
     def _check_room(self) -> None:
         if self._is_stopping:
@@ -406,9 +415,9 @@ class CallManager:
         raise CallNotLive
 
 
-def _outbound_call(request: OriginateRequest, route: Route, at: datetime) -> Call:
+def _outbound_call(request: OriginateRequest, route: Route, app: VoiceAppRecord | None, at: datetime) -> Call:
     trunk = None if route.present is None else route.present.trunk
-    return Call(
+    call = Call(
         direction=Direction.OUTBOUND,
         account_id=request.account_id,
         from_number=request.from_number,
@@ -421,3 +430,8 @@ def _outbound_call(request: OriginateRequest, route: Route, at: datetime) -> Cal
         properties={METADATA_KEY: request.metadata} if request.metadata else {},
         sip_trunk_id=None if trunk is None else trunk.id,
     )
+    if app is not None:
+        give_app(call, app)
+    elif request.account_id != DEFAULT_ACCOUNT_ID:
+        call.voice_app_id = None  # the app of `[inbound]` is the default account's
+    return call

@@ -49,6 +49,10 @@ class Trunk:
     """Whether its inbound calls are recorded; None: as the node is set."""
     webhook_url: str | None = None
     webhook_version: str | None = None
+    secret_id: UUID | None = None
+    """What signs the webhooks of its inbound calls; None: the node's secret."""
+    app: str | None = None
+    """The voice app of the configuration that has its inbound calls, where the number called has none."""
 
 
 def config_trunk_id(name: str) -> UUID:
@@ -102,6 +106,7 @@ def trunk_of_config(name: str, settings: trunk_config.Trunk) -> Trunk:
         from_user=settings.from_user,
         asserts_identity=settings.asserts_identity,
         follows_redirects=settings.follow_redirects,
+        app=settings.app,
     )
 
 
@@ -166,6 +171,7 @@ def trunk_of_record(record: SipTrunkRecord, acl: IpAclRecord | None) -> Trunk:
         records_inbound=record.recording,
         webhook_url=record.webhook_url,
         webhook_version=record.webhook_version,
+        secret_id=record.secret_id,
     )
 
 

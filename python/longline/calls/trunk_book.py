@@ -21,9 +21,11 @@ from longline.base.errors import (
     InvalidField,
     LimitReached,
     NameTaken,
+    SecretNotFound,
     TrunkIsConfigured,
     TrunkNotFound,
     UnknownAcl,
+    UnknownSecret,
     UsernameTaken,
 )
 from longline.base.ids import new_id
@@ -64,6 +66,8 @@ class TrunkBook:
         self._by_id: dict[UUID, Trunk] = {}
         self._by_peer: dict[str, Trunk] = {}
         self._configured = [_configured(name, config) for name in config.trunks]
+        self.check_secret: Callable[[UUID, UUID], object] = lambda account_id, secret_id: None
+        """Raises SecretNotFound when the account has no such secret."""
         self.on_change: Callable[[Sequence[Trunk]], None] = lambda trunks: None
         self._apply()
 
@@ -127,6 +131,7 @@ class TrunkBook:
                 raise LimitReached(f"There are {MAX_TRUNKS} trunks, which is the limit.")
             self._check_name(new.name, account_id, None)
             self._check_auth(new.auth, account_id, None)
+            self._check_secret(account_id, new.secret_id)
             at = self._clock.now()
             record = SipTrunkRecord(
                 id=new_id(),
@@ -143,6 +148,7 @@ class TrunkBook:
                 inbound_route=new.inbound_route,
                 webhook_url=new.webhook_url,
                 webhook_version=new.webhook_version,
+                secret_id=new.secret_id,
             )
             return await self._keep_trunk(_authenticated(record, new.auth))
 
@@ -152,6 +158,7 @@ class TrunkBook:
             record = self._owned(account_id, trunk_id)
             if "name" in change.values:
                 self._check_name(change.values["name"], account_id, trunk_id)
+            self._check_secret(account_id, change.values.get("secret_id"))
             changed = dataclasses.replace(record, **change.values, updated_at=self._clock.now())
             if change.auth is not None:
                 self._check_auth(change.auth, account_id, trunk_id)
@@ -194,6 +201,13 @@ class TrunkBook:
         taken = {record.auth_username for record in self._records.values() if record.id != own_id}
         if auth.username is not None and auth.username in taken:
             raise UsernameTaken  # whoever logs in with it must be one trunk, and no other
+
+    def _check_secret(self, account_id: UUID, secret_id: UUID | None) -> None:
+        if secret_id is not None:
+            try:
+                self.check_secret(account_id, secret_id)
+            except SecretNotFound:
+                raise UnknownSecret from None
 
     async def _keep_trunk(self, record: SipTrunkRecord) -> SipTrunkRecord:
         try:
@@ -255,6 +269,14 @@ class TrunkBook:
 
     def _acl_of_id(self, acl_id: UUID | None) -> IpAclRecord | None:
         return None if acl_id is None else self._acls.get(acl_id)
+
+    def name(self, trunk_id: UUID | None) -> str | None:
+        record = None if trunk_id is None else self._records.get(trunk_id)
+        return None if record is None else record.name
+
+    def trunks_of_secret(self, secret_id: UUID) -> list[SipTrunkRecord]:
+        """Those whose webhooks it signs."""
+        return [record for record in self._records.values() if record.secret_id == secret_id]
 
     def acl_name(self, acl_id: UUID | None) -> str | None:
         record = self._acl_of_id(acl_id)

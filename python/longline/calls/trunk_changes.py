@@ -35,6 +35,7 @@ class NewTrunk:
     webhook_url: str | None
     webhook_version: str
     inbound_route: dict[str, Any] | None
+    secret_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -69,7 +69,7 @@ class HttpFlowFetcher:
     async def fetch(self, url: str, call: Call, result: Mapping[str, Any] | None = None) -> Any:
         try:
             async with asyncio.timeout(self._timeout_s):
-                body = await self._post(url, flow_request(call, self._webhook_version, result))
+                body = await self._post(url, flow_request(call, call.webhook_version or self._webhook_version, result))
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise FlowFailed(Reason.FLOW_TIMEOUT, f"{url} did not answer within {self._timeout_s:g} s") from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:

@@ -17,10 +17,14 @@ from longline.store.records import (
     EventRecord,
     IpAclRecord,
     LegRecord,
+    NumberFilter,
+    NumberRecord,
     RecordingRecord,
+    SecretRecord,
     SipTrunkFilter,
     SipTrunkRecord,
     StreamRecord,
+    VoiceAppRecord,
 )
 
 if TYPE_CHECKING:
@@ -65,3 +69,15 @@ class AccountStore:
 
     async def list_acls(self, search: str | None, page: PageRequest) -> Page[IpAclRecord]:
         return await self._durable.trunks.list_acls(search, page, self.account_id)
+
+    async def list_apps(self, search: str | None, is_active: bool | None, page: PageRequest) -> Page[VoiceAppRecord]:
+        return await self._durable.apps.list_apps(search, is_active, page, self.account_id)
+
+    async def list_numbers(self, filters: NumberFilter, page: PageRequest) -> Page[NumberRecord]:
+        return await self._durable.apps.list_numbers(filters, page, self.account_id)
+
+    async def matching_numbers(self, filters: NumberFilter) -> list[UUID]:
+        return await self._durable.apps.matching_numbers(filters, self.account_id)
+
+    async def list_secrets(self, search: str | None, page: PageRequest) -> Page[SecretRecord]:
+        return await self._durable.apps.list_secrets(search, page, self.account_id)

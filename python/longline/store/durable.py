@@ -21,6 +21,7 @@ from longline.base.clock import Clock
 from longline.store import tables
 from longline.store.account_directory import AccountDirectory
 from longline.store.account_store import AccountStore
+from longline.store.app_store import AppStore
 from longline.store.dialog_store import DialogStore
 from longline.store.engine import make_engine
 from longline.store.migrate import migrate
@@ -56,6 +57,7 @@ class Durable:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
         self._writer = Writer(engine)
+        self.apps = AppStore(engine, self._writer)
         self.trunks = TrunkStore(engine, self._writer)
         self.registrations = RegistrationStore(engine, self._writer)
         self.dialogs = DialogStore(engine, self._writer)

@@ -19,7 +19,10 @@ StreamState = Literal["connecting", "connected", "closed", "failed"]
 Direction = Literal["inbound", "outbound"]
 LegRole = Literal["primary", "dial_target", "transfer_target", "monitor", "parked"]
 AuthenticationType = Literal["credential", "IP"]
-TrunkSource = Literal["api", "config"]
+Source = Literal["api", "config"]
+"""Who made it; what the configuration file makes is changed there."""
+TrunkSource = Source
+WebhookFormat = Literal["2025-08-01", "2026-06-01"]
 TrunkTransport = Literal["tls", "tcp", "udp"]
 DeliveryStatus = Literal["pending", "delivered", "failed_permanent", "backfill_skipped"]
 """`backfill_skipped`: the event was never meant for a webhook, or its call has no target."""
@@ -69,7 +72,9 @@ class CallRecord:
     reason: str | None = None
     sip_trunk_id: UUID | None = None
     webhook_version: str | None = None
-    """The format of its webhooks, where its trunk asks for one; None: the node's."""
+    """The format of its webhooks, where its app or trunk asks for one; None: the node's."""
+    secret_id: UUID | None = None
+    """What signs its webhooks; None: the node's secret, if it has one."""
     legs: list[LegRecord] = field(default_factory=list)
 
     def facts(self) -> CallFacts:
@@ -82,6 +87,7 @@ class CallRecord:
             target_url=self.status_callback_url,
             sip_trunk_id=self.sip_trunk_id,
             version=self.webhook_version,
+            secret_id=self.secret_id,
         )
 
 
@@ -109,6 +115,7 @@ class EventRecord(Event):
     """An event and how its webhook fared. `payload` is the exact JSON that is sent, None where nothing is."""
 
     api_version: str | None = None
+    secret_id: UUID | None = None
     payload: dict[str, Any] | None = None
     target_url: str | None = None
     delivery_status: DeliveryStatus = "backfill_skipped"
@@ -165,6 +172,7 @@ class SipTrunkRecord:
     inbound_route: dict[str, Any] | None = None
     webhook_url: str | None = None
     webhook_version: str = "2025-08-01"
+    secret_id: UUID | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -209,6 +217,62 @@ class ApiKeyRecord:
         return self.revoked_at is None and (self.expires_at is None or at < self.expires_at)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VoiceAppRecord:
+    """What is done with the calls of its numbers, and who is told. `channel_limit` is calls at once; none if None or 0.
+
+    Those of the configuration file stand here too (`source`); what signs their webhooks does not (`secret_id` names it
+    all the same). `flow_url` is None where the configuration has a static stream in its place."""
+
+    id: UUID
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    account_id: UUID = DEFAULT_ACCOUNT_ID
+    source: Source = "api"
+    flow_url: str | None = None
+    webhook_url: str | None = None
+    fallback_url: str | None = None
+    is_active: bool = True
+    channel_limit: int | None = None
+    secret_id: UUID | None = None
+    webhook_version: WebhookFormat = "2025-08-01"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberRecord:
+    """A telephone number (E.164) of this server. It is there once. It leads to a voice app or to a trunk, or nowhere.
+
+    `is_fixed`: the configuration file says where it leads. `location` is {name, region_code, country_code,
+    country_name}."""
+
+    id: UUID
+    number: str
+    name: str
+    created_at: datetime
+    updated_at: datetime
+    account_id: UUID = DEFAULT_ACCOUNT_ID
+    source: Source = "api"
+    is_fixed: bool = False
+    voice_app_id: UUID | None = None
+    sip_trunk_id: UUID | None = None
+    location_id: UUID | None = None
+    location: dict[str, str | None] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SecretRecord:
+    """What signs webhooks. The value before the last rotation signs beside it for a while."""
+
+    id: UUID
+    name: str
+    value: str = field(repr=False)
+    created_at: datetime
+    account_id: UUID = DEFAULT_ACCOUNT_ID
+    previous_value: str | None = field(default=None, repr=False)
+    rotated_at: datetime | None = None
+
+
 @dataclass(slots=True)
 class RegistrationRecord:
     """The bindings of one account, as `Binding.to_dict` gives them at the time of writing."""
@@ -224,6 +288,17 @@ class SipTrunkFilter:
 
     search: str | None = None
     is_active: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NumberFilter:
+    """Which numbers to list; what is empty or None does not filter. `search` is a part of the name or the number. Of
+    several filters each must hold, of the ids of one filter one."""
+
+    search: str | None = None
+    location_ids: tuple[UUID, ...] = ()
+    voice_app_ids: tuple[UUID, ...] = ()
+    sip_trunk_ids: tuple[UUID, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

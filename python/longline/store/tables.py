@@ -76,6 +76,7 @@ calls = Table(
     Column("reason", String(128)),
     _id("sip_trunk_id"),
     Column("webhook_version", String(16)),
+    _id("secret_id"),
 )
 # A listing is a walk along an index from where the page begins: what is filtered for stands before the time.
 Index("calls_by_time", calls.c.account_id, calls.c.created_at, calls.c.id)
@@ -137,6 +138,7 @@ events = Table(
     _time("at", nullable=False),
     Column("data", JSON(), nullable=False),
     Column("api_version", String(16)),
+    _id("secret_id"),
     Column("payload", JSON(none_as_null=True)),
     Column("target_url", Text()),
     Column("delivery_status", String(24), nullable=False),
@@ -192,6 +194,7 @@ sip_trunks = Table(
     Column("inbound_route", JSON(none_as_null=True)),
     Column("webhook_url", Text()),
     Column("webhook_version", String(16), nullable=False),
+    _id("secret_id"),
     _time("created_at", nullable=False),
     _time("updated_at", nullable=False),
 )
@@ -208,6 +211,59 @@ ip_acls = Table(
     _time("updated_at", nullable=False),
 )
 Index("ip_acls_by_time", ip_acls.c.account_id, ip_acls.c.created_at, ip_acls.c.id)
+
+voice_apps = Table(
+    "voice_apps",
+    metadata,
+    _id(primary_key=True),
+    _account(),
+    Column("source", String(8), nullable=False),
+    Column("name", String(255), nullable=False),
+    Column("flow_url", Text()),
+    Column("webhook_url", Text()),
+    Column("fallback_url", Text()),
+    Column("is_active", Boolean(), nullable=False),
+    Column("channel_limit", Integer()),
+    _id("secret_id"),
+    Column("webhook_version", String(16), nullable=False),
+    _time("created_at", nullable=False),
+    _time("updated_at", nullable=False),
+)
+Index("voice_apps_by_time", voice_apps.c.account_id, voice_apps.c.created_at, voice_apps.c.id)
+
+virtual_numbers = Table(
+    "virtual_numbers",
+    metadata,
+    _id(primary_key=True),
+    _account(),
+    Column("source", String(8), nullable=False),
+    Column("is_fixed", Boolean(), nullable=False),
+    Column("number", String(16), nullable=False),
+    Column("name", String(255), nullable=False),
+    _id("voice_app_id"),
+    _id("sip_trunk_id"),
+    _id("location_id"),
+    Column("location", JSON(none_as_null=True)),
+    _time("created_at", nullable=False),
+    _time("updated_at", nullable=False),
+)
+Index("virtual_numbers_by_number", virtual_numbers.c.number, unique=True)
+Index("virtual_numbers_by_time", virtual_numbers.c.account_id, virtual_numbers.c.created_at, virtual_numbers.c.id)
+Index("virtual_numbers_by_app", virtual_numbers.c.voice_app_id, virtual_numbers.c.created_at, virtual_numbers.c.id)
+
+# Not `secrets`, which are the server's own.
+signing_secrets = Table(
+    "signing_secrets",
+    metadata,
+    _id(primary_key=True),
+    _account(),
+    Column("name", String(255), nullable=False),
+    Column("value", Text(), nullable=False),
+    Column("previous_value", Text()),
+    _time("rotated_at"),
+    _time("created_at", nullable=False),
+)
+Index("signing_secrets_by_time", signing_secrets.c.account_id, signing_secrets.c.created_at, signing_secrets.c.id)
 
 sip_registrations = Table(
     "sip_registrations",

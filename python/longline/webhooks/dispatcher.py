@@ -26,7 +26,7 @@ from longline.store.records import EventFilter, EventRecord
 from longline.webhooks.lane import LANE_WAITING_MAX, Lane
 from longline.webhooks.outbox import Outbox
 from longline.webhooks.retry import RetryPolicy
-from longline.webhooks.sender import HttpSender, Sender
+from longline.webhooks.sender import HttpSender, Secrets, Sender
 
 LANES_MAX: Final = 4096
 """Calls with webhooks under way. The events of a further call wait in the store until lanes have ended
@@ -50,6 +50,7 @@ class Dispatcher:
         config: Config,
         clock: Clock,
         *,
+        secrets: Secrets | None = None,
         sender: Sender | None = None,
         policy: RetryPolicy | None = None,
         chance: Callable[[], float] = random.random,
@@ -61,6 +62,7 @@ class Dispatcher:
             config.webhook_secret,
             config.ca_files,
             previous_secret=config.webhook_secret_previous,
+            secrets=secrets,
             standard=config.standard_webhooks,
         )
         self._policy = policy or RetryPolicy()

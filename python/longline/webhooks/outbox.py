@@ -130,6 +130,7 @@ class Outbox:
         return EventRecord(
             **shared,
             api_version=version,
+            secret_id=facts.secret_id,
             payload=render(event, facts, version),
             delivery_status="pending",
         )

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Final, Protocol
+from uuid import UUID
 
 import httpx2
 
@@ -39,9 +40,17 @@ class Sender(Protocol):
     async def close(self) -> None: ...
 
 
+class Secrets(Protocol):
+    """What signs webhooks, by id."""
+
+    def values(self, secret_id: UUID) -> Sequence[str]:
+        """The value, and while a rotation is fresh the one before it. Nothing: there is no such secret any more."""
+        ...
+
+
 class HttpSender:
-    """`secret`, when given, signs every webhook, and so does `previous_secret` while it is being replaced; `standard`
-    adds the headers of Standard Webhooks."""
+    """`secret`, when given, signs every webhook that has no secret of its own (`secrets` knows those), and so does
+    `previous_secret` while it is being replaced; `standard` adds the headers of Standard Webhooks."""
 
     def __init__(
         self,
@@ -49,9 +58,11 @@ class HttpSender:
         ca_files: Sequence[Path] = (),
         *,
         previous_secret: str | None = None,
+        secrets: Secrets | None = None,
         standard: bool = False,
     ) -> None:
-        self._secrets = [given for given in (secret, previous_secret) if given is not None]
+        self._of_node = [given for given in (secret, previous_secret) if given is not None]
+        self._secrets = secrets
         self._standard = standard
         self._at_once = asyncio.Semaphore(DELIVERIES_AT_ONCE)
         self._client = httpx2.AsyncClient(
@@ -67,7 +78,7 @@ class HttpSender:
     async def send(self, event: EventRecord, at: datetime) -> Outcome:
         """Send the event's payload to its target, once."""
         body = json.dumps(event.payload, separators=(",", ":")).encode()
-        headers = request_headers(event, body, at, self._secrets, standard=self._standard)
+        headers = request_headers(event, body, at, self._secrets_of(event), standard=self._standard)
         async with self._at_once:
             try:
                 async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
@@ -80,6 +91,11 @@ class HttpSender:
             return Outcome(status_code, None)
         hint = "; redirects are not followed" if 300 <= status_code < 400 else ""
         return Outcome(status_code, f"answered {status_code}{hint}")
+
+    def _secrets_of(self, event: EventRecord) -> Sequence[str]:
+        if event.secret_id is None or self._secrets is None:
+            return self._of_node
+        return self._secrets.values(event.secret_id) or self._of_node
 
     async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int:
         async with self._client.stream("POST", url, content=body, headers=headers) as response:

@@ -28,9 +28,11 @@ from longline.base.errors import (
     StreamNotFound,
 )
 from longline.base.ids import DEFAULT_ACCOUNT_ID, DEFAULT_VOICE_APP_ID, encode_id, new_id
+from longline.calls.app_directory import AppDirectory
 from longline.calls.lead import Transfer
 from longline.calls.originate import OriginateRequest
 from longline.calls.phones import PhoneBook
+from longline.calls.secret_book import SecretBook
 from longline.calls.stream import StreamRequest
 from longline.calls.trunk_book import TrunkBook
 from longline.calls.trunk_limits import TrunkLimits
@@ -44,6 +46,8 @@ from longline.store.records import ApiKeyRecord, CallRecord, EventRecord, LegRec
 KEY = "test-key-1"
 PHONES = {"alice": {"password": "open sesame", "channel_limit": 2}}
 TRUNKS = {"carrier": {"uri": "sip:sip.example.com", "username": "us", "password": "secret"}}
+APPS = {"desk": {"flow_url": "https://desk.example/flow", "secret": "in the file"}}
+NUMBERS = {"+14155550199": {"app": "desk"}}
 GENERATED_KEY = "ll_generated-key"
 
 
@@ -240,7 +244,7 @@ async def house(tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch) -
     await durable.accounts.save_key(a_key(GENERATED_KEY))
     manager = FakeManager(durable, clock)
     ready = {"media_server": True}
-    config = Config(api_key=KEY, webhook_version=version, trunks=TRUNKS, phones=PHONES)  # type: ignore[arg-type]
+    config = Config(api_key=KEY, webhook_version=version, trunks=TRUNKS, phones=PHONES, apps=APPS, numbers=NUMBERS)  # type: ignore[arg-type]
     trunks = TrunkBook(config, durable.trunks, clock)
     await trunks.load()
     status = TrunkStatus(Bus(), clock, Counter(), trunks.of_peer)
@@ -248,8 +252,26 @@ async def house(tmp_path: Path, version: str, monkeypatch: pytest.MonkeyPatch) -
     phones = PhoneBook(config, durable.registrations, clock)
     webhooks = FakeWebhooks(durable, clock)
     watchers = Watchers()
+    secrets = SecretBook(durable.apps, clock)
+    apps = AppDirectory(config, durable.apps, clock, secrets, trunks.record)
+    await apps.load()
+    trunks.check_secret = secrets.get
+    secrets.is_used = lambda secret_id: bool(apps.apps_of_secret(secret_id) or trunks.trunks_of_secret(secret_id))
     deps = Deps(
-        manager, manager, durable, webhooks, config, clock, trunks, status, limits, phones, lambda: ready, watchers
+        manager,
+        manager,
+        durable,
+        webhooks,
+        config,
+        clock,
+        trunks,
+        status,
+        limits,
+        phones,
+        apps,
+        secrets,
+        lambda: ready,
+        watchers,
     )
     app = create_app(deps)
     transport = httpx.ASGITransport(app, raise_app_exceptions=False)

@@ -31,8 +31,12 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
     ("post", f"{CALL}/play"): {"media_url": "https://app.example/a.wav"},
     ("post", f"{CALL}/transfer"): {"target": {"kind": "sip", "uri": "sip:bob@b.example"}},
     ("post", f"{CALL}/streams"): {"ws_url": "ws://app.example/"},
+    ("patch", CALL): {"metadata": {"a": 1}},
     ("patch", TRUNK): {"channel_limit": 3},
     ("patch", ACL): {"name": "changed"},
+    ("patch", f"{API}/voice/apps/{{voice_app_id}}"): {"channel_limit": 3},
+    ("patch", f"{API}/virtual-numbers/{{vn_id}}"): {"name": "changed"},
+    ("patch", f"{API}/secrets/{{secret_id}}"): {"rotate": True},
 }
 """What makes a request good in all but its account."""
 
@@ -41,7 +45,9 @@ QUERIES: dict[tuple[str, str], str] = {("get", f"{API}/recordings"): "recording_
 
 CREATES = {
     ("post", f"{API}/voice/calls/initiate"), ("post", f"{API}/calls/initiate"),
-    ("post", f"{API}/sip/trunks"), ("post", f"{API}/sip/ip-acls"),
+    ("post", f"{API}/sip/trunks"), ("post", f"{API}/sip/ip-acls"), ("post", f"{API}/voice/apps"),
+    ("post", f"{API}/virtual-numbers"), ("post", f"{API}/virtual-numbers/assign"),
+    ("post", f"{API}/virtual-numbers/unassign"), ("post", f"{API}/secrets"),
 }  # fmt: skip
 """They name no object in path or query; what their bodies may name is tried below."""
 
@@ -57,7 +63,12 @@ class Apart:
     @property
     def secrets(self) -> set[str]:
         """Whatever must not be in an answer to the other account."""
-        return {*self.objects.values(), "+14155550100", "pbx of the owner", "list of the owner", "carrier", "alice"}
+        return {*self.objects.values(), "+14155550100", "pbx of the owner", "list of the owner", "carrier", "alice",
+                "app of the owner", "secret of the owner", "+14155550177", "desk"}  # fmt: skip
+
+
+def an_app(**changes: Any) -> dict[str, Any]:
+    return {"name": "app", "flow_url": "https://app.example/f", "webhook_url": "https://app.example/w", **changes}
 
 
 @pytest.fixture
@@ -79,12 +90,20 @@ async def apart(house: Any) -> Any:
             "auth_addresses": [{"name": "a", "address": "192.0.2.1"}],
         },
     )  # fmt: skip
+    secret = await house.http.post(f"{API}/secrets", json={"name": "secret of the owner"})
+    app = await house.http.post(f"{API}/voice/apps", json=an_app(name="app of the owner"))
+    number = await house.http.post(
+        f"{API}/virtual-numbers", json={"number": "+14155550177", "voice_app_id": app.json()["id"]}
+    )
     objects = {
         "call_id": encode_id(Prefix.CALL, call.id),
         "stream_id": stream.json()["id"],
         "event_id": encode_id(Prefix.EVENT, event.id),
         "ip_acl_id": acl.json()["id"],
         "trunk_id": trunk.json()["id"],
+        "voice_app_id": app.json()["id"],
+        "vn_id": number.json()["id"],
+        "secret_id": secret.json()["id"],
         "recording_id": encode_id(Prefix.RECORDING, (await house.recording()).id),
     }
     transport = httpx.ASGITransport(house.app, raise_app_exceptions=False)
@@ -185,3 +204,39 @@ async def test_an_idempotency_key_of_another_account_replays_nothing(apart: Apar
     url, headers = CALL.format(**apart.objects) + "/dtmf", {"Idempotency-Key": "k"}
     assert (await apart.house.http.post(url, json={"digits": "1"}, headers=headers)).status_code == 202
     assert (await apart.stranger.post(url, json={"digits": "1"}, headers=headers)).status_code == 404
+
+
+async def test_a_voice_app_cannot_be_given_what_is_of_another_account(apart: Apart) -> None:
+    apps, vn_id = f"{API}/voice/apps", apart.objects["vn_id"]
+    answer = await apart.stranger.post(apps, json=an_app(secret_id=apart.objects["secret_id"]))
+    assert (answer.status_code, answer.json()["code"]) == (400, "secret_not_found")
+    answer = await apart.stranger.post(apps, json=an_app(vn_ids=[vn_id]))
+    assert (answer.status_code, answer.json()["code"]) == (404, "virtual_number_not_found")
+    own = (await apart.stranger.post(apps, json=an_app())).json()["id"]
+    assign = f"{API}/virtual-numbers/assign"
+    for whose in (own, apart.objects["voice_app_id"]):
+        answer = await apart.stranger.post(assign, json={"vn_ids": [vn_id], "voice_app_id": whose})
+        assert answer.status_code == 404
+    everything = {"apply_to_all": True, "voice_app_id": own}
+    assert (await apart.stranger.post(assign, json=everything)).json()["message"].startswith("0 ")
+    assert (
+        await apart.stranger.post(assign.replace("assign", "unassign"), json={"vn_ids": [vn_id]})
+    ).status_code == 404
+    number = (await apart.house.http.get(f"{API}/virtual-numbers/{vn_id}")).json()
+    assert number["voice_app"]["id"] == apart.objects["voice_app_id"]
+
+
+async def test_only_the_account_of_the_server_adds_and_removes_numbers(apart: Apart) -> None:
+    numbers = f"{API}/virtual-numbers"
+    body = {"number": "+14155550178"}
+    answer = await apart.stranger.post(numbers, json=body)
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_provisioner")
+    own = (await apart.stranger.post(f"{API}/voice/apps", json=an_app())).json()
+    made = await apart.house.http.post(numbers, json=body | {"account_id": own["account_id"]})
+    assert made.status_code == 201
+    (listed,) = (await apart.stranger.get(numbers)).json()["data"]
+    assert listed["number"] == body["number"]
+    answer = await apart.stranger.post(f"{numbers}/assign", json={"vn_ids": [listed["id"]], "voice_app_id": own["id"]})
+    assert answer.json()["message"].startswith("1 virtual numbers")
+    answer = await apart.stranger.delete(f"{numbers}/{listed['id']}")
+    assert (answer.status_code, answer.json()["code"]) == (403, "not_provisioner")

@@ -253,7 +253,134 @@ RECORDINGS, AUDIO = "/api/v1/recordings", "/api/v1/recordings/{recording_id}/aud
 WS = {"ws_url": "ws://a/m"}
 TRANSFER = {"target": {"kind": "sip", "uri": "sip:bob@b.example"}}
 
+APPS, AN_APP = "/api/v1/voice/apps", "/api/v1/voice/apps/{voice_app_id}"
+APP_NUMBERS = f"{AN_APP}/virtual-numbers"
+VNS, A_VN = "/api/v1/virtual-numbers", "/api/v1/virtual-numbers/{vn_id}"
+ASSIGN, UNASSIGN = f"{VNS}/assign", f"{VNS}/unassign"
+SECRETS, A_SECRET = "/api/v1/secrets", "/api/v1/secrets/{secret_id}"
+APP = {"name": "support", "flow_url": "http://a/f", "webhook_url": "http://a/w"}
+VN = {"number": "+14155550111", "location": {"name": "San Francisco", "region_code": "CA", "country_code": "US"}}
+GONE = {name: str(new_id()) for name in ("voice_app_id", "vn_id", "secret_id")}
+
+
+def with_apps(**request: Any) -> Make:
+    """A voice app with a number and a secret; `json` may name their ids as `$app`, `$vn`, `$fixed`."""
+
+    async def make(house: Any) -> dict[str, Any]:
+        secret = (await house.http.post(SECRETS, json={"name": "one"})).json()
+        app = (await house.http.post(APPS, json=APP | {"secret_id": secret["id"]})).json()
+        await house.http.post(APPS, json=APP | {"name": "second"})
+        await house.http.post(SECRETS, json={"name": "second"})
+        vn = (await house.http.post(VNS, json=VN | {"voice_app_id": app["id"]})).json()
+        (fixed,) = (await house.http.get(VNS, params={"search": "0199"})).json()["data"]
+        named = {"$app": app["id"], "$vn": [vn["id"]], "$fixed": [fixed["id"]]}
+        body = {key: named.get(str(value), value) for key, value in request.get("json", {}).items()}
+        ids = {"voice_app_id": app["id"], "vn_id": vn["id"], "secret_id": secret["id"]}
+        if "free" in request:
+            await house.http.patch(f"{APPS}/{app['id']}", json={"secret_id": None})
+        return (
+            {"path": ids}
+            | {k: v for k, v in request.items() if k not in ("json", "free")}
+            | ({"json": body} if body else {})
+        )
+
+    return make
+
+
+async def the_configured_app(house: Any) -> dict[str, Any]:
+    (app,) = (await house.http.get(APPS)).json()["data"]
+    (vn,) = (await house.http.get(VNS)).json()["data"]
+    return {"path": {"voice_app_id": app["id"], "vn_id": vn["id"]}}
+
+
+def configured(**request: Any) -> Make:
+    async def make(house: Any) -> dict[str, Any]:
+        return await the_configured_app(house) | request
+
+    return make
+
+
+def full_of(what: str, json: dict[str, Any]) -> Make:
+    async def make(house: Any) -> dict[str, Any]:
+        house.monkeypatch.setattr(what, 0)
+        return {"json": json}
+
+    return make
+
+
+def of_one(method: str, path: str, body: dict[str, Any] | None, conflict: Make | None) -> list[Case]:
+    """The answers of what is asked of one resource that is there, or is not."""
+    request = {} if body is None else {"json": body}
+    cases = [
+        Case(method, path, 200, with_apps(free=True, **request)),
+        no_key(method, path, ids=GONE, **request),
+        case(method, path, 404, ids=GONE, **request),
+    ]
+    if conflict is not None:
+        cases.append(Case(method, path, 409, conflict))
+    if body is not None:
+        cases.append(case(method, path, 413, ids=GONE, content=BIG, headers=JSON))
+        cases.append(case(method, path, 422, ids=GONE, json={"name": " "}))
+    return cases
+
+
+CASES_OF_APPS = [
+    case("POST", APPS, 201, json=APP),
+    case("POST", APPS, 400, json=APP | {"secret_id": str(new_id())}),
+    no_key("POST", APPS, json=APP),
+    case("POST", APPS, 404, json=APP | {"vn_ids": [str(new_id())]}),
+    Case("POST", APPS, 409, with_apps(json=APP)),
+    case("POST", APPS, 413, content=BIG, headers=JSON),
+    case("POST", APPS, 422, json={}),
+    Case("POST", APPS, 503, full_of("longline.calls.app_directory.MAX_APPS", APP)),
+    *list_cases(APPS, of_call=False),
+    *of_one("GET", AN_APP, None, None),
+    *of_one("PATCH", AN_APP, {"channel_limit": 1}, configured(json={"name": "x"})),
+    Case("PATCH", AN_APP, 400, with_apps(json={"secret_id": str(new_id())})),
+    *of_one("DELETE", AN_APP, None, the_configured_app),
+    *of_one("GET", APP_NUMBERS, None, None),
+    Case("GET", APP_NUMBERS, 400, with_apps(params={"cursor_after": "x"})),
+    case("GET", APP_NUMBERS, 422, ids=GONE, params={"limit": 51}),
+    case("POST", VNS, 201, json=VN),
+    case("POST", VNS, 400, json=VN | {"voice_app_id": str(new_id()), "sip_trunk_id": str(new_id())}),
+    no_key("POST", VNS, json=VN),
+    case("POST", VNS, 404, json=VN | {"voice_app_id": str(new_id())}),
+    Case("POST", VNS, 409, with_apps(json=VN)),
+    case("POST", VNS, 413, content=BIG, headers=JSON),
+    case("POST", VNS, 422, json={"number": "1"}),
+    Case("POST", VNS, 503, full_of("longline.calls.app_directory.MAX_NUMBERS", VN)),
+    *list_cases(VNS, of_call=False),
+    *of_one("GET", A_VN, None, None),
+    *of_one("PATCH", A_VN, {"name": "line"}, configured(json={"name": "x"})),
+    *of_one("DELETE", A_VN, None, the_configured_app),
+    Case("POST", ASSIGN, 200, with_apps(json={"vn_ids": "$vn", "voice_app_id": "$app"})),
+    case("POST", ASSIGN, 400, json={"apply_to_all": True}),
+    no_key("POST", ASSIGN, json={}),
+    Case("POST", ASSIGN, 404, with_apps(json={"vn_ids": "$vn", "voice_app_id": str(new_id())})),
+    Case("POST", ASSIGN, 409, with_apps(json={"vn_ids": "$fixed", "voice_app_id": "$app"})),
+    case("POST", ASSIGN, 413, content=BIG, headers=JSON),
+    case("POST", ASSIGN, 422, json={"vn_ids": ["x"]}),
+    Case("POST", UNASSIGN, 200, with_apps(json={"vn_ids": "$vn"})),
+    case("POST", UNASSIGN, 400, json={}),
+    no_key("POST", UNASSIGN, json={}),
+    case("POST", UNASSIGN, 404, json={"vn_ids": [str(new_id())]}),
+    Case("POST", UNASSIGN, 409, with_apps(json={"vn_ids": "$fixed"})),
+    case("POST", UNASSIGN, 413, content=BIG, headers=JSON),
+    case("POST", UNASSIGN, 422, json={"vn_ids": ["x"]}),
+    case("POST", SECRETS, 201, json={"name": "new"}),
+    no_key("POST", SECRETS, json={"name": "new"}),
+    Case("POST", SECRETS, 409, with_apps(json={"name": "one"})),
+    case("POST", SECRETS, 413, content=BIG, headers=JSON),
+    case("POST", SECRETS, 422, json={}),
+    Case("POST", SECRETS, 503, full_of("longline.calls.secret_book.MAX_SECRETS", {"name": "new"})),
+    *list_cases(SECRETS, of_call=False),
+    *of_one("GET", A_SECRET, None, None),
+    *of_one("PATCH", A_SECRET, {"rotate": True}, with_apps(json={"name": "second"})),
+    *of_one("DELETE", A_SECRET, None, with_apps()),
+]
+
 CASES = [
+    *CASES_OF_APPS,
     *initiate_cases("/api/v1/voice/calls/initiate"),
     *initiate_cases("/api/v1/calls/initiate"),
     *list_cases("/api/v1/voice/calls", of_call=False),
@@ -326,7 +453,7 @@ CASES = [
     Case("GET", AUDIO, 416, with_link(range="bytes=900-")),
     case("GET", AUDIO, 422, ids={"recording_id": str(new_id())}),
     case("POST", TRUNKS, 201, json=TRUNK),
-    case("POST", TRUNKS, 400, json=TRUNK | {"secret_id": "sk_1"}),
+    case("POST", TRUNKS, 400, json=TRUNK | {"secret_id": str(new_id())}),
     no_key("POST", TRUNKS, json=TRUNK),
     Case("POST", TRUNKS, 409, with_trunk(json=TRUNK)),
     case("POST", TRUNKS, 413, content=BIG, headers=JSON),
@@ -338,7 +465,7 @@ CASES = [
     no_key("GET", A_TRUNK, ids=NO_TRUNK),
     case("GET", A_TRUNK, 404, ids=NO_TRUNK),
     Case("PATCH", A_TRUNK, 200, with_trunk(json={"channel_limit": 2})),
-    Case("PATCH", A_TRUNK, 400, with_trunk(json={"secret_id": "sk_1"})),
+    Case("PATCH", A_TRUNK, 400, with_trunk(json={"secret_id": str(new_id())})),
     no_key("PATCH", A_TRUNK, ids=NO_TRUNK, json={}),
     case("PATCH", A_TRUNK, 404, ids=NO_TRUNK, json={}),
     Case("PATCH", A_TRUNK, 409, with_trunk(json={"name": "carrier"})),

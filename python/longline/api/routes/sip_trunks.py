@@ -6,11 +6,13 @@ from uuid import UUID
 from fastapi import APIRouter, Depends, Query
 
 from longline.api.answers import PageOf
-from longline.api.deps import CallerOf, DepsOf, SipViewsOf, StoreOf
+from longline.api.app_answers import VirtualNumber
+from longline.api.app_requests import TrunkNumberQuery
+from longline.api.deps import AppViewsOf, CallerOf, DepsOf, SipViewsOf, StoreOf
 from longline.api.fields import path_trunk_id
 from longline.api.problems import declare
-from longline.api.sip_answers import Deleted, SipTrunk, VirtualNumber
-from longline.api.sip_requests import TrunkCreateRequest, TrunkQuery, TrunkUpdateRequest, VirtualNumberQuery
+from longline.api.sip_answers import Deleted, SipTrunk
+from longline.api.sip_requests import TrunkCreateRequest, TrunkQuery, TrunkUpdateRequest
 
 router = APIRouter(tags=["sip"])
 
@@ -44,15 +46,21 @@ async def update_sip_trunk(
 
 @router.delete("/sip/trunks/{trunk_id}", responses=declare(403, 404, 409))
 async def delete_sip_trunk(trunk_id: TrunkId, deps: DepsOf, caller: CallerOf, views: SipViewsOf) -> Deleted:
-    """Delete a trunk; its live calls go on."""
-    return views.deleted("SIP trunk", (await deps.trunks.delete_trunk(caller.account_id, trunk_id)).name)
+    """Delete a trunk; its live calls go on. Numbers that led there lead nowhere then."""
+    trunk = await deps.trunks.delete_trunk(caller.account_id, trunk_id)
+    await deps.apps.leave_trunk(trunk.id)
+    return views.deleted("SIP trunk", trunk.name)
 
 
 @router.get("/sip/trunks/{trunk_id}/virtual-numbers", responses=declare(400, 403, 404, 422))
 async def list_sip_trunk_virtual_numbers(
-    trunk_id: TrunkId, query: Annotated[VirtualNumberQuery, Query()], deps: DepsOf, caller: CallerOf, views: SipViewsOf
+    trunk_id: TrunkId,
+    query: Annotated[TrunkNumberQuery, Query()],
+    deps: DepsOf,
+    caller: CallerOf,
+    store: StoreOf,
+    views: AppViewsOf,
 ) -> PageOf[VirtualNumber]:
-    """The numbers of a trunk. There are none yet."""
-    deps.trunks.record(caller.account_id, trunk_id)
-    query.page()
-    return views.no_numbers()
+    """The numbers that lead to a trunk, newest first."""
+    trunk = deps.trunks.record(caller.account_id, trunk_id)
+    return views.numbers(await store.list_numbers(query.filters(sip_trunk_ids=(trunk.id,)), query.page()))
