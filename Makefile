@@ -83,8 +83,9 @@ fuzz: setup  ## fuzz the parsers of what strangers send, on stable Rust (TARGET=
 fuzz-api: setup-test  ## schemathesis asks a node for all that its OpenAPI document allows, and more (EXAMPLES=500 SEED=1)
 	@FUZZ_API_EXAMPLES=$(or $(EXAMPLES),500) FUZZ_API_SEED=$(or $(SEED),1) $(PYTEST) -q -s tests/e2e/test_openapi.py
 
-docs: setup  ## the reference page that is made from the code
+docs: setup  ## the reference pages that are made from the code
 	$(VENV)/python -m longline.base.config_table > docs/reference/configuration.md
+	$(VENV)/python -m longline.flows.schema > docs/reference/flows.md
 
 clean:  ## remove everything that was built
 	rm -rf target .venv .setup dist demo-output

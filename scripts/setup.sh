@@ -80,6 +80,8 @@ if [ "${1:-}" = --test ]; then
     need baresip baresip-core
     need sipp sip-tester
     need svmap sipvicious
+    need espeak-ng espeak-ng
+    need flite flite
     if [ ! -x /usr/sbin/kamailio ] && ! command -v kamailio >/dev/null; then
         # Its service would take port 5060 of this machine; the tests start their own.
         if [ -d /run/systemd/system ]; then

@@ -19,6 +19,7 @@ from longline.api.routes import (
     calls,
     controls,
     events,
+    flow_schema,
     health,
     ip_acls,
     metrics,
@@ -65,6 +66,7 @@ def create_app(deps: Deps) -> FastAPI:
     app.include_router(_protected(), prefix=API_PREFIX, dependencies=protection)
     app.include_router(recordings.signed_router, prefix=API_PREFIX)
     app.include_router(health.router)
+    app.include_router(flow_schema.router)
     app.include_router(metrics.router)
     app.include_router(docs_router)
     app.openapi = lambda: true_document(app)  # type: ignore[method-assign]
