@@ -171,6 +171,8 @@ class FakeStore:
         self.recordings: dict[UUID, RecordingRecord] = {}
         self.broken = False
         self.bus = Bus()
+        self.transactions: list[list[str]] = []
+        """What was stored at once: states, and the events that tell of them."""
         self._journal = journal
 
     async def save(
@@ -186,6 +188,7 @@ class FakeStore:
             else:
                 self._write("store recording")
                 self.recordings[record.id] = record
+        self.transactions.append([*(record.state for record in records), *(event.type for event in events)])
         for event in events:
             self.bus.publish(event)
 

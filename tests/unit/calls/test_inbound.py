@@ -48,6 +48,18 @@ async def test_each_change_is_stored_then_told_then_sent(house: House) -> None:
     ]
 
 
+async def test_each_change_is_stored_with_what_tells_of_it(house: House) -> None:
+    handle = await answered(house)
+    await house.sip(Ended(handle, "remote", "bye"))
+    assert house.store.transactions == [
+        ["ringing", "call.initiated", "call.ringing"],
+        ["answered", "call.answered"],
+        ["connecting", "stream.initiated"],
+        ["connected", "stream.connected"],
+        ["closed", "completed", "stream.completed", "call.completed"],
+    ]
+
+
 async def test_the_end_is_told_once_and_in_order(house: House) -> None:
     handle = await answered(house)
     await house.clock.advance(90)
