@@ -83,7 +83,7 @@ Index("calls_by_time", calls.c.account_id, calls.c.created_at, calls.c.id)
 Index("calls_by_state", calls.c.state, calls.c.account_id, calls.c.created_at, calls.c.id)
 Index("calls_by_from", calls.c.account_id, calls.c.from_number, calls.c.created_at, calls.c.id)
 Index("calls_by_to", calls.c.account_id, calls.c.to_number, calls.c.created_at, calls.c.id)
-Index("calls_by_trunk", calls.c.sip_trunk_id, calls.c.created_at, calls.c.id)
+Index("calls_by_trunk", calls.c.sip_trunk_id, calls.c.account_id, calls.c.created_at, calls.c.id)
 
 legs = Table(
     "legs",
@@ -150,8 +150,9 @@ events = Table(
 )
 Index("events_by_time", events.c.account_id, events.c.at, events.c.id)
 Index("events_by_type", events.c.account_id, events.c.type, events.c.at, events.c.id)
-Index("events_by_call", events.c.call_id, events.c.at, events.c.id)
-Index("events_by_trunk", events.c.sip_trunk_id, events.c.at, events.c.id)
+Index("events_by_call", events.c.call_id, events.c.account_id, events.c.at, events.c.id)
+Index("events_by_trunk", events.c.sip_trunk_id, events.c.account_id, events.c.at, events.c.id)
+Index("events_by_outcome", events.c.account_id, events.c.delivery_status, events.c.at, events.c.id)
 Index("events_by_delivery", events.c.delivery_status, events.c.at, events.c.id)
 
 recordings = Table(

@@ -1,6 +1,7 @@
 """The schema is made by the migrations, which travel with the package, and agrees with the tables."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
@@ -14,10 +15,11 @@ from sqlalchemy import Connection, inspect, text
 from tests.support.postgres import Cluster
 
 from longline.base.errors import ConfigError
-from longline.base.ids import DEFAULT_ACCOUNT_ID
+from longline.base.ids import DEFAULT_ACCOUNT_ID, new_id
 from longline.store.durable import Durable
 from longline.store.engine import make_engine
 from longline.store.migrate import SCRIPTS, migrate
+from longline.store.records import ApiKeyRecord
 from longline.store.tables import metadata
 
 LATEST = max(path.name[:4] for path in (SCRIPTS / "versions").glob("0*.py"))
@@ -62,8 +64,8 @@ async def test_opening_again_changes_nothing(url: str) -> None:
     assert await versions(url) == [LATEST]
 
 
-async def as_it_was(url: str, revision: str, *statements: str) -> None:
-    """Make the database that an earlier version has written."""
+async def moved(url: str, move: Callable[[Config], None], *statements: str) -> None:
+    """Let alembic do something with the database, then execute the statements."""
     engine = make_engine(url)
 
     def write(connection: Connection) -> None:
@@ -71,7 +73,7 @@ async def as_it_was(url: str, revision: str, *statements: str) -> None:
         config.set_main_option("script_location", str(SCRIPTS))
         config.set_main_option("path_separator", "os")
         config.attributes["connection"] = connection
-        command.upgrade(config, revision)
+        move(config)
         for statement in statements:
             connection.exec_driver_sql(statement)
 
@@ -79,6 +81,11 @@ async def as_it_was(url: str, revision: str, *statements: str) -> None:
         await connection.run_sync(write)
         await connection.commit()
     await engine.dispose()
+
+
+async def as_it_was(url: str, revision: str, *statements: str) -> None:
+    """Make the database that an earlier version has written."""
+    await moved(url, lambda config: command.upgrade(config, revision), *statements)
 
 
 async def test_what_an_earlier_version_wrote_is_kept(url: str) -> None:
@@ -143,3 +150,26 @@ async def test_a_file_that_is_no_database_is_refused(sqlite_url: str) -> None:
 def test_the_scripts_are_inside_the_package() -> None:
     assert (SCRIPTS / "env.py").is_file()
     assert list((SCRIPTS / "versions").glob("*.py"))
+
+
+async def test_every_step_can_be_taken_back(url: str) -> None:
+    """With what is in the database: the keys of accounts are then keys as they were before."""
+    durable = await Durable.open(url)
+    made = ApiKeyRecord(
+        id=new_id(), account_id=DEFAULT_ACCOUNT_ID, name="k", prefix="ll_", hash="b" * 64, scopes=["read"],
+        created_at=datetime.now(UTC),
+    )  # fmt: skip
+    await durable.accounts.save_key(made)
+    await durable.close()
+    await moved(url, lambda config: command.downgrade(config, "0005"))
+    await moved(url, lambda config: command.upgrade(config, "head"))
+    durable = await Durable.open(url)
+    found = await durable.accounts.find_key("b" * 64)
+    assert found is not None and found[0].scopes == ["admin"]
+    await durable.close()
+    await moved(url, lambda config: command.downgrade(config, "base"))
+    engine = make_engine(url)
+    async with engine.connect() as connection:
+        left = await connection.run_sync(lambda c: set(inspect(c).get_table_names()))
+    await engine.dispose()
+    assert left == {"alembic_version"}
