@@ -44,6 +44,7 @@ from longline.flows.media_files import MediaFiles
 from longline.flows.runner import FlowRunner
 from longline.flows.sounds import Sounds
 from longline.flows.speech import SpokenTexts, find_speech
+from longline.guard.guard import Guard
 from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
 from longline.media.protocol import format_address
@@ -119,10 +120,12 @@ class Node:
         self.new_api_key = await ensure_api_key(durable, config.api_key, self._clock)
         if self.new_api_key is not None:
             write_key_file(config.data_dir, self.new_api_key)
+        guard = Guard.of(config)
+        stack.callback(guard.close)
         secrets = SecretBook(durable.apps, self._clock)
         secrets.configure(configured_secrets(config))
         await secrets.load()
-        dispatcher = Dispatcher(self._bus, durable, config, self._clock, secrets=secrets)
+        dispatcher = Dispatcher(self._bus, durable, config, self._clock, guard=guard, secrets=secrets)
         await dispatcher.start()
         stack.push_async_callback(dispatcher.stop)
         retention = durable.retention(
@@ -145,10 +148,10 @@ class Node:
         await apps.load()
         trunks.check_secret = secrets.get
         secrets.is_used = lambda secret_id: bool(apps.apps_of_secret(secret_id) or trunks.trunks_of_secret(secret_id))
-        manager = CallManager(config, media, dispatcher.outbox, self._bus, self._clock, trunks, apps)
-        fetcher = HttpFlowFetcher(config.flow_timeout_s, config.webhook_version, config.ca_files)
+        manager = CallManager(config, media, dispatcher.outbox, self._bus, self._clock, trunks, apps, guard)
+        fetcher = HttpFlowFetcher(config.flow_timeout_s, config.webhook_version, guard, config.ca_files)
         stack.push_async_callback(fetcher.close)
-        files = MediaFiles(config.sounds_dir, config.data_dir / "spool", config.ca_files)
+        files = MediaFiles(config.sounds_dir, config.data_dir / "spool", guard, config.ca_files)
         files.clean()
         stack.push_async_callback(files.close)
         sounds = Sounds(files, await _speech(stack, config))

@@ -38,6 +38,7 @@ from longline.store.records import (
     StreamRecord,
     VoiceAppRecord,
 )
+from tests.support.egress import open_guard
 
 OFFER = (
     b"v=0\r\no=- 1 1 IN IP4 192.0.2.7\r\ns=-\r\nc=IN IP4 192.0.2.7\r\nt=0 0\r\n"
@@ -310,7 +311,7 @@ class House:
         self.media = FakeMedia(self.journal)
         self.store = FakeStore(self.journal)
         self.fetcher = ScriptedFetcher()
-        self.sounds = Sounds(MediaFiles(folder / "media", folder / "spool"))
+        self.sounds = Sounds(MediaFiles(folder / "media", folder / "spool", open_guard()))
         self.flow = ScriptedFlow(FlowRunner(self.fetcher, self.sounds).run)
         bus = self.store.bus
         bus.subscribe(self._keep)
@@ -318,7 +319,9 @@ class House:
         self.app_store = FakeAppStore()
         self.secrets = SecretBook(self.app_store, self.clock)
         self.apps = AppDirectory(self.config, self.app_store, self.clock, self.secrets, self.trunks.record)
-        self.manager = CallManager(self.config, self.media, self.store, bus, self.clock, self.trunks, self.apps)
+        self.manager = CallManager(
+            self.config, self.media, self.store, bus, self.clock, self.trunks, self.apps, open_guard()
+        )
         self.manager.attach(self.user_agent, self.flow)
         self._incoming = itertools.count(1)
 

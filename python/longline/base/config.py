@@ -23,6 +23,7 @@ from longline.base.access_config import Access, Phone
 from longline.base.app_config import VirtualNumber, VoiceApp
 from longline.base.app_config import WebhookVersion as WebhookVersion
 from longline.base.config_source import explain, merge, read_environment
+from longline.base.egress_config import Egress
 from longline.base.errors import ConfigError
 from longline.base.speech_config import SpeechSettings
 from longline.base.transport_config import DnsServers, RtpAddresses, SipAdvertise, SipListen, SipTls, sip_host_port
@@ -311,6 +312,9 @@ class Config(_Section):
         "account's; or assigned: only a number that is assigned to an active voice app of the account.",
     )
 
+    egress: Egress = Field(
+        default_factory=Egress, description="Where flow, webhook, media and WebSocket URLs may lead."
+    )
     access: Access = Field(
         default_factory=Access, description="Who is answered at all, and which numbers may be called."
     )
@@ -387,6 +391,16 @@ class Config(_Section):
     @property
     def http_address(self) -> tuple[str, int]:
         return host_port(self.http_listen)
+
+    @property
+    def egress_allowed(self) -> list[str]:
+        """Where requests may go beyond the public internet."""
+        host = self.http_address[0]
+        try:
+            is_loopback = ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            is_loopback = host == "localhost"
+        return self.egress.allowed(is_loopback)
 
     @property
     def sip_addresses(self) -> list[tuple[str | None, str, int]]:

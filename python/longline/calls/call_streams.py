@@ -11,7 +11,9 @@ from longline.base.errors import LimitReached, MediaUnavailable, StreamNotFound
 from longline.base.events import EventType
 from longline.base.ids import DEFAULT_VOICE_APP_ID, Prefix, encode_id
 from longline.calls.context import CallContext
+from longline.calls.ports import Egress
 from longline.calls.stream import CALL_ENDED, SAMPLE_RATES_HZ, Stream, StreamRequest
+from longline.guard.refused import Refusal, Refused
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import StreamClosed, StreamConnected
 from longline.media.session import StreamTarget
@@ -19,6 +21,19 @@ from longline.media.session import StreamTarget
 MAX_STREAMS_PER_CALL = 8
 """Live streams of one call; one more is refused with LimitReached."""
 OPEN_FAILED = "open_failed"
+NOT_FOUND = "dns_failed"
+REFUSED = "url_refused"
+
+Way = tuple[str, ...] | Refused
+"""The addresses that a stream is dialled at, or why it is not."""
+
+
+async def way_of(egress: Egress, ws_url: str) -> Way:
+    """Never raises for what a URL, or a name server, may do."""
+    try:
+        return await egress.check_ws(ws_url)
+    except Refused as refused:
+        return refused
 
 
 class CallStreams:
@@ -28,7 +43,7 @@ class CallStreams:
         self._context = context
         self._streams = context.call.streams
 
-    async def open(self, request: StreamRequest) -> Stream:
+    async def open(self, request: StreamRequest, way: Way) -> Stream:
         """Begin to dial the application. The stream returned may have failed already."""
         live = sum(not stream.has_ended for stream in self._streams.values())
         if live >= MAX_STREAMS_PER_CALL:
@@ -38,8 +53,12 @@ class CallStreams:
         self._streams[stream.id] = stream
         self._note(EventType.STREAM_INITIATED, stream, stream.created_at)
         await self._context.save_stream(stream)
+        if isinstance(way, Refused):
+            stream.refusal = str(way.code)
+            await self._end(stream, NOT_FOUND if way.code is Refusal.NAME_NOT_FOUND else REFUSED, detail=str(way))
+            return stream
         try:
-            await self._context.session.open_stream(str(stream.id), self._target(stream))
+            await self._context.session.open_stream(str(stream.id), self._target(stream, way))
         except (MediaCommandRefused, MediaUnavailable) as error:
             await self._end(stream, OPEN_FAILED, detail=str(error))
         return stream
@@ -105,11 +124,12 @@ class CallStreams:
     def _find(self, stream_id: str) -> Stream | None:
         return next((stream for key, stream in self._streams.items() if str(key) == stream_id), None)
 
-    def _target(self, stream: Stream) -> StreamTarget:
+    def _target(self, stream: Stream, addresses: tuple[str, ...]) -> StreamTarget:
         """The media socket always shows prefixed ids, whatever the webhook version."""
         call, request = self._context.call, stream.request
         return StreamTarget(
             url=request.ws_url,
+            addresses=addresses,
             dialect=request.dialect,
             chunk_ms=request.chunk_size,
             rate_hz=SAMPLE_RATES_HZ[request.sample_rate],

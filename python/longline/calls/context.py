@@ -15,7 +15,7 @@ from longline.base.events import CallFacts, Event, EventType
 from longline.base.log import get_logger
 from longline.calls.activity import count_in
 from longline.calls.call import Call
-from longline.calls.ports import CallStore
+from longline.calls.ports import CallStore, Egress
 from longline.calls.stream import Stream
 from longline.media.session import MediaSession
 from longline.store.records import CallRecord, RecordingRecord, StreamRecord
@@ -56,6 +56,7 @@ class CallContext:
     store: CallStore
     bus: Bus
     clock: Clock
+    egress: Egress
     counters: Counter[str] = field(default_factory=Counter)
     observations: int = 0
     tells_digits: bool = False

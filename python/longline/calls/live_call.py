@@ -32,7 +32,7 @@ from longline.calls.call import Call, Direction
 from longline.calls.call_legs import CallLegs
 from longline.calls.call_playbacks import CallPlaybacks, Playback, PlayHow
 from longline.calls.call_recording import CallRecording
-from longline.calls.call_streams import CallStreams
+from longline.calls.call_streams import CallStreams, way_of
 from longline.calls.call_transfers import CallTransfers
 from longline.calls.caller_input import CallerInput
 from longline.calls.context import CallContext
@@ -152,7 +152,9 @@ class LiveCall:
 
     async def open_stream(self, request: StreamRequest) -> Stream:
         """Raise CallNotLive when the call is not answered, LimitReached."""
-        return await self.ask(lambda: self.when_answered(lambda: self._streams.open(request)))
+        # The look-up may take seconds: it is not done where all that the call does waits in line.
+        way = await way_of(self.context.egress, request.ws_url)
+        return await self.ask(lambda: self.when_answered(lambda: self._streams.open(request, way)))
 
     async def close_stream(self, stream_id: UUID) -> Stream:
         """Raise CallNotLive, StreamNotFound."""

@@ -38,7 +38,7 @@ from longline.calls.live_call import LiveCall
 from longline.calls.metadata import METADATA_KEY, update_metadata
 from longline.calls.originate import OriginateRequest, find_route, is_sip_user
 from longline.calls.phones import phone_peer_name
-from longline.calls.ports import CallFlow, CallStore, Media, Signalling
+from longline.calls.ports import CallFlow, CallStore, Egress, Media, Signalling
 from longline.calls.reason import Reason
 from longline.calls.recording import recording_plan
 from longline.calls.routes import Route, Routes
@@ -74,8 +74,10 @@ class CallManager:
         clock: Clock,
         trunks: TrunkBook,
         apps: AppDirectory,
+        egress: Egress,
     ) -> None:
         self._config = config
+        self._egress = egress
         self._recordings = recording_plan(config)
         self._media = media
         self._store = store
@@ -330,6 +332,7 @@ class CallManager:
                 self._store,
                 self._bus,
                 self._clock,
+                self._egress,
                 self.counters,
                 tells_digits=self._config.digits_in_events,
             ),

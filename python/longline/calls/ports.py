@@ -21,10 +21,16 @@ if TYPE_CHECKING:
 class FlowFailed(LonglineError):
     """The flow could not go on; the call ends with `reason`, and `detail` says what went wrong."""
 
-    def __init__(self, reason: Reason, detail: str) -> None:
+    def __init__(self, reason: Reason, detail: str, refusal: str | None = None) -> None:
+        """`refusal` is the code of the guard that would not let a request go, or its answer in."""
         super().__init__(f"{reason}: {detail}")
         self.reason = reason
         self.detail = detail
+        self.refusal = refusal
+
+    def event_data(self) -> dict[str, Any]:
+        data = {"reason": str(self.reason), "detail": self.detail}
+        return data if self.refusal is None else data | {"refusal": str(self.refusal)}
 
 
 class CallFlow(Protocol):
@@ -67,6 +73,13 @@ class Signalling(Protocol):
     def accept_refer(self, referral: str) -> None: ...
     def reject_refer(self, referral: str, status: int) -> None: ...
     def notify_refer(self, referral: str, status: int) -> None: ...
+
+
+class Egress(Protocol):
+    """Where a WebSocket URL may lead."""
+
+    async def check_ws(self, url: str) -> tuple[str, ...]:
+        """The addresses, `ip:port`, to dial. Raise `Refused`."""
 
 
 class Media(Protocol):

@@ -59,7 +59,8 @@ class StreamRequest:
 
 @dataclass(slots=True, eq=False)
 class Stream:
-    """`ended` is set when the stream has ended, in whatever way; `reason` and `detail` then say how."""
+    """`ended` is set when the stream has ended, in whatever way; `reason` and `detail` then say how. `refusal` is the
+    guard's code for a URL that is not dialled."""
 
     call_id: UUID
     request: StreamRequest
@@ -71,6 +72,7 @@ class Stream:
     reason: str | None = None
     code: int | None = None
     detail: str | None = None
+    refusal: str | None = None
     stats: dict[str, Any] = field(default_factory=dict)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -103,6 +105,7 @@ class Stream:
         data: dict[str, Any] = {"ws_url": self.request.ws_url}
         if self.has_ended:
             data |= {"reason": self.reason, "code": self.code, "detail": self.detail}
+            data |= {"refusal": self.refusal} if self.refusal else {}
         return data
 
     def to_record(self) -> StreamRecord:

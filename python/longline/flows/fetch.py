@@ -17,17 +17,17 @@ from typing import Any, Protocol
 
 import httpx2
 
-from longline import __version__
 from longline.base.ids import Prefix, render_id
-from longline.base.tls import client_context
 from longline.calls.call import Call
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
+from longline.guard.client import guarded_client
+from longline.guard.guard import Guard
+from longline.guard.refused import Refusal, Refused
 
 MAX_FLOW_BYTES = 64 * 1024
 _MAX_CONNECTIONS = 200
-_KEEP_IDLE_S = 1.0
-"""Well below the 5 s after which common servers close an idle connection: a request that crosses that close is lost."""
+_WRONG_ANSWERS = frozenset({Refusal.TOO_LARGE, Refusal.ENCODED})
 
 
 class FlowFetcher(Protocol):
@@ -52,15 +52,16 @@ def flow_request(call: Call, webhook_version: str, result: Mapping[str, Any] | N
 class HttpFlowFetcher:
     """`timeout_s` bounds the whole exchange, from the name look-up to the last byte."""
 
-    def __init__(self, timeout_s: float, webhook_version: str, ca_files: Sequence[Path] = ()) -> None:
+    def __init__(self, timeout_s: float, webhook_version: str, guard: Guard, ca_files: Sequence[Path] = ()) -> None:
         self._timeout_s = timeout_s
         self._webhook_version = webhook_version
-        self._client = httpx2.AsyncClient(
-            verify=client_context(ca_files),
-            follow_redirects=False,
-            timeout=timeout_s,
-            limits=httpx2.Limits(max_connections=_MAX_CONNECTIONS, keepalive_expiry=_KEEP_IDLE_S),
-            headers={"user-agent": f"longline/{__version__}", "accept": "application/json"},
+        self._client = guarded_client(
+            guard,
+            total_s=timeout_s,
+            max_bytes=MAX_FLOW_BYTES,
+            ca_files=ca_files,
+            max_connections=_MAX_CONNECTIONS,
+            headers={"accept": "application/json"},
         )
 
     async def close(self) -> None:
@@ -72,6 +73,9 @@ class HttpFlowFetcher:
                 body = await self._post(url, flow_request(call, call.webhook_version or self._webhook_version, result))
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise FlowFailed(Reason.FLOW_TIMEOUT, f"{url} did not answer within {self._timeout_s:g} s") from error
+        except Refused as error:
+            reason = Reason.FLOW_INVALID if error.code in _WRONG_ANSWERS else Reason.FLOW_UNREACHABLE
+            raise FlowFailed(reason, f"{url}: {error}", error.code) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             what = str(error) or type(error).__name__
             raise FlowFailed(Reason.FLOW_UNREACHABLE, f"{url}: {what}") from error
@@ -85,9 +89,4 @@ class HttpFlowFetcher:
             if response.status_code != 200:
                 hint = "; redirects are not followed" if 300 <= response.status_code < 400 else ""
                 raise FlowFailed(Reason.FLOW_UNREACHABLE, f"{url} answered {response.status_code}{hint}")
-            body = bytearray()
-            async for part in response.aiter_bytes():
-                body += part
-                if len(body) > MAX_FLOW_BYTES:
-                    raise FlowFailed(Reason.FLOW_INVALID, f"{url} answered more than {MAX_FLOW_BYTES} bytes")
-            return bytes(body)
+            return await response.aread()

@@ -16,26 +16,30 @@ from urllib.parse import unquote, urlsplit
 
 import httpx2
 
-from longline.base.tls import client_context
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
+from longline.guard.client import guarded_client
+from longline.guard.guard import Guard
+from longline.guard.refused import Refusal, Refused
 
 MAX_MEDIA_BYTES = 50 * 1024 * 1024
 DOWNLOAD_TIMEOUT_S = 30.0
 _MAX_REDIRECTS = 3
+_WRONG_ANSWERS = frozenset({Refusal.TOO_LARGE, Refusal.ENCODED})
 
 
 class MediaFiles:
     """`open` lends a file for as long as it is played. Start with `clean`, end with `close`."""
 
-    def __init__(self, media_dir: Path, spool_dir: Path, ca_files: Sequence[Path] = ()) -> None:
+    def __init__(self, media_dir: Path, spool_dir: Path, guard: Guard, ca_files: Sequence[Path] = ()) -> None:
         self._media_dir = media_dir
         self._spool_dir = spool_dir
-        self._client = httpx2.AsyncClient(
-            verify=client_context(ca_files),
-            follow_redirects=True,
+        self._client = guarded_client(
+            guard,
+            total_s=DOWNLOAD_TIMEOUT_S,
+            max_bytes=MAX_MEDIA_BYTES,
+            ca_files=ca_files,
             max_redirects=_MAX_REDIRECTS,
-            timeout=DOWNLOAD_TIMEOUT_S,
         )
 
     def clean(self) -> None:
@@ -86,19 +90,17 @@ class MediaFiles:
         except (TimeoutError, httpx2.TimeoutException) as error:
             problem = f"was not downloaded within {DOWNLOAD_TIMEOUT_S:g} s"
             raise FlowFailed(Reason.FLOW_UNREACHABLE, f"$.media_url: {url} {problem}") from error
+        except Refused as error:
+            reason = Reason.FLOW_INVALID if error.code in _WRONG_ANSWERS else Reason.FLOW_UNREACHABLE
+            raise FlowFailed(reason, f"$.media_url: {url}: {error}", error.code) from error
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError) as error:
             what = str(error) or type(error).__name__
             raise FlowFailed(Reason.FLOW_UNREACHABLE, f"$.media_url: {url}: {what}") from error
 
     async def _receive(self, url: str, path: Path) -> None:
-        size = 0
         async with self._client.stream("GET", url) as response:
             if response.status_code != 200:
                 raise FlowFailed(Reason.FLOW_UNREACHABLE, f"$.media_url: {url} answered {response.status_code}")
             with path.open("wb") as file:
-                async for part in response.aiter_bytes(64 * 1024):
-                    size += len(part)
-                    if size > MAX_MEDIA_BYTES:
-                        problem = f"{url} has more than {MAX_MEDIA_BYTES} bytes"
-                        raise FlowFailed(Reason.FLOW_INVALID, f"$.media_url: {problem}")
+                async for part in response.aiter_raw(64 * 1024):
                     file.write(part)

@@ -259,6 +259,7 @@ class StreamOpen(Command):
     session: str
     stream: str
     url: str
+    addresses: tuple[str, ...]
     dialect: Dialect
     chunk_ms: int
     rate_hz: int

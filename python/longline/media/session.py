@@ -100,9 +100,11 @@ class Watch:
 
 @dataclass(frozen=True, slots=True)
 class StreamTarget:
-    """The application's WebSocket, and who the stream says that it is (ids as the dialect shows them)."""
+    """The application's WebSocket, and who the stream says that it is (ids as the dialect shows them). It is dialled at
+    `addresses` alone, `ip:port`; the URL says what the far end is called."""
 
     url: str
+    addresses: tuple[str, ...]
     dialect: Dialect
     chunk_ms: int
     rate_hz: int
@@ -195,6 +197,7 @@ class MediaSession:
             session=self.id,
             stream=stream,
             url=target.url,
+            addresses=target.addresses,
             dialect=target.dialect,
             chunk_ms=target.chunk_ms,
             rate_hz=target.rate_hz,

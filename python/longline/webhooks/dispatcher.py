@@ -20,6 +20,7 @@ from longline.base.clock import Clock
 from longline.base.config import Config
 from longline.base.errors import EventNotFound, NotRedeliverable, RedeliveryExpired
 from longline.base.log import get_logger
+from longline.guard.guard import Guard
 from longline.store.durable import Durable
 from longline.store.pages import PAGE_LIMIT_MAX, PageRequest
 from longline.store.records import EventFilter, EventRecord
@@ -51,6 +52,7 @@ class Dispatcher:
         clock: Clock,
         *,
         secrets: Secrets | None = None,
+        guard: Guard | None = None,
         sender: Sender | None = None,
         policy: RetryPolicy | None = None,
         chance: Callable[[], float] = random.random,
@@ -59,6 +61,7 @@ class Dispatcher:
         self._durable = durable
         self._clock = clock
         self._sender = sender or HttpSender(
+            guard or Guard.of(config),
             config.webhook_secret,
             config.ca_files,
             previous_secret=config.webhook_secret_previous,

@@ -16,13 +16,16 @@ import httpx2
 
 from longline import __version__
 from longline.base.ids import PREFIXED_IDS_SINCE, Prefix, encode_id
-from longline.base.tls import client_context
+from longline.guard.client import guarded_client
+from longline.guard.guard import Guard
+from longline.guard.refused import Refused
 from longline.store.records import EventRecord
 from longline.webhooks.signature import signature_headers
 
 ATTEMPT_TIMEOUT_S: Final = 10.0
 DELIVERIES_AT_ONCE: Final = 64
 """Open webhook requests of this node; further ones wait for one to end."""
+_ANSWER_BYTES_MAX: Final = 64 * 1024
 _ERROR_CHARS_MAX: Final = 200
 
 
@@ -54,6 +57,7 @@ class HttpSender:
 
     def __init__(
         self,
+        guard: Guard,
         secret: str | None = None,
         ca_files: Sequence[Path] = (),
         *,
@@ -65,11 +69,12 @@ class HttpSender:
         self._secrets = secrets
         self._standard = standard
         self._at_once = asyncio.Semaphore(DELIVERIES_AT_ONCE)
-        self._client = httpx2.AsyncClient(
-            verify=client_context(ca_files),
-            follow_redirects=False,
-            timeout=ATTEMPT_TIMEOUT_S,
-            limits=httpx2.Limits(max_connections=DELIVERIES_AT_ONCE),
+        self._client = guarded_client(
+            guard,
+            total_s=ATTEMPT_TIMEOUT_S,
+            max_bytes=_ANSWER_BYTES_MAX,
+            ca_files=ca_files,
+            max_connections=DELIVERIES_AT_ONCE,
         )
 
     async def close(self) -> None:
@@ -85,6 +90,8 @@ class HttpSender:
                     status_code = await self._post(event.target_url or "", body, headers)
             except (TimeoutError, httpx2.TimeoutException):
                 return Outcome(None, f"no answer within {ATTEMPT_TIMEOUT_S:g} s")
+            except Refused as error:
+                return Outcome(None, f"refused, {error.code}: {error}"[:_ERROR_CHARS_MAX])
             except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
                 return Outcome(None, f"{type(error).__name__}: {error}"[:_ERROR_CHARS_MAX])
         if 200 <= status_code < 300:

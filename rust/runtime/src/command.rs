@@ -88,6 +88,8 @@ pub enum Action {
         stream: String,
         /// Where.
         url: WebSocketUrl,
+        /// The addresses that are dialled, in this order; `None` to look the URL's host up.
+        addresses: Option<Vec<SocketAddr>>,
         /// What to speak.
         params: StreamParams,
     },

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from tests.support.calls import ANSWER, House
+from tests.support.egress import open_guard
 from tests.support.http import raw_server, response
 
 from longline.base.clock import settle
@@ -35,7 +36,7 @@ def house(tmp_path: Path) -> House:
 
 @pytest.fixture
 def controls(house: House, tmp_path: Path) -> CallControls:
-    return CallControls(house.manager, Sounds(MediaFiles(tmp_path / "media", tmp_path / "spool")))
+    return CallControls(house.manager, Sounds(MediaFiles(tmp_path / "media", tmp_path / "spool", open_guard())))
 
 
 def order(to: str = BOB, *, ringback: str = "suppress", timeout: int = 30, **sounds: Any) -> TransferOrder:
@@ -171,7 +172,7 @@ async def test_only_one_transfer_at_a_time(house: House, controls: CallControls)
 
 async def test_who_was_dialled_by_a_flow_is_replaced(tmp_path: Path) -> None:
     house = House(tmp_path, inbound={"flow_url": "http://app/flow"})
-    controls = CallControls(house.manager, Sounds(MediaFiles(tmp_path, tmp_path / "spool")))
+    controls = CallControls(house.manager, Sounds(MediaFiles(tmp_path, tmp_path / "spool", open_guard())))
     house.fetcher.answers["http://app/flow"] = {"action": "dial", "to": BOB}
     await house.incoming()
     bob = await until_sent(house, "invite")
@@ -184,7 +185,7 @@ async def test_who_was_dialled_by_a_flow_is_replaced(tmp_path: Path) -> None:
 
 async def test_a_flow_whose_party_leaves_during_a_transfer_waits_for_it(tmp_path: Path) -> None:
     house = House(tmp_path, inbound={"flow_url": "http://app/flow"})
-    controls = CallControls(house.manager, Sounds(MediaFiles(tmp_path, tmp_path / "spool")))
+    controls = CallControls(house.manager, Sounds(MediaFiles(tmp_path, tmp_path / "spool", open_guard())))
     house.fetcher.answers["http://app/flow"] = {"action": "dial", "to": BOB}
     await house.incoming()
     bob = await until_sent(house, "invite")

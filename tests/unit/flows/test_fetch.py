@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
+from tests.support.egress import open_guard
 from tests.support.http import raw_server, response
 from tests.support.ports import free_ports
 
@@ -24,7 +25,7 @@ def a_call() -> Call:
 
 @pytest.fixture
 async def fetcher() -> AsyncIterator[HttpFlowFetcher]:
-    fetcher = HttpFlowFetcher(5.0, "2025-08-01")
+    fetcher = HttpFlowFetcher(5.0, "2025-08-01", open_guard())
     yield fetcher
     await fetcher.close()
 
@@ -94,7 +95,7 @@ async def test_a_closed_port_is_unreachable(fetcher: HttpFlowFetcher) -> None:
 
 
 async def test_an_application_that_does_not_answer_is_a_timeout() -> None:
-    fetcher = HttpFlowFetcher(0.1, "2025-08-01")
+    fetcher = HttpFlowFetcher(0.1, "2025-08-01", open_guard())
     async with raw_server() as server:
         failed = await refusal(fetcher, f"{server.url}/flow")
         await asyncio.wait_for(server.gone.wait(), 5)

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from tests.support.egress import open_guard
 from tests.support.http import raw_server, response
 
 from longline.calls.ports import FlowFailed
@@ -19,7 +20,7 @@ async def files(tmp_path: Path) -> AsyncIterator[MediaFiles]:
     (tmp_path / "media" / "menus" / "main menu.wav").write_bytes(b"RIFF")
     (tmp_path / "secret.wav").write_bytes(b"no")
     (tmp_path / "media" / "link.wav").symlink_to(tmp_path / "secret.wav")
-    files = MediaFiles(tmp_path / "media", tmp_path / "spool")
+    files = MediaFiles(tmp_path / "media", tmp_path / "spool", open_guard())
     yield files
     await files.close()
 
@@ -62,14 +63,14 @@ async def test_a_download_is_lent_and_removed(files: MediaFiles) -> None:
     assert not path.exists()
 
 
-async def test_a_download_over_the_limit_leaves_nothing(
-    files: MediaFiles, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_download_over_the_limit_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(media_files, "MAX_MEDIA_BYTES", 7)
+    files = MediaFiles(tmp_path / "media", tmp_path / "spool", open_guard())
     async with raw_server(sound=response(b"RIFF1234")) as server:
         failed = await refusal(files, f"{server.url}/sound")
     assert failed.reason is Reason.FLOW_INVALID and "more than 7 bytes" in failed.detail
     assert list((tmp_path / "spool").iterdir()) == []
+    await files.close()
 
 
 async def test_a_download_that_takes_too_long_is_given_up(files: MediaFiles, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from tests.support.egress import open_guard
 from tests.support.http import raw_server, response
 from tests.support.ports import free_ports
 
@@ -28,7 +29,7 @@ def event(url: str, version: str = "2025-08-01") -> EventRecord:
 
 
 async def attempt(sent: EventRecord, secret: str | None = None, ca_files: list[Path] | None = None) -> Outcome:
-    sender = HttpSender(secret, ca_files or [])
+    sender = HttpSender(open_guard(), secret, ca_files or [])
     try:
         return await sender.send(sent, AT)
     finally:

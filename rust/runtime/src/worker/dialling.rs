@@ -1,6 +1,7 @@
 //! Dialling: from `stream.open` to an open WebSocket, address by address.
 
 use std::io::ErrorKind;
+use std::net::SocketAddr;
 
 use media::{StreamParams, Time};
 
@@ -27,6 +28,7 @@ impl Worker<'_> {
         session: &str,
         name: String,
         url: WebSocketUrl,
+        addresses: Option<Vec<SocketAddr>>,
         params: StreamParams,
     ) -> Outcome {
         let entry = self.sessions.get(session).ok_or_else(no_session)?;
@@ -65,7 +67,11 @@ impl Worker<'_> {
         if let Some(entry) = self.sessions.get_mut(session) {
             entry.streams.insert(name, id.index);
         }
-        self.resolve(now, id);
+        match addresses {
+            // Whoever checked these addresses has seen them alone: a second look-up might find others.
+            Some(addresses) => self.resolved(now, id, Ok(addresses)),
+            None => self.resolve(now, id),
+        }
         Ok(Answer::Done)
     }
 

@@ -1,5 +1,7 @@
 //! `stream.open`: where the application is, what it speaks, and what it is told of the call.
 
+use std::net::SocketAddr;
+
 use media::{Dialect, Encoding, StreamParams};
 use runtime::command::{Action, Command, Refusal};
 use runtime::websocket::url::WebSocketUrl;
@@ -9,12 +11,17 @@ use serde_json::{Map, Value};
 use super::bad;
 use super::name::Name;
 
+/// Addresses that one stream may be dialled at.
+const MAX_ADDRESSES: usize = 8;
+
 /// The fields of `stream.open`.
 #[derive(Debug, Deserialize)]
 pub struct StreamOpen {
     session: Name,
     stream: Name,
     url: String,
+    #[serde(default)]
+    addresses: Option<Vec<SocketAddr>>,
     dialect: String,
     #[serde(default)]
     encoding: Option<String>,
@@ -32,6 +39,9 @@ impl StreamOpen {
     /// What this asks of its session.
     pub fn into_command(self) -> Result<Command, Refusal> {
         let url = WebSocketUrl::parse(&self.url).map_err(|error| bad(error.0))?;
+        if let Some(addresses) = &self.addresses {
+            check_addresses(addresses)?;
+        }
         let dialect = parse_dialect(&self.dialect)?;
         let params = StreamParams {
             dialect,
@@ -51,10 +61,21 @@ impl StreamOpen {
             action: Action::OpenStream {
                 stream: self.stream.into_string(),
                 url,
+                addresses: self.addresses,
                 params,
             },
         })
     }
+}
+
+fn check_addresses(addresses: &[SocketAddr]) -> Result<(), Refusal> {
+    if addresses.is_empty() || addresses.len() > MAX_ADDRESSES {
+        return Err(bad("addresses are 1 to 8, or null"));
+    }
+    if addresses.iter().any(|address| address.port() == 0) {
+        return Err(bad("an address has no port"));
+    }
+    Ok(())
 }
 
 fn parse_dialect(name: &str) -> Result<Dialect, Refusal> {
@@ -90,5 +111,23 @@ mod tests {
         .unwrap_err();
         assert_eq!(refusal.code, "bad_request");
         assert!(!refusal.message.contains("secret"));
+    }
+
+    #[test]
+    fn addresses_are_few_and_have_a_port() {
+        let open = |addresses: serde_json::Value| {
+            command(
+                &json!({"id": 1, "cmd": "stream.open", "session": "s", "stream": "t", "url": "ws://app/",
+                "addresses": addresses, "dialect": "teler", "chunk_ms": 20, "rate_hz": 8000,
+                "account_id": "a", "call_app_id": "b", "call_id": "c", "stream_id": "d"}),
+            )
+        };
+        for good in [json!(null), json!(["192.0.2.1:80", "[2001:db8::1]:443"])] {
+            assert!(open(good.clone()).is_ok(), "{good}");
+        }
+        let many = json!(vec!["192.0.2.1:80"; 9]);
+        for bad in [json!([]), json!(["192.0.2.1:0"]), json!(["app:80"]), json!(["192.0.2.1"]), many] {
+            assert_eq!(open(bad.clone()).unwrap_err().code, "bad_request", "{bad}");
+        }
     }
 }
