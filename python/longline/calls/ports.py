@@ -28,7 +28,7 @@ class FlowFailed(LonglineError):
         self.detail = detail
         self.refusal = refusal
 
-    def event_data(self) -> dict[str, Any]:
+    def event_data(self) -> dict[str, str]:
         data = {"reason": str(self.reason), "detail": self.detail}
         return data if self.refusal is None else data | {"refusal": str(self.refusal)}
 
