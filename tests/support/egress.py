@@ -39,6 +39,16 @@ def open_guard() -> Guard:
     return Guard(EgressPolicy.of(LOOPBACK, [80, 443], requires_tls=False), Names(otherwise="127.0.0.1"))
 
 
+def internet_guard(
+    names: Mapping[str, Iterable[str]] | None = None,
+    *allow: str,
+    requires_tls: bool = True,
+    resolver: Names | None = None,
+) -> Guard:
+    """The public internet, and what is allowed."""
+    return Guard(EgressPolicy.of(allow, [80, 443], requires_tls), resolver or Names(names))
+
+
 class Network(httpcore2.AsyncNetworkBackend):
     """Whatever address is dialled, the connection is to a server of the test; `dialled` are the addresses."""
 
