@@ -131,7 +131,7 @@ class _Run:
             falls_back=fallback is not None,
         )
         if error.reason is not Reason.STREAM_FAILED:  # the stream has told that itself
-            data = {"reason": str(error.reason), "detail": error.detail}
+            data = error.event_data()
             if self._url is not None:
                 data["flow_url"] = self._url
             live.context.publish(EventType.FLOW_FAILED, data | ({"fallback_url": fallback} if fallback else {}))
