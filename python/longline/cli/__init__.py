@@ -15,6 +15,7 @@ from longline.cli.phones import phones
 from longline.cli.recordings import recordings
 from longline.cli.serve import serve
 from longline.cli.trunks import trunks
+from longline.cli.webhooks import webhooks
 
 app = typer.Typer(
     name="longline",
@@ -25,7 +26,7 @@ app = typer.Typer(
 )
 for command in (serve, call, calls, hangup, trunks, phones, dial, demo):
     app.command()(command)
-for group in (recordings, keys, accounts):
+for group in (recordings, keys, accounts, webhooks):
     app.add_typer(group)
 
 

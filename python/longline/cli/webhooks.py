@@ -1,0 +1,103 @@
+"""`longline webhooks`: which were not delivered, and why; and to send them again."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from longline.cli.calls import PIPE_COLUMNS
+from longline.cli.client import Client, ClientError, ConfigOption, KeyOption, UrlOption
+from longline.cli.failure import told
+
+REDELIVERED_MAX = 1000
+"""What `redeliver --all` sends again at once; say it again for more."""
+_PAGE = 100
+
+webhooks = typer.Typer(
+    name="webhooks", help="Webhooks that were not delivered: show them, send them again.", no_args_is_help=True
+)
+
+
+@webhooks.callback()
+def group() -> None:
+    """Webhooks that were not delivered: show them, send them again."""
+
+
+@webhooks.command()
+def failed(
+    as_json: Annotated[bool, typer.Option("--json", help="print them as a JSON list")] = False,
+    limit: Annotated[int, typer.Option(min=1, max=_PAGE, help="how many")] = 20,
+    pending: Annotated[bool, typer.Option("--pending", help="those that are still being tried instead")] = False,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Show the webhooks that were given up, newest first, and why."""
+    console = Console()
+    if not console.is_terminal:
+        console = Console(width=PIPE_COLUMNS)
+    with told(), Client.find(url, api_key, config) as client:
+        found = client.get("/events", delivery_status="pending" if pending else "failed_permanent", limit=limit)["data"]
+        if as_json:
+            print(json.dumps(found))
+        else:
+            console.print(_table(found))
+
+
+@webhooks.command()
+def redeliver(
+    event_ids: Annotated[list[str] | None, typer.Argument(metavar="EVENT…", help="ids of events")] = None,
+    every: Annotated[bool, typer.Option("--all", help="all that were given up, the oldest first")] = False,
+    url: UrlOption = None,
+    api_key: KeyOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Send webhooks again, with a new series of attempts."""
+    with told(), Client.find(url, api_key, config) as client:
+        wanted = list(event_ids or []) + (_given_up(client) if every else [])
+        refused = 0
+        for event_id in wanted:
+            try:
+                client.post(f"/events/{event_id}/redeliver", {})
+            except ClientError as error:
+                if not every:
+                    raise
+                refused += 1
+                print(f"{event_id}: {error}")
+        print(f"{len(wanted) - refused} webhooks are being sent again")
+
+
+def _given_up(client: Client) -> list[str]:
+    """Oldest first: that is their order."""
+    found: list[str] = []
+    cursor: dict[str, str] = {}
+    while len(found) < REDELIVERED_MAX:
+        page = client.get("/events", delivery_status="failed_permanent", limit=_PAGE, **cursor)
+        found += [event["id"] for event in page["data"]]
+        if not page["has_more"]:
+            break
+        cursor = {"cursor_after": page["next_cursor"]}
+    return found[::-1]
+
+
+def _table(found: list[dict[str, Any]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="dim")
+    for title in ("event", "type", "call", "last attempt", "attempts", "error"):
+        table.add_column(title, no_wrap=title in ("event", "type", "call"))
+    for event in found:
+        table.add_row(
+            event["id"],
+            event["type"],
+            event["call_id"] or "",
+            event["last_attempt_at"] or "",
+            str(event["attempt_count"]),
+            escape(event["last_error"] or ""),
+        )
+    if not found:
+        table.add_row("none", *[""] * 5)
+    return table
