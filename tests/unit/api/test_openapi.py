@@ -507,6 +507,7 @@ CASES = [
     case("GET", SIP_CALL, 404, exists=False),
     Case("GET", "/api/v1/sip/phones", 200, nothing),
     no_key("GET", "/api/v1/sip/phones"),
+    Case("GET", "/flow-schema.json", 200, nothing),
     Case("GET", "/healthz", 200, nothing),
     Case("GET", "/readyz", 200, nothing),
     Case("GET", "/readyz", 503, not_ready),
