@@ -13,7 +13,7 @@ import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import uvicorn
 
@@ -27,6 +27,7 @@ from longline.base.config import Config
 from longline.base.errors import ConfigError
 from longline.base.keyfile import write_key_file
 from longline.base.log import get_logger
+from longline.base.trace import no_headers
 from longline.base.transport_config import dns_server, sip_told
 from longline.calls.app_directory import AppDirectory
 from longline.calls.configured_apps import configured_secrets
@@ -58,8 +59,13 @@ from longline.sip.user_agent import AdvertisedAddress, ListenAddress, TlsSetting
 from longline.store.durable import Durable
 from longline.webhooks.dispatcher import Dispatcher
 
+if TYPE_CHECKING:
+    from longline.observe.tracing import Tracing
+
 HTTP_STOP_GRACE_S: Final = 3
 """How long the API finishes requests that are under way when the node stops."""
+TRACE_STOP_GRACE_S: Final = 3.0
+"""How long what is left of traces is exported when the node stops."""
 HTTP_BACKLOG: Final = 1024
 LEGS_PER_CALL: Final = 2
 """Dialogs that the SIP stack has room for in each of max_calls: most have one, a bridge two, a transfer three."""
@@ -149,7 +155,12 @@ class Node:
         trunks.check_secret = secrets.get
         secrets.is_used = lambda secret_id: bool(apps.apps_of_secret(secret_id) or trunks.trunks_of_secret(secret_id))
         manager = CallManager(config, media, dispatcher.outbox, self._bus, self._clock, trunks, apps, guard)
-        fetcher = HttpFlowFetcher(config.flow_timeout_s, config.webhook_version, guard, config.ca_files)
+        tracing = _tracing(config)
+        if tracing is not None:
+            stack.callback(self._bus.subscribe(tracing.on_event))
+            stack.push_async_callback(_export_rest, tracing)
+        trace_headers = no_headers if tracing is None else tracing.headers
+        fetcher = HttpFlowFetcher(config.flow_timeout_s, config.webhook_version, guard, config.ca_files, trace_headers)
         stack.push_async_callback(fetcher.close)
         files = MediaFiles(config.sounds_dir, config.data_dir / "spool", guard, config.ca_files)
         files.clean()
@@ -214,6 +225,7 @@ class Node:
             secrets,
             lambda: _readiness(media),
             watchers=watchers,
+            begin_trace=None if tracing is None else tracing.begin_request,
             render_metrics=metrics.render,
             observe_request=metrics.observe_request,
         )
@@ -262,6 +274,24 @@ async def _end_calls(manager: CallManager, user_agent: UserAgent, deadline_s: fl
     left = await user_agent.settle(max(0.0, deadline - clock()))
     if left:
         log.warning("far ends have not answered their BYE", dialogs=left)
+
+
+def _tracing(config: Config) -> Tracing | None:
+    """Raise ConfigError when its packages are not there."""
+    if not config.tracing:
+        return None
+    try:
+        from longline.observe.tracing import Tracing, provider_from_environment
+    except ImportError as error:
+        raise ConfigError("tracing needs the extra packages of longline[otel]", "tracing") from error
+    return Tracing(provider_from_environment())
+
+
+async def _export_rest(tracing: Tracing) -> None:
+    """The exporter waits for whom it cannot reach; the node does not."""
+    closing = asyncio.get_running_loop().run_in_executor(None, tracing.close)
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(asyncio.shield(closing), TRACE_STOP_GRACE_S)
 
 
 async def _cancel(task: asyncio.Task[None]) -> None:

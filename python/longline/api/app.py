@@ -61,7 +61,7 @@ def create_app(deps: Deps) -> FastAPI:
     callers = Callers(deps.durable.accounts, deps.clock, deps.config.api_key)
     rates = RequestRates(deps.config.api_requests_per_key, deps.config.api_requests_per_account)
     app.add_middleware(auth.ApiKeyMiddleware, callers=callers, rates=rates, clock=deps.clock)
-    app.add_middleware(ObservedMiddleware, observe=deps.observe_request)
+    app.add_middleware(ObservedMiddleware, observe=deps.observe_request, begin_trace=deps.begin_trace)
     protection = [Security(auth.declared), Depends(auth.check_scope)]
     app.include_router(_protected(), prefix=API_PREFIX, dependencies=protection)
     app.include_router(recordings.signed_router, prefix=API_PREFIX)

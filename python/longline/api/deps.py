@@ -13,6 +13,7 @@ from longline.api.auth import caller_of
 from longline.api.callers import Caller
 from longline.api.idempotency import IdempotencyTable
 from longline.api.live import Watchers
+from longline.api.observed import BeginTrace
 from longline.api.scopes import Scope, allows
 from longline.api.sip_views import SipViews
 from longline.api.views import Views
@@ -96,6 +97,7 @@ class Deps:
     """Who watches live calls; None: nobody can."""
     render_metrics: Callable[[str], tuple[bytes, str]] = lambda _: (b"", "text/plain")
     """The page of metrics, and its content type, for an Accept header."""
+    begin_trace: BeginTrace | None = None
     observe_request: Callable[[str, str, int, float], None] = lambda *_: None
     """Told method, route, status and seconds of each request."""
 

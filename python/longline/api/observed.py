@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import structlog
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from longline.base.ids import new_request_id
@@ -17,6 +18,8 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 
 Observe = Callable[[str, str, int, float], None]
 """Told method, route, status and seconds."""
+BeginTrace = Callable[[str, str | None], Callable[[str, int], None]]
+"""Told the method and the `traceparent` of a request; what it returns is told route and status at the end."""
 
 log = get_logger(__name__)
 
@@ -24,8 +27,9 @@ log = get_logger(__name__)
 class ObservedMiddleware:
     """The outermost: it sees also what is refused. A request that nobody answered is told as 499: its client left."""
 
-    def __init__(self, app: ASGIApp, observe: Observe | None = None) -> None:
+    def __init__(self, app: ASGIApp, observe: Observe | None = None, begin_trace: BeginTrace | None = None) -> None:
         self._app = app
+        self._begin_trace = begin_trace
         self._observe = observe
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -43,6 +47,10 @@ class ObservedMiddleware:
                 message["headers"] = [*message.get("headers", ()), (REQUEST_ID_HEADER, request_id.encode())]
             await send(message)
 
+        method = scope["method"] if scope["method"] in _METHODS else "OTHER"
+        end_trace = None
+        if self._begin_trace is not None:
+            end_trace = self._begin_trace(method, Headers(scope=scope).get("traceparent"))
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._app(scope, receive, answer)
@@ -51,8 +59,9 @@ class ObservedMiddleware:
                 raise
             finally:
                 seconds = time.perf_counter() - begun
-                method = scope["method"] if scope["method"] in _METHODS else "OTHER"
                 route = _route(scope)
+                if end_trace is not None:
+                    end_trace(route, status)
                 if self._observe is not None:
                     self._observe(method, route, status, seconds)
                 log.debug("request", method=method, route=route, status=status, ms=round(seconds * 1000, 1))

@@ -211,6 +211,10 @@ class Config(_Section):
         repr=False,
         description="Who sends it as a bearer token may read /metrics; if not given, this machine alone may.",
     )
+    tracing: bool = Field(
+        default=False,
+        description="Export OpenTelemetry traces, where the OTEL_… variables say; needs longline[otel].",
+    )
     digits_in_events: bool = Field(
         default=False, description="Let events of a call say which digits were pressed, not only that one was."
     )

@@ -83,6 +83,8 @@ class CallFacts:
     """The format that its app or trunk asks for; None: the node's."""
     secret_id: UUID | None = None
     """What signs what is told of it; None: the node's secret, if it has one."""
+    traceparent: str | None = None
+    """The trace of the request that placed it (W3C Trace Context)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -73,6 +73,7 @@ class Call:
     sip_trunk_id: UUID | None = None
     webhook_version: str | None = None
     secret_id: UUID | None = None
+    traceparent: str | None = None
     properties: dict[str, Any] = field(default_factory=dict)
     legs: list[Leg] = field(default_factory=list)
     streams: dict[UUID, Stream] = field(default_factory=dict)

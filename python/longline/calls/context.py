@@ -166,5 +166,6 @@ class CallContext:
                 sip_trunk_id=call.sip_trunk_id,
                 version=call.webhook_version,
                 secret_id=call.secret_id,
+                traceparent=call.traceparent,
             ),
         )

@@ -29,6 +29,7 @@ from longline.base.errors import (
 from longline.base.events import Event, EventType
 from longline.base.ids import DEFAULT_ACCOUNT_ID, Prefix, encode_id
 from longline.base.log import get_logger, pii
+from longline.base.trace import traceparent
 from longline.calls.app_directory import AppDirectory
 from longline.calls.call import Call, Direction
 from longline.calls.call_apps import CallApps, NotTaken, Taken, give_app, take
@@ -431,6 +432,7 @@ def _outbound_call(request: OriginateRequest, route: Route, app: VoiceAppRecord 
         status_callback_url=request.status_callback_url,
         record=request.record,
         properties={METADATA_KEY: request.metadata} if request.metadata else {},
+        traceparent=traceparent.get(),
         sip_trunk_id=None if trunk is None else trunk.id,
     )
     if app is not None:

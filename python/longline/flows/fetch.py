@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import httpx2
 
 from longline.base.ids import Prefix, render_id
+from longline.base.trace import TraceHeaders, no_headers
 from longline.calls.call import Call
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
@@ -52,7 +53,15 @@ def flow_request(call: Call, webhook_version: str, result: Mapping[str, Any] | N
 class HttpFlowFetcher:
     """`timeout_s` bounds the whole exchange, from the name look-up to the last byte."""
 
-    def __init__(self, timeout_s: float, webhook_version: str, guard: Guard, ca_files: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        timeout_s: float,
+        webhook_version: str,
+        guard: Guard,
+        ca_files: Sequence[Path] = (),
+        trace_headers: TraceHeaders = no_headers,
+    ) -> None:
+        self._trace_headers = trace_headers
         self._timeout_s = timeout_s
         self._webhook_version = webhook_version
         self._client = guarded_client(
@@ -70,7 +79,8 @@ class HttpFlowFetcher:
     async def fetch(self, url: str, call: Call, result: Mapping[str, Any] | None = None) -> Any:
         try:
             async with asyncio.timeout(self._timeout_s):
-                body = await self._post(url, flow_request(call, call.webhook_version or self._webhook_version, result))
+                request = flow_request(call, call.webhook_version or self._webhook_version, result)
+                body = await self._post(url, request, self._trace_headers(call.id))
         except (TimeoutError, httpx2.TimeoutException) as error:
             raise FlowFailed(Reason.FLOW_TIMEOUT, f"{url} did not answer within {self._timeout_s:g} s") from error
         except Refused as error:
@@ -84,8 +94,8 @@ class HttpFlowFetcher:
         except (ValueError, RecursionError) as error:
             raise FlowFailed(Reason.FLOW_INVALID, f"{url} did not answer JSON: {error}") from error
 
-    async def _post(self, url: str, request: dict[str, Any]) -> bytes:
-        async with self._client.stream("POST", url, json=request) as response:
+    async def _post(self, url: str, request: dict[str, Any], headers: Mapping[str, str]) -> bytes:
+        async with self._client.stream("POST", url, json=request, headers=dict(headers)) as response:
             if response.status_code != 200:
                 hint = "; redirects are not followed" if 300 <= response.status_code < 400 else ""
                 raise FlowFailed(Reason.FLOW_UNREACHABLE, f"{url} answered {response.status_code}{hint}")

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+import structlog
 from tests.support.calls import House
 
 from longline.base.errors import CallNotFound, InvalidField
@@ -86,3 +87,14 @@ async def test_the_latest_quality_of_the_first_leg_is_known_while_the_call_lives
     await house.incoming()
     await house.media_tells(LegQuality(at=0.0, session=house.session.id, leg=house.leg_id, quality={"mos": 4.2}))
     assert (house.manager.properties(house.record.id) or {})["quality"] == {"mos": 4.2}
+
+
+async def test_what_a_call_does_is_logged_under_its_id(house: House) -> None:
+    await house.incoming()
+    live = await house.manager.find(house.record.id)
+
+    async def bound() -> dict[str, object]:
+        return structlog.contextvars.get_contextvars()
+
+    assert await live.ask(bound) == {"call_id": str(house.record.id)}
+    assert structlog.contextvars.get_contextvars() == {}, "and what others do is not"
