@@ -84,7 +84,7 @@ def caller_of(request: Request) -> Caller:
     return caller
 
 
-def check_scope(request: Request) -> None:
+async def check_scope(request: Request) -> None:
     """A dependency of every protected route. Raises MissingScope."""
     route = request.scope["route"]
     wanted = scope_of(request.method, route.tags if isinstance(route, APIRoute) else ())

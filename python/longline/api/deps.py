@@ -9,6 +9,7 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from longline.api.app_views import AppViews
+from longline.api.at_once import at_once
 from longline.api.auth import caller_of
 from longline.api.callers import Caller
 from longline.api.idempotency import IdempotencyTable
@@ -130,24 +131,24 @@ def get_store(request: Request) -> AccountStore:
     return get_deps(request).durable.of(caller_of(request).account_id)
 
 
-DepsOf = Annotated[Deps, Depends(get_deps)]
-CallerOf = Annotated[Caller, Depends(caller_of)]
+DepsOf = Annotated[Deps, Depends(at_once(get_deps))]
+CallerOf = Annotated[Caller, Depends(at_once(caller_of))]
 """Whose request it is: `caller.account_id`."""
-StoreOf = Annotated[AccountStore, Depends(get_store)]
+StoreOf = Annotated[AccountStore, Depends(at_once(get_store))]
 """What the request's account may see. A protected route reads through this, and never through `deps.durable`."""
-ViewsOf = Annotated[Views, Depends(get_views)]
-SipViewsOf = Annotated[SipViews, Depends(get_sip_views)]
-AppViewsOf = Annotated[AppViews, Depends(get_app_views)]
-IdempotencyOf = Annotated[IdempotencyTable, Depends(get_idempotency)]
+ViewsOf = Annotated[Views, Depends(at_once(get_views))]
+SipViewsOf = Annotated[SipViews, Depends(at_once(get_sip_views))]
+AppViewsOf = Annotated[AppViews, Depends(at_once(get_app_views))]
+IdempotencyOf = Annotated[IdempotencyTable, Depends(at_once(get_idempotency))]
 
 
-def check_may_provision(caller: CallerOf) -> None:
+async def check_may_provision(caller: CallerOf) -> None:
     """Numbers are given out by whoever runs the server. Raises NotProvisioner."""
     if caller.account_id != DEFAULT_ACCOUNT_ID:
         raise NotProvisioner
 
 
-def check_may_see_secrets(caller: CallerOf) -> None:
+async def check_may_see_secrets(caller: CallerOf) -> None:
     """Whoever knows a secret can sign as we do: a key that may only read is not told. Raises MissingScope."""
     if not allows(caller.scopes, Scope.ADMIN):
         raise MissingScope(f"This API key may not do that: it lacks the scope {Scope.ADMIN}.")

@@ -108,39 +108,39 @@ def _read_path(text: str, prefix: Prefix, otherwise: type[RequestError]) -> UUID
 _ANY_ID: Final = Path(description="The id, with its prefix or as a UUID.")
 
 
-def path_call_id(call_id: Annotated[str, _ANY_ID]) -> UUID:
+async def path_call_id(call_id: Annotated[str, _ANY_ID]) -> UUID:
     """A malformed id in a path is that of nothing: 404."""
     return _read_path(call_id, Prefix.CALL, CallNotFound)
 
 
-def path_stream_id(stream_id: Annotated[str, _ANY_ID]) -> UUID:
+async def path_stream_id(stream_id: Annotated[str, _ANY_ID]) -> UUID:
     return _read_path(stream_id, Prefix.STREAM, StreamNotFound)
 
 
-def path_event_id(event_id: Annotated[str, _ANY_ID]) -> UUID:
+async def path_event_id(event_id: Annotated[str, _ANY_ID]) -> UUID:
     return _read_path(event_id, Prefix.EVENT, EventNotFound)
 
 
-def path_trunk_id(trunk_id: Annotated[str, _ANY_ID]) -> UUID:
+async def path_trunk_id(trunk_id: Annotated[str, _ANY_ID]) -> UUID:
     return _read_path(trunk_id, Prefix.SIP_TRUNK, TrunkNotFound)
 
 
-def path_acl_id(ip_acl_id: Annotated[str, _ANY_ID]) -> UUID:
+async def path_acl_id(ip_acl_id: Annotated[str, _ANY_ID]) -> UUID:
     return _read_path(ip_acl_id, Prefix.IP_ACL, AclNotFound)
 
 
-def path_app_id(voice_app_id: Annotated[str, _ANY_ID]) -> UUID:
+async def path_app_id(voice_app_id: Annotated[str, _ANY_ID]) -> UUID:
     return _read_path(voice_app_id, Prefix.VOICE_APP, AppNotFound)
 
 
-def path_number_id(vn_id: Annotated[str, _ANY_ID]) -> UUID:
+async def path_number_id(vn_id: Annotated[str, _ANY_ID]) -> UUID:
     return _read_path(vn_id, Prefix.VIRTUAL_NUMBER, NumberNotFound)
 
 
-def path_secret_id(secret_id: Annotated[str, _ANY_ID]) -> UUID:
+async def path_secret_id(secret_id: Annotated[str, _ANY_ID]) -> UUID:
     return _read_path(secret_id, Prefix.SECRET, SecretNotFound)
 
 
-def path_signed_recording_id(recording_id: Annotated[str, _ANY_ID]) -> UUID:
+async def path_signed_recording_id(recording_id: Annotated[str, _ANY_ID]) -> UUID:
     """No link was ever signed for a malformed id."""
     return _read_path(recording_id, Prefix.RECORDING, InvalidLink)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Self, TypeVar
 from uuid import UUID
 
-from sqlalchemy import Select, Table, insert, select
+from sqlalchemy import Connection, Select, Table, insert, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -26,6 +26,7 @@ from longline.store.dialog_store import DialogStore
 from longline.store.engine import make_engine
 from longline.store.migrate import migrate
 from longline.store.pages import Order, Page, PageRequest, owned
+from longline.store.reader import Work, reader_for, records_of, rows_of
 from longline.store.records import (
     CallFilter,
     CallRecord,
@@ -58,6 +59,7 @@ class Durable:
         self._engine = engine
         self._writer = Writer(engine)
         self.apps = AppStore(engine, self._writer)
+        self._reader = reader_for(engine)
         self.trunks = TrunkStore(engine, self._writer)
         self.registrations = RegistrationStore(engine, self._writer)
         self.dialogs = DialogStore(engine, self._writer)
@@ -82,6 +84,7 @@ class Durable:
 
     async def close(self) -> None:
         await self._writer.stop()
+        await self._reader.close()
         await self._engine.dispose()
 
     @property
@@ -118,8 +121,7 @@ class Durable:
 
     async def get_call(self, call_id: UUID, account_id: UUID | None = None) -> CallRecord | None:
         query = owned(select(tables.calls).where(tables.calls.c.id == call_id), tables.calls, account_id)
-        found = await self._read(CallRecord, query)
-        return (await self._with_legs(found))[0] if found else None
+        return _only(await self._reader.run(_with_legs(query)))
 
     async def account_of_call(self, call_id: UUID) -> UUID | None:
         """Whose a call is; None when there is no such call."""
@@ -144,8 +146,7 @@ class Durable:
             query = query.where(table.created_at > filters.created_after)
         if filters.created_before is not None:
             query = query.where(table.created_at < filters.created_before)
-        found = await self._read(CallRecord, _CALLS.apply(query, page))
-        return _CALLS.page(await self._with_legs(found), page)
+        return _CALLS.page(await self._reader.run(_with_legs(_CALLS.apply(query, page))), page)
 
     async def list_legs(
         self, call_id: UUID, page: PageRequest | None = None, account_id: UUID | None = None
@@ -154,14 +155,6 @@ class Durable:
         page = page or PageRequest()
         query = owned(select(tables.legs).where(tables.legs.c.call_session_id == call_id), tables.legs, account_id)
         return _LEGS.page(await self._read(LegRecord, _LEGS.apply(query, page)), page)
-
-    async def _with_legs(self, calls: list[CallRecord]) -> list[CallRecord]:
-        by_id = {call.id: call for call in calls}
-        columns = tables.legs.c
-        query = select(tables.legs).where(columns.call_session_id.in_(by_id)).order_by(columns.created_at, columns.id)
-        for leg in await self._read(LegRecord, query) if by_id else ():
-            by_id[leg.call_session_id].legs.append(leg)
-        return calls
 
     # streams
 
@@ -275,12 +268,10 @@ class Durable:
         await self._writer.write([(table, [_row(record, table)])])
 
     async def _rows(self, query: Select[Any]) -> Sequence[Any]:
-        async with self._engine.connect() as connection:
-            rows: Sequence[Any] = (await connection.execute(query)).all()
-            return rows
+        return await self._reader.run(rows_of(query))
 
     async def _read(self, record: type[R], query: Select[Any]) -> list[R]:
-        return [record(**row._mapping) for row in await self._rows(query)]
+        return await self._reader.run(records_of(record, query))
 
 
 def _rows_of(record: CallRecord | StreamRecord | RecordingRecord) -> list[Rows]:
@@ -302,6 +293,20 @@ def _row(record: Any, table: Table) -> dict[str, Any]:
 @functools.cache
 def _names(table: Table) -> tuple[str, ...]:
     return tuple(table.columns.keys())
+
+
+def _with_legs(query: Select[Any]) -> Work[list[CallRecord]]:
+    """The calls that the query finds, with their legs."""
+
+    def work(connection: Connection) -> list[CallRecord]:
+        by_id = {call.id: call for call in records_of(CallRecord, query)(connection)}
+        columns = tables.legs.c
+        legs = select(tables.legs).where(columns.call_session_id.in_(by_id)).order_by(columns.created_at, columns.id)
+        for leg in records_of(LegRecord, legs)(connection) if by_id else ():
+            by_id[leg.call_session_id].legs.append(leg)
+        return list(by_id.values())
+
+    return work
 
 
 def _only(found: list[R]) -> R | None:

@@ -41,11 +41,11 @@ def make_engine(url: str) -> AsyncEngine:
     except OSError as error:
         raise ConfigError(f"database_url: {error.filename}: {error.strerror}", "database_url") from error
     if engine.dialect.name == "sqlite":
-        event.listen(engine.sync_engine, "connect", _set_pragmas)
+        event.listen(engine.sync_engine, "connect", set_pragmas)
     return engine
 
 
-def _set_pragmas(connection: Any, _record: Any) -> None:
+def set_pragmas(connection: Any, _record: Any) -> None:
     cursor = connection.cursor()
     for pragma in PRAGMAS:
         cursor.execute(pragma)
