@@ -142,7 +142,7 @@ AppViewsOf = Annotated[AppViews, Depends(at_once(get_app_views))]
 IdempotencyOf = Annotated[IdempotencyTable, Depends(at_once(get_idempotency))]
 
 
-async def check_may_provision(caller: CallerOf) -> None:
+def check_may_provision(caller: CallerOf) -> None:
     """Numbers are given out by whoever runs the server. Raises NotProvisioner."""
     if caller.account_id != DEFAULT_ACCOUNT_ID:
         raise NotProvisioner
