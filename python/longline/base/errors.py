@@ -36,6 +36,7 @@
         │   ├── NotRedeliverable  409  event_not_redeliverable
         │   ├── NameTaken         409  name_taken
         │   ├── UsernameTaken     409  username_taken
+        │   ├── AddressTaken      409  address_taken: a trunk of another account calls from there
         │   ├── TrunkIsConfigured 409  sip_trunk_is_configured: the configuration file owns it
         │   ├── AclInUse          409  ip_acl_in_use
         │   ├── AppIsConfigured   409  voice_app_is_configured: the configuration file owns it
@@ -283,6 +284,13 @@ class NameTaken(InvalidState):
 class UsernameTaken(InvalidState):
     code = "username_taken"
     default_message = "Another SIP trunk has this username."
+
+
+class AddressTaken(InvalidState):
+    code = "address_taken"
+    default_message = (
+        "One of these addresses is a trunk's of another account; SIP has only the address to tell them by."
+    )
 
 
 class TrunkIsConfigured(InvalidState):

@@ -17,6 +17,7 @@ from longline.base.config import Config
 from longline.base.errors import (
     AclInUse,
     AclNotFound,
+    AddressTaken,
     ConfigError,
     InvalidField,
     LimitReached,
@@ -125,7 +126,7 @@ class TrunkBook:
     # --- trunks ----------------------------------------------------------------------------------------------------
 
     async def create_trunk(self, account_id: UUID, new: NewTrunk) -> SipTrunkRecord:
-        """Raise NameTaken, UsernameTaken, UnknownAcl, LimitReached."""
+        """Raise NameTaken, UsernameTaken, AddressTaken, UnknownAcl, LimitReached."""
         async with self._lock:
             if len(self._records) >= MAX_TRUNKS:
                 raise LimitReached(f"There are {MAX_TRUNKS} trunks, which is the limit.")
@@ -153,7 +154,7 @@ class TrunkBook:
             return await self._keep_trunk(_authenticated(record, new.auth))
 
     async def change_trunk(self, account_id: UUID, trunk_id: UUID, change: TrunkChange) -> SipTrunkRecord:
-        """Raise TrunkNotFound, TrunkIsConfigured, NameTaken, UsernameTaken, UnknownAcl, InvalidField."""
+        """Raise TrunkNotFound, TrunkIsConfigured, NameTaken, UsernameTaken, AddressTaken, UnknownAcl, InvalidField."""
         async with self._lock:
             record = self._owned(account_id, trunk_id)
             if "name" in change.values:
@@ -209,9 +210,17 @@ class TrunkBook:
             except SecretNotFound:
                 raise UnknownSecret from None
 
+    def _check_sources(self, trunk: Trunk, is_active: bool) -> None:
+        """Where a trunk calls from no trunk of another account may: its calls would come in as the other's."""
+        others = (other for other in self._by_id.values() if other.account_id != trunk.account_id)
+        taken = [network for other in others for network in other.peer.networks] if is_active else []
+        for own in trunk.peer.networks:
+            if any(own.version == other.version and own.overlaps(other) for other in taken):
+                raise AddressTaken
+
     async def _keep_trunk(self, record: SipTrunkRecord) -> SipTrunkRecord:
         try:
-            trunk_of_record(record, self._acl_of(record))
+            self._check_sources(trunk_of_record(record, self._acl_of(record)), record.is_active)
         except ValueError as error:
             raise InvalidField("inbound_route", str(error)) from error
         await self._store.save_trunk(record)
@@ -234,7 +243,7 @@ class TrunkBook:
             return await self._keep_acl(made)
 
     async def change_acl(self, account_id: UUID, acl_id: UUID, change: AclChange) -> IpAclRecord:
-        """In force at once for every trunk that it is attached to. Raise AclNotFound, NameTaken."""
+        """In force at once for every trunk that it is attached to. Raise AclNotFound, NameTaken, AddressTaken."""
         async with self._lock:
             record = self.acl(account_id, acl_id)
             if change.name is not None:
@@ -292,6 +301,9 @@ class TrunkBook:
             raise NameTaken(f"There is an IP access list with the name {name!r} already.")
 
     async def _keep_acl(self, record: IpAclRecord) -> IpAclRecord:
+        for trunk in self._records.values():
+            if trunk.ip_acl_id == record.id and trunk.source == "api":
+                self._check_sources(trunk_of_record(trunk, record), trunk.is_active)
         await self._store.save_acl(record)
         self._acls[record.id] = record
         self._apply()

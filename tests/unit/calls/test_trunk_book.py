@@ -12,6 +12,7 @@ from longline.base.config import Config
 from longline.base.errors import (
     AclInUse,
     AclNotFound,
+    AddressTaken,
     ConfigError,
     InvalidField,
     NameTaken,
@@ -23,7 +24,7 @@ from longline.base.errors import (
 from longline.base.events import Event
 from longline.base.ids import DEFAULT_ACCOUNT_ID as OWNER
 from longline.base.ids import new_id
-from longline.calls.trunk import Trunk, config_trunk_id
+from longline.calls.trunk import Trunk, config_trunk_id, shown_network
 from longline.calls.trunk_book import TrunkBook
 from longline.calls.trunk_changes import AclChange, NewTrunk, TrunkAuth, TrunkChange
 from longline.calls.trunk_status import MAX_SUSPECTS, TrunkStatus
@@ -285,3 +286,22 @@ async def test_suspicion_is_bounded_and_passes() -> None:
     assert made.is_up("a", "sip:1")
     await clock.advance(31)
     assert made.is_up("a", f"sip:{MAX_SUSPECTS}")
+
+
+async def test_two_accounts_do_not_call_in_from_the_same_address() -> None:
+    """Peers are told apart by their address: the calls of the one would come in as the other's."""
+    trunks = await book(carrier=CARRIER)
+    other = new_id()
+    await trunks.create_trunk(OWNER, new())
+    with pytest.raises(AddressTaken):
+        await trunks.create_trunk(other, new())
+    acl = await trunks.create_acl(other, "wide", [{"address": "203.0.113.0/24", "description": None}])
+    made = await trunks.create_trunk(other, new(auth=TrunkAuth(type="IP", ip_acl_id=acl.id)))
+    everything: list[dict[str, str | None]] = [{"address": shown_network(n)} for n in trunks.trunks[-2].peer.networks]
+    with pytest.raises(AddressTaken):
+        await trunks.change_acl(other, acl.id, AclChange(addresses=everything))
+    assert trunks.acl(other, acl.id).addresses == acl.addresses
+    await trunks.change_trunk(other, made.id, TrunkChange(values={"is_active": False}))
+    await trunks.change_acl(other, acl.id, AclChange(addresses=everything))
+    with pytest.raises(AddressTaken):
+        await trunks.change_trunk(other, made.id, TrunkChange(values={"is_active": True}))
