@@ -116,8 +116,9 @@ class Application:
 class Killing:
     """One run over one folder."""
 
-    def __init__(self, folder: Path, seed: int) -> None:
+    def __init__(self, folder: Path, seed: int, longest_load_s: float = LONGEST_LOAD_S) -> None:
         self._folder = folder
+        self._longest_load_s = longest_load_s
         self._chance = random.Random(seed)
         self._accepted: set[str] = set()
         self.report = Report(seed)
@@ -163,7 +164,7 @@ class Killing:
         else:
             await node.start()
             callers = [asyncio.create_task(self._place_calls(node, application, n)) for n in range(CALLERS)]
-            await asyncio.sleep(self._chance.uniform(0, LONGEST_LOAD_S))
+            await asyncio.sleep(self._chance.uniform(0, self._longest_load_s))
             await self._sigkill(node)
             for caller in callers:
                 caller.cancel()
