@@ -111,6 +111,8 @@ class Backend:
         self._server: asyncio.Server | None = None
         self.flow_requests: list[dict[str, Any]] = []
         self.webhooks: list[dict[str, Any]] = []
+        self.deliveries: list[tuple[dict[str, str], bytes]] = []
+        """Headers (names in lower case) and body of each webhook, as they came."""
 
     @property
     def url(self) -> str:
@@ -154,13 +156,15 @@ class Backend:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             while request_line := await reader.readline():
-                length = 0
+                headers = {}
                 while (header := await reader.readline()).strip():
-                    name, _, value = header.partition(b":")
-                    if name.lower() == b"content-length":
-                        length = int(value)
-                body = json.loads(await reader.readexactly(length) or b"{}")
-                answer = json.dumps(await self._answer(request_line.split()[1].decode(), body)).encode()
+                    name, _, value = header.decode().partition(":")
+                    headers[name.lower()] = value.strip()
+                raw = await reader.readexactly(int(headers.get("content-length", 0)))
+                path = request_line.split()[1].decode()
+                if path.startswith("/webhook"):
+                    self.deliveries.append((headers, raw))
+                answer = json.dumps(await self._answer(path, json.loads(raw or b"{}"))).encode()
                 head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
                 writer.write(head.encode() + answer)
                 await writer.drain()
