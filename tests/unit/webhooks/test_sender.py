@@ -6,6 +6,7 @@ import ssl
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from uuid import UUID
 
 import pytest
 from tests.support.egress import open_guard
@@ -171,3 +172,28 @@ def self_signed(directory: Path) -> tuple[Path, Path]:
         key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
     )
     return paths
+
+
+class _Secrets:
+    """One secret that has just been rotated."""
+
+    def __init__(self, secret_id: UUID) -> None:
+        self.secret_id = secret_id
+
+    def values(self, secret_id: UUID) -> tuple[str, ...]:
+        return ("new of the app", "old of the app") if secret_id == self.secret_id else ()
+
+
+async def test_an_app_signs_with_its_own_secret_and_with_the_one_before_while_it_is_rotated() -> None:
+    secret_id, timestamp = new_id(), str(int(AT.timestamp()))
+    sender = HttpSender(open_guard(), "the node's", secrets=_Secrets(secret_id))
+    async with raw_server(hook=response()) as server:
+        for own in (secret_id, new_id(), None):
+            await sender.send(replace(event(f"{server.url}/hook"), secret_id=own), AT)
+        await sender.close()
+        signed = [(headers_of(head), body) for head, body in server.requests]
+    for headers, body in signed[1:]:  # of a secret that is gone, and of a call without one
+        assert verify("the node's", timestamp, body, headers["x-teler-signature"], AT.timestamp())
+    headers, body = signed[0]
+    assert verify("new of the app", timestamp, body, headers["x-teler-signature"], AT.timestamp())
+    assert verify("old of the app", timestamp, body, headers["x-teler-signature-previous"], AT.timestamp())
