@@ -161,7 +161,9 @@ class StreamOpenRequest(StrictRequest):
     """Join a live call to one more WebSocket."""
 
     ws_url: WsUrlField
-    chunk_size: ChunkSize = Field(default=400, description="Milliseconds of audio per message, a multiple of 20.")
+    chunk_size: ChunkSize = Field(
+        default=400, description="Milliseconds of audio per message.", json_schema_extra={"multipleOf": 20}
+    )
     sample_rate: Literal["8k", "16k"] = "8k"
     dialect: Literal["teler"] = "teler"
 
