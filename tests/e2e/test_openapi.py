@@ -14,7 +14,7 @@ from tests.support.ports import free_ports
 from tests.support.sipp import Sipp
 
 SUPPORT = Path(__file__).parent.parent / "support" / "schemathesis"
-TIMEOUT_S = 3600.0
+TIMEOUT_S, LONG_TIMEOUT_S = 300.0, 7200.0
 
 WHETHER_IT_IS_TAKEN = "positive_data_acceptance,negative_data_rejection"
 """Checks of whether what fits the schema is taken, and the rest refused. Some rules stand in words only, so what these
@@ -40,7 +40,9 @@ async def test_schemathesis_finds_no_answer_that_is_not_declared(tmp_path: Path)
         )  # fmt: skip
         assert process.stdout is not None
         try:
-            output = (await asyncio.wait_for(process.stdout.read(), TIMEOUT_S)).decode(errors="replace")
+            output = (await asyncio.wait_for(process.stdout.read(), LONG_TIMEOUT_S if is_long else TIMEOUT_S)).decode(
+                errors="replace"
+            )
             status = await process.wait()
         except BaseException:
             process.kill()
