@@ -126,7 +126,7 @@ class Node:
         self.new_api_key = await ensure_api_key(durable, config.api_key, self._clock)
         if self.new_api_key is not None:
             write_key_file(config.data_dir, self.new_api_key)
-        guard = Guard.of(config)
+        guard = Guard.of(config, accounts=len(await durable.accounts.all_accounts()))
         stack.callback(guard.close)
         secrets = SecretBook(durable.apps, self._clock)
         secrets.configure(configured_secrets(config))
@@ -210,6 +210,7 @@ class Node:
         metrics = Metrics()
         stack.callback(self._bus.subscribe(metrics.on_event))
         add_sources(metrics, self._bus, manager, user_agent, media, durable, dispatcher)
+        metrics.add_counts("egress", "URLs of applications: judged, and refused.", lambda: guard.counters)
         deps = Deps(
             manager,
             CallControls(manager, sounds),

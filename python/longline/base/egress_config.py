@@ -34,8 +34,8 @@ class Egress(BaseModel):
         default=None,
         max_length=256,
         description="Addresses, networks and host names outside of the public internet that URLs of applications may "
-        "lead to, at any port and without TLS. If not given: this machine while http_listen is an address of this "
-        "machine alone, else nothing. Empty for nothing.",
+        "lead to, at any port and without TLS. If not given: this machine, while there is one account and http_listen "
+        "is an address of this machine alone; else nothing. Empty for nothing.",
     )
     ports: list[Port] = Field(
         default=[80, 443], max_length=256, description="Ports at hosts of the public internet that URLs may name."
