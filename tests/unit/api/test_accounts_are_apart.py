@@ -43,6 +43,9 @@ BODIES: dict[tuple[str, str], dict[str, Any]] = {
 QUERIES: dict[tuple[str, str], str] = {("get", f"{API}/recordings"): "recording_id"}
 """Routes that name an object in their query."""
 
+ENDLESS = {f"{CALL}/live"}
+"""Their answers to the owner end with the call."""
+
 CREATES = {
     ("post", f"{API}/voice/calls/initiate"), ("post", f"{API}/calls/initiate"),
     ("post", f"{API}/sip/trunks"), ("post", f"{API}/sip/ip-acls"), ("post", f"{API}/voice/apps"),
@@ -142,9 +145,11 @@ async def test_an_object_of_another_account_is_not_found_on_any_route(apart: Apa
             answer = await apart.stranger.request(method, url, **request)
             assert answer.status_code in (403, 404), f"{method} {path}: {answer.status_code} {answer.text}"
             assert not any(text in answer.text for text in apart.secrets if text not in url), f"{method} {path}"
+        tried += 1
+        if path in ENDLESS:
+            continue
         owner = await apart.house.http.request(method, url, **request)  # the request is good: the owner is served
         assert owner.status_code not in (403, 404, 422), f"{method} {path} by its owner: {owner.text}"
-        tried += 1
     assert tried >= 20
 
 
