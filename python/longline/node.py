@@ -165,7 +165,8 @@ class Node:
         files = MediaFiles(config.sounds_dir, config.data_dir / "spool", guard, config.ca_files)
         files.clean()
         stack.push_async_callback(files.close)
-        sounds = Sounds(files, await _speech(stack, config))
+        speech = await _speech(stack, config)
+        sounds = Sounds(files, speech)
         phones = PhoneBook(config, durable.registrations, self._clock)
         stack.push_async_callback(phones.stop)
 
@@ -211,6 +212,8 @@ class Node:
         stack.callback(self._bus.subscribe(metrics.on_event))
         add_sources(metrics, self._bus, manager, user_agent, media, durable, dispatcher)
         metrics.add_counts("egress", "URLs of applications: judged, and refused.", lambda: guard.counters)
+        if speech is not None:
+            metrics.add_counts("speech", "Texts that flows have said.", lambda: speech.counters)
         deps = Deps(
             manager,
             CallControls(manager, sounds),

@@ -10,7 +10,7 @@ import asyncio
 from collections import deque
 
 MAX_KEYS = 64
-"""Keys that wait. Rule when full: a further one is not kept (it is told as an event all the same)."""
+"""Keys that wait. Rule when full: a further one is not kept, and counted (`keys_dropped`); its event is told anyhow."""
 
 VOICE_HANGOVER_S = 0.4
 """How long a voice has been silent when the media server tells that it has stopped."""
@@ -24,14 +24,14 @@ class CallerInput:
         self._changed = asyncio.Event()
         self.is_speaking = False
         self.silent_since = 0.0
-        self.keys_dropped = 0
 
-    def press(self, key: str) -> None:
+    def press(self, key: str) -> bool:
+        """False when there is no room for it."""
         if len(self._keys) >= MAX_KEYS:
-            self.keys_dropped += 1
-            return
+            return False
         self._keys.append(key)
         self._changed.set()
+        return True
 
     @property
     def has_keys(self) -> bool:

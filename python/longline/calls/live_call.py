@@ -307,8 +307,8 @@ class LiveCall:
         return True
 
     async def _pressed(self, leg: SipLeg, digit: str) -> None:
-        if leg is self.legs.first:
-            self.input.press(digit)
+        if leg is self.legs.first and not self.input.press(digit):
+            self.context.counters["keys_dropped"] += 1
         await self.playbacks.pressed(leg.leg.id)
 
     def _spoke(self, leg: SipLeg, speaks: bool) -> None:

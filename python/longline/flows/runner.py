@@ -114,6 +114,7 @@ class _Run:
         if fallback is None or self._is_fallback or self._url == fallback:
             raise self._tell(error)
         self._tell(error, fallback)
+        self._live.context.counters["flow_fallbacks"] += 1
         self._result = {
             "flow_error": {"flow_url": self._url, "reason": str(error.reason), "detail": error.detail},
         }

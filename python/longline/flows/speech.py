@@ -85,6 +85,7 @@ class CommandSpeech:
             return await asyncio.create_subprocess_exec(
                 self._program,
                 *arguments,
+                env={"PATH": os.environ.get("PATH", os.defpath), "LANG": "C.UTF-8"},  # none of our keys
                 stdin=asyncio.subprocess.PIPE,
                 stdout=asyncio.subprocess.DEVNULL,
                 stderr=asyncio.subprocess.PIPE,

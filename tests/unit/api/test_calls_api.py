@@ -54,6 +54,13 @@ async def test_an_inline_flow_needs_no_urls_and_a_sip_uri_no_telephone_numbers(h
     assert (order.to_number, order.from_number, order.flow) == (body["to_number"], "bob", flow)
 
 
+async def test_an_inline_flow_may_be_a_list(house: Any) -> None:
+    flow = [{"action": "say", "text": "hello"}, {"action": "hangup"}]
+    body = {"to_number": "+15550101", "from_number": "+15550100", "flow": flow}
+    assert (await house.http.post(INITIATE, json=body)).status_code == 202
+    assert house.manager.asked[0].flow == flow
+
+
 @pytest.mark.parametrize(
     ("changes", "loc", "kind"),
     [
@@ -79,6 +86,8 @@ async def test_an_inline_flow_needs_no_urls_and_a_sip_uri_no_telephone_numbers(h
         ({"flow": {"action": "stream"}, "flow_url": ...}, ["body", "flow"], "value_error"),
         ({"flow": {"action": "hangup"}}, ["body", "flow_url"], "value_error"),
         ({"flow": "hangup"}, ["body", "flow"], "dict_type"),
+        ({"flow": [{"action": "hangup"}, {"action": "say"}], "flow_url": ...}, ["body", "flow"], "value_error"),
+        ({"flow": {"action": "gather"}, "flow_url": ...}, ["body", "flow"], "value_error"),
     ],
 )
 async def test_a_mistake_in_a_call_is_told_with_its_place(

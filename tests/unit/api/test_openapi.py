@@ -509,6 +509,7 @@ CASES = [
     no_key("GET", "/api/v1/sip/phones"),
     Case("GET", "/flow-schema.json", 200, nothing),
     Case("GET", "/healthz", 200, nothing),
+    Case("GET", "/flow-schema.json", 200, nothing),
     Case("GET", "/readyz", 200, nothing),
     Case("GET", "/readyz", 503, not_ready),
 ]

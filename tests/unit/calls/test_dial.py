@@ -533,3 +533,29 @@ async def test_a_stop_of_the_node_ends_both_legs(house: House) -> None:
     await house.manager.stop()
     assert {handle for verb, handle, _ in house.user_agent.sent if verb == "bye"} == {"in1", bob}
     assert json.dumps(house.event("leg.completed").data)
+
+
+async def test_when_actions_follow_they_are_done_after_the_other_and_told_how_it_went(house: House) -> None:
+    house.fetcher.answers |= {
+        FLOW_URL: [{"action": "dial", "to": BOB}, {"action": "redirect", "flow_url": "http://app/after"}],
+        "http://app/after": play("sorry"),
+    }
+    await house.incoming()
+    bob = await until_invited(house)
+    await house.sip(Failed(bob, 486, "Busy Here", "rejected"))
+    await until(house, "playback.start")
+    assert house.fetcher.results[-1] == {"action": "dial", "reason": "busy", "was_joined": False}
+    await playback_ends(house)
+    assert house.record.state == "completed"
+
+
+async def test_the_call_outlives_the_other_when_actions_follow(house: House) -> None:
+    house.fetcher.answers[FLOW_URL] = [{"action": "dial", "to": BOB}, play("sorry")]
+    await house.incoming()
+    bob = await until_invited(house)
+    await house.sip(Answered(bob, ANSWER))
+    await house.sip(Ended(bob, "remote", "bye"))
+    await until(house, "playback.start")
+    assert house.record.state == "answered"
+    await playback_ends(house)
+    assert house.record.reason == "completed"

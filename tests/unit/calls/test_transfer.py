@@ -323,3 +323,20 @@ async def test_the_spool_is_empty_when_the_caller_leaves_while_it_is_played(
     assert list((tmp_path / "spool").iterdir()) != []
     await house.sip(Ended(caller, "remote", "bye"))
     assert list((tmp_path / "spool").iterdir()) == []
+
+
+async def test_a_prompt_stops_when_a_transfer_takes_the_call_over(tmp_path: Path) -> None:
+    (tmp_path / "media").mkdir()
+    (tmp_path / "media" / "music.wav").write_bytes(b"RIFF")
+    house = House(tmp_path, inbound={"flow_url": "http://app/flow"})
+    house.fetcher.answers["http://app/flow"] = {"action": "play", "media_url": "music.wav"}
+    await house.incoming()
+    async with asyncio.timeout(5):
+        while not playbacks(house):
+            await asyncio.sleep(0.001)
+    controls = CallControls(house.manager, house.sounds)
+    _, bob = await transferring(house, controls)
+    assert "playback.stop" not in house.media.names()
+    await house.sip(Answered(bob, ANSWER))
+    assert house.media.find("playback.stop").playback == playbacks(house)[0].playback
+    assert house.record.state == "answered"
