@@ -6,7 +6,10 @@ It takes a connection at once, so the round trip of SYN and SYN-ACK is put onto 
 import asyncio
 import time
 from collections import deque
-from typing import cast
+from typing import Final, cast
+
+#: How exact the timers of the event loop are.
+TIMER_S: Final = 0.001
 
 
 class _Way:
@@ -27,13 +30,15 @@ class _Way:
         self._pass_on()
 
     def _pass_on(self) -> None:
-        now = time.monotonic() + 0.0005
+        now = time.monotonic()
         while self._out is not None and self._held and self._held[0][0] <= now:
             data = self._held.popleft()[1]
             if data is None:
                 self._out.close()
             elif not self._out.is_closing():
                 self._out.write(data)
+        if self._out is not None and self._held and self._held[0][0] <= now + TIMER_S:
+            asyncio.get_running_loop().call_later(TIMER_S, self._pass_on)  # the timer came a little early
 
 
 class _End(asyncio.Protocol):
@@ -53,16 +58,20 @@ class _End(asyncio.Protocol):
 async def open_delay_line(target_port: int, one_way_s: float) -> int:
     """Where it listens."""
     loop = asyncio.get_running_loop()
-    dialling: set[asyncio.Task[object]] = set()
+    dialling: set[asyncio.Task[None]] = set()
 
     def accept() -> asyncio.Protocol:
         there, back = _Way(one_way_s, time.monotonic() + 2 * one_way_s), _Way(one_way_s)
-        task: asyncio.Task[object] = loop.create_task(
-            loop.create_connection(lambda: _End(back, there), "127.0.0.1", target_port)
-        )
+        task = loop.create_task(dial(there, back))
         dialling.add(task)
         task.add_done_callback(dialling.discard)
         return _End(there, back)
+
+    async def dial(there: _Way, back: _Way) -> None:
+        try:
+            await loop.create_connection(lambda: _End(back, there), "127.0.0.1", target_port)
+        except OSError:
+            back.put(None)  # nobody listens any more
 
     server = await loop.create_server(accept, "127.0.0.1", 0, backlog=1024)
     return int(server.sockets[0].getsockname()[1])
