@@ -27,8 +27,8 @@ log = get_logger(__name__)
 
 
 _GC_THRESHOLDS = (10_000, 5, 20)
-"""A call makes some thousand objects that the collector knows of. By the usual 700, 10, 10 it took a fifth of the CPU
-time of a call."""
+"""A call makes some thousand objects that the collector knows of. By the usual 700, 10, 10 it is run for every few of
+them; what that costs was measured once each way (docs/reference/performance.md)."""
 
 
 def serve(
