@@ -10,6 +10,7 @@ use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use serde_json::Value;
 
+use crate::support::server::stream_open;
 use crate::support::{App, Phone, Server};
 
 struct Authority(CertifiedIssuer<'static, KeyPair>);
@@ -68,6 +69,30 @@ fn audio_is_echoed_over_tls_with_an_authority_of_our_own() {
     let packets = phone.speak(Duration::from_secs(2), 0x10);
     let audible = packets.iter().filter(|packet| !packet.is_silent()).count();
     assert!(audible > 60, "{audible} of {} are audible", packets.len());
+    std::fs::remove_file(file).unwrap();
+}
+
+#[test]
+fn addresses_that_are_given_are_dialled_and_the_name_is_still_who_must_answer() {
+    let authority = Authority::new();
+    let file = authority.file("pinned");
+    let mut server = Server::start(&["--ca-file", file.to_str().unwrap()]);
+    let app = App::listen_tls(authority.server("app.invalid"));
+    let port = app.port();
+    let _phone = Phone::call(&mut server.control, "call");
+    let mut open = |stream: &str, name: &str| {
+        let mut fields = stream_open("call", stream, &format!("wss://{name}:{port}/talk"));
+        fields["addresses"] = serde_json::json!([format!("127.0.0.1:{port}")]);
+        server.control.ok("stream.open", fields);
+    };
+    // No name server knows the names: were they looked up, the streams would end with dns_failed.
+    open("right", "app.invalid");
+    let mut socket = app.accept();
+    assert_eq!(socket.message().unwrap()["type"], "start");
+    open("wrong", "other.invalid");
+    assert!(app.try_accept().is_err());
+    let closed = server.control.closed("wrong");
+    assert_eq!(closed["reason"], "tls_failed", "{closed}");
     std::fs::remove_file(file).unwrap();
 }
 
