@@ -78,6 +78,8 @@ async def node(folder: Path, stream: str, **settings: str) -> AsyncIterator[Node
         "LONGLINE_SIP_LISTEN": f"127.0.0.1:{sip_port}",
         "LONGLINE_DATA_DIR": str(folder / "data"),
         "LONGLINE_API_KEY": API_KEY,
+        "LONGLINE_API_REQUESTS_PER_KEY": "0",
+        "LONGLINE_API_REQUESTS_PER_ACCOUNT": "0",
         "LONGLINE_LOG_FORMAT": "json",
         "LONGLINE_RECORDING": "false",
         "LONGLINE_QUALITY_INTERVAL_S": "0",
