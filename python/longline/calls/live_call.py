@@ -217,15 +217,9 @@ class LiveCall:
         with contextlib.suppress(CallNotLive):
             await self.ask(lambda: self.lead.done(end))
 
-    async def start_playback(
-        self, path: Path, source: str, repeat: int = 1, *, stops_on_digit: bool = False
-    ) -> Playback:
+    async def start_playback(self, path: Path, source: str, repeat: int = 1) -> Playback:
         """Play a WAV file to all legs. Raise CallNotLive, MediaCommandRefused ("bad_file")."""
-
-        async def start() -> Playback:
-            return await self.playbacks.start(path, source, repeat, stops_on_digit=stops_on_digit)
-
-        return await self.ask(lambda: self.when_answered(start))
+        return await self.ask(lambda: self.when_answered(lambda: self.playbacks.start(path, source, repeat)))
 
     def let_go_of_playback(self, playback: Playback) -> None:
         """Stop a playback soon, if it is still going on."""

@@ -11,11 +11,11 @@ from longline.flows.place import within
 from longline.media.errors import MediaCommandRefused
 
 
-async def play_through(live: LiveCall, sound: Sound, *, stops_on_digit: bool = False, place: str = "$") -> Playback:
+async def play_through(live: LiveCall, sound: Sound, *, place: str = "$") -> Playback:
     """Return when it is over. Raise FlowFailed when it cannot be played, with its place in the flow."""
     with within(place):
         try:
-            playback = await live.start_playback(sound.path, sound.source, sound.repeat, stops_on_digit=stops_on_digit)
+            playback = await live.start_playback(sound.path, sound.source, sound.repeat)
         except MediaCommandRefused as error:
             raise FlowFailed(Reason.FLOW_INVALID, f"$.media_url: {sound.source}: {error.message}") from error
     try:

@@ -70,8 +70,8 @@ async def _gather(
 
 
 async def _play(live: LiveCall, prompts: Sequence[Sound], places: Sequence[str], *, barge_in: bool) -> None:
-    """The media server ends it at a key by itself; what follows is then not begun."""
+    """Whoever presses a key has it cancelled; nothing is begun when keys wait already."""
     for sound, place in zip(prompts, places, strict=True):
         if barge_in and live.input.has_keys:
             return
-        await play_through(live, sound, stops_on_digit=barge_in, place=place)
+        await play_through(live, sound, place=place)
