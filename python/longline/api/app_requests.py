@@ -6,7 +6,7 @@ refuse them. What depends on what is there already is checked in `calls/app_dire
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import BaseModel, Field, StrictBool, StrictInt, StringConstraints
 
 from longline.api.fields import (
     E164,
@@ -32,7 +32,7 @@ MAX_FILTER_IDS = 64
 """Ids of one filter."""
 
 _NumberIds = Annotated[list[NumberIdField], Field(max_length=MAX_IDS)]
-_ChannelLimit = Annotated[int, Field(ge=0, le=MAX_CHANNEL_LIMIT)]
+_ChannelLimit = Annotated[StrictInt, Field(ge=0, le=MAX_CHANNEL_LIMIT)]
 _Search = Annotated[str, StringConstraints(max_length=255)]
 
 
@@ -175,7 +175,7 @@ class NumberUpdateRequest(StrictRequest):
 
 class _Chosen(BaseModel):
     vn_ids: _NumberIds | None = None
-    apply_to_all: bool = Field(default=False, description="All that the filters of the query find.")
+    apply_to_all: StrictBool = Field(default=False, description="All that the filters of the query find.")
 
     def _check_choice(self) -> None:
         if bool(self.vn_ids) == self.apply_to_all:
@@ -209,7 +209,7 @@ class SecretCreateRequest(BaseModel):
 
 class SecretUpdateRequest(BaseModel):
     name: Name | None = None
-    rotate: bool = Field(default=False, description="Make a new value; the old one signs beside it for 24 hours.")
+    rotate: StrictBool = Field(default=False, description="Make a new value; the old one signs beside it for 24 hours.")
 
 
 class SecretQuery(PageQuery):
