@@ -4,6 +4,7 @@ SHELL := /bin/bash
 VENV := .venv/bin
 # Two cores and a noisy neighbour are what the tests are made for.
 CARGO_TEST := cargo test --workspace --locked
+COMMA := ,
 PYTEST := $(VENV)/python -m pytest
 
 .PHONY: help setup setup-test demo test test-rust test-unit e2e chaos check format bench bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz fuzz-api docs clean
@@ -51,7 +52,7 @@ format:  ## format both languages
 	$(VENV)/ruff check --fix-only .
 
 bench: setup bench-build  ## a first look, 1 and 100 calls in one dialect, beside the floor; then WebSocket beside HTTP polling: 3 minutes; figures in bench/results
-	@target/release/longline-bench --calls $(or $(CALLS),1,100) --dialects teler --output bench/results/bench.jsonl
+	@target/release/longline-bench --calls $(or $(CALLS),1$(COMMA)100) --dialects teler --output bench/results/bench.jsonl
 	@$(VENV)/python bench/polling/polling.py
 
 bench-polling: setup  ## 20 ms chunks over a WebSocket and by HTTP polling: delay, CPU, bytes: 2 minutes (CALLS= SECONDS_EACH= TURNS=)
