@@ -84,8 +84,6 @@ async def node(folder: Path, stream: str, **settings: str) -> AsyncIterator[Node
         "LONGLINE_RECORDING": "false",
         "LONGLINE_QUALITY_INTERVAL_S": "0",
         "LONGLINE_MAX_CALLS": "20000",
-        "LONGLINE_API_REQUESTS_PER_KEY": "0",
-        "LONGLINE_API_REQUESTS_PER_ACCOUNT": "0",
         "LONGLINE_RTP_PORTS": "10000-65000",
         **settings,
     }
