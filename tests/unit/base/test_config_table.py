@@ -11,7 +11,7 @@ PAGE = Path(__file__).parents[3] / "docs" / "reference" / "configuration.md"
 
 def test_every_setting_is_in_the_table_with_its_type_default_and_variable() -> None:
     table = {setting.name: setting for setting in settings_table()}
-    tables = {"access", "egress", "inbound", "phones", "sip_tls", "speech", "trunks"}
+    tables = {"access", "apps", "egress", "inbound", "numbers", "phones", "sip_tls", "speech", "trunks"}
     assert set(Config.model_fields) - tables <= set(table)
     assert {f"trunks.NAME.{name}" for name in Trunk.model_fields} <= set(table)
     assert all(setting.doc and setting.type for setting in table.values())
