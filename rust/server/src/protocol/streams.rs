@@ -126,7 +126,13 @@ mod tests {
             assert!(open(good.clone()).is_ok(), "{good}");
         }
         let many = json!(vec!["192.0.2.1:80"; 9]);
-        for bad in [json!([]), json!(["192.0.2.1:0"]), json!(["app:80"]), json!(["192.0.2.1"]), many] {
+        for bad in [
+            json!([]),
+            json!(["192.0.2.1:0"]),
+            json!(["app:80"]),
+            json!(["192.0.2.1"]),
+            many,
+        ] {
             assert_eq!(open(bad.clone()).unwrap_err().code, "bad_request", "{bad}");
         }
     }
