@@ -566,7 +566,7 @@ async def test_every_route_of_the_application_is_in_the_document(house: Any) -> 
 
 
 async def test_links_tell_which_answer_names_the_id_that_a_path_asks_for(house: Any) -> None:
-    paths = await document_of(house)["paths"]
+    paths = (await document_of(house))["paths"]
     initiated = paths["/api/v1/voice/calls/initiate"]["post"]["responses"]["202"]["links"]
     assert initiated["retrieve_call"]["parameters"] == {"call_id": "$response.body#/data/id"}
     opened = paths["/api/v1/voice/calls/{call_id}/streams"]["post"]["responses"]["201"]["links"]
