@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
 from longline.cli.client import Client, ConfigOption, KeyOption, UrlOption
 from longline.cli.failure import told
+from longline.cli.screen import show
 
-REFRESH_S = 1.0
-PIPE_COLUMNS = 160
-"""Nobody's window bounds what goes into a pipe."""
 _STYLES = {"answered": "green", "ringing": "yellow", "initiated": "yellow", "failed": "red", "completed": "dim"}
 
 
@@ -32,23 +25,8 @@ def calls(
     config: ConfigOption = None,
 ) -> None:
     """Show the latest calls, live."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_COLUMNS)
     with told(), Client.find(url, api_key, config) as client:
-        if as_json:
-            print(json.dumps(_latest(client, limit)))
-        elif once or not console.is_terminal:
-            console.print(_table(_latest(client, limit)))
-        else:
-            _watch(client, limit, console)
-
-
-def _watch(client: Client, limit: int, console: Console) -> None:
-    with contextlib.suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
-        while True:
-            live.update(_table(_latest(client, limit)), refresh=True)
-            time.sleep(REFRESH_S)
+        show(lambda: _latest(client, limit), _table, as_json=as_json, is_live=not once)
 
 
 def _latest(client: Client, limit: int) -> list[dict[str, Any]]:

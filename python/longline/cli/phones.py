@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from longline.cli.client import Client, ConfigOption, KeyOption, UrlOption
 from longline.cli.failure import told
-from longline.cli.trunks import PIPE_COLUMNS
+from longline.cli.screen import show
 
 
 def phones(
@@ -22,15 +20,8 @@ def phones(
     config: ConfigOption = None,
 ) -> None:
     """Show the phones of the configuration, and where each has registered."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_COLUMNS)
     with told(), Client.find(url, api_key, config) as client:
-        found = client.get("/sip/phones")["data"]
-        if as_json:
-            print(json.dumps(found))
-        else:
-            console.print(_table(found))
+        show(lambda: list(client.get("/sip/phones")["data"]), _table, as_json=as_json)
 
 
 def _table(found: list[dict[str, Any]]) -> Table:

@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import time
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
 from longline.cli.client import Client, ConfigOption, KeyOption, UrlOption
 from longline.cli.failure import told
+from longline.cli.screen import show
 
-REFRESH_S = 1.0
-PIPE_COLUMNS = 160
-"""Nobody's window bounds what goes into a pipe."""
 MAX_SHOWN = 1000
 """Trunks that are shown; further ones are left off."""
 _STYLES = {"registered": "green", "trying": "yellow", "failed": "red", "unregistered": "dim"}
@@ -33,23 +26,8 @@ def trunks(
     config: ConfigOption = None,
 ) -> None:
     """Show the SIP trunks: their targets, registrations and calls, live."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_COLUMNS)
     with told(), Client.find(url, api_key, config) as client:
-        if as_json:
-            print(json.dumps(_all(client)))
-        elif once or not console.is_terminal:
-            console.print(_table(_all(client)))
-        else:
-            _watch(client, console)
-
-
-def _watch(client: Client, console: Console) -> None:
-    with contextlib.suppress(KeyboardInterrupt), Live(console=console, auto_refresh=False) as live:
-        while True:
-            live.update(_table(_all(client)), refresh=True)
-            time.sleep(REFRESH_S)
+        show(lambda: _all(client), _table, as_json=as_json, is_live=not once)
 
 
 def _all(client: Client) -> list[dict[str, Any]]:

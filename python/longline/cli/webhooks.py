@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from longline.cli.calls import PIPE_COLUMNS
 from longline.cli.client import Client, ClientError, ConfigOption, KeyOption, UrlOption
 from longline.cli.failure import told
+from longline.cli.screen import show
 
 REDELIVERED_MAX = 1000
 """What `redeliver --all` sends again at once; say it again for more."""
@@ -38,15 +36,9 @@ def failed(
     config: ConfigOption = None,
 ) -> None:
     """Show the webhooks that were given up, newest first, and why."""
-    console = Console()
-    if not console.is_terminal:
-        console = Console(width=PIPE_COLUMNS)
+    status = "pending" if pending else "failed_permanent"
     with told(), Client.find(url, api_key, config) as client:
-        found = client.get("/events", delivery_status="pending" if pending else "failed_permanent", limit=limit)["data"]
-        if as_json:
-            print(json.dumps(found))
-        else:
-            console.print(_table(found))
+        show(lambda: list(client.get("/events", delivery_status=status, limit=limit)["data"]), _table, as_json=as_json)
 
 
 @webhooks.command()
