@@ -3,7 +3,8 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,13 @@ async def until_available(engine: MediaEngine) -> None:
     async with asyncio.timeout(10):
         while not engine.is_available:
             await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+def short_path() -> Iterator[Path]:
+    """A folder near the root: the name of a Unix socket has at most 107 octets."""
+    with tempfile.TemporaryDirectory(prefix="ll-") as folder:
+        yield Path(folder)
 
 
 async def test_a_session_opens_its_leg(tmp_path: Path) -> None:
@@ -82,10 +90,10 @@ async def test_a_command_that_waits_when_the_server_dies_fails_at_once(tmp_path:
 
 @pytest.mark.parametrize("turns", [0, 1, 2, 3, 5, 10, 100])
 async def test_stopping_while_a_dead_server_is_buried_or_restarted_comes_to_an_end(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, turns: int
+    short_path: Path, monkeypatch: pytest.MonkeyPatch, turns: int
 ) -> None:
-    monkeypatch.setattr(process.tempfile, "tempdir", str(tmp_path))
-    engine = MediaEngine(MediaServerSettings(binary=write_program(tmp_path)))
+    monkeypatch.setattr(process.tempfile, "tempdir", str(short_path))
+    engine = MediaEngine(MediaServerSettings(binary=write_program(short_path)))
     await engine.start()
     _, lost = watched(engine)
     assert engine.pid is not None
@@ -95,7 +103,7 @@ async def test_stopping_while_a_dead_server_is_buried_or_restarted_comes_to_an_e
         await asyncio.sleep(0)
     await asyncio.wait_for(engine.stop(), 10)
     assert not engine.is_available
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith("longline-media-")]
+    assert not [path for path in short_path.iterdir() if path.name.startswith("longline-media-")]
 
 
 async def test_a_command_without_an_answer_times_out(tmp_path: Path) -> None:
@@ -121,15 +129,15 @@ async def test_a_program_that_ends_at_once_is_told_with_its_status(tmp_path: Pat
         await MediaEngine(MediaServerSettings(binary=program)).start()
 
 
-async def test_stopping_leaves_neither_process_nor_socket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(process.tempfile, "tempdir", str(tmp_path))
-    async with running(tmp_path) as engine:
+async def test_stopping_leaves_neither_process_nor_socket(short_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(process.tempfile, "tempdir", str(short_path))
+    async with running(short_path) as engine:
         pid = engine.pid
         assert pid is not None
-        assert [path for path in tmp_path.iterdir() if path.name.startswith("longline-media-")]
+        assert [path for path in short_path.iterdir() if path.name.startswith("longline-media-")]
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    assert not [path for path in tmp_path.iterdir() if path.name.startswith("longline-media-")]
+    assert not [path for path in short_path.iterdir() if path.name.startswith("longline-media-")]
 
 
 async def test_a_dead_worker_takes_only_its_own_sessions(tmp_path: Path) -> None:
