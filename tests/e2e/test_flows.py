@@ -128,6 +128,7 @@ async def test_a_trunk_that_wants_credentials_gets_them(tmp_path: Path) -> None:
         "LONGLINE_TRUNKS__CARRIER__URI": f"sip:127.0.0.1:{port}",
         "LONGLINE_TRUNKS__CARRIER__USERNAME": "trunk-user",
         "LONGLINE_TRUNKS__CARRIER__PASSWORD": "trunk-secret",
+        "LONGLINE_TRUNKS__CARRIER__HEALTH_INTERVAL_S": "0",  # SIPp takes an OPTIONS for the call it waits for
     }
     async with Backend({"action": "hangup"}) as backend, Node(tmp_path / "node", **trunk) as node:
         async with Sipp(tmp_path, "callee_wants_digest", "-m", "1", port=port) as carrier:
