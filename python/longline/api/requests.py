@@ -4,6 +4,7 @@ Call initiation ignores keys that it does not know, as the Teler API does; the o
 """
 
 import re
+from dataclasses import replace
 from typing import Annotated, Any, Final, Literal
 from uuid import UUID
 
@@ -185,8 +186,9 @@ class PageQuery(BaseModel):
         return PageRequest(self.limit, self.cursor_after, self.cursor_before)
 
 
-class CallQuery(PageQuery):
-    state: CallState | None = None
+class CallsQuery(PageQuery):
+    """What every list of calls can be asked for."""
+
     from_number: Number | None = None
     to_number: Number | None = None
     created_after: InstantField | None = None
@@ -194,12 +196,18 @@ class CallQuery(PageQuery):
 
     def filters(self) -> CallFilter:
         return CallFilter(
-            state=self.state,
             from_number=self.from_number,
             to_number=self.to_number,
             created_after=self.created_after,
             created_before=self.created_before,
         )
+
+
+class CallQuery(CallsQuery):
+    state: CallState | None = None
+
+    def filters(self) -> CallFilter:
+        return replace(super().filters(), state=self.state)
 
 
 class EventQuery(PageQuery):

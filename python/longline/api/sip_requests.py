@@ -5,12 +5,13 @@ Beyond the Teler API a trunk may be given a `cps_limit`. What depends on the oth
 """
 
 import ipaddress
+from dataclasses import replace
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema, model_validator
 
-from longline.api.fields import HttpUrlField, InstantField, IpAclIdField, Number, SecretIdField, TrunkIdField
-from longline.api.requests import PageQuery
+from longline.api.fields import HttpUrlField, IpAclIdField, SecretIdField, TrunkIdField
+from longline.api.requests import CallsQuery, PageQuery
 from longline.base.config import WebhookVersion
 from longline.base.errors import RemoteProtocolError
 from longline.calls.trunk import shown_network
@@ -263,18 +264,8 @@ class AclQuery(PageQuery):
     )
 
 
-class SipCallQuery(PageQuery):
+class SipCallQuery(CallsQuery):
     trunk_id: TrunkIdField | None = None
-    from_number: Number | None = None
-    to_number: Number | None = None
-    created_after: InstantField | None = None
-    created_before: InstantField | None = None
 
     def filters(self) -> CallFilter:
-        return CallFilter(
-            sip_trunk_id=self.trunk_id,
-            from_number=self.from_number,
-            to_number=self.to_number,
-            created_after=self.created_after,
-            created_before=self.created_before,
-        )
+        return replace(super().filters(), sip_trunk_id=self.trunk_id)

@@ -20,6 +20,8 @@ from longline.base.errors import LonglineError
 from longline.base.keyfile import read_key_file
 
 TIMEOUT_S = 10.0
+PAGE = 100
+"""Items of one page: the most that the API gives."""
 _EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}
 
 UrlOption = Annotated[str | None, typer.Option(metavar="URL", help="address of the node's API")]
@@ -62,6 +64,18 @@ class Client:
 
     def get(self, path: str, **params: Any) -> Any:
         return self._request("GET", path, params=params)
+
+    def every(self, path: str, at_most: int, **params: Any) -> list[dict[str, Any]]:
+        """What a list has, from its first page on, until there are `at_most` or a few more (the page is whole)."""
+        found: list[dict[str, Any]] = []
+        cursor: dict[str, str] = {}
+        while len(found) < at_most:
+            page = self.get(path, limit=PAGE, **params, **cursor)
+            found += page["data"]
+            if not page["has_more"]:
+                break
+            cursor = {"cursor_after": page["next_cursor"]}
+        return found
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         return self._request("POST", path, json=body)

@@ -32,15 +32,7 @@ def trunks(
 
 def _all(client: Client) -> list[dict[str, Any]]:
     """Oldest first, so that a trunk keeps its place."""
-    found: list[dict[str, Any]] = []
-    cursor: dict[str, str] = {}
-    while len(found) < MAX_SHOWN:
-        page = client.get("/sip/trunks", limit=100, **cursor)
-        found += page["data"]
-        if not page["has_more"]:
-            break
-        cursor = {"cursor_after": page["next_cursor"]}
-    return found[::-1]
+    return client.every("/sip/trunks", MAX_SHOWN)[::-1]
 
 
 def _table(found: list[dict[str, Any]]) -> Table:

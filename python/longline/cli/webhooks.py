@@ -8,13 +8,12 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from longline.cli.client import Client, ClientError, ConfigOption, KeyOption, UrlOption
+from longline.cli.client import PAGE, Client, ClientError, ConfigOption, KeyOption, UrlOption
 from longline.cli.failure import told
 from longline.cli.screen import show
 
 REDELIVERED_MAX = 1000
 """What `redeliver --all` sends again at once; say it again for more."""
-_PAGE = 100
 
 webhooks = typer.Typer(
     name="webhooks", help="Webhooks that were not delivered: show them, send them again.", no_args_is_help=True
@@ -29,7 +28,7 @@ def group() -> None:
 @webhooks.command()
 def failed(
     as_json: Annotated[bool, typer.Option("--json", help="print them as a JSON list")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=_PAGE, help="how many")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=PAGE, help="how many")] = 20,
     pending: Annotated[bool, typer.Option("--pending", help="those that are still being tried instead")] = False,
     url: UrlOption = None,
     api_key: KeyOption = None,
@@ -66,15 +65,8 @@ def redeliver(
 
 def _given_up(client: Client) -> list[str]:
     """Oldest first: that is their order."""
-    found: list[str] = []
-    cursor: dict[str, str] = {}
-    while len(found) < REDELIVERED_MAX:
-        page = client.get("/events", delivery_status="failed_permanent", limit=_PAGE, **cursor)
-        found += [event["id"] for event in page["data"]]
-        if not page["has_more"]:
-            break
-        cursor = {"cursor_after": page["next_cursor"]}
-    return found[::-1]
+    found = client.every("/events", REDELIVERED_MAX, delivery_status="failed_permanent")
+    return [event["id"] for event in reversed(found)]
 
 
 def _table(found: list[dict[str, Any]]) -> Table:

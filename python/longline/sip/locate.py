@@ -10,12 +10,12 @@ import itertools
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from longline.sip.wire import default_port
+
 MAX_PLACES = 16
 """Places that one look-up gives; further ones are left off."""
 MAX_RECORDS = 32
 """Records of one answer that are looked at; further ones are left off."""
-DEFAULT_PORT = 5060
-DEFAULT_TLS_PORT = 5061
 
 _NAPTR_SERVICES = {"SIP+D2U": "UDP", "SIP+D2T": "TCP", "SIPS+D2T": "TLS"}
 """RFC 3263 §4.1. `SIP+D2S` and the rest are not ours."""
@@ -123,11 +123,6 @@ def address_of(host: str) -> str | None:
 
 def family_of(address: str) -> int:
     return 6 if ":" in address else 4
-
-
-def default_port(transport: str) -> int:
-    """RFC 3261 §18.2.1."""
-    return DEFAULT_TLS_PORT if transport == "TLS" else DEFAULT_PORT
 
 
 def _effective(transport: str, secure: bool) -> str | None:

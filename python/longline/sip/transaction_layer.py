@@ -16,7 +16,7 @@ from longline.sip.syntax.headers import Via, split_list
 from longline.sip.syntax.message import Request, Response
 from longline.sip.timers import Durations, Timer, TimerQueue
 from longline.sip.transaction import INITIAL, Action, Input, Kind, State, Transaction
-from longline.sip.wire import DEFAULT_PORTS, Source, Target, Transmit
+from longline.sip.wire import Source, Target, Transmit, default_port
 
 if TYPE_CHECKING:
     from longline.sip.exchange import Exchange
@@ -353,7 +353,7 @@ def response_target(request: Request, source: Source) -> Target:
     source port only when rport asked for it."""
     try:
         via = request.top_via
-        port = via.port or DEFAULT_PORTS.get(source.transport, 5060)
+        port = via.port or default_port(source.transport)
         name: str | None = via.host.strip("[]")
         if source.transport == "UDP" and "rport" in via.params:
             port = source.port

@@ -4,9 +4,6 @@ import ipaddress
 from dataclasses import dataclass
 from functools import lru_cache
 
-DEFAULT_PORTS = {"UDP": 5060, "TCP": 5060, "TLS": 5061}
-"""RFC 3261 §19.1.2, by transport."""
-
 
 @dataclass(frozen=True, slots=True)
 class Source:
@@ -82,6 +79,21 @@ class Transmit:
     handle: str | None = None
 
 
+def default_port(transport: str) -> int:
+    """RFC 3261 §18.2.1, §19.1.2."""
+    return 5061 if transport == "TLS" else 5060
+
+
+def plain_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    """The IP address of a host, None for a name. An IPv4 one mapped into IPv6 (RFC 4291 §2.5.5.2) is IPv4."""
+    try:
+        address = ipaddress.ip_address(host)
+    except ValueError:
+        return None
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address
+
+
 @lru_cache(maxsize=4096)
 def is_address(host: str) -> bool:
     """Whether a host is an IP address (without brackets), and so needs no look-up."""
@@ -95,4 +107,4 @@ def is_address(host: str) -> bool:
 def target_of_address(hop: Hop) -> Target:
     """RFC 3263 §4.1, §4.2: a hop whose host is an address says all; without a transport it is UDP, TLS for sips."""
     transport = "TLS" if hop.secure else hop.transport or "UDP"
-    return Target(transport, hop.host, hop.port or DEFAULT_PORTS.get(transport, 5060), server_name=hop.host)
+    return Target(transport, hop.host, hop.port or default_port(transport), server_name=hop.host)

@@ -28,7 +28,7 @@ from longline.sip.syntax.build import response_to
 from longline.sip.syntax.headers import parse_name_addr
 from longline.sip.syntax.message import Request
 from longline.sip.syntax.uri import parse_uri, user_of
-from longline.sip.wire import Source, is_address
+from longline.sip.wire import Source, is_address, plain_address
 
 if TYPE_CHECKING:
     from longline.sip.core import Core
@@ -255,13 +255,8 @@ class DefaultDeny:
         return found[0] if found is not None else None
 
     def _in_networks(self, host: str) -> bool:
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
-            return False
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
-        return any(address in network for network in self._policy.networks)
+        address = plain_address(host)
+        return address is not None and any(address in network for network in self._policy.networks)
 
     def _locked_out(self, why: Suspicion, whom: str, until: float) -> None:
         self._core.events.append(LockedOut(why.name.lower(), whom))

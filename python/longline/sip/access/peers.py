@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from longline.sip.access.auth import TrunkCredential
+from longline.sip.wire import plain_address
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -105,12 +106,9 @@ class Peers:
 
     def of_address(self, host: str) -> Peer | None:
         """The peer whose network, the narrowest one, an IP address belongs to."""
-        try:
-            address = ipaddress.ip_address(host)
-        except ValueError:
+        address = plain_address(host)
+        if address is None:
             return None
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped:
-            address = address.ipv4_mapped
         for version, length in self._lengths:
             if version == address.version:
                 peer = self._by_address.get(ipaddress.ip_network((address, length), strict=False))

@@ -9,6 +9,7 @@ from collections import Counter
 from functools import lru_cache
 
 from longline.sip.access.bounded import BoundedTable
+from longline.sip.wire import plain_address
 
 MAX_BUCKETS = 16_384
 """Sources whose rate is remembered; when full the quietest is forgotten (counter `sip.rates_forgotten`)."""
@@ -30,12 +31,9 @@ class TokenBuckets:
 @lru_cache(maxsize=4096)
 def source_key(host: str) -> str:
     """Whom an address counts for."""
-    try:
-        address = ipaddress.ip_address(host)
-    except ValueError:
+    address = plain_address(host)
+    if address is None:
         return host
     if isinstance(address, ipaddress.IPv6Address):
-        if address.ipv4_mapped is not None:
-            return str(address.ipv4_mapped)
         return str(ipaddress.ip_network((address, 64), strict=False))
     return str(address)
