@@ -11,3 +11,4 @@ mod signals;
 mod stopping;
 mod support;
 mod tls;
+mod websocket_cases;
