@@ -268,6 +268,9 @@ class StreamOpen(Command):
     call_id: str
     stream_id: str
     metadata: dict[str, Any] | None = None
+    headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
+    subprotocols: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -420,6 +423,7 @@ class StreamConnected(MediaEvent):
     name: ClassVar[str] = "stream.connected"
     stream: str
     connect_ms: float
+    subprotocol: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

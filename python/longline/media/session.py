@@ -101,7 +101,8 @@ class Watch:
 @dataclass(frozen=True, slots=True)
 class StreamTarget:
     """The application's WebSocket, and who the stream says that it is (ids as the dialect shows them). It is dialled at
-    `addresses` alone, `ip:port`; the URL says what the far end is called."""
+    `addresses` alone, `ip:port`; the URL says what the far end is called. `headers` go into each request, of
+    `subprotocols` the application may choose one, and `secrets` sign (longline.v1 §9), the new one first."""
 
     url: str
     addresses: tuple[str, ...]
@@ -113,6 +114,9 @@ class StreamTarget:
     call_id: str
     stream_id: str
     metadata: dict[str, Any] = field(default_factory=dict)
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    subprotocols: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
 
 
 class MediaSession:
@@ -206,6 +210,9 @@ class MediaSession:
             call_id=target.call_id,
             stream_id=target.stream_id,
             metadata=target.metadata or None,
+            headers=target.headers,
+            subprotocols=target.subprotocols,
+            secrets=target.secrets,
         )
         await self._request(command)
 

@@ -9,6 +9,7 @@ use media::{LegRemote, LegStats, SessionStats, StreamParams, StreamStats};
 pub use media::{Layout, Mute};
 
 pub use crate::recorder::seal::{DataKey, MAX_WRAPPED_BYTES};
+use crate::websocket::upgrade::Upgrade;
 use crate::websocket::url::WebSocketUrl;
 
 /// A command for one session.
@@ -86,10 +87,8 @@ pub enum Action {
     OpenStream {
         /// Its name.
         stream: String,
-        /// Where.
-        url: WebSocketUrl,
-        /// The addresses that are dialled, in this order; `None` to look the URL's host up.
-        addresses: Option<Vec<SocketAddr>>,
+        /// Where, and how.
+        dial: Dial,
         /// What to speak.
         params: StreamParams,
     },
@@ -126,6 +125,17 @@ pub enum Action {
         /// Its name.
         recording: String,
     },
+}
+
+/// How an application is dialled.
+#[derive(Debug)]
+pub struct Dial {
+    /// Where.
+    pub url: WebSocketUrl,
+    /// The addresses that are dialled, in this order; `None` to look the URL's host up.
+    pub addresses: Option<Vec<SocketAddr>>,
+    /// What the request says beside that.
+    pub upgrade: Upgrade,
 }
 
 /// How to listen for voices.

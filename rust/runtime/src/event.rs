@@ -120,6 +120,8 @@ pub enum StreamEvent {
     Connected {
         /// Since stream.open.
         connect_ms: f64,
+        /// What the application has chosen of what it was offered.
+        subprotocol: Option<String>,
     },
     /// The first chunk went to the application.
     FirstAudioSent,

@@ -123,9 +123,12 @@ fn event(event: &Event) -> (&'static str, Value) {
 
 fn stream_event(stream: &str, event: &StreamEvent) -> (&'static str, Value) {
     match event {
-        StreamEvent::Connected { connect_ms } => (
+        StreamEvent::Connected {
+            connect_ms,
+            subprotocol,
+        } => (
             "stream.connected",
-            json!({"stream": stream, "connect_ms": connect_ms}),
+            json!({"stream": stream, "connect_ms": connect_ms, "subprotocol": subprotocol}),
         ),
         StreamEvent::FirstAudioSent => ("stream.first_audio_sent", json!({"stream": stream})),
         StreamEvent::FirstAudioReceived => ("stream.first_audio_received", json!({"stream": stream})),

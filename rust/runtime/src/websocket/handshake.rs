@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sha1::{Digest, Sha1};
 
+use super::upgrade::Upgrade;
 use super::url::WebSocketUrl;
 
 /// The longest head of an answer.
@@ -30,40 +31,58 @@ fn bad(why: impl Into<String>) -> HandshakeError {
 /// A client's handshake: the request, and the answer it waits for.
 pub struct Handshake {
     key: String,
+    offered: Vec<String>,
     head: Vec<u8>,
 }
 
+/// An answer that is right.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Upgraded {
+    /// The subprotocol that the server has chosen of those that were offered.
+    pub subprotocol: Option<String>,
+    /// What came after the head.
+    pub rest: Vec<u8>,
+}
+
 impl Handshake {
-    /// A handshake with a fresh nonce (§4.1: 16 random bytes).
-    pub fn new(nonce: [u8; 16]) -> Self {
+    /// A handshake with a fresh nonce (§4.1: 16 random bytes), and the subprotocols of which one may be chosen.
+    pub fn new(nonce: [u8; 16], offered: &[String]) -> Self {
         Self {
             key: STANDARD.encode(nonce),
+            offered: offered.to_vec(),
             head: Vec::new(),
         }
     }
 
-    /// The whole request.
-    pub fn request(&self, url: &WebSocketUrl) -> Vec<u8> {
-        format!(
+    /// The whole request, made at this time.
+    pub fn request(&self, url: &WebSocketUrl, upgrade: &Upgrade, unix_seconds: u64) -> Vec<u8> {
+        let mut request = format!(
             "GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Key: {}\r\nSec-WebSocket-Version: 13\r\nUser-Agent: longline/{}\r\n\r\n",
-            url.target,
-            url.authority,
-            self.key,
-            env!("CARGO_PKG_VERSION"),
-        )
-        .into_bytes()
+             Sec-WebSocket-Key: {}\r\nSec-WebSocket-Version: 13\r\n",
+            url.target, url.authority, self.key,
+        );
+        if !upgrade.has_user_agent() {
+            request.push_str(concat!(
+                "User-Agent: longline/",
+                env!("CARGO_PKG_VERSION"),
+                "\r\n"
+            ));
+        }
+        upgrade.write(&url.target, unix_seconds, &mut request);
+        request.push_str("\r\n");
+        request.into_bytes()
     }
 
-    /// Take what arrived. `Some(rest)` when the head is whole and right: `rest` is what came after it.
-    pub fn receive(&mut self, data: &[u8]) -> Result<Option<Vec<u8>>, HandshakeError> {
+    /// Take what arrived. `Some` when the head is whole and right.
+    pub fn receive(&mut self, data: &[u8]) -> Result<Option<Upgraded>, HandshakeError> {
         self.head.extend_from_slice(data);
         let mut headers = [httparse::EMPTY_HEADER; MAX_HEADERS];
         let mut response = httparse::Response::new(&mut headers);
         match response.parse(&self.head) {
             Ok(httparse::Status::Complete(length)) => {
-                check(&response, &accept_of(&self.key))?;
-                Ok(Some(self.head.split_off(length)))
+                let subprotocol = check(&response, &accept_of(&self.key), &self.offered)?;
+                let rest = self.head.split_off(length);
+                Ok(Some(Upgraded { subprotocol, rest }))
             }
             Ok(httparse::Status::Partial) if self.head.len() <= MAX_HEAD_BYTES => Ok(None),
             Ok(httparse::Status::Partial) => Err(bad("the head of the answer is over 16 KiB")),
@@ -81,8 +100,12 @@ pub fn accept_of(key: &str) -> String {
     STANDARD.encode(hash.finalize())
 }
 
-/// §4.1, "the client MUST validate the server's response".
-fn check(response: &httparse::Response<'_, '_>, accept: &str) -> Result<(), HandshakeError> {
+/// §4.1, "the client MUST validate the server's response". The subprotocol that was chosen.
+fn check(
+    response: &httparse::Response<'_, '_>,
+    accept: &str,
+    offered: &[String],
+) -> Result<Option<String>, HandshakeError> {
     let status = response.code.unwrap_or_default();
     if status != 101 {
         return Err(HandshakeError::Status(status_line(
@@ -123,10 +146,13 @@ fn check(response: &httparse::Response<'_, '_>, accept: &str) -> Result<(), Hand
     {
         return Err(bad("the answer has an extension that was not offered"));
     }
-    if !values("Sec-WebSocket-Protocol").is_empty() {
-        return Err(bad("the answer has a subprotocol that was not offered"));
+    // A server need not choose one: the dialects are told apart by what is dialled, not by the answer.
+    match values("Sec-WebSocket-Protocol").as_slice() {
+        [] => Ok(None),
+        [chosen] if offered.iter().any(|name| name == chosen) => Ok(Some((*chosen).to_string())),
+        [_] => Err(bad("the answer has a subprotocol that was not offered")),
+        _ => Err(bad("the answer has more than one subprotocol")),
     }
-    Ok(())
 }
 
 /// "403 Forbidden", with the server's own phrase when it is printable and short.
@@ -149,15 +175,16 @@ mod tests {
     const UPGRADE: &str = "Upgrade: websocket\r\n";
     const CONNECTION: &str = "Connection: Upgrade\r\n";
 
-    fn answer(lines: &[&str]) -> Result<Option<Vec<u8>>, HandshakeError> {
+    fn answer(lines: &[&str]) -> Result<Option<Upgraded>, HandshakeError> {
         let text = format!("HTTP/1.1 101 Switching Protocols\r\n{}\r\n", lines.concat());
-        Handshake::new(NONCE).receive(text.as_bytes())
+        Handshake::new(NONCE, &[]).receive(text.as_bytes())
     }
 
     #[test]
     fn the_request_asks_for_an_upgrade_and_offers_nothing_else() {
         let url = WebSocketUrl::parse("ws://app:8080/talk?call=1").unwrap();
-        let request = String::from_utf8(Handshake::new(NONCE).request(&url)).unwrap();
+        let request =
+            String::from_utf8(Handshake::new(NONCE, &[]).request(&url, &Upgrade::default(), 0)).unwrap();
         assert!(request.starts_with("GET /talk?call=1 HTTP/1.1\r\nHost: app:8080\r\n"));
         assert!(request.contains("Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"));
         assert!(request.contains("Sec-WebSocket-Version: 13\r\n"));
@@ -171,7 +198,7 @@ mod tests {
             "HTTP/1.1 101 Whatever\r\nupgrade: WebSocket\r\nCONNECTION: keep-alive, upgrade\r\n{ACCEPT}\r\n\x01\x02"
         );
         for split in 0..text.len() {
-            let mut handshake = Handshake::new(NONCE);
+            let mut handshake = Handshake::new(NONCE, &[]);
             let mut rest = Vec::new();
             let mut is_done = false;
             for piece in [&text.as_bytes()[..split], &text.as_bytes()[split..]] {
@@ -179,7 +206,7 @@ mod tests {
                     rest.extend_from_slice(piece);
                 } else if let Some(after) = handshake.receive(piece).unwrap() {
                     is_done = true;
-                    rest.extend(after);
+                    rest.extend(after.rest);
                 }
             }
             assert!(is_done);
@@ -221,6 +248,43 @@ mod tests {
     }
 
     #[test]
+    fn what_is_added_stands_in_the_request_and_may_name_another_user_agent() {
+        let url = WebSocketUrl::parse("ws://app/talk").unwrap();
+        let upgrade = Upgrade::new(
+            vec![("user-agent".into(), "Twilio.TmeWs/1.0".into())],
+            vec!["media".into()],
+        );
+        let request = Handshake::new(NONCE, &[]).request(&url, &upgrade.unwrap(), 0);
+        let request = String::from_utf8(request).unwrap();
+        assert!(request.ends_with("Sec-WebSocket-Protocol: media\r\nuser-agent: Twilio.TmeWs/1.0\r\n\r\n"));
+        assert!(!request.contains("longline"));
+    }
+
+    #[test]
+    fn a_subprotocol_is_one_of_those_offered_or_none() {
+        let offered = ["audio.jambonz.org".to_string(), "audio.drachtio.org".to_string()];
+        let choose = |lines: &str| {
+            let text = format!("HTTP/1.1 101 OK\r\n{UPGRADE}{CONNECTION}{ACCEPT}{lines}\r\n");
+            Handshake::new(NONCE, &offered).receive(text.as_bytes())
+        };
+        let chosen = choose("sec-websocket-protocol: audio.drachtio.org\r\n")
+            .unwrap()
+            .unwrap();
+        assert_eq!(chosen.subprotocol.as_deref(), Some("audio.drachtio.org"));
+        assert_eq!(choose("").unwrap().unwrap().subprotocol, None);
+        for wrong in [
+            "Sec-WebSocket-Protocol: chat\r\n",
+            "Sec-WebSocket-Protocol: audio.jambonz.org, audio.drachtio.org\r\n",
+            "Sec-WebSocket-Protocol: audio.jambonz.org\r\nSec-WebSocket-Protocol: audio.jambonz.org\r\n",
+        ] {
+            assert!(
+                matches!(choose(wrong), Err(HandshakeError::BadUpgrade(_))),
+                "{wrong}"
+            );
+        }
+    }
+
+    #[test]
     fn another_status_is_told_as_it_is() {
         for (line, expected) in [
             ("HTTP/1.1 403 Forbidden\r\n\r\n", "403 Forbidden"),
@@ -231,21 +295,25 @@ mod tests {
             ("HTTP/1.0 200 OK\r\n\r\n", "200 OK"),
             ("HTTP/1.1 500\r\n\r\n", "500"),
         ] {
-            let found = Handshake::new(NONCE).receive(line.as_bytes());
+            let found = Handshake::new(NONCE, &[]).receive(line.as_bytes());
             assert_eq!(found, Err(HandshakeError::Status(expected.into())));
         }
     }
 
     #[test]
     fn a_head_without_end_or_without_http_is_refused() {
-        let mut endless = Handshake::new(NONCE);
+        let mut endless = Handshake::new(NONCE, &[]);
         assert_eq!(endless.receive(b"HTTP/1.1 101 OK\r\nX: "), Ok(None));
         assert!(endless.receive(&vec![b'a'; MAX_HEAD_BYTES]).is_err());
 
-        assert!(Handshake::new(NONCE).receive(b"SSH-2.0-OpenSSH\r\n").is_err());
+        assert!(
+            Handshake::new(NONCE, &[])
+                .receive(b"SSH-2.0-OpenSSH\r\n")
+                .is_err()
+        );
 
         let many = "X: y\r\n".repeat(MAX_HEADERS + 1);
         let text = format!("HTTP/1.1 101 OK\r\n{many}\r\n");
-        assert!(Handshake::new(NONCE).receive(text.as_bytes()).is_err());
+        assert!(Handshake::new(NONCE, &[]).receive(text.as_bytes()).is_err());
     }
 }

@@ -1,12 +1,13 @@
 //! The WebSocket protocol (RFC 6455), the client's side, as pure state: bytes in, messages out, and back.
 //!
-//! Nothing here owns a socket or reads a clock. Left out: extensions (compression is never offered) and subprotocols.
+//! Nothing here owns a socket or reads a clock. Left out: extensions (compression is never offered).
 
 pub mod frame;
 pub mod handshake;
 pub mod mask;
 pub mod receiver;
 pub mod send_queue;
+pub mod upgrade;
 pub mod url;
 
 /// Close codes of RFC 6455 §7.4.1 that are sent from here.

@@ -40,12 +40,9 @@ impl Worker<'_> {
                 .session_stats(&session)
                 .map(|report| Answer::Session(Box::new(report))),
             Action::BreakSession => self.break_session(&session),
-            Action::OpenStream {
-                stream,
-                url,
-                addresses,
-                params,
-            } => self.open_stream(now, &session, stream, url, addresses, params),
+            Action::OpenStream { stream, dial, params } => {
+                self.open_stream(now, &session, stream, dial, params)
+            }
             Action::CloseStream { stream } => self.close_stream_by_name(now, &session, &stream),
             Action::StopPlayback { playback } => self.stop_playback(now, &session, &playback),
             Action::CloseSession => return self.close_session(now, &session, close_code::NORMAL, reply),

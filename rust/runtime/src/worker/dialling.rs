@@ -1,7 +1,6 @@
 //! Dialling: from `stream.open` to an open WebSocket, address by address.
 
 use std::io::ErrorKind;
-use std::net::SocketAddr;
 
 use media::{StreamParams, Time};
 
@@ -11,14 +10,14 @@ use super::mailbox::SocketId;
 use super::stream::{Phase, StreamSocket};
 use super::streams::take_messages;
 use super::{Task, Worker};
-use crate::command::{Answer, Outcome};
+use crate::clock;
+use crate::command::{Answer, Dial, Outcome};
 use crate::event::{CloseCause, CloseReason, Event, StreamEvent};
 use crate::poller::Token;
 use crate::transport::Transport;
-use crate::websocket::handshake::Handshake;
+use crate::websocket::handshake::{Handshake, Upgraded};
 use crate::websocket::receiver::Receiver;
 use crate::websocket::send_queue::SendQueue;
-use crate::websocket::url::WebSocketUrl;
 use crate::{resolver, tcp};
 
 impl Worker<'_> {
@@ -27,8 +26,7 @@ impl Worker<'_> {
         now: Time,
         session: &str,
         name: String,
-        url: WebSocketUrl,
-        addresses: Option<Vec<SocketAddr>>,
+        dial: Dial,
         params: StreamParams,
     ) -> Outcome {
         let entry = self.sessions.get(session).ok_or_else(no_session)?;
@@ -47,7 +45,8 @@ impl Worker<'_> {
             key,
             session: session.to_string(),
             name: name.clone(),
-            url,
+            url: dial.url,
+            upgrade: dial.upgrade,
             phase: Phase::Resolving,
             opened_at: now,
             deadline,
@@ -67,7 +66,7 @@ impl Worker<'_> {
         if let Some(entry) = self.sessions.get_mut(session) {
             entry.streams.insert(name, id.index);
         }
-        match addresses {
+        match dial.addresses {
             // Whoever checked these addresses has seen them alone: a second look-up might find others.
             Some(addresses) => self.resolved(now, id, Ok(addresses)),
             None => self.resolve(now, id),
@@ -164,13 +163,14 @@ impl Worker<'_> {
         let Some(stream) = self.streams.get_mut(index as usize) else {
             return;
         };
-        let handshake = Handshake::new(self.random.take());
-        stream.queue.push_raw(&handshake.request(&stream.url));
+        let handshake = Handshake::new(self.random.take(), stream.upgrade.subprotocols());
+        let request = handshake.request(&stream.url, &stream.upgrade, clock::unix_seconds() as u64);
+        stream.queue.push_raw(&request);
         stream.phase = Phase::Upgrading(handshake);
         self.flush(now, index);
     }
 
-    pub(super) fn upgraded(&mut self, now: Time, index: u32, rest: &[u8]) {
+    pub(super) fn upgraded(&mut self, now: Time, index: u32, answer: Upgraded) {
         let Some(stream) = self.streams.get_mut(index as usize) else {
             return;
         };
@@ -183,7 +183,10 @@ impl Worker<'_> {
             &session,
             Event::Stream {
                 stream: name,
-                event: StreamEvent::Connected { connect_ms },
+                event: StreamEvent::Connected {
+                    connect_ms,
+                    subprotocol: answer.subprotocol,
+                },
             },
         );
         if let Err(error) = self.engine.stream_connected(now, key) {
@@ -193,7 +196,7 @@ impl Worker<'_> {
         let Some(stream) = self.streams.get_mut(index as usize) else {
             return;
         };
-        let outcome = take_messages(now, stream, rest, &mut self.engine, &mut self.random);
+        let outcome = take_messages(now, stream, &answer.rest, &mut self.engine, &mut self.random);
         self.step(now, index, outcome);
     }
 

@@ -12,6 +12,7 @@ use crate::websocket::frame::OpCode;
 use crate::websocket::handshake::Handshake;
 use crate::websocket::receiver::Receiver;
 use crate::websocket::send_queue::{Kind, SendQueue};
+use crate::websocket::upgrade::Upgrade;
 use crate::websocket::url::WebSocketUrl;
 
 /// What the socket waits for.
@@ -68,6 +69,8 @@ pub struct StreamSocket {
     pub session: String,
     pub name: String,
     pub url: WebSocketUrl,
+    /// What the request says beside where it goes.
+    pub upgrade: Upgrade,
     pub phase: Phase,
     pub opened_at: Time,
     /// Until when `phase` may last; not looked at while open.

@@ -9,7 +9,7 @@ use crate::event::{CloseCause, CloseReason, Event, StreamEvent};
 use crate::poller::{Ready, Token};
 use crate::transport::{Received, TransportError};
 use crate::websocket::frame::OpCode;
-use crate::websocket::handshake::HandshakeError;
+use crate::websocket::handshake::{HandshakeError, Upgraded};
 use crate::websocket::mask::RandomPool;
 use crate::websocket::receiver::Incoming;
 use crate::websocket::send_queue::Kind;
@@ -29,8 +29,8 @@ pub(super) enum Step {
     Flush,
     /// TLS is ready.
     Secured,
-    /// The upgrade is answered; these bytes came after it.
-    Upgraded(Vec<u8>),
+    /// The upgrade is answered.
+    Upgraded(Upgraded),
     /// Messages were taken.
     Messages,
     /// The peer has closed its side of a stream that is over.
@@ -81,7 +81,7 @@ impl Worker<'_> {
                 match &mut stream.phase {
                     Phase::Securing if !transport.is_handshaking() => Ok(Step::Secured),
                     Phase::Upgrading(handshake) => match handshake.receive(data) {
-                        Ok(Some(rest)) => Ok(Step::Upgraded(rest)),
+                        Ok(Some(answer)) => Ok(Step::Upgraded(answer)),
                         Ok(None) => Ok(Step::Flush),
                         Err(error) => Err((upgrade_failure(error), None)),
                     },
@@ -97,7 +97,7 @@ impl Worker<'_> {
         match outcome {
             Err((cause, code)) => self.fail(now, index, cause, code),
             Ok(Step::Secured) => self.request_upgrade(now, index),
-            Ok(Step::Upgraded(rest)) => self.upgraded(now, index, &rest),
+            Ok(Step::Upgraded(answer)) => self.upgraded(now, index, answer),
             Ok(Step::Gone) => self.remove_stream(index),
             Ok(Step::Flush) => self.dirty.push(index),
             // What is to be answered is queued with what the frames of this turn make.

@@ -1,9 +1,11 @@
 //! `stream.open`: where the application is, what it speaks, and what it is told of the call.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use media::{Dialect, Encoding, StreamParams};
-use runtime::command::{Action, Command, Refusal};
+use runtime::command::{Action, Command, Dial, Refusal};
+use runtime::websocket::upgrade::Upgrade;
 use runtime::websocket::url::WebSocketUrl;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -15,13 +17,19 @@ use super::name::Name;
 const MAX_ADDRESSES: usize = 8;
 
 /// The fields of `stream.open`.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 pub struct StreamOpen {
     session: Name,
     stream: Name,
     url: String,
     #[serde(default)]
     addresses: Option<Vec<SocketAddr>>,
+    #[serde(default)]
+    headers: Vec<(String, String)>,
+    #[serde(default)]
+    subprotocols: Vec<String>,
+    #[serde(default)]
+    secrets: Vec<String>,
     dialect: String,
     #[serde(default)]
     encoding: Option<String>,
@@ -35,6 +43,17 @@ pub struct StreamOpen {
     metadata: Option<Map<String, Value>>,
 }
 
+impl fmt::Debug for StreamOpen {
+    /// Neither where it goes nor with which credentials.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = formatter.debug_struct("StreamOpen");
+        shown
+            .field("session", &self.session)
+            .field("stream", &self.stream);
+        shown.finish_non_exhaustive()
+    }
+}
+
 impl StreamOpen {
     /// What this asks of its session.
     pub fn into_command(self) -> Result<Command, Refusal> {
@@ -42,6 +61,9 @@ impl StreamOpen {
         if let Some(addresses) = &self.addresses {
             check_addresses(addresses)?;
         }
+        let upgrade = Upgrade::new(self.headers, self.subprotocols)
+            .and_then(|upgrade| upgrade.signed(&self.secrets, &self.stream_id))
+            .map_err(|error| bad(error.0))?;
         let dialect = parse_dialect(&self.dialect)?;
         let params = StreamParams {
             dialect,
@@ -60,8 +82,11 @@ impl StreamOpen {
             session: self.session.into_string(),
             action: Action::OpenStream {
                 stream: self.stream.into_string(),
-                url,
-                addresses: self.addresses,
+                dial: Dial {
+                    url,
+                    addresses: self.addresses,
+                    upgrade,
+                },
                 params,
             },
         })
@@ -111,6 +136,35 @@ mod tests {
         .unwrap_err();
         assert_eq!(refusal.code, "bad_request");
         assert!(!refusal.message.contains("secret"));
+    }
+
+    #[test]
+    fn headers_are_checked_and_no_credential_is_repeated() {
+        let open = |fields: serde_json::Value| {
+            let mut whole = json!({"id": 1, "cmd": "stream.open", "session": "s", "stream": "t", "url": "ws://app/",
+                "dialect": "teler", "chunk_ms": 20, "rate_hz": 8000,
+                "account_id": "a", "call_app_id": "b", "call_id": "c", "stream_id": "d"});
+            let fields = fields.as_object().unwrap().clone();
+            whole.as_object_mut().unwrap().extend(fields);
+            command(&whole)
+        };
+        let right = open(
+            json!({"headers": [["Authorization", "Basic hidden"]], "subprotocols": ["media"],
+            "secrets": ["hidden", "older"]}),
+        );
+        assert!(!format!("{:?}", right.unwrap()).contains("hidden"));
+        for bad in [
+            json!({"headers": [["Authorization", "hidden\r\nX: y"]]}),
+            json!({"headers": [["Host", "hidden"]]}),
+            json!({"headers": [["X"]]}),
+            json!({"subprotocols": ["a b"]}),
+            json!({"secrets": [""]}),
+            json!({"secrets": ["a", "b", "c"]}),
+        ] {
+            let refusal = open(bad.clone()).unwrap_err();
+            assert_eq!(refusal.code, "bad_request", "{bad}");
+            assert!(!refusal.message.contains("hidden"), "{refusal:?}");
+        }
     }
 
     #[test]

@@ -11,4 +11,5 @@ mod signals;
 mod stopping;
 mod support;
 mod tls;
+mod upgrade;
 mod websocket_cases;
