@@ -68,8 +68,9 @@
 //! | packets in the jitter buffer: the bytes and slots of [`Bounds::max_ms`] and [`rtp::jitter::EXCESS_MS`] | 360 ms | oldest packet dropped, `overflow` |
 //! | [`codec::MAX_PTIME_MS`] | 60 ms | packet dropped, `malformed` |
 //! | [`stream::json::MAX_DEPTH`] | 16 | message refused, `malformed_json` |
-//! | [`playout::MAX_CHUNK_ID_BYTES`] | 64 | chunk plays without a name |
+//! | [`playout::MAX_CHUNK_ID_BYTES`] | 72 | chunk plays without a name |
 //! | [`playout::MAX_MARKS`], [`playout::MAX_MARK_BYTES`] | 1024, 512 | mark refused, `refused_marks` |
+//! | [`playout::MAX_UTTERANCES`] | 1024 | `speak` refused, `refused_marks` |
 //! | [`dtmf::sender::MAX_QUEUED`] | 128 | `send_digits` refuses whole |
 //! | [`srtp::MAX_SOURCES`] of one key | 16 | packets of another refused, `srtp_auth_failed` |
 //! | [`session::MAX_EVENTS`] | 65536 | newest dropped, `events_dropped` |

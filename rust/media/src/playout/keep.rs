@@ -2,10 +2,13 @@
 //! record.
 //!
 //! The queue does the work and the ring follows it: chunks and marks are appended in order, an interrupted one is marked, and what
-//! was heard or cleared lies before the record's first entry. The ramp of an interruption (4 ms) and what was seen of a
-//! standing delay (2 s) are not kept.
+//! was heard or cleared lies before the record's first entry. Utterances are those of their chunks' names. The ramp of an
+//! interruption (4 ms), what was seen of a standing delay (2 s) and what a live sender may have waiting are not kept.
 
-use super::{Chunk, ChunkId, Mark, Playout, PlayoutTotals, State};
+use super::chunk::{Chunk, ChunkId};
+use super::marks::Mark;
+use super::reserve::{MAX_RESERVE_MS, State};
+use super::{Playout, PlayoutTotals};
 use crate::record::layout::{QueueState, queue_flags};
 use crate::record::ring::{Entry, Ring, What};
 use crate::time::Time;
@@ -52,10 +55,10 @@ impl Playout {
         for at in self.kept.interrupted.drain(..) {
             ring.interrupt(at);
         }
-        if self.kept.chunks < self.chunks.len() || self.kept.marks < self.marks.len() {
+        if self.kept.chunks < self.chunks.len() || self.kept.marks < self.marks.0.len() {
             self.append(stream, ring);
         }
-        let (state, since) = match self.state {
+        let (state, since) = match self.reserve.state {
             State::Idle => (0, Time(0)),
             State::Filling { since } => (1, since),
             State::Playing => (2, Time(0)),
@@ -68,8 +71,9 @@ impl Playout {
             first: self.first_kept().unwrap_or(0),
             first_played: first.map_or(0, |chunk| (chunk.kept_samples - chunk.left) as u64),
             since: since.0,
-            stable_since: self.stable_since.0,
+            stable_since: self.reserve.stable_since.0,
             played_of_talkspurt: self.played_of_talkspurt,
+            utterance_played: self.utterances.playing().map_or(0, |(_, played)| played),
             totals: [
                 totals.played,
                 totals.cleared,
@@ -77,14 +81,17 @@ impl Playout {
                 totals.trimmed,
                 totals.underruns,
             ],
-            reserve_ms: self.reserve_ms,
+            reserve_ms: self.reserve.reserve_ms,
             clear_generation: self.kept.clear_generation,
             state,
             flags: flag(self.audible, queue_flags::AUDIBLE)
-                | flag(self.paced, queue_flags::PACED)
+                | flag(self.reserve.paced, queue_flags::PACED)
                 | flag(self.overflowing, queue_flags::OVERFLOWING)
                 | flag(self.clear_told, queue_flags::CLEAR_TOLD)
-                | flag(self.first_kept().is_some(), queue_flags::KEPT),
+                | flag(self.first_kept().is_some(), queue_flags::KEPT)
+                | flag(self.paused, queue_flags::PAUSED)
+                | flag(self.utterances.is_open(), queue_flags::OPEN)
+                | flag(self.utterances.is_followed(), queue_flags::FOLLOWED),
             reserved: [0; 6],
         }
     }
@@ -93,7 +100,7 @@ impl Playout {
     fn append(&mut self, stream: u32, ring: &mut Ring<'_>) {
         let kept = &mut self.kept;
         let (generation, end) = (kept.clear_generation, self.left + self.queue.len() as u64);
-        let mut marks = self.marks.iter_mut().skip(kept.marks).peekable();
+        let mut marks = self.marks.0.iter_mut().skip(kept.marks).peekable();
         let mut append_marks = |kept: &mut Kept, ring: &mut Ring<'_>, until: u64| {
             while let Some(mark) = marks.next_if(|mark| mark.at <= until) {
                 let position = ring.append_mark(stream, generation, &mark.name)?;
@@ -127,7 +134,7 @@ impl Playout {
     /// Where its first entry is, if it has one.
     pub(crate) fn first_kept(&self) -> Option<u64> {
         let chunk = self.chunks.front().filter(|_| self.kept.chunks > 0);
-        let mark = self.marks.front().filter(|_| self.kept.marks > 0);
+        let mark = self.marks.0.front().filter(|_| self.kept.marks > 0);
         let both = [chunk.map(|chunk| chunk.kept_at), mark.map(|mark| mark.kept_at)];
         both.into_iter().flatten().min()
     }
@@ -143,6 +150,9 @@ impl Playout {
         let has = |flag: u8| kept.flags & flag != 0;
         // Of the first chunk, which is the first that was not interrupted.
         let mut played = kept.first_played as usize;
+        if has(queue_flags::FOLLOWED) {
+            playout.utterances.follow_all();
+        }
         for entry in entries.filter(|entry| {
             has(queue_flags::KEPT)
                 && entry.at >= kept.first
@@ -158,7 +168,12 @@ impl Playout {
             }
         }
         playout.kept.clear_generation = kept.clear_generation;
-        playout.state = match kept.state {
+        playout.utterances.resume_first(kept.utterance_played);
+        if !has(queue_flags::OPEN) {
+            playout.end_utterance();
+        }
+        playout.paused = has(queue_flags::PAUSED);
+        playout.reserve.state = match kept.state {
             1 => State::Filling {
                 since: Time(kept.since),
             },
@@ -169,12 +184,12 @@ impl Playout {
             _ => State::Idle,
         };
         playout.audible = has(queue_flags::AUDIBLE);
-        playout.paced = has(queue_flags::PACED);
+        playout.reserve.paced = has(queue_flags::PACED);
         playout.overflowing = has(queue_flags::OVERFLOWING);
         playout.clear_told = has(queue_flags::CLEAR_TOLD);
         playout.played_of_talkspurt = kept.played_of_talkspurt;
-        playout.reserve_ms = kept.reserve_ms.min(super::MAX_RESERVE_MS);
-        playout.stable_since = Time(kept.stable_since);
+        playout.reserve.reserve_ms = kept.reserve_ms.min(MAX_RESERVE_MS);
+        playout.reserve.stable_since = Time(kept.stable_since);
         let [played, cleared, overflow, trimmed, underruns] = kept.totals;
         playout.totals = PlayoutTotals {
             played,
@@ -190,6 +205,8 @@ impl Playout {
         if left.is_empty() {
             return;
         }
+        self.utterances
+            .resume_chunk(id, self.left + self.queue.len() as u64);
         self.queue.extend(left);
         self.chunks.push_back(Chunk {
             id,
@@ -201,7 +218,7 @@ impl Playout {
     }
 
     fn resume_mark(&mut self, name: &str, kept_at: u64) {
-        self.marks.push_back(Mark {
+        self.marks.0.push_back(Mark {
             name: name.into(),
             at: self.left + self.queue.len() as u64,
             cleared: false,

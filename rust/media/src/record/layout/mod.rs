@@ -43,7 +43,7 @@ pub use value::{AddressRecord, IdRecord, KeyRecord, PayloadTypeRecord};
 use crate::session;
 
 /// Version of what follows.
-pub const MAJOR: u16 = 2;
+pub const MAJOR: u16 = 3;
 /// Version of the use of reserved fields.
 pub const MINOR: u16 = 0;
 /// First bytes of the node's record.

@@ -53,6 +53,8 @@ plain! {
         stable_since: u64,
         /// Samples of the talkspurt that were heard.
         played_of_talkspurt: u64,
+        /// Samples of the utterance that is being played that were heard.
+        utterance_played: u64,
         /// Samples played, cleared, overflowed and trimmed, and underruns.
         totals: [u64; 5],
         /// The reserve.
@@ -90,4 +92,10 @@ pub mod queue_flags {
     pub const CLEAR_TOLD: u8 = 8;
     /// [`QueueState::first`](super::QueueState::first) names a chunk.
     pub const KEPT: u8 = 16;
+    /// Nothing is played until it goes on.
+    pub const PAUSED: u8 = 32;
+    /// The last utterance is not complete.
+    pub const OPEN: u8 = 64;
+    /// What belongs to no utterance is followed too.
+    pub const FOLLOWED: u8 = 128;
 }
