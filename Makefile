@@ -87,6 +87,7 @@ fuzz-api: setup-test  ## schemathesis asks a node for all that its OpenAPI docum
 docs: setup  ## the reference pages that are made from the code
 	$(VENV)/python -m longline.base.config_table > docs/reference/configuration.md
 	$(VENV)/python -m longline.flows.schema > docs/reference/flows.md
+	$(VENV)/python -m longline.streamkit.schema > docs/reference/longline-v1.schema.json
 
 clean:  ## remove everything that was built
 	rm -rf target .venv .setup dist demo-output
