@@ -154,7 +154,17 @@ class Node:
         await apps.load()
         trunks.check_secret = secrets.get
         secrets.is_used = lambda secret_id: bool(apps.apps_of_secret(secret_id) or trunks.trunks_of_secret(secret_id))
-        manager = CallManager(config, media, dispatcher.outbox, self._bus, self._clock, trunks, apps, guard)
+        manager = CallManager(
+            config,
+            media,
+            dispatcher.outbox,
+            self._bus,
+            self._clock,
+            trunks,
+            apps,
+            guard,
+            find_secret=lambda secret_id: secrets.value(secret_id) or config.webhook_secret,
+        )
         tracing = _tracing(config)
         if tracing is not None:
             stack.callback(self._bus.subscribe(tracing.on_event))

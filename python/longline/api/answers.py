@@ -5,6 +5,7 @@ from typing import Any, Generic, Literal, TypeVar
 from pydantic import BaseModel, Field
 
 from longline.api.fields import Timestamp
+from longline.base.stream_formats import SampleRate
 from longline.store.records import CallState, DeliveryStatus, Direction, LegRole, LegState, StreamState
 
 T = TypeVar("T")
@@ -103,7 +104,7 @@ class StreamResource(BaseModel):
     ws_url: str
     dialect: str
     chunk_size: int
-    sample_rate: Literal["8k", "16k"]
+    sample_rate: SampleRate
     state: StreamState
     created_at: Timestamp
     connected_at: Timestamp | None

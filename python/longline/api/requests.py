@@ -5,7 +5,7 @@ Call initiation ignores keys that it does not know, as the Teler API does; the o
 
 import re
 from dataclasses import replace
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from pydantic import (
@@ -16,6 +16,7 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
+    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -33,8 +34,10 @@ from longline.api.fields import (
     WsUrlField,
 )
 from longline.base.config import ChunkSize
+from longline.base.stream_formats import DialectName, Encoding, SampleRate
 from longline.calls.originate import OriginateRequest
-from longline.calls.stream import StreamRequest
+from longline.calls.stream import StreamAuth, StreamRequest
+from longline.flows.fields import Parameters, StreamAuthField, check_stream
 from longline.flows.parse import FlowInvalid, parse_flow
 from longline.store.pages import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, PageRequest
 from longline.store.records import CallFilter, CallState, DeliveryStatus, EventFilter
@@ -162,15 +165,41 @@ class StreamOpenRequest(StrictRequest):
     """Join a live call to one more WebSocket."""
 
     ws_url: WsUrlField
-    chunk_size: ChunkSize = Field(
-        default=400, description="Milliseconds of audio per message.", json_schema_extra={"multipleOf": 20}
+    dialect: DialectName = Field(default="teler", description="The message format on the WebSocket.")
+    encoding: Encoding | None = Field(default=None, description="Of the audio; as the dialect has it.")
+    sample_rate: SampleRate | None = Field(default=None, description="As the dialect has it: 8k for teler.")
+    chunk_size: ChunkSize | None = Field(
+        default=None,
+        description="Milliseconds of audio per message; as the dialect has it: 400 for teler.",
+        json_schema_extra={"multipleOf": 20},
     )
-    sample_rate: Literal["8k", "16k"] = "8k"
-    dialect: Literal["teler"] = "teler"
+    input_encoding: Encoding | None = Field(
+        default=None, description="Of what the application says, where the dialect (telnyx) has two formats."
+    )
+    input_sample_rate: SampleRate | None = None
+    parameters: Parameters = Field(default_factory=dict, description="Texts that the dialect's start tells.")
+    auth: StreamAuthField | None = Field(
+        default=None,
+        description="Sent with the handshake: {token}, or {username, password} (Basic).",
+        repr=False,
+    )
+
+    @model_validator(mode="after")
+    def _has_such_a_format(self) -> "StreamOpenRequest":
+        check_stream(self.to_stream())
+        return self
 
     def to_stream(self) -> StreamRequest:
         return StreamRequest(
-            ws_url=self.ws_url, chunk_size=self.chunk_size, sample_rate=self.sample_rate, dialect=self.dialect
+            ws_url=self.ws_url,
+            chunk_size=self.chunk_size,
+            sample_rate=self.sample_rate,
+            dialect=self.dialect,
+            encoding=self.encoding,
+            input_encoding=self.input_encoding,
+            input_sample_rate=self.input_sample_rate,
+            parameters=self.parameters,
+            auth=None if self.auth is None else StreamAuth(**self.auth),
         )
 
 

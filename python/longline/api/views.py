@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Final, Literal, TypeVar, cast
+from typing import Final, TypeVar, cast
 from uuid import UUID
 
 from longline.api.answers import (
@@ -18,6 +18,7 @@ from longline.api.answers import (
     TransferResponse,
 )
 from longline.base.ids import Prefix, new_request_id, render_id
+from longline.base.stream_formats import SampleRate
 from longline.calls.activity import ACTIVITY_KEY, QUALITY_KEY
 from longline.calls.lead import Transfer
 from longline.calls.metadata import METADATA_KEY
@@ -123,7 +124,7 @@ class Views:
             ws_url=stream.ws_url,
             dialect=stream.dialect,
             chunk_size=stream.chunk_size,
-            sample_rate=cast("Literal['8k', '16k']", stream.sample_rate),
+            sample_rate=cast("SampleRate", stream.sample_rate),
             state=stream.state,
             created_at=stream.created_at,
             connected_at=stream.connected_at,

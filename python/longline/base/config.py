@@ -26,6 +26,7 @@ from longline.base.config_source import explain, merge, read_environment
 from longline.base.egress_config import Egress
 from longline.base.errors import ConfigError
 from longline.base.speech_config import SpeechSettings
+from longline.base.stream_formats import DialectName, Encoding, SampleRate
 from longline.base.transport_config import DnsServers, RtpAddresses, SipAdvertise, SipListen, SipTls, sip_host_port
 from longline.base.trunk_config import Trunk
 from longline.base.urls import host_port, http_url, ws_url
@@ -93,11 +94,14 @@ class InboundStream(_Section):
     """An inbound call is joined to this WebSocket at once, without a flow request."""
 
     ws_url: WsUrl = Field(description="Where the call's audio goes.")
-    chunk_size: ChunkSize = Field(default=400, description="Milliseconds of audio per message, a multiple of 20.")
-    sample_rate: Literal["8k", "16k"] = Field(
-        default="8k", description="Sample rate of the audio sent to the application."
+    dialect: DialectName = Field(default="teler", description="The message format on the WebSocket.")
+    encoding: Encoding | None = Field(default=None, description="Of the audio; as the dialect has it.")
+    sample_rate: SampleRate | None = Field(
+        default=None, description="Sample rate of the audio sent to the application; as the dialect has it."
     )
-    dialect: Literal["teler"] = Field(default="teler", description="The message format on the WebSocket.")
+    chunk_size: ChunkSize | None = Field(
+        default=None, description="Milliseconds of audio per message, a multiple of 20; as the dialect has it."
+    )
 
 
 class Inbound(_Section):

@@ -110,7 +110,7 @@ class CallApps:
 
     def _static_flow(self) -> dict[str, Any] | None:
         stream = self._directory.config.inbound.stream
-        return None if stream is None else {"action": "stream", **stream.model_dump()}
+        return None if stream is None else {"action": "stream", **stream.model_dump(exclude_none=True)}
 
     # --- calls that are placed -------------------------------------------------------------------------------------
 

@@ -10,9 +10,11 @@ from uuid import UUID
 from longline.base.errors import LimitReached, MediaUnavailable, StreamNotFound
 from longline.base.events import EventType
 from longline.base.ids import DEFAULT_VOICE_APP_ID, Prefix, encode_id
+from longline.base.stream_formats import SAMPLE_RATES_HZ
 from longline.calls.context import CallContext
+from longline.calls.dialects import DIALECTS
 from longline.calls.ports import Egress
-from longline.calls.stream import CALL_ENDED, SAMPLE_RATES_HZ, Stream, StreamRequest
+from longline.calls.stream import CALL_ENDED, Stream, StreamRequest
 from longline.guard.refused import Refusal, Refused
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import StreamClosed, StreamConnected
@@ -125,17 +127,28 @@ class CallStreams:
         return next((stream for key, stream in self._streams.items() if str(key) == stream_id), None)
 
     def _target(self, stream: Stream, addresses: tuple[str, ...]) -> StreamTarget:
-        """The media socket always shows prefixed ids, whatever the webhook version."""
         call, request = self._context.call, stream.request
+        terms, spoken, heard = DIALECTS[request.dialect], request.format, request.input_format
+        names = terms.names(call, stream)
         return StreamTarget(
             url=request.ws_url,
             addresses=addresses,
             dialect=request.dialect,
-            chunk_ms=request.chunk_size,
-            rate_hz=SAMPLE_RATES_HZ[request.sample_rate],
-            account_id=encode_id(Prefix.ACCOUNT, call.account_id),
+            encoding=spoken.encoding,
+            chunk_ms=spoken.chunk_ms,
+            rate_hz=SAMPLE_RATES_HZ[spoken.sample_rate],
+            input_encoding=None if heard is None else heard.encoding,
+            input_rate_hz=None if heard is None else SAMPLE_RATES_HZ[heard.sample_rate],
+            account_id=names.account_id,
             call_app_id=encode_id(Prefix.VOICE_APP, call.voice_app_id or DEFAULT_VOICE_APP_ID),
-            call_id=encode_id(Prefix.CALL, call.id),
-            stream_id=encode_id(Prefix.STREAM, stream.id),
+            call_id=names.call_id,
+            stream_id=names.stream_id,
             metadata=call.metadata,
+            headers=tuple(terms.headers(call, stream, self._context.secret())),
+            subprotocols=terms.subprotocols,
+            from_number=call.from_number,
+            to_number=call.to_number,
+            call_direction=str(call.direction),
+            parameters=request.parameters,
+            ids=terms.ids(call, stream),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -43,6 +43,9 @@ _OBSERVATIONS = frozenset(
 )
 
 
+FindSecret = Callable[[UUID | None], str | None]
+"""What signs for a call whose secret has this id, None: what signs when it has none. None when nothing does."""
+
 _OF_DIGITS = frozenset({EventType.DTMF_RECEIVED, EventType.DTMF_SENT})
 
 
@@ -60,10 +63,15 @@ class CallContext:
     counters: Counter[str] = field(default_factory=Counter)
     observations: int = 0
     tells_digits: bool = False
+    find_secret: FindSecret = lambda secret_id: None
     _noted: list[Event] = field(default_factory=list)
 
     def now(self) -> datetime:
         return self.clock.now()
+
+    def secret(self) -> str | None:
+        """What signs what the call's application is sent."""
+        return self.find_secret(self.call.secret_id)
 
     async def save_call(self) -> None:
         await self._save(self.call.to_record())

@@ -33,7 +33,7 @@ from longline.base.trace import traceparent
 from longline.calls.app_directory import AppDirectory
 from longline.calls.call import Call, Direction
 from longline.calls.call_apps import CallApps, NotTaken, Taken, give_app, take
-from longline.calls.context import CallContext
+from longline.calls.context import CallContext, FindSecret
 from longline.calls.destinations import check_destination, is_allowed
 from longline.calls.live_call import LiveCall
 from longline.calls.metadata import METADATA_KEY, update_metadata
@@ -76,8 +76,10 @@ class CallManager:
         trunks: TrunkBook,
         apps: AppDirectory,
         egress: Egress,
+        find_secret: FindSecret = lambda secret_id: None,
     ) -> None:
         self._config = config
+        self._find_secret = find_secret
         self._egress = egress
         self._recordings = recording_plan(config)
         self._media = media
@@ -336,6 +338,7 @@ class CallManager:
                 self._egress,
                 self.counters,
                 tells_digits=self._config.digits_in_events,
+                find_secret=self._find_secret,
             ),
             self._signalling,
             self._flow,

@@ -115,6 +115,10 @@ class SecretBook:
         is_fresh = self._clock.now() - record.rotated_at < ROTATION_OVERLAP
         return (record.value, record.previous_value) if is_fresh else (record.value,)
 
+    def value(self, secret_id: UUID | None) -> str | None:
+        """The first of `values`."""
+        return None if secret_id is None else next(iter(self.values(secret_id)), None)
+
     def needs_rotation(self, record: SecretRecord) -> bool:
         return self._clock.now() - (record.rotated_at or record.created_at) >= ROTATE_AFTER
 

@@ -7,6 +7,7 @@ completed or fails once, whatever the media server, the application and the call
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -15,10 +16,10 @@ from uuid import UUID
 
 from longline.base.events import EventType
 from longline.base.ids import new_id
-from longline.media.protocol import Dialect
+from longline.base.stream_formats import DialectName, Encoding, SampleRate
+from longline.calls.dialects import Format, settle, settle_input
 from longline.store.records import StreamRecord
 
-SAMPLE_RATES_HZ = {"8k": 8000, "16k": 16000}
 CALL_ENDED = "call_ended"
 """The reason of a stream that was closed because its call was over."""
 ORDERLY_REASONS = frozenset({"closed_by_app", "closed_by_control", CALL_ENDED})
@@ -48,13 +49,42 @@ TRANSITIONS: dict[tuple[StreamState, StreamInput], tuple[StreamState, EventType]
 
 
 @dataclass(frozen=True, slots=True)
+class StreamAuth:
+    """How a stream proves itself in its handshake: by a token, or by name and password. None of it shows."""
+
+    token: str | None = field(default=None, repr=False)
+    username: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class StreamRequest:
-    """What is asked for: `chunk_size` in milliseconds, `sample_rate` "8k" or "16k"."""
+    """What is asked for. What is None is as the dialect has it; `chunk_size` is in milliseconds. `parameters` are told
+    in the dialect's `start`; `input_encoding` and `input_sample_rate` are of what the application says, where the
+    dialect has two formats. `client_state` is a text that the dialect hands back."""
 
     ws_url: str
-    chunk_size: int = 400
-    sample_rate: str = "8k"
-    dialect: Dialect = "teler"
+    chunk_size: int | None = None
+    sample_rate: SampleRate | None = None
+    dialect: DialectName = "teler"
+    encoding: Encoding | None = None
+    input_encoding: Encoding | None = None
+    input_sample_rate: SampleRate | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    auth: StreamAuth | None = None
+    client_state: str | None = None
+
+    @property
+    def format(self) -> Format:
+        """Raise ValueError when the dialect has no such format."""
+        return settle(self.dialect, self.encoding, self.sample_rate, self.chunk_size)
+
+    @property
+    def input_format(self) -> Format | None:
+        """None: as the dialect has it. Raise ValueError."""
+        if self.input_encoding is None and self.input_sample_rate is None:
+            return None
+        return settle_input(self.dialect, self.input_encoding, self.input_sample_rate)
 
 
 @dataclass(slots=True, eq=False)
@@ -114,8 +144,8 @@ class Stream:
             call_id=self.call_id,
             ws_url=self.request.ws_url,
             dialect=self.request.dialect,
-            chunk_size=self.request.chunk_size,
-            sample_rate=self.request.sample_rate,
+            chunk_size=self.request.format.chunk_ms,
+            sample_rate=self.request.format.sample_rate,
             state=self.state.value,
             created_at=self.created_at,
             connected_at=self.connected_at,

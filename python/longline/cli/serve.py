@@ -36,7 +36,7 @@ def serve(
     stream: Annotated[
         str | None, typer.Option(metavar="WS_URL", help="answer every call and stream it to this WebSocket")
     ] = None,
-    dialect: Annotated[str, typer.Option(help="message format on the WebSocket: teler")] = "teler",
+    dialect: Annotated[str, typer.Option(help="message format on the WebSocket")] = "teler",
     chunk_size: Annotated[int, typer.Option(help="milliseconds of audio per message, a multiple of 20")] = 400,
     sample_rate: Annotated[str, typer.Option(help="sample rate of the audio to the application: 8k or 16k")] = "8k",
     flow_url: Annotated[

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, AliasChoices, Field
 
 from longline.base.urls import http_url, ws_url
 from longline.calls.originate import is_target
+from longline.calls.stream import StreamRequest
 
 CHUNK_SIZE_MIN_MS = 20
 CHUNK_SIZE_MAX_MS = 2000
@@ -20,6 +21,10 @@ TEXT_MAX_CHARS = 4096
 DIGITS_MAX = 64
 CUSTOM_HEADERS_MAX = 16
 CUSTOM_HEADER_MAX_BYTES = 256
+PARAMETERS_MAX = 99
+PARAMETER_MAX_BYTES = 500
+PARAMETERS_MAX_BYTES = 8 * 1024
+AUTH_MAX_CHARS = 4000
 _HEADER_NAME = re.compile(r"[Xx]-[A-Za-z0-9\-_.!%*+`'~]{1,62}")  # RFC 3261 §25.1: a token
 
 
@@ -38,6 +43,11 @@ def _chunk_size(value: int) -> int:
     if value % CHUNK_SIZE_MIN_MS:
         raise ValueError(f"must be a multiple of {CHUNK_SIZE_MIN_MS}")
     return value
+
+
+def check_stream(request: StreamRequest) -> None:
+    """Raise ValueError when its dialect has no such format."""
+    _ = request.format, request.input_format
 
 
 def lower_case(value: object) -> object:
@@ -69,6 +79,26 @@ def _custom_headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
+def _parameters(parameters: dict[str, str]) -> dict[str, str]:
+    if len(parameters) > PARAMETERS_MAX:
+        raise ValueError(f"has more than {PARAMETERS_MAX} parameters")
+    for name, value in parameters.items():
+        if not 1 <= len(name.encode()) <= PARAMETER_MAX_BYTES or len(value.encode()) > PARAMETER_MAX_BYTES:
+            raise ValueError(f"has a name or a value of more than {PARAMETER_MAX_BYTES} bytes, or an empty name")
+    if sum(len(name.encode()) + len(value.encode()) for name, value in parameters.items()) > PARAMETERS_MAX_BYTES:
+        raise ValueError(f"has more than {PARAMETERS_MAX_BYTES} bytes of names and values")
+    return parameters
+
+
+def _stream_auth(auth: dict[str, str]) -> dict[str, str]:
+    if set(auth) not in ({"token"}, {"username", "password"}):
+        raise ValueError("must have a token, or username and password")
+    # What ends a line would begin another header.
+    if not all(value.isascii() and value.isprintable() and len(value) <= AUTH_MAX_CHARS for value in auth.values()):
+        raise ValueError(f"has a value of more than {AUTH_MAX_CHARS} characters, or one that is not printable ASCII")
+    return auth
+
+
 HttpUrl = Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(http_url)]
 WsUrl = Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(ws_url)]
 MediaUrl = Annotated[str, Field(min_length=1, max_length=URL_MAX_CHARS), AfterValidator(_media_url)]
@@ -82,6 +112,8 @@ AliasedMediaUrl = Annotated[
 ]
 ChunkSize = Annotated[int, Field(ge=CHUNK_SIZE_MIN_MS, le=CHUNK_SIZE_MAX_MS), AfterValidator(_chunk_size)]
 Loop = Annotated[int, Field(ge=1, le=LOOP_MAX)]
+Parameters = Annotated[dict[str, str], AfterValidator(_parameters)]
+StreamAuthField = Annotated[dict[str, str], AfterValidator(_stream_auth)]
 CustomHeaders = Annotated[dict[str, str], AfterValidator(_custom_headers)]
 DialTarget = Annotated[str, Field(max_length=255), AfterValidator(_target)]
 SpokenText = Annotated[str, Field(min_length=1, max_length=TEXT_MAX_CHARS), AfterValidator(_spoken)]

@@ -7,10 +7,12 @@ unless the key says otherwise (`chunk_size`, which is Teler's, is in millisecond
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from longline.base.stream_formats import DialectName, Encoding, SampleRate
+from longline.calls.stream import StreamAuth, StreamRequest
 from longline.flows.fields import (
     DIAL_TIMEOUT_MAX_S,
     DIGITS_MAX,
@@ -22,9 +24,12 @@ from longline.flows.fields import (
     Key,
     Language,
     Loop,
+    Parameters,
     SpokenText,
+    StreamAuthField,
     Voice,
     WsUrl,
+    check_stream,
     lower_case,
 )
 
@@ -98,14 +103,50 @@ class Stream(_Verb):
 
     action: Literal["stream"]
     ws_url: WsUrl = Field(description="A ws:// or wss:// URL; its query is kept.")
-    chunk_size: ChunkSize = Field(default=400, description="Milliseconds of audio per message, a multiple of 20.")
-    sample_rate: Literal["8k", "16k"] = Field(default="8k", description="Of the audio that the application is sent.")
+    dialect: DialectName = Field(default="teler", description="The message format on the WebSocket.")
+    encoding: Encoding | None = Field(default=None, description="Of the audio, both ways; as the dialect has it.")
+    sample_rate: SampleRate | None = Field(
+        default=None, description="Of the audio that the application is sent; as the dialect has it: 8k for teler."
+    )
+    chunk_size: ChunkSize | None = Field(
+        default=None,
+        description="Milliseconds of audio per message, a multiple of 20; as the dialect has it: 400 for teler.",
+    )
+    input_encoding: Encoding | None = Field(
+        default=None, description="Of what the application says, where the dialect (telnyx) has two formats."
+    )
+    input_sample_rate: SampleRate | None = Field(default=None, description="As input_encoding.")
+    parameters: Parameters = Field(
+        default_factory=dict, description="Texts that the dialect's start tells, such as Twilio's customParameters."
+    )
+    auth: StreamAuthField | None = Field(
+        default=None,
+        description="Sent with the handshake: {token}, or {username, password} (Basic). It is not logged.",
+        repr=False,
+    )
     record: bool | None = Field(
         default=None,
         description="false keeps a call that would be recorded from being so; a call that is not to be recorded stays "
         "so.",
     )
-    dialect: Literal["teler"] = "teler"
+
+    @model_validator(mode="after")
+    def _has_such_a_format(self) -> Self:
+        check_stream(self.to_request())
+        return self
+
+    def to_request(self) -> StreamRequest:
+        return StreamRequest(
+            ws_url=self.ws_url,
+            chunk_size=self.chunk_size,
+            sample_rate=self.sample_rate,
+            dialect=self.dialect,
+            encoding=self.encoding,
+            input_encoding=self.input_encoding,
+            input_sample_rate=self.input_sample_rate,
+            parameters=self.parameters,
+            auth=None if self.auth is None else StreamAuth(**self.auth),
+        )
 
 
 class Play(_Verb):

@@ -11,8 +11,11 @@ import dataclasses
 import json
 import types
 import typing
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
+
+from longline.base.stream_formats import DialectName, Encoding
 
 PROTOCOL_VERSION = 1
 MAX_FRAME_BYTES = 1 << 20
@@ -20,7 +23,6 @@ _LENGTH_BYTES = 4
 
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Vad = Literal["off", "energy", "silero"]
-Dialect = Literal["teler", "twilio", "binary"]
 RecordingFormat = Literal["wav", "ogg"]
 RecordingLayout = Literal["stereo", "mono", "parties"]
 Stats = dict[str, Any]
@@ -253,14 +255,15 @@ class SessionStats(Command):
 
 @dataclass(frozen=True, slots=True)
 class StreamOpen(Command):
-    """Dial the application's WebSocket; the outcome comes as an event."""
+    """Dial the application's WebSocket; the outcome comes as an event. What is not said is left out on the wire, and
+    `from_number` and `to_number` are "from" and "to" there. Headers may carry credentials: they do not show."""
 
     name: ClassVar[str] = "stream.open"
     session: str
     stream: str
     url: str
     addresses: tuple[str, ...]
-    dialect: Dialect
+    dialect: DialectName
     chunk_ms: int
     rate_hz: int
     account_id: str
@@ -268,9 +271,37 @@ class StreamOpen(Command):
     call_id: str
     stream_id: str
     metadata: dict[str, Any] | None = None
+    encoding: Encoding | None = None
+    input_encoding: Encoding | None = None
+    input_rate_hz: int | None = None
     headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
     secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)
+    from_number: str | None = None
+    to_number: str | None = None
+    call_direction: str | None = None
+    parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    ids: Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    def to_message(self, command_id: int) -> dict[str, Any]:
+        message = {"id": command_id, "cmd": self.name, **_plain(self)}
+        for name, short in (("from_number", "from"), ("to_number", "to")):
+            message[short] = message.pop(name)
+        return {key: value for key, value in message.items() if key not in _MAY_BE_LEFT_OUT or value}
+
+
+_MAY_BE_LEFT_OUT = frozenset(
+    {
+        "encoding",
+        "input_encoding",
+        "input_rate_hz",
+        "from",
+        "to",
+        "call_direction",
+        "parameters",
+        "ids",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,17 +7,17 @@ worker thread it is pinned to, or the session itself has failed. All ids are our
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from longline.base.errors import MediaUnavailable
 from longline.base.log import get_logger
+from longline.base.stream_formats import DialectName, Encoding
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import (
     Command,
-    Dialect,
     Direction,
     Encryption,
     LegClose,
@@ -106,7 +106,7 @@ class StreamTarget:
 
     url: str
     addresses: tuple[str, ...]
-    dialect: Dialect
+    dialect: DialectName
     chunk_ms: int
     rate_hz: int
     account_id: str
@@ -114,9 +114,17 @@ class StreamTarget:
     call_id: str
     stream_id: str
     metadata: dict[str, Any] = field(default_factory=dict)
+    encoding: Encoding | None = None
+    input_encoding: Encoding | None = None
+    input_rate_hz: int | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    from_number: str | None = None
+    to_number: str | None = None
+    call_direction: str | None = None
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    ids: Mapping[str, str] = field(default_factory=dict)
 
 
 class MediaSession:
@@ -210,9 +218,17 @@ class MediaSession:
             call_id=target.call_id,
             stream_id=target.stream_id,
             metadata=target.metadata or None,
+            encoding=target.encoding,
+            input_encoding=target.input_encoding,
+            input_rate_hz=target.input_rate_hz,
             headers=target.headers,
             subprotocols=target.subprotocols,
             secrets=target.secrets,
+            from_number=target.from_number,
+            to_number=target.to_number,
+            call_direction=target.call_direction,
+            parameters=target.parameters,
+            ids=target.ids,
         )
         await self._request(command)
 

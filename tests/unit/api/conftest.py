@@ -123,7 +123,7 @@ class FakeManager:
         await self._live(call_id)
         stream = StreamRecord(
             id=new_id(), call_id=call_id, ws_url=request.ws_url, created_at=self.clock.now(),
-            chunk_size=request.chunk_size, sample_rate=request.sample_rate, dialect=request.dialect,
+            chunk_size=request.format.chunk_ms, sample_rate=request.format.sample_rate, dialect=request.dialect,
         )  # fmt: skip
         await self.durable.save_stream(stream)
         return stream

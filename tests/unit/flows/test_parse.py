@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 from teler.flows import CallFlow
 
+from longline.calls.dialects import Format
 from longline.flows.parse import FlowInvalid, parse_flow
 from longline.flows.verbs import Dial, Hangup, NestedHangup, Play, PlaySound, Stream, Verb
 
@@ -18,7 +19,8 @@ def only(value: object) -> Verb:
 
 def test_stream_has_the_documented_defaults() -> None:
     verb = only({"action": "stream", "ws_url": WS})
-    assert verb == Stream(action="stream", ws_url=WS, chunk_size=400, sample_rate="8k", record=None, dialect="teler")
+    assert verb == Stream(action="stream", ws_url=WS, record=None, dialect="teler")
+    assert verb.to_request().format == Format("pcm_s16le", "8k", 400)
 
 
 @pytest.mark.parametrize("action", ["Stream", "STREAM", "stream"])
@@ -71,7 +73,8 @@ def test_chunk_sizes_in_range_are_taken(chunk_size: int) -> None:
         ({"action": "stream", "ws_url": WS, "chunk_size": 2020}, "$.chunk_size", "2000"),
         ({"action": "stream", "ws_url": WS, "chunk_size": "400"}, "$.chunk_size", "integer"),
         ({"action": "stream", "ws_url": WS, "chunk_size": True}, "$.chunk_size", "integer"),
-        ({"action": "stream", "ws_url": WS, "sample_rate": "24k"}, "$.sample_rate", "16k"),
+        ({"action": "stream", "ws_url": WS, "sample_rate": "24k"}, "$", "teler has pcm_s16le at 8k, 16k, not at 24k"),
+        ({"action": "stream", "ws_url": WS, "sample_rate": "44k"}, "$.sample_rate", "48k"),
         ({"action": "stream", "ws_url": WS, "sample_rate": 8000}, "$.sample_rate", "8k"),
         ({"action": "stream", "ws_url": WS, "record": "yes"}, "$.record", "boolean"),
         ({"action": "play"}, "$.media_url", "missing"),

@@ -7,7 +7,7 @@ import asyncio
 from longline.calls.live_call import LiveCall
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
-from longline.calls.stream import StreamRequest, StreamState
+from longline.calls.stream import StreamState
 from longline.flows import verbs
 from longline.flows.outcome import Outcome
 
@@ -17,11 +17,7 @@ async def stream(live: LiveCall, verb: verbs.Stream) -> Outcome:
     await live.answer()
     if verb.record is not False:
         await live.start_recording()
-    opened = await live.open_stream(
-        StreamRequest(
-            ws_url=verb.ws_url, chunk_size=verb.chunk_size, sample_rate=verb.sample_rate, dialect=verb.dialect
-        )
-    )
+    opened = await live.open_stream(verb.to_request())
     try:
         await opened.ended.wait()
     except asyncio.CancelledError:

@@ -1,0 +1,237 @@
+"""What control knows of each dialect of a stream: which formats it has, which one is meant when none is named, and who
+it says that it is.
+
+The messages themselves are the media server's (`rust/media/src/stream`, one file each). A dialect here is one entry of
+`DIALECTS`: another one, or another field of one, touches no other.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+from uuid import UUID
+
+from longline.base.ids import DEFAULT_VOICE_APP_ID, Prefix, encode_id
+from longline.base.stream_formats import DialectName, Encoding, SampleRate
+from longline.base.twilio import Sid, sid
+
+if TYPE_CHECKING:
+    from longline.calls.call import Call
+    from longline.calls.stream import Stream
+
+Headers = Sequence[tuple[str, str]]
+Formats = Mapping[Encoding, tuple[SampleRate, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """How a dialect writes the ids of the call's account, of the call and of the stream."""
+
+    account_id: str
+    call_id: str
+    stream_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DialectTerms:
+    """`encoding`, `sample_rate` and `chunk_ms` are meant when none is named; `chunks_ms` are the shortest and the
+    longest message. `has_two_formats`: the application may speak another format than it hears. `names`, `ids` and
+    `headers` are asked for each stream: how it writes our ids, what its `start` has beyond them, and what goes with the
+    handshake; headers are given what signs, if anything does. `takes_https`: the URL may be one that answers the
+    WebSocket's."""
+
+    formats: Formats
+    encoding: Encoding
+    sample_rate: SampleRate
+    chunk_ms: int
+    chunks_ms: tuple[int, int] = (20, 2000)
+    has_two_formats: bool = False
+    takes_https: bool = False
+    subprotocols: tuple[str, ...] = ()
+    names: Callable[[Call, Stream], Names] = lambda call, stream: uuid_names(call, stream)
+    ids: Callable[[Call, Stream], Mapping[str, str]] = lambda call, stream: {}
+    headers: Callable[[Call, Stream, str | None], Headers] = lambda call, stream, secret: bearer_or_basic(stream)
+
+
+# --- names -----------------------------------------------------------------------------------------------------------
+
+
+def prefixed_names(call: Call, stream: Stream) -> Names:
+    """Ours, whatever the webhook version."""
+    return Names(
+        encode_id(Prefix.ACCOUNT, call.account_id),
+        encode_id(Prefix.CALL, call.id),
+        encode_id(Prefix.STREAM, stream.id),
+    )
+
+
+def uuid_names(call: Call, stream: Stream) -> Names:
+    return Names(str(call.account_id), str(call.id), str(stream.id))
+
+
+def hex_names(call: Call, stream: Stream) -> Names:
+    return Names(call.account_id.hex, call.id.hex, stream.id.hex)
+
+
+def twilio_names(call: Call, stream: Stream) -> Names:
+    return Names(sid(Sid.ACCOUNT, call.account_id), sid(Sid.CALL, call.id), sid(Sid.STREAM, stream.id))
+
+
+def plivo_account_id(account_id: UUID) -> str:
+    """As Plivo writes one: MA and 18 letters or digits. There is no way back from it."""
+    return "MA" + base64.b32encode(hashlib.sha256(account_id.bytes).digest()).decode()[:18]
+
+
+def plivo_names(call: Call, stream: Stream) -> Names:
+    return Names(plivo_account_id(call.account_id), str(call.id), str(stream.id))
+
+
+def call_control_id(call_id: UUID) -> str:
+    """As Telnyx writes the id by which a call is told what to do: v3: and base64url."""
+    return "v3:" + base64.urlsafe_b64encode(call_id.bytes).decode().rstrip("=")
+
+
+def telnyx_names(call: Call, stream: Stream) -> Names:
+    return Names(str(call.account_id), call_control_id(call.id), str(stream.id))
+
+
+# --- ids and headers -------------------------------------------------------------------------------------------------
+
+
+def telnyx_ids(call: Call, stream: Stream) -> Mapping[str, str]:
+    """`client_state` is base64, as whoever placed the call has it."""
+    ids = {"call_session_id": str(call.id), "call_leg_id": str(call.leg.id)}
+    return ids | ({"client_state": stream.request.client_state} if stream.request.client_state else {})
+
+
+def telnyx_headers(call: Call, stream: Stream, secret: str | None) -> Headers:
+    auth = stream.request.auth
+    if auth is not None and auth.token is not None:
+        return [("x-telnyx-streaming-auth-token", auth.token)]
+    return bearer_or_basic(stream)
+
+
+def jambonz_ids(call: Call, stream: Stream) -> Mapping[str, str]:
+    return {
+        "account_sid": str(call.account_id),
+        "application_sid": str(call.voice_app_id or DEFAULT_VOICE_APP_ID),
+        "leg_id": str(call.leg.id),
+    }
+
+
+def asterisk_ids(call: Call, stream: Stream) -> Mapping[str, str]:
+    """A channel is named after its technology and a number."""
+    return {"channel": f"WebSocket/longline/0x{stream.id.hex[-12:]}", "connection_id": str(stream.id)}
+
+
+def bearer_or_basic(stream: Stream) -> Headers:
+    """The credentials that the stream was given, as RFC 7617 or RFC 6750 write them."""
+    auth = stream.request.auth
+    if auth is None:
+        return []
+    if auth.token is not None:
+        return [("Authorization", f"Bearer {auth.token}")]
+    pair = base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode()
+    return [("Authorization", f"Basic {pair}")]
+
+
+# --- the dialects ----------------------------------------------------------------------------------------------------
+
+_LINEAR: Final[tuple[SampleRate, ...]] = ("8k", "16k", "24k", "48k")
+_NARROW: Final[tuple[SampleRate, ...]] = ("8k",)
+
+DIALECTS: Final[Mapping[DialectName, DialectTerms]] = {
+    "teler": DialectTerms({"pcm_s16le": ("8k", "16k")}, "pcm_s16le", "8k", 400, names=prefixed_names),
+    "longline": DialectTerms(
+        {"pcm_s16le": _LINEAR, "mulaw": _NARROW, "alaw": _NARROW, "opus": ("48k",)},
+        "pcm_s16le",
+        "16k",
+        20,
+        chunks_ms=(20, 60),
+        subprotocols=("longline.v1",),
+        names=prefixed_names,
+    ),
+    "twilio": DialectTerms({"mulaw": _NARROW}, "mulaw", "8k", 20, names=twilio_names),
+    "telnyx": DialectTerms(
+        {"mulaw": _NARROW, "alaw": _NARROW, "pcm_s16le": _LINEAR, "pcm_s16be": _LINEAR},
+        "mulaw",
+        "8k",
+        20,
+        has_two_formats=True,
+        names=telnyx_names,
+        ids=telnyx_ids,
+        headers=telnyx_headers,
+    ),
+    # Plivo's own pages name two defaults; µ-law is what its clients expect unasked. Its XML has the other one.
+    "plivo": DialectTerms({"mulaw": _NARROW, "pcm_s16le": ("8k", "16k", "24k")}, "mulaw", "8k", 20, names=plivo_names),
+    "vonage": DialectTerms({"pcm_s16le": ("8k", "16k", "24k")}, "pcm_s16le", "16k", 20, chunks_ms=(20, 20)),
+    "exotel": DialectTerms(
+        {"pcm_s16le": ("8k", "16k", "24k")}, "pcm_s16le", "8k", 100, takes_https=True, names=hex_names
+    ),
+    # The documentation names the first; the clients there are know the second alone.
+    "jambonz": DialectTerms(
+        {"pcm_s16le": _LINEAR},
+        "pcm_s16le",
+        "8k",
+        20,
+        subprotocols=("audio.jambonz.org", "audio.drachtio.org"),
+        ids=jambonz_ids,
+    ),
+    "asterisk": DialectTerms(
+        {"mulaw": _NARROW, "alaw": _NARROW, "pcm_s16le": _LINEAR},
+        "mulaw",
+        "8k",
+        20,
+        chunks_ms=(20, 60),
+        subprotocols=("media",),
+        ids=asterisk_ids,
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """What is spoken, settled."""
+
+    encoding: Encoding
+    sample_rate: SampleRate
+    chunk_ms: int
+
+
+def settle(
+    dialect: DialectName,
+    encoding: Encoding | None = None,
+    sample_rate: SampleRate | None = None,
+    chunk_ms: int | None = None,
+) -> Format:
+    """The format that was asked for, with what the dialect has where nothing was. Raise ValueError, which says what can
+    be had."""
+    terms = DIALECTS.get(dialect)
+    if terms is None:
+        raise ValueError(f"no dialect {dialect}")
+    if encoding is None:
+        fits = [name for name, rates in terms.formats.items() if sample_rate is None or sample_rate in rates]
+        encoding = terms.encoding if terms.encoding in fits or not fits else fits[0]
+    rates = terms.formats.get(encoding)
+    if rates is None:
+        raise ValueError(f"{dialect} has the encodings {', '.join(terms.formats)}, not {encoding}")
+    if sample_rate is None:
+        sample_rate = terms.sample_rate if terms.sample_rate in rates else rates[0]
+    if sample_rate not in rates:
+        raise ValueError(f"{dialect} has {encoding} at {', '.join(rates)}, not at {sample_rate}")
+    least, most = terms.chunks_ms
+    if chunk_ms is not None and not least <= chunk_ms <= most:
+        raise ValueError(f"{dialect} has messages of {least} to {most} ms, not of {chunk_ms}")
+    return Format(encoding, sample_rate, terms.chunk_ms if chunk_ms is None else chunk_ms)
+
+
+def settle_input(
+    dialect: DialectName, encoding: Encoding | None = None, sample_rate: SampleRate | None = None
+) -> Format:
+    """As `settle`, for what the application says. Raise ValueError too when it cannot be another format."""
+    if not DIALECTS[dialect].has_two_formats:
+        raise ValueError(f"{dialect} has one format, both ways")
+    return settle(dialect, encoding, sample_rate)
