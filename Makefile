@@ -90,4 +90,4 @@ docs: setup  ## the reference pages that are made from the code
 	$(VENV)/python -m longline.streamkit.schema > docs/reference/longline-v1.schema.json
 
 clean:  ## remove everything that was built
-	rm -rf target .venv .setup dist demo-output
+	rm -rf target .venv .venv-clients .setup dist demo-output

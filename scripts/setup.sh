@@ -2,6 +2,7 @@
 # Sets up a working tree: system tools, the virtual environment, the media server. Does only what is missing.
 #   scripts/setup.sh             what `longline serve` and `make demo` need
 #   scripts/setup.sh --test      and the peers that the tests call (baresip, SIPp, Kamailio), PostgreSQL, the vendor's older SDKs
+#   scripts/setup.sh --clients   and third-party applications that speak the dialects (tests/clients; --test has them too)
 #   scripts/setup.sh --quality   and what `make bench-quality` speaks and scores with
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -42,6 +43,18 @@ find_python() {
             return
         fi
     done
+}
+
+# The newest that can be had: pipecat-asterisk wants 3.12. One of pyenv's that is not the chosen one will do.
+find_newest_python() {
+    local candidate
+    for candidate in "${CLIENTS_PYTHON:-}" python3.13 python3.12 "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.1[23].*/bin/python3 python3; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 12))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    find_python
 }
 
 # fresh STAMP FILE…: true when nothing among the files is newer than the stamp.
@@ -106,6 +119,32 @@ if [ "${1:-}" = --test ]; then
         cp tests/support/teler_node/package.json tests/support/teler_node/package-lock.json .setup/teler-node/
         npm ci --prefix .setup/teler-node --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
         touch .setup/teler-node/done
+    fi
+fi
+
+if [ "${1:-}" = --clients ] || [ "${1:-}" = --test ]; then
+    need node nodejs
+    need npm npm
+    npm_pid=
+    if ! fresh .setup/clients-node/done tests/clients/package-lock.json; then
+        mkdir -p .setup/clients-node
+        cp tests/clients/package.json tests/clients/package-lock.json .setup/clients-node/
+        npm ci --prefix .setup/clients-node --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null &
+        npm_pid=$!
+    fi
+    if ! fresh .setup/clients tests/clients/requirements.lock; then
+        rm -rf .venv-clients
+        clients_python=$(find_newest_python)
+        say "installing third-party applications, for $("$clients_python" --version)"
+        "$clients_python" -m venv --without-pip .venv-clients
+        # --no-deps: the lock is complete, but for what tests/clients/excluded.txt leaves out.
+        .venv/bin/python -m pip --python .venv-clients/bin/python install --quiet --disable-pip-version-check \
+            --no-deps --no-compile --require-hashes -r tests/clients/requirements.lock
+        touch .setup/clients
+    fi
+    if [ -n "$npm_pid" ]; then
+        wait "$npm_pid"
+        touch .setup/clients-node/done
     fi
 fi
 

@@ -14,6 +14,8 @@ from typing import Self
 SO_TIMESTAMPNS = 35
 """Linux: each datagram comes with the time of its arrival (socket(7)); the constant is not in Python's module."""
 
+EVENT_PAYLOAD_TYPE = 101
+
 SILENCE = b"\xff" * 160
 """20 ms of µ-law silence (the code of zero)."""
 
@@ -75,11 +77,12 @@ class _RtpSocket:
 class RawPhone:
     """`async with RawPhone(sip_port) as phone: await phone.call()`. Loopback, UDP, PCMU."""
 
-    def __init__(self, sip_port: int, *, sdp: bytes | None = None) -> None:
+    def __init__(self, sip_port: int, *, sdp: bytes | None = None, keypad: bool = False) -> None:
         self._node = ("127.0.0.1", sip_port)
         self._tag = f"{random.getrandbits(64):016x}"
         self._to_tag = ""
         self._sdp = sdp
+        self._keypad = keypad
         self._sequence, self._ssrc = random.getrandbits(15), random.getrandbits(32)
         self.remote_rtp: tuple[str, int] = ("", 0)
 
@@ -169,6 +172,18 @@ class RawPhone:
             self.send_rtp(payload)
             await asyncio.sleep(max(0.0, started + 0.02 * (index + 1) - time.monotonic()))
 
+    async def press(self, key: str) -> None:
+        """One key (RFC 4733), 100 ms long; the phone must have been made with a `keypad`."""
+        event, start = "0123456789*#ABCD".index(key), (self._sequence + 1) * 160 & 0xFFFFFFFF
+        for index in range(7):
+            is_over = index >= 4  # the end is sent three times (RFC 4733 §2.5.1.4)
+            duration = 160 * min(index + 1, 5)
+            self._sequence += 1
+            second = EVENT_PAYLOAD_TYPE | (0x80 if index == 0 else 0)
+            header = struct.pack("!BBHII", 0x80, second, self._sequence & 0xFFFF, start, self._ssrc)
+            self.rtp.send(header + struct.pack("!BBH", event, is_over << 7 | 10, duration), self.remote_rtp)
+            await asyncio.sleep(0.02)
+
     def packets(self) -> list[RtpPacket]:
         """The RTP that has come so far."""
         packets = []
@@ -181,7 +196,9 @@ class RawPhone:
     def _offer(self) -> bytes:
         return (
             "v=0\r\no=raw 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n"
-            f"m=audio {self._rtp_port} RTP/AVP 0\r\na=rtpmap:0 PCMU/8000\r\n"
+            f"m=audio {self._rtp_port} RTP/AVP 0{f' {EVENT_PAYLOAD_TYPE}' if self._keypad else ''}\r\n"
+            "a=rtpmap:0 PCMU/8000\r\n"
+            + (f"a=rtpmap:{EVENT_PAYLOAD_TYPE} telephone-event/8000\r\n" if self._keypad else "")
         ).encode()
 
     def _request(self, method: str, sequence: int, body: bytes = b"", to_tag: str | None = None) -> bytes:

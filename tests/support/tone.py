@@ -29,6 +29,14 @@ def from_ulaw(codes: bytes) -> Samples:
     return np.where(inverted & 0x80, -magnitude, magnitude).astype(np.int16)
 
 
+def to_ulaw(samples: Samples) -> bytes:
+    """The nearest codes."""
+    values = from_ulaw(bytes(range(256))).astype(int)
+    by_value = np.argsort(values, kind="stable")
+    edges = (values[by_value][1:] + values[by_value][:-1]) / 2
+    return bytes(by_value[np.searchsorted(edges, samples)].astype(np.uint8))
+
+
 def power_at(samples: Samples, frequency_hz: float, rate_hz: int = RATE_HZ) -> float:
     """The share (0 to 1) of the signal's energy that lies within 30 Hz of a frequency."""
     spectrum = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2

@@ -1,0 +1,147 @@
+"""A bot on pipecat-ai, as its users write it: a WebSocket route, a pipeline, and its own detection of the provider.
+
+Asterisk's channel is no provider that pipecat knows: /asterisk speaks to it with the package pipecat-asterisk.
+TWILIO_BASE_URL, TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are where and how its Twilio serializer hangs up.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Any
+
+import numpy as np
+import uvicorn
+from fastapi import FastAPI, WebSocket
+from loguru import logger
+from pipecat.frames.frames import (
+    EndWorkerFrame,
+    Frame,
+    InputAudioRawFrame,
+    InputDTMFFrame,
+    OutputAudioRawFrame,
+)
+from pipecat.pipeline.pipeline import Pipeline
+from pipecat.pipeline.worker import PipelineParams, PipelineWorker
+from pipecat.processors.frame_processor import FrameDirection, FrameProcessor
+from pipecat.runner.utils import parse_telephony_websocket
+from pipecat.serializers.exotel import ExotelFrameSerializer
+from pipecat.serializers.plivo import PlivoFrameSerializer
+from pipecat.serializers.telnyx import TelnyxFrameSerializer
+from pipecat.serializers.twilio import TwilioFrameSerializer
+from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
+from pipecat.workers.runner import WorkerRunner
+from telling import END_KEY, GREETING_HZ, GREETING_S, RATE_HZ, REPLY_HZ, REPLY_KEY, REPLY_S, Ear, tell, tone
+
+app = FastAPI()
+
+
+def speech(pitch_hz: float, seconds: float) -> OutputAudioRawFrame:
+    return OutputAudioRawFrame(audio=tone(pitch_hz, seconds).tobytes(), sample_rate=RATE_HZ, num_channels=1)
+
+
+class Mind(FrameProcessor):
+    """Where a bot has its speech-to-text, its model and its text-to-speech."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._ear = Ear()
+
+    async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
+        await super().process_frame(frame, direction)
+        if isinstance(frame, InputAudioRawFrame):
+            if self._ear.feed(np.frombuffer(frame.audio, dtype=np.int16), frame.sample_rate):
+                await self.broadcast_interruption()
+                tell("interrupted")
+        elif isinstance(frame, InputDTMFFrame):
+            tell("dtmf", digit=frame.button.value)
+            if frame.button.value == REPLY_KEY:
+                await self.push_frame(speech(REPLY_HZ, REPLY_S))
+            elif frame.button.value == END_KEY:
+                await self.push_frame(EndWorkerFrame())
+        await self.push_frame(frame, direction)
+
+
+def serializer_for(provider: str, call: Any) -> Any:
+    if provider == "twilio":
+        root = os.environ.get("TWILIO_BASE_URL")
+        return TwilioFrameSerializer(
+            stream_sid=call.stream_id,
+            call_sid=call.call_id,
+            account_sid=os.environ.get("TWILIO_ACCOUNT_SID"),
+            auth_token=os.environ.get("TWILIO_AUTH_TOKEN"),
+            base_url=root,
+            params=TwilioFrameSerializer.InputParams(auto_hang_up=root is not None),
+        )
+    # Telnyx' and Plivo's have no setting for where to hang up: these bots end the call by closing the socket.
+    if provider == "telnyx":
+        return TelnyxFrameSerializer(
+            stream_id=call.stream_id,
+            call_control_id=call.call_id,
+            outbound_encoding=call.outbound_encoding,
+            inbound_encoding="PCMU",
+            params=TelnyxFrameSerializer.InputParams(auto_hang_up=False),
+        )
+    if provider == "plivo":
+        return PlivoFrameSerializer(
+            stream_id=call.stream_id,
+            call_id=call.call_id,
+            params=PlivoFrameSerializer.InputParams(auto_hang_up=False),
+        )
+    assert provider == "exotel", provider
+    return ExotelFrameSerializer(stream_sid=call.stream_id, call_sid=call.call_id)
+
+
+async def converse(transport: FastAPIWebsocketTransport) -> None:
+    pipeline = Pipeline([transport.input(), Mind(), transport.output()])
+    params = PipelineParams(audio_in_sample_rate=RATE_HZ, audio_out_sample_rate=RATE_HZ)
+    worker = PipelineWorker(pipeline, params=params)
+
+    @transport.event_handler("on_client_connected")
+    async def on_client_connected(_transport: Any, _client: Any) -> None:
+        await worker.queue_frame(speech(GREETING_HZ, GREETING_S))
+
+    @transport.event_handler("on_client_disconnected")
+    async def on_client_disconnected(_transport: Any, _client: Any) -> None:
+        tell("disconnected")
+        await worker.cancel()
+
+    runner = WorkerRunner(handle_sigint=False)
+    await runner.add_workers(worker)
+    await runner.run()
+    tell("ended")
+
+
+@app.websocket("/bot")
+async def bot(websocket: WebSocket) -> None:
+    await websocket.accept()
+    provider, call = await parse_telephony_websocket(websocket)
+    tell("stream", provider=provider, call=call.model_dump(), headers=dict(websocket.headers))
+    params = FastAPIWebsocketParams(
+        audio_in_enabled=True, audio_out_enabled=True, serializer=serializer_for(provider, call)
+    )
+    await converse(FastAPIWebsocketTransport(websocket, params))
+
+
+@app.websocket("/asterisk")
+async def asterisk(websocket: WebSocket) -> None:
+    from pipecat_asterisk.serializer.serializer import AsteriskFrameSerializer
+    from pipecat_asterisk.transport.transport import AsteriskWebsocketTransport
+
+    offered = websocket.headers.get("sec-websocket-protocol")
+    await websocket.accept(subprotocol="media" if offered == "media" else None)
+    tell("stream", provider="asterisk", call={}, headers=dict(websocket.headers))
+    params = FastAPIWebsocketParams(audio_in_enabled=True, audio_out_enabled=True, serializer=AsteriskFrameSerializer())
+    await converse(AsteriskWebsocketTransport(websocket, params))
+
+
+class Server(uvicorn.Server):
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        tell("listening", port=self.servers[0].sockets[0].getsockname()[1])
+
+
+if __name__ == "__main__":
+    logger.remove()
+    logger.add(sys.stderr, level=os.environ.get("PIPECAT_LOG", "WARNING"))
+    Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")).run()
