@@ -10,7 +10,9 @@ pub mod dialect;
 pub mod encoding;
 pub mod json;
 mod keep;
+pub mod ring;
 pub mod teler;
+pub mod token;
 pub mod twilio;
 
 use crate::config::{MAX_CHUNK_MS, MAX_ID_BYTES, MAX_METADATA_BYTES, StreamParams};
