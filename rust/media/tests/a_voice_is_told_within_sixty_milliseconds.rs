@@ -4,7 +4,7 @@
 mod voice;
 
 use media::codec::comfort_noise::ComfortNoise;
-use media::vad::energy::{LOWEST_FLOOR_DB, level_db};
+use media::vad::energy::{Energy, LOWEST_FLOOR_DB, level_db};
 use media::vad::{Evidence, Kind, Speech, Vad};
 use voice::{Noise, speech};
 
@@ -37,6 +37,19 @@ fn told(audio: &[i16], rate_hz: u32) -> Vec<(usize, Speech)> {
         .collect()
 }
 
+/// The same of who has to know at once, with the place where each voice is said to have begun.
+fn told_quickly(audio: &[i16], rate_hz: u32) -> Vec<(usize, usize, Speech)> {
+    let mut energy = Energy::new();
+    let frames = audio.chunks(rate_hz as usize / 50).enumerate();
+    frames
+        .filter_map(|(n, frame)| {
+            let speech = energy.push_quick(frame)?;
+            let end = n * 20 + 20;
+            Some((end, end - energy.onset_ms() as usize, speech))
+        })
+        .collect()
+}
+
 fn add(audio: &mut [i16], sound: &[i16]) {
     for (sample, sound) in audio.iter_mut().zip(sound) {
         *sample = sample.saturating_add(*sound);
@@ -66,6 +79,7 @@ fn ten_minutes_of_comfort_noise_from_70_to_35_db_below_full_scale_begin_no_voice
             ("described", described(dbov, forty_seconds)),
         ] {
             assert_eq!(told(&audio, 8_000), [], "{kind} noise of {dbov} dBov");
+            assert_eq!(told_quickly(&audio, 8_000), [], "{kind} noise of {dbov} dBov");
             heard += audio.len();
         }
     }
@@ -79,23 +93,62 @@ fn comfort_noise_after_digital_silence_is_no_voice() {
     audio.extend(vec![0; 5 * 8_000]);
     audio.extend(noise(2, f64::from(LOWEST_FLOOR_DB) + 5.0, false, 30 * 8_000));
     assert_eq!(told(&audio, 8_000), []);
+    assert_eq!(told_quickly(&audio, 8_000), []);
+}
+
+/// A vowel from a moment on, in noise.
+fn vowel_in_noise(rate_hz: u32, onset_ms: usize, floor_dbov: f64) -> Vec<i16> {
+    let per_ms = rate_hz as usize / 1_000;
+    let mut audio = noise(9, floor_dbov, true, 4_000 * per_ms);
+    let vowel: Vec<i16> = (0..1_500 * per_ms)
+        .map(|n| {
+            let time = std::f64::consts::TAU * n as f64 / f64::from(rate_hz);
+            (1_500.0 * (140.0 * time).sin() + 1_200.0 * (700.0 * time).sin()) as i16
+        })
+        .collect();
+    add(&mut audio[onset_ms * per_ms..], &vowel);
+    audio
+}
+
+#[test]
+fn who_has_to_know_at_once_is_told_of_a_vowel_within_thirty_five_milliseconds() {
+    for rate_hz in RATES_HZ {
+        for (offset_ms, floor_dbov) in (0..20).zip([-60.0, -45.0].into_iter().cycle()) {
+            let onset_ms = 2_000 + offset_ms;
+            let told = told_quickly(&vowel_in_noise(rate_hz, onset_ms, floor_dbov), rate_hz);
+            let [
+                (started, from, Speech::Started { .. }),
+                (_, _, Speech::Stopped { .. }),
+            ] = told[..]
+            else {
+                panic!("{rate_hz} Hz, {offset_ms}: {told:?}")
+            };
+            let late = started - onset_ms;
+            assert!(late <= 35, "{rate_hz} Hz, {offset_ms}: {late} ms after the onset");
+            assert!(
+                from.abs_diff(onset_ms) <= 6,
+                "{rate_hz} Hz: {from} for {onset_ms}"
+            );
+        }
+    }
+}
+
+#[test]
+fn a_click_is_no_voice_wherever_in_a_frame_it_is() {
+    for offset_ms in 0..20 {
+        let mut audio = noise(3, -50.0, true, 4 * 8_000);
+        let at = 2 * 8_000 + 8 * offset_ms;
+        audio[at..at + 40].fill(20_000);
+        assert_eq!(told_quickly(&audio, 8_000), [], "{offset_ms}");
+    }
 }
 
 #[test]
 fn the_onset_of_a_vowel_is_told_within_sixty_milliseconds() {
     for rate_hz in RATES_HZ {
         for (offset_ms, floor_dbov) in (0..20).zip([-60.0, -45.0].into_iter().cycle()) {
-            let per_ms = rate_hz as usize / 1_000;
             let onset_ms = 2_000 + offset_ms;
-            let mut audio = noise(9, floor_dbov, true, 4_000 * per_ms);
-            let vowel: Vec<i16> = (0..1_500 * per_ms)
-                .map(|n| {
-                    let time = std::f64::consts::TAU * n as f64 / f64::from(rate_hz);
-                    (1_500.0 * (140.0 * time).sin() + 1_200.0 * (700.0 * time).sin()) as i16
-                })
-                .collect();
-            add(&mut audio[onset_ms * per_ms..], &vowel);
-            let told = told(&audio, rate_hz);
+            let told = told(&vowel_in_noise(rate_hz, onset_ms, floor_dbov), rate_hz);
             let [
                 (
                     started,

@@ -85,6 +85,12 @@ impl Gate {
         self.speaking.is_some()
     }
 
+    /// Speech has begun, so many steps ago.
+    fn open(&mut self, steps: u32, evidence: Evidence) -> Speech {
+        (self.speaking, self.streak) = (Some(steps), 0);
+        Speech::Started { evidence }
+    }
+
     /// Takes one step.
     pub fn step(&mut self, voiced: bool, evidence: Evidence) -> Option<Speech> {
         let Some(steps) = &mut self.speaking else {
