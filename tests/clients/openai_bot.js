@@ -12,7 +12,11 @@ const server = new WebSocketServer({ host: "127.0.0.1", port: 0 });
 server.on("listening", () => tell("listening", { port: server.address().port }));
 server.on("connection", async (twilioWebSocket, request) => {
   const transport = new TwilioRealtimeTransportLayer({ twilioWebSocket, url: process.env.REALTIME_URL });
-  const session = new RealtimeSession(new RealtimeAgent({ name: "Greeter" }), { transport, model: "gpt-realtime" });
+  const session = new RealtimeSession(new RealtimeAgent({ name: "Greeter" }), {
+    transport,
+    model: "gpt-realtime",
+    config: { audio: { output: { voice: "verse" } } }, // without it, the SDK asks the model for 24 kHz
+  });
 
   transport.on("*", ({ type, message }) => {
     if (type !== "twilio_message") return;
