@@ -167,7 +167,7 @@ fn open(engine: &mut Engine, now: Time, far: SocketAddr, dialect: Dialect) -> Ca
             call_app_id: "va_1".into(),
             call_id: "cs_1".into(),
             stream_id: "ms_1".into(),
-            metadata: String::new(),
+            ..StreamParams::default()
         };
         let stream = engine.open_stream(now, session, params)?;
         engine.stream_connected(now, stream)?;

@@ -143,7 +143,7 @@ class CallStreams:
             call_app_id=encode_id(Prefix.VOICE_APP, call.voice_app_id or DEFAULT_VOICE_APP_ID),
             call_id=names.call_id,
             stream_id=names.stream_id,
-            metadata=call.metadata,
+            metadata=call.metadata or None,
             headers=tuple(terms.headers(call, stream, self._context.secret())),
             subprotocols=terms.subprotocols,
             from_number=call.from_number,

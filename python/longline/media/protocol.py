@@ -255,8 +255,8 @@ class SessionStats(Command):
 
 @dataclass(frozen=True, slots=True)
 class StreamOpen(Command):
-    """Dial the application's WebSocket; the outcome comes as an event. What is not said is left out on the wire, and
-    `from_number` and `to_number` are "from" and "to" there. Headers may carry credentials: they do not show."""
+    """Dial the application's WebSocket; the outcome comes as an event. Headers may carry credentials: they do
+    not show."""
 
     name: ClassVar[str] = "stream.open"
     session: str
@@ -274,34 +274,15 @@ class StreamOpen(Command):
     encoding: Encoding | None = None
     input_encoding: Encoding | None = None
     input_rate_hz: int | None = None
+    direction: Literal["both", "listen"] | None = None
     headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
     secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)
-    from_number: str | None = None
-    to_number: str | None = None
+    from_number: str = ""
+    to_number: str = ""
     call_direction: str | None = None
     parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ids: Mapping[str, str] = dataclasses.field(default_factory=dict)
-
-    def to_message(self, command_id: int) -> dict[str, Any]:
-        message = {"id": command_id, "cmd": self.name, **_plain(self)}
-        for name, short in (("from_number", "from"), ("to_number", "to")):
-            message[short] = message.pop(name)
-        return {key: value for key, value in message.items() if key not in _MAY_BE_LEFT_OUT or value}
-
-
-_MAY_BE_LEFT_OUT = frozenset(
-    {
-        "encoding",
-        "input_encoding",
-        "input_rate_hz",
-        "from",
-        "to",
-        "call_direction",
-        "parameters",
-        "ids",
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)

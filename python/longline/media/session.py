@@ -7,6 +7,7 @@ worker thread it is pinned to, or the session itself has failed. All ids are our
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -113,15 +114,16 @@ class StreamTarget:
     call_app_id: str
     call_id: str
     stream_id: str
-    metadata: dict[str, Any] = field(default_factory=dict)
+    metadata: dict[str, Any] | None = None
     encoding: Encoding | None = None
     input_encoding: Encoding | None = None
     input_rate_hz: int | None = None
+    direction: Literal["both", "listen"] | None = None
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)
-    from_number: str | None = None
-    to_number: str | None = None
+    from_number: str = ""
+    to_number: str = ""
     call_direction: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
@@ -205,32 +207,8 @@ class MediaSession:
 
     async def open_stream(self, stream: str, target: StreamTarget) -> None:
         """Begin to dial; StreamConnected or StreamClosed tells the outcome."""
-        command = StreamOpen(
-            session=self.id,
-            stream=stream,
-            url=target.url,
-            addresses=target.addresses,
-            dialect=target.dialect,
-            chunk_ms=target.chunk_ms,
-            rate_hz=target.rate_hz,
-            account_id=target.account_id,
-            call_app_id=target.call_app_id,
-            call_id=target.call_id,
-            stream_id=target.stream_id,
-            metadata=target.metadata or None,
-            encoding=target.encoding,
-            input_encoding=target.input_encoding,
-            input_rate_hz=target.input_rate_hz,
-            headers=target.headers,
-            subprotocols=target.subprotocols,
-            secrets=target.secrets,
-            from_number=target.from_number,
-            to_number=target.to_number,
-            call_direction=target.call_direction,
-            parameters=target.parameters,
-            ids=target.ids,
-        )
-        await self._request(command)
+        fields = {each.name: getattr(target, each.name) for each in dataclasses.fields(target)}
+        await self._request(StreamOpen(session=self.id, stream=stream, **fields))
 
     async def close_stream(self, stream: str) -> Stats:
         return _stats(await self._request(StreamClose(self.id, stream)))

@@ -207,7 +207,7 @@ impl Bench {
                     call_app_id: "b".into(),
                     call_id: "c".into(),
                     stream_id: "d".into(),
-                    metadata: String::new(),
+                    ..StreamParams::default()
                 };
                 match self.engine.open_stream(now, call.session, params) {
                     Ok(stream) => {

@@ -6,7 +6,9 @@ pub use crate::codec::Codec;
 pub use crate::codec::opus::Settings as OpusSettings;
 pub use crate::rtp::delay::Bounds;
 use crate::srtp::SrtpParams;
+use crate::stream::dialect;
 pub use crate::stream::encoding::Encoding;
+use crate::time::RATE_HZ;
 
 /// Default of [`Limits::sessions`].
 pub const DEFAULT_MAX_SESSIONS: usize = 4_096;
@@ -18,6 +20,8 @@ pub const MAX_CHUNK_MS: u32 = 2_000;
 pub const MAX_ID_BYTES: usize = 256;
 /// What an application may have `start` say of its own. Rule: more is refused.
 pub const MAX_METADATA_BYTES: usize = 8 * 1024;
+/// Identifiers and parameters of one stream, each at most [`MAX_ID_BYTES`] twice. Rule: more are refused.
+pub const MAX_START_FIELDS: usize = 128;
 
 /// What an engine is made of. Same configuration, same inputs, same outputs.
 #[derive(Clone, Debug)]
@@ -225,6 +229,33 @@ pub enum Dialect {
     Binary,
 }
 
+impl Dialect {
+    /// The dialect that the control protocol calls so.
+    pub fn named(name: &str) -> Option<Dialect> {
+        let entry = dialect::TABLE.iter().find(|entry| entry.name == name);
+        entry.map(|entry| entry.dialect)
+    }
+}
+
+/// How samples stand in messages one way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Format {
+    /// How each is written.
+    pub encoding: Encoding,
+    /// How many there are in a second.
+    pub rate_hz: u32,
+}
+
+/// Whether the application of a stream may be heard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// It hears and speaks.
+    #[default]
+    Both,
+    /// It hears. What it says is refused.
+    Listen,
+}
+
 /// How a stream is opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamParams {
@@ -232,11 +263,14 @@ pub struct StreamParams {
     pub dialect: Dialect,
     /// Audio per message to the application: 20..=[`MAX_CHUNK_MS`], a multiple of 20.
     pub chunk_ms: u32,
-    /// How samples stand in a message, both ways: what the dialect can carry.
+    /// How samples stand in a message to the application: what the dialect can carry.
     pub encoding: Encoding,
-    /// Rate of the audio to the application: what the dialect can carry. Binary has it both ways; from an application that
-    /// speaks another dialect it is always 8000.
+    /// Rate of the audio to the application: what the dialect can carry.
     pub rate_hz: u32,
+    /// Audio from the application. `None`: as to it, where the dialect can carry that, or else the one format that it can.
+    pub input: Option<Format>,
+    /// Whether the application may speak.
+    pub direction: Direction,
     /// Goes into `start` as it is.
     pub account_id: String,
     /// Goes into `start` as it is.
@@ -245,6 +279,50 @@ pub struct StreamParams {
     pub call_id: String,
     /// Goes into every message as it is.
     pub stream_id: String,
+    /// What else `start` tells, of what the dialect has a place for.
+    pub start: StreamStart,
     /// Goes into `start`: a JSON object of at most [`MAX_METADATA_BYTES`], or nothing at all.
     pub metadata: String,
+}
+
+impl Default for StreamParams {
+    fn default() -> StreamParams {
+        StreamParams {
+            dialect: Dialect::Teler,
+            chunk_ms: 20,
+            encoding: Encoding::PcmS16le,
+            rate_hz: RATE_HZ,
+            input: None,
+            direction: Direction::Both,
+            account_id: String::new(),
+            call_app_id: String::new(),
+            call_id: String::new(),
+            stream_id: String::new(),
+            start: StreamStart::default(),
+            metadata: String::new(),
+        }
+    }
+}
+
+/// What `start` tells of the call beyond the identifiers that every dialect has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamStart {
+    /// Who calls.
+    pub from: String,
+    /// Who is called.
+    pub to: String,
+    /// The call came in, as we see it; else we have placed it.
+    pub is_inbound: bool,
+    /// Names and values that whoever opened the stream wants told.
+    pub parameters: Vec<(String, String)>,
+    /// What the dialect's `start` wants beyond our own identifiers, by its own names.
+    pub ids: Vec<(String, String)>,
+}
+
+impl StreamStart {
+    /// The identifier of this name, or nothing.
+    pub fn id(&self, name: &str) -> &str {
+        let found = self.ids.iter().find(|(other, _)| other == name);
+        found.map_or("", |(_, value)| value)
+    }
 }

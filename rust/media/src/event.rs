@@ -179,6 +179,8 @@ pub enum RefusedMessage {
     BadHeader,
     /// A mark with too long a name, or one too many.
     LimitReached,
+    /// The stream is one that only listens.
+    NotAllowed,
 }
 
 impl RefusedMessage {
@@ -192,6 +194,7 @@ impl RefusedMessage {
             RefusedMessage::Binary => "binary",
             RefusedMessage::BadHeader => "bad_header",
             RefusedMessage::LimitReached => "limit_reached",
+            RefusedMessage::NotAllowed => "not_allowed",
         }
     }
 }

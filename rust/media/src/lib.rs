@@ -122,8 +122,8 @@ use std::net::SocketAddr;
 
 pub use codec::Codec;
 pub use config::{
-    Bounds, Dialect, Encoding, EngineConfig, Layout, LegRemote, Limits, Mute, Numbering, OpusSettings,
-    PayloadTypes, RecordingParams, StreamParams, TelephoneEvent,
+    Bounds, Dialect, Direction, Encoding, EngineConfig, Format, Layout, LegRemote, Limits, Mute, Numbering,
+    OpusSettings, PayloadTypes, RecordingParams, StreamParams, StreamStart, TelephoneEvent,
 };
 pub use engine::{Engine, Restored, RestoredPlayback, RestoredSession};
 pub use error::CommandError;

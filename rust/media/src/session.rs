@@ -274,9 +274,9 @@ impl Session {
 
     /// The digits among the events after the first `told` go to the streams as well.
     fn tell_digits(&mut self, told: usize, context: &mut Context<'_>) {
-        for digit in context.events.digits_after(told) {
+        for (digit, duration_ms) in context.events.digits_after(told) {
             for stream in &mut self.streams {
-                stream.tell_digit(digit, context.outbox);
+                stream.tell_digit(digit, duration_ms, context.outbox);
             }
         }
     }

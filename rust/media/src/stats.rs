@@ -110,6 +110,8 @@ pub struct StreamStats {
     pub bad_header: u64,
     /// Refused: a mark with too long a name, or one too many.
     pub refused_marks: u64,
+    /// Messages to a stream that only listens.
+    pub not_allowed: u64,
     /// Ignored: interrupt of a chunk that is not queued.
     pub unknown_chunk: u64,
     /// Audio of this stream sent to the leg.

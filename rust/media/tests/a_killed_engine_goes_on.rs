@@ -9,7 +9,7 @@ use common::records::{RING, keeping, records_of, restore};
 use common::*;
 use media::codec::g711::{self, Law};
 use media::record::{HeapStore, RecordStore};
-use media::{Engine, EngineConfig, Event, Source, StreamKey, Time};
+use media::{Encoding, Engine, EngineConfig, Event, Format, Source, StreamKey, StreamParams, Time};
 
 /// Length of the call.
 const CALL_MS: u64 = 1_000;
@@ -128,7 +128,14 @@ fn killed(before: &Node, moment: Moment) -> Node {
     (moment.at + 1..moment.at + OUTAGE_MS).for_each(|at| script.arrive(at, None));
     let restored = restore(&mut node, moment.records);
     let params = restored.streams.iter().map(|(_, params)| params);
-    assert!(params.eq([&stream_params(20, 8_000)]));
+    let opened = StreamParams {
+        input: Some(Format {
+            encoding: Encoding::PcmS16le,
+            rate_hz: 8_000,
+        }),
+        ..stream_params(20, 8_000)
+    };
+    assert!(params.eq([&opened]));
     let start = node.now;
     // So long that all has been played, however late.
     for at in moment.at + OUTAGE_MS..CALL_MS + OUTAGE_MS {

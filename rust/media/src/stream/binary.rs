@@ -20,8 +20,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::dialect::{Audio, Message};
+use super::dialect::{Audio, Message, Tell, WireFormat};
 use super::json;
+use crate::Form;
 use crate::config::StreamParams;
 use crate::event::RefusedMessage;
 use crate::playout::MarkOutcome;
@@ -74,34 +75,24 @@ impl Header {
     }
 }
 
-/// Makes the messages to one application.
+/// The codec of one stream.
 #[derive(Clone, Debug)]
-pub struct Encoder {
+pub struct Binary {
     next: Header,
     bytes_per_sample: usize,
 }
 
-impl Encoder {
+impl Binary {
     /// For one stream.
-    pub fn new(params: &StreamParams) -> Encoder {
-        Encoder {
+    pub fn new(params: &StreamParams) -> Binary {
+        Binary {
             next: Header::default(),
             bytes_per_sample: params.encoding.bytes_per_sample(),
         }
     }
 
-    /// What another process needs to go on.
-    pub(crate) fn numbers(&self) -> [u64; 2] {
-        [u64::from(self.next.sequence), self.next.timestamp]
-    }
-
-    /// Goes on with these numbers.
-    pub(crate) fn resume(&mut self, [sequence, timestamp]: [u64; 2]) {
-        (self.next.sequence, self.next.timestamp) = (sequence as u32, timestamp);
-    }
-
     /// Appends `start`.
-    pub fn write_start(&mut self, params: &StreamParams, out: &mut Vec<u8>) {
+    fn write_start(&mut self, params: &StreamParams, out: &mut Vec<u8>) {
         let message = format!(
             concat!(
                 r#"{{"type":"start","version":{},"account_id":{},"call_app_id":{},"call_id":{},"stream_id":{},"#,
@@ -121,7 +112,7 @@ impl Encoder {
     }
 
     /// Appends a binary message of these samples.
-    pub fn write_audio(&mut self, samples: &[u8], out: &mut Vec<u8>) {
+    fn write_audio(&mut self, samples: &[u8], out: &mut Vec<u8>) {
         self.next.write(out);
         out.extend_from_slice(samples);
         self.next.sequence = self.next.sequence.wrapping_add(1);
@@ -129,13 +120,13 @@ impl Encoder {
     }
 
     /// Appends `dtmf`.
-    pub fn write_digit(&mut self, digit: char, out: &mut Vec<u8>) {
+    fn write_digit(&mut self, digit: char, out: &mut Vec<u8>) {
         let message = format!(r#"{{"type":"dtmf","track":{CALLER},"digit":"{digit}"}}"#);
         out.extend_from_slice(message.as_bytes());
     }
 
     /// Appends `mark`; `name` is raw JSON.
-    pub fn write_mark(&mut self, name: &str, outcome: MarkOutcome, out: &mut Vec<u8>) {
+    fn write_mark(&mut self, name: &str, outcome: MarkOutcome, out: &mut Vec<u8>) {
         let outcome = outcome.as_str();
         for part in [
             r#"{"type":"mark","name":"#,
@@ -149,8 +140,40 @@ impl Encoder {
     }
 
     /// Appends `stop`.
-    pub fn write_stop(&mut self, out: &mut Vec<u8>) {
+    fn write_stop(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"type":"stop"}"#);
+    }
+}
+
+impl WireFormat for Binary {
+    fn write(&mut self, tell: &Tell<'_>, out: &mut Vec<u8>) -> Option<Form> {
+        match *tell {
+            Tell::Start(params) => self.write_start(params, out),
+            Tell::Audio(samples) => {
+                self.write_audio(samples, out);
+                return Some(Form::Binary);
+            }
+            Tell::Digit { digit, .. } => self.write_digit(digit, out),
+            Tell::Mark { name, outcome } => self.write_mark(name, outcome, out),
+            Tell::Stop => self.write_stop(out),
+            _ => return None,
+        }
+        Some(Form::Text)
+    }
+
+    fn read<'a>(&mut self, form: Form, message: &'a [u8]) -> Result<Message<'a>, RefusedMessage> {
+        match form {
+            Form::Text => parse_text(message),
+            Form::Binary => parse_audio(message),
+        }
+    }
+
+    fn numbers(&self) -> [u64; 2] {
+        [u64::from(self.next.sequence), self.next.timestamp]
+    }
+
+    fn resume(&mut self, [sequence, timestamp]: [u64; 2]) {
+        (self.next.sequence, self.next.timestamp) = (sequence as u32, timestamp);
     }
 }
 

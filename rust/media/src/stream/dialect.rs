@@ -1,16 +1,54 @@
-//! What all dialects have in common: the messages that a stream understands, and which dialect writes and reads them.
+//! What all dialects have in common: what a stream tells, what it is asked, and the table of the dialects.
 //!
-//! A dialect is a codec and nothing else. A message that a dialect does not have is not written, and that is all.
+//! A dialect is a codec and nothing else ([`WireFormat`]): it turns what is told into messages, and messages into what is
+//! asked. It does not resample, queue, hang up or retry. What a dialect has no message for is not written, and that is all.
 
 use std::borrow::Cow;
 
 use super::{binary, teler, twilio};
-use crate::config::{Dialect, StreamParams};
+use crate::Form;
+use crate::config::{Dialect, Encoding, Format, StreamParams};
 use crate::event::RefusedMessage;
 use crate::playout::{ChunkId, MarkOutcome};
-use crate::{Form, RATE_HZ};
 
-/// A message from the application.
+/// What a stream tells its application.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Tell<'a> {
+    /// The socket is there.
+    Connected,
+    /// What the stream is.
+    Start(&'a StreamParams),
+    /// One chunk of what was heard, in the stream's encoding.
+    Audio(&'a [u8]),
+    /// The caller pressed a key.
+    Digit {
+        /// `0`..`9`, `*`, `#`, `A`..`D`.
+        digit: char,
+        /// How long.
+        duration_ms: u32,
+    },
+    /// A mark was reached.
+    Mark {
+        /// Raw JSON, as it came.
+        name: &'a str,
+        /// How.
+        outcome: MarkOutcome,
+    },
+    /// The queue was cleared, and its marks have been answered.
+    Cleared {
+        /// How much of the talkspurt was heard.
+        played_ms: u64,
+        /// How much never will be.
+        dropped_ms: u64,
+    },
+    /// All that was queued was played.
+    Drained,
+    /// The stream is over.
+    Stop,
+}
+
+/// What an application asks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message<'a> {
     /// Queue audio as a chunk of this name.
@@ -23,7 +61,7 @@ pub enum Message<'a> {
     Mark(&'a str),
 }
 
-/// Samples in the stream's encoding.
+/// Samples in the encoding of what comes from the application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Audio<'a> {
     /// Still in base64.
@@ -32,119 +70,121 @@ pub enum Audio<'a> {
     Raw(&'a [u8]),
 }
 
-/// Makes the messages to one application. Each method appends one message and says in which form it travels; `None`:
-/// the dialect has no such message, and nothing was written.
-#[derive(Clone, Debug)]
-pub(crate) enum Encoder {
-    Teler(teler::Encoder),
-    Twilio(twilio::Encoder),
-    Binary(binary::Encoder),
-}
+/// The two ways of a wire format, for one stream. In steady state neither allocates.
+pub trait WireFormat: Send {
+    /// Appends the message that tells this, and says in which form it travels; `None`: the dialect has no such message,
+    /// and nothing was written.
+    fn write(&mut self, tell: &Tell<'_>, out: &mut Vec<u8>) -> Option<Form>;
 
-impl Encoder {
-    pub fn new(params: &StreamParams) -> Encoder {
-        match params.dialect {
-            Dialect::Teler => Encoder::Teler(teler::Encoder::new(params)),
-            Dialect::Twilio => Encoder::Twilio(twilio::Encoder::new(params)),
-            Dialect::Binary => Encoder::Binary(binary::Encoder::new(params)),
-        }
-    }
+    /// Reads one message.
+    fn read<'a>(&mut self, form: Form, message: &'a [u8]) -> Result<Message<'a>, RefusedMessage>;
 
     /// What another process needs to go on.
-    pub fn numbers(&self) -> [u64; 2] {
-        match self {
-            Encoder::Teler(teler) => teler.numbers(),
-            Encoder::Twilio(twilio) => twilio.numbers(),
-            Encoder::Binary(binary) => binary.numbers(),
-        }
-    }
+    fn numbers(&self) -> [u64; 2];
 
     /// Goes on with these numbers.
-    pub fn resume(&mut self, numbers: [u64; 2]) {
-        match self {
-            Encoder::Teler(teler) => teler.resume(numbers),
-            Encoder::Twilio(twilio) => twilio.resume(numbers),
-            Encoder::Binary(binary) => binary.resume(numbers),
-        }
-    }
+    fn resume(&mut self, numbers: [u64; 2]);
+}
 
-    /// What goes before `start`.
-    pub fn write_connected(&mut self, out: &mut Vec<u8>) -> Option<Form> {
-        match self {
-            Encoder::Twilio(twilio) => twilio.write_connected(out),
-            Encoder::Teler(_) | Encoder::Binary(_) => return None,
-        }
-        Some(Form::Text)
-    }
+/// One dialect.
+pub struct Entry {
+    /// Which.
+    pub dialect: Dialect,
+    /// What the control protocol calls it.
+    pub name: &'static str,
+    /// What it can carry to the application.
+    pub output: &'static [Format],
+    /// What it can carry from it.
+    pub input: &'static [Format],
+    /// What it says to a format that it cannot carry.
+    pub formats: &'static str,
+    /// Makes its codec for one stream.
+    pub make: fn(&StreamParams) -> Box<dyn WireFormat>,
+}
 
-    pub fn write_start(&mut self, params: &StreamParams, out: &mut Vec<u8>) -> Option<Form> {
-        match self {
-            Encoder::Teler(teler) => teler.write_start(params, out),
-            Encoder::Twilio(twilio) => twilio.write_start(out),
-            Encoder::Binary(binary) => binary.write_start(params, out),
-        }
-        Some(Form::Text)
-    }
+const fn pcm(rate_hz: u32) -> Format {
+    let encoding = Encoding::PcmS16le;
+    Format { encoding, rate_hz }
+}
 
-    /// One chunk, in the stream's encoding.
-    pub fn write_audio(&mut self, encoded: &[u8], out: &mut Vec<u8>) -> Option<Form> {
-        match self {
-            Encoder::Teler(teler) => teler.write_audio(encoded, out),
-            Encoder::Twilio(twilio) => twilio.write_audio(encoded, out),
-            Encoder::Binary(binary) => {
-                binary.write_audio(encoded, out);
-                return Some(Form::Binary);
-            }
-        }
-        Some(Form::Text)
-    }
+const fn mu_law(rate_hz: u32) -> Format {
+    let encoding = Encoding::MuLaw;
+    Format { encoding, rate_hz }
+}
 
-    /// A key that the caller pressed.
-    pub fn write_digit(&mut self, digit: char, out: &mut Vec<u8>) -> Option<Form> {
-        match self {
-            Encoder::Teler(_) => return None,
-            Encoder::Twilio(twilio) => twilio.write_digit(digit, out),
-            Encoder::Binary(binary) => binary.write_digit(digit, out),
-        }
-        Some(Form::Text)
-    }
+const EVERY_RATE: &[Format] = &[
+    pcm(8_000),
+    pcm(16_000),
+    pcm(24_000),
+    pcm(48_000),
+    mu_law(8_000),
+    mu_law(16_000),
+    mu_law(24_000),
+    mu_law(48_000),
+];
 
-    /// The answer to a mark; `name` is raw JSON.
-    pub fn write_mark(&mut self, name: &str, outcome: MarkOutcome, out: &mut Vec<u8>) -> Option<Form> {
-        match self {
-            Encoder::Teler(_) => return None,
-            Encoder::Twilio(twilio) => twilio.write_mark(name, out),
-            Encoder::Binary(binary) => binary.write_mark(name, outcome, out),
-        }
-        Some(Form::Text)
-    }
+/// All dialects, each at the place of its number.
+pub static TABLE: &[Entry] = &[
+    Entry {
+        dialect: Dialect::Teler,
+        name: "teler",
+        output: &[pcm(8_000), pcm(16_000)],
+        input: &[pcm(8_000)],
+        formats: "teler carries pcm_s16le with a rate_hz of 8000 or 16000, and of 8000 from the application",
+        make: |params| Box::new(teler::Teler::new(params)),
+    },
+    Entry {
+        dialect: Dialect::Twilio,
+        name: "twilio",
+        output: &[mu_law(8_000)],
+        input: &[mu_law(8_000)],
+        formats: "twilio carries mulaw with a rate_hz of 8000",
+        make: |params| Box::new(twilio::Twilio::new(params)),
+    },
+    Entry {
+        dialect: Dialect::Binary,
+        name: "binary",
+        output: EVERY_RATE,
+        input: EVERY_RATE,
+        formats: "binary carries pcm_s16le or mulaw with a rate_hz of 8000, 16000, 24000 or 48000",
+        make: |params| Box::new(binary::Binary::new(params)),
+    },
+];
 
-    /// The stream is over.
-    pub fn write_stop(&mut self, out: &mut Vec<u8>) -> Option<Form> {
-        match self {
-            Encoder::Teler(_) => return None,
-            Encoder::Twilio(twilio) => twilio.write_stop(out),
-            Encoder::Binary(binary) => binary.write_stop(out),
+/// The entry of a dialect.
+pub fn entry(dialect: Dialect) -> &'static Entry {
+    &TABLE[dialect as usize]
+}
+
+impl Entry {
+    /// The format of audio from the application; `None` when the dialect cannot carry what is asked for, one way or the
+    /// other.
+    pub fn input_of(&self, params: &StreamParams) -> Option<Format> {
+        let output = Format {
+            encoding: params.encoding,
+            rate_hz: params.rate_hz,
+        };
+        if !self.output.contains(&output) {
+            return None;
         }
-        Some(Form::Text)
+        match params.input {
+            Some(input) => self.input.contains(&input).then_some(input),
+            None if self.input.contains(&output) => Some(output),
+            None => self.input.first().copied(),
+        }
     }
 }
 
-/// Reads one message of a dialect.
-pub(crate) fn parse(dialect: Dialect, form: Form, message: &[u8]) -> Result<Message<'_>, RefusedMessage> {
-    match (dialect, form) {
-        (Dialect::Teler, Form::Text) => teler::parse(message),
-        (Dialect::Twilio, Form::Text) => twilio::parse(message),
-        (Dialect::Binary, Form::Text) => binary::parse_text(message),
-        (Dialect::Binary, Form::Binary) => binary::parse_audio(message),
-        (Dialect::Teler | Dialect::Twilio, Form::Binary) => Err(RefusedMessage::Binary),
-    }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// The rate of the audio from the application.
-pub(crate) fn input_rate_hz(params: &StreamParams) -> u32 {
-    match params.dialect {
-        Dialect::Teler | Dialect::Twilio => RATE_HZ,
-        Dialect::Binary => params.rate_hz,
+    #[test]
+    fn each_dialect_stands_at_the_place_of_its_number_and_has_a_name_of_its_own() {
+        for (at, entry) in TABLE.iter().enumerate() {
+            assert_eq!(entry.dialect as usize, at);
+            assert_eq!(Dialect::named(entry.name), Some(entry.dialect));
+        }
+        assert_eq!(Dialect::named("morse"), None);
     }
 }

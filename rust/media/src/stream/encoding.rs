@@ -12,7 +12,17 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The word that the control protocol and the binary dialect use.
+    /// Each, at the place of its number.
+    pub const ALL: [Encoding; 2] = [Encoding::PcmS16le, Encoding::MuLaw];
+
+    /// The encoding of this name.
+    pub fn named(name: &str) -> Option<Encoding> {
+        Encoding::ALL
+            .into_iter()
+            .find(|encoding| encoding.as_str() == name)
+    }
+
+    /// The word that the control protocol and our own dialect use.
     pub const fn as_str(self) -> &'static str {
         match self {
             Encoding::PcmS16le => "pcm_s16le",

@@ -2,12 +2,13 @@
 //! and headers are the runtime's to keep, its metadata control's; its socket has to be opened again.
 
 use super::Stream;
-use crate::config::{Dialect, Limits, StreamParams};
+use crate::config::{Dialect, Direction, Format, Limits, StreamParams, StreamStart};
 use crate::key::StreamKey;
 use crate::playout::Playout;
 use crate::record::RecordError;
 use crate::record::layout::{IdRecord, StreamSetup, StreamState, stream_flags};
 use crate::record::ring::{Entry, Ring};
+use crate::stream::dialect;
 use crate::stream::encoding::Encoding;
 
 impl Stream {
@@ -20,7 +21,9 @@ impl Stream {
             rate_hz: params.rate_hz,
             dialect: params.dialect as u32,
             encoding: params.encoding as u32,
-            reserved: 0,
+            input_encoding: self.input.encoding as u32,
+            input_rate_hz: self.input.rate_hz,
+            direction: params.direction as u32,
             ids: [
                 IdRecord::new(&params.account_id),
                 IdRecord::new(&params.call_app_id),
@@ -38,7 +41,7 @@ impl Stream {
             messages_received: self.stats.messages_received,
             bytes_sent: self.stats.bytes_sent,
             bytes_received: self.stats.bytes_received,
-            numbers: self.encoder.numbers(),
+            numbers: self.wire.numbers(),
             queue: self.playout.keep(self.key.serial, ring),
             flags: flag(self.connected, stream_flags::CONNECTED)
                 | flag(self.first_audio_sent, stream_flags::AUDIO_SENT)
@@ -68,22 +71,28 @@ impl Stream {
         let params = StreamParams {
             dialect: dialect(setup.dialect).ok_or(RecordError::Impossible("dialect"))?,
             chunk_ms: setup.chunk_ms,
-            encoding: [Encoding::PcmS16le, Encoding::MuLaw]
-                .into_iter()
-                .find(|encoding| *encoding as u32 == setup.encoding)
-                .ok_or(RecordError::Impossible("encoding"))?,
+            encoding: encoding(setup.encoding)?,
             rate_hz: setup.rate_hz,
+            input: Some(Format {
+                encoding: encoding(setup.input_encoding)?,
+                rate_hz: setup.input_rate_hz,
+            }),
+            direction: match setup.direction {
+                0 => Direction::Both,
+                _ => Direction::Listen,
+            },
             account_id: account_id?,
             call_app_id: call_app_id?,
             call_id: call_id?,
             stream_id: stream_id?,
+            start: StreamStart::default(),
             metadata: String::new(),
         };
         let mut stream = Stream::new(key, params, limits.playout_ms, session_hz)
             .map_err(|_| RecordError::Impossible("parameters of a stream"))?;
-        stream.encoder.resume(state.numbers);
+        stream.wire.resume(state.numbers);
         let ours = entries.iter().filter(|entry| entry.stream == key.serial);
-        stream.playout = Playout::restored(limits.playout_ms, stream.input_hz, &state.queue, ours);
+        stream.playout = Playout::restored(limits.playout_ms, stream.input.rate_hz, &state.queue, ours);
         stream.first_audio_sent = state.flags & stream_flags::AUDIO_SENT != 0;
         stream.first_audio_received = state.flags & stream_flags::AUDIO_RECEIVED != 0;
         stream.told = state.told as u8;
@@ -101,7 +110,12 @@ impl Stream {
 }
 
 fn dialect(number: u32) -> Option<Dialect> {
-    [Dialect::Teler, Dialect::Twilio, Dialect::Binary]
-        .into_iter()
-        .find(|dialect| *dialect as u32 == number)
+    dialect::TABLE.get(number as usize).map(|entry| entry.dialect)
+}
+
+fn encoding(number: u32) -> Result<Encoding, RecordError> {
+    let mut encodings = Encoding::ALL.into_iter();
+    encodings
+        .find(|encoding| *encoding as u32 == number)
+        .ok_or(RecordError::Impossible("encoding"))
 }

@@ -15,7 +15,9 @@ pub mod teler;
 pub mod token;
 pub mod twilio;
 
-use crate::config::{MAX_CHUNK_MS, MAX_ID_BYTES, MAX_METADATA_BYTES, StreamParams};
+use crate::config::{
+    Direction, Format, MAX_CHUNK_MS, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_START_FIELDS, StreamParams,
+};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::event::{Event, RefusedMessage};
@@ -25,24 +27,23 @@ use crate::mix::Mixer;
 use crate::outbox::Outbox;
 use crate::playout::{Cleared, Playout, Pushed};
 use crate::stats::StreamStats;
-use crate::time::{FRAME_MS, RATE_HZ, Time};
-use crate::{Destination, Dialect, Form};
-use dialect::{Audio, Encoder, Message};
-use encoding::Encoding;
+use crate::time::{FRAME_MS, Time};
+use crate::{Destination, Form};
+use dialect::{Audio, Message, Tell, WireFormat};
 
 /// One stream of a session.
 pub(crate) struct Stream {
     key: StreamKey,
     params: StreamParams,
-    encoder: Encoder,
+    wire: Box<dyn WireFormat>,
     connected: bool,
     /// Samples of the chunk being gathered, encoded.
     chunk: Vec<u8>,
     chunk_bytes: usize,
     /// From the rate of the session to that of the application's ears.
     to_stream: Converter,
-    /// The rate of the application's audio.
-    input_hz: u32,
+    /// The application's audio.
+    input: Format,
     playout: Playout,
     /// From the rate of the application's audio to the session's.
     to_session: Converter,
@@ -61,20 +62,19 @@ impl Stream {
         playout_ms: u32,
         session_hz: u32,
     ) -> Result<Stream, CommandError> {
-        check(&params)?;
+        let input = check(&params)?;
         let chunk_samples = (params.rate_hz / 1_000 * params.chunk_ms) as usize;
         let chunk_bytes = chunk_samples * params.encoding.bytes_per_sample();
-        let input_hz = dialect::input_rate_hz(&params);
         Ok(Stream {
             key,
-            encoder: Encoder::new(&params),
+            wire: (dialect::entry(params.dialect).make)(&params),
             connected: false,
             chunk: Vec::with_capacity(chunk_bytes),
             chunk_bytes,
             to_stream: Converter::new(session_hz, params.rate_hz),
-            input_hz,
-            playout: Playout::new(playout_ms, input_hz),
-            to_session: Converter::new(input_hz, session_hz),
+            input,
+            playout: Playout::new(playout_ms, input.rate_hz),
+            to_session: Converter::new(input.rate_hz, session_hz),
             params,
             first_audio_sent: false,
             first_audio_received: false,
@@ -90,7 +90,7 @@ impl Stream {
 
     /// The length of so many samples of the application's audio.
     const fn millis(&self, samples: u64) -> u64 {
-        samples / (self.input_hz as u64 / 1_000)
+        samples / (self.input.rate_hz as u64 / 1_000)
     }
 
     /// What it has seen.
@@ -110,30 +110,34 @@ impl Stream {
     /// The socket is there: `start` goes first.
     pub fn connect(&mut self, outbox: &mut Outbox) {
         if !std::mem::replace(&mut self.connected, true) {
-            let form = self.encoder.write_connected(outbox.writer());
-            self.commit(form, false, outbox);
-            let form = self.encoder.write_start(&self.params, outbox.writer());
+            self.tell(&Tell::Connected, false, outbox);
+            let form = self.wire.write(&Tell::Start(&self.params), outbox.writer());
             self.commit(form, false, outbox);
         }
     }
 
     /// The stream is over: the application is told so, if its dialect can.
     pub fn stop(&mut self, outbox: &mut Outbox) {
-        if std::mem::take(&mut self.connected) {
-            let form = self.encoder.write_stop(outbox.writer());
-            self.commit(form, false, outbox);
+        if self.connected {
+            self.tell(&Tell::Stop, false, outbox);
+            self.connected = false;
         }
     }
 
     /// The caller pressed a key.
-    pub fn tell_digit(&mut self, digit: char, outbox: &mut Outbox) {
+    pub fn tell_digit(&mut self, digit: char, duration_ms: u32, outbox: &mut Outbox) {
+        self.tell(&Tell::Digit { digit, duration_ms }, true, outbox);
+    }
+
+    /// Has the dialect write this, if there is a socket and it can.
+    fn tell(&mut self, tell: &Tell<'_>, may_drop: bool, outbox: &mut Outbox) {
         if self.connected {
-            let form = self.encoder.write_digit(digit, outbox.writer());
-            self.commit(form, true, outbox);
+            let form = self.wire.write(tell, outbox.writer());
+            self.commit(form, may_drop, outbox);
         }
     }
 
-    /// What the encoder wrote becomes a message, if it wrote one.
+    /// What the dialect wrote becomes a message, if it wrote one.
     fn commit(&mut self, form: Option<Form>, may_drop: bool, outbox: &mut Outbox) {
         let Some(form) = form else { return };
         let stream = self.key;
@@ -148,7 +152,7 @@ impl Stream {
     /// The session has another rate now.
     pub fn set_rate(&mut self, session_hz: u32) {
         self.to_stream.retune(session_hz, self.params.rate_hz);
-        self.to_session.retune(self.input_hz, session_hz);
+        self.to_session.retune(self.input.rate_hz, session_hz);
     }
 
     /// Takes one frame of what was heard.
@@ -163,7 +167,7 @@ impl Stream {
             return;
         }
         let chunk = &self.chunk[..self.chunk_bytes];
-        let form = self.encoder.write_audio(chunk, context.outbox.writer());
+        let form = self.wire.write(&Tell::Audio(chunk), context.outbox.writer());
         self.chunk.drain(..self.chunk_bytes);
         self.commit(form, true, context.outbox);
         if !std::mem::replace(&mut self.first_audio_sent, true) {
@@ -175,7 +179,7 @@ impl Stream {
 
     /// Adds the next frame of what the application said, if it says anything.
     pub fn speak(&mut self, now: Time, mixer: &mut Mixer, context: &mut Context<'_>) {
-        let mut frame = Frame::silent(self.input_hz);
+        let mut frame = Frame::silent(self.input.rate_hz);
         let pulled = self.playout.pull(now, frame.samples_mut());
         self.answer_marks(context.outbox);
         if pulled.started {
@@ -183,6 +187,7 @@ impl Stream {
         }
         if pulled.drained {
             context.events.push(Event::PlayoutDrained { stream: self.key });
+            self.tell(&Tell::Drained, true, context.outbox);
         }
         if let Some(frame) = self.to_session.convert((pulled.count > 0).then_some(&frame)) {
             mixer.add(frame);
@@ -191,8 +196,7 @@ impl Stream {
 
     fn answer_marks(&mut self, outbox: &mut Outbox) {
         while let Some((name, outcome)) = self.playout.take_mark() {
-            let form = self.encoder.write_mark(&name, outcome, outbox.writer());
-            self.commit(form, true, outbox);
+            self.tell(&Tell::Mark { name: &name, outcome }, true, outbox);
         }
     }
 
@@ -200,7 +204,9 @@ impl Stream {
     pub fn receive(&mut self, now: Time, form: Form, message: &[u8], context: &mut Context<'_>) {
         self.stats.messages_received += 1;
         self.stats.bytes_received += message.len() as u64;
-        let outcome = dialect::parse(self.params.dialect, form, message)
+        let outcome = self
+            .wire
+            .read(form, message)
             .and_then(|message| self.obey(now, message, context));
         if let Err(reason) = outcome {
             self.refuse(reason, context);
@@ -213,14 +219,17 @@ impl Stream {
         message: Message<'_>,
         context: &mut Context<'_>,
     ) -> Result<(), RefusedMessage> {
+        if self.params.direction == Direction::Listen {
+            return Err(RefusedMessage::NotAllowed);
+        }
         match message {
             Message::Audio(Audio::Base64(text), id) => {
                 base64::decode(text.as_bytes(), context.scratch)?;
-                let pushed = self.playout.push(now, self.params.encoding, context.scratch, id);
+                let pushed = self.playout.push(now, self.input.encoding, context.scratch, id);
                 self.note_pushed(pushed, !context.scratch.is_empty(), context);
             }
             Message::Audio(Audio::Raw(bytes), id) => {
-                let pushed = self.playout.push(now, self.params.encoding, bytes, id);
+                let pushed = self.playout.push(now, self.input.encoding, bytes, id);
                 self.note_pushed(pushed, !bytes.is_empty(), context);
             }
             Message::Interrupt(id) => match id.and_then(|id| Some((id, self.playout.interrupt(&id)?))) {
@@ -235,15 +244,22 @@ impl Stream {
                 None => self.stats.unknown_chunk += 1,
             },
             Message::Clear => {
-                if let Some(Cleared { played, dropped }) = self.playout.clear() {
-                    let (played_ms, dropped_ms) = (self.millis(played), self.millis(dropped));
+                let cleared = self.playout.clear();
+                self.answer_marks(context.outbox);
+                let Cleared { played, dropped } = cleared.unwrap_or_default();
+                let (played_ms, dropped_ms) = (self.millis(played), self.millis(dropped));
+                if cleared.is_some() {
                     context.events.push(Event::PlayoutCleared {
                         stream: self.key,
                         played_ms,
                         dropped_ms,
                     });
                 }
-                self.answer_marks(context.outbox);
+                let tell = Tell::Cleared {
+                    played_ms,
+                    dropped_ms,
+                };
+                self.tell(&tell, true, context.outbox);
             }
             Message::Mark(name) => {
                 if !self.playout.mark(name) {
@@ -275,6 +291,7 @@ impl Stream {
             RefusedMessage::Binary => &mut self.stats.binary_messages,
             RefusedMessage::BadHeader => &mut self.stats.bad_header,
             RefusedMessage::LimitReached => &mut self.stats.refused_marks,
+            RefusedMessage::NotAllowed => &mut self.stats.not_allowed,
         };
         *counter += 1;
         let bit = 1 << reason as u8;
@@ -288,22 +305,36 @@ impl Stream {
     }
 }
 
-fn check(params: &StreamParams) -> Result<(), CommandError> {
+/// The format of the application's audio, when all else is right too.
+fn check(params: &StreamParams) -> Result<Format, CommandError> {
     if !(FRAME_MS..=MAX_CHUNK_MS).contains(&params.chunk_ms) || !params.chunk_ms.is_multiple_of(FRAME_MS) {
         return Err(CommandError::BadParameter(
             "chunk_ms must be a multiple of 20 from 20 to 2000",
         ));
     }
-    check_format(params)?;
+    let entry = dialect::entry(params.dialect);
+    let input = entry
+        .input_of(params)
+        .ok_or(CommandError::BadParameter(entry.formats))?;
+    let start = &params.start;
     let ids = [
         &params.account_id,
         &params.call_app_id,
         &params.call_id,
         &params.stream_id,
+        &start.from,
+        &start.to,
     ];
+    let pairs = || start.ids.iter().chain(&start.parameters);
+    let pair_is_long = |(name, value): &(String, String)| name.len() + value.len() > 2 * MAX_ID_BYTES;
     if ids.iter().any(|id| id.len() > MAX_ID_BYTES) {
         return Err(CommandError::BadParameter(
             "an identifier is longer than 256 bytes",
+        ));
+    }
+    if pairs().count() > MAX_START_FIELDS || pairs().any(pair_is_long) {
+        return Err(CommandError::BadParameter(
+            "ids and parameters are at most 128, each of at most 512 bytes with its name",
         ));
     }
     if params.metadata.len() > MAX_METADATA_BYTES || !json::is_object_or_nothing(&params.metadata) {
@@ -311,28 +342,5 @@ fn check(params: &StreamParams) -> Result<(), CommandError> {
             "metadata must be a JSON object of at most 8192 bytes",
         ));
     }
-    Ok(())
-}
-
-/// Encoding and rate, which each dialect has its own of.
-fn check_format(params: &StreamParams) -> Result<(), CommandError> {
-    let (encodings, rates, wrong): (&[Encoding], &[u32], _) = match params.dialect {
-        Dialect::Teler => (
-            &[Encoding::PcmS16le],
-            &[RATE_HZ, 16_000],
-            "teler carries pcm_s16le with a rate_hz of 8000 or 16000",
-        ),
-        Dialect::Twilio => (
-            &[Encoding::MuLaw],
-            &[RATE_HZ],
-            "twilio carries mulaw with a rate_hz of 8000",
-        ),
-        Dialect::Binary => (
-            &[Encoding::PcmS16le, Encoding::MuLaw],
-            &[RATE_HZ, 16_000, 24_000, 48_000],
-            "binary carries pcm_s16le or mulaw with a rate_hz of 8000, 16000, 24000 or 48000",
-        ),
-    };
-    let fits = encodings.contains(&params.encoding) && rates.contains(&params.rate_hz);
-    fits.then_some(()).ok_or(CommandError::BadParameter(wrong))
+    Ok(input)
 }

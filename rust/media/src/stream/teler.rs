@@ -10,41 +10,32 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::dialect::{Audio, Message};
+use super::dialect::{Audio, Message, Tell, WireFormat};
 use super::{base64, json};
+use crate::Form;
 use crate::config::StreamParams;
 use crate::event::RefusedMessage;
 use crate::playout::ChunkId;
 
-/// Makes the messages to one application.
+/// The codec of one stream.
 #[derive(Clone, Debug)]
-pub struct Encoder {
+pub struct Teler {
     /// An `audio` message up to its number.
     prefix: Vec<u8>,
     next_message_id: u64,
 }
 
-impl Encoder {
+impl Teler {
     /// For one stream.
-    pub fn new(params: &StreamParams) -> Encoder {
+    pub fn new(params: &StreamParams) -> Teler {
         let prefix = format!(
             r#"{{"type":"audio","stream_id":{},"message_id":"#,
             json::quoted(&params.stream_id)
         );
-        Encoder {
+        Teler {
             prefix: prefix.into_bytes(),
             next_message_id: 1,
         }
-    }
-
-    /// What another process needs to go on.
-    pub(crate) fn numbers(&self) -> [u64; 2] {
-        [self.next_message_id, 0]
-    }
-
-    /// Goes on with these numbers.
-    pub(crate) fn resume(&mut self, [next_message_id, _]: [u64; 2]) {
-        self.next_message_id = next_message_id.max(1);
     }
 
     fn take_message_id(&mut self) -> u64 {
@@ -54,7 +45,7 @@ impl Encoder {
     }
 
     /// Appends `start`.
-    pub fn write_start(&mut self, params: &StreamParams, out: &mut Vec<u8>) {
+    fn write_start(&mut self, params: &StreamParams, out: &mut Vec<u8>) {
         let message = format!(
             concat!(
                 r#"{{"type":"start","account_id":{},"call_app_id":{},"call_id":{},"stream_id":{},"message_id":{},"#,
@@ -71,12 +62,38 @@ impl Encoder {
     }
 
     /// Appends `audio` with these samples, little-endian.
-    pub fn write_audio(&mut self, pcm: &[u8], out: &mut Vec<u8>) {
+    fn write_audio(&mut self, pcm: &[u8], out: &mut Vec<u8>) {
         out.extend_from_slice(&self.prefix);
         json::write_number(self.take_message_id(), out);
         out.extend_from_slice(br#","data":{"audio_b64":""#);
         base64::append(pcm, out);
         out.extend_from_slice(br#""}}"#);
+    }
+}
+
+impl WireFormat for Teler {
+    fn write(&mut self, tell: &Tell<'_>, out: &mut Vec<u8>) -> Option<Form> {
+        match tell {
+            Tell::Start(params) => self.write_start(params, out),
+            Tell::Audio(pcm) => self.write_audio(pcm, out),
+            _ => return None,
+        }
+        Some(Form::Text)
+    }
+
+    fn read<'a>(&mut self, form: Form, message: &'a [u8]) -> Result<Message<'a>, RefusedMessage> {
+        match form {
+            Form::Text => parse(message),
+            Form::Binary => Err(RefusedMessage::Binary),
+        }
+    }
+
+    fn numbers(&self) -> [u64; 2] {
+        [self.next_message_id, 0]
+    }
+
+    fn resume(&mut self, [next_message_id, _]: [u64; 2]) {
+        self.next_message_id = next_message_id.max(1);
     }
 }
 

@@ -15,8 +15,9 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::dialect::{Audio, Message};
+use super::dialect::{Audio, Message, Tell, WireFormat};
 use super::{base64, json};
+use crate::Form;
 use crate::config::StreamParams;
 use crate::event::RefusedMessage;
 
@@ -30,9 +31,9 @@ fn parameters(metadata: &str) -> String {
     Value::from_iter(texts).to_string()
 }
 
-/// Makes the messages to one application.
+/// The codec of one stream.
 #[derive(Clone, Debug)]
-pub struct Encoder {
+pub struct Twilio {
     account_sid: String,
     call_sid: String,
     stream_sid: String,
@@ -45,11 +46,11 @@ pub struct Encoder {
     chunks: u64,
 }
 
-impl Encoder {
+impl Twilio {
     /// For one stream.
-    pub fn new(params: &StreamParams) -> Encoder {
+    pub fn new(params: &StreamParams) -> Twilio {
         let stream_sid = json::quoted(&params.stream_id);
-        Encoder {
+        Twilio {
             account_sid: json::quoted(&params.account_id),
             call_sid: json::quoted(&params.call_id),
             media: format!(r#"","streamSid":{stream_sid},"media":{{"track":"inbound","chunk":""#),
@@ -61,16 +62,6 @@ impl Encoder {
         }
     }
 
-    /// What another process needs to go on.
-    pub(crate) fn numbers(&self) -> [u64; 2] {
-        [self.next_sequence, self.chunks]
-    }
-
-    /// Goes on with these numbers.
-    pub(crate) fn resume(&mut self, [next_sequence, chunks]: [u64; 2]) {
-        (self.next_sequence, self.chunks) = (next_sequence.max(1), chunks);
-    }
-
     fn take_sequence(&mut self) -> u64 {
         let sequence = self.next_sequence;
         self.next_sequence += 1;
@@ -78,14 +69,14 @@ impl Encoder {
     }
 
     /// Appends `connected`, the only message without a sequence number.
-    pub fn write_connected(&mut self, out: &mut Vec<u8>) {
+    fn write_connected(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"event":"connected","protocol":"Call","version":"1.0.0"}"#);
     }
 
     /// Appends `start`.
-    pub fn write_start(&mut self, out: &mut Vec<u8>) {
+    fn write_start(&mut self, out: &mut Vec<u8>) {
         let sequence = self.take_sequence();
-        let Encoder {
+        let Twilio {
             account_sid,
             call_sid,
             stream_sid,
@@ -104,7 +95,7 @@ impl Encoder {
     }
 
     /// Appends `media` with these samples, in µ-law.
-    pub fn write_audio(&mut self, codes: &[u8], out: &mut Vec<u8>) {
+    fn write_audio(&mut self, codes: &[u8], out: &mut Vec<u8>) {
         let timestamp = self.chunks * self.chunk_ms;
         self.chunks += 1;
         out.extend_from_slice(br#"{"event":"media","sequenceNumber":""#);
@@ -119,7 +110,7 @@ impl Encoder {
     }
 
     /// Appends `dtmf`.
-    pub fn write_digit(&mut self, digit: char, out: &mut Vec<u8>) {
+    fn write_digit(&mut self, digit: char, out: &mut Vec<u8>) {
         let message = format!(
             r#"{{"event":"dtmf","streamSid":{},"sequenceNumber":"{}","dtmf":{{"track":"inbound_track","digit":"{digit}"}}}}"#,
             self.stream_sid.clone(),
@@ -129,7 +120,7 @@ impl Encoder {
     }
 
     /// Appends `mark`; `name` is raw JSON.
-    pub fn write_mark(&mut self, name: &str, out: &mut Vec<u8>) {
+    fn write_mark(&mut self, name: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"event":"mark","sequenceNumber":""#);
         json::write_number(self.take_sequence(), out);
         for part in [
@@ -144,9 +135,9 @@ impl Encoder {
     }
 
     /// Appends `stop`.
-    pub fn write_stop(&mut self, out: &mut Vec<u8>) {
+    fn write_stop(&mut self, out: &mut Vec<u8>) {
         let sequence = self.take_sequence();
-        let Encoder {
+        let Twilio {
             account_sid,
             call_sid,
             stream_sid,
@@ -156,6 +147,36 @@ impl Encoder {
             r#"{{"event":"stop","sequenceNumber":"{sequence}","streamSid":{stream_sid},"stop":{{"accountSid":{account_sid},"callSid":{call_sid}}}}}"#,
         );
         out.extend_from_slice(message.as_bytes());
+    }
+}
+
+impl WireFormat for Twilio {
+    fn write(&mut self, tell: &Tell<'_>, out: &mut Vec<u8>) -> Option<Form> {
+        match *tell {
+            Tell::Connected => self.write_connected(out),
+            Tell::Start(_) => self.write_start(out),
+            Tell::Audio(codes) => self.write_audio(codes, out),
+            Tell::Digit { digit, .. } => self.write_digit(digit, out),
+            Tell::Mark { name, .. } => self.write_mark(name, out),
+            Tell::Stop => self.write_stop(out),
+            _ => return None,
+        }
+        Some(Form::Text)
+    }
+
+    fn read<'a>(&mut self, form: Form, message: &'a [u8]) -> Result<Message<'a>, RefusedMessage> {
+        match form {
+            Form::Text => parse(message),
+            Form::Binary => Err(RefusedMessage::Binary),
+        }
+    }
+
+    fn numbers(&self) -> [u64; 2] {
+        [self.next_sequence, self.chunks]
+    }
+
+    fn resume(&mut self, [next_sequence, chunks]: [u64; 2]) {
+        (self.next_sequence, self.chunks) = (next_sequence.max(1), chunks);
     }
 }
 

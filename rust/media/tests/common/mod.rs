@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use media::codec::g711::{self, Law};
 use media::rtp::packet::Packet;
 use media::{
-    Bounds, Codec, Destination, Dialect, Encoding, Engine, EngineConfig, Event, FRAME_SAMPLES, Form, LegKey,
-    LegRemote, LegStats, OpusSettings, PayloadTypes, SessionKey, Source, StreamKey, StreamParams,
-    StreamStats, TelephoneEvent, Time, Track,
+    Bounds, Codec, Destination, Engine, EngineConfig, Event, FRAME_SAMPLES, Form, LegKey, LegRemote,
+    LegStats, OpusSettings, PayloadTypes, SessionKey, Source, StreamKey, StreamParams, StreamStats,
+    TelephoneEvent, Time, Track,
 };
 
 pub mod far_end;
@@ -60,15 +60,13 @@ pub fn payload_types(entries: &[(u8, Codec)]) -> PayloadTypes {
 
 pub fn stream_params(chunk_ms: u32, rate_hz: u32) -> StreamParams {
     StreamParams {
-        dialect: Dialect::Teler,
-        encoding: Encoding::PcmS16le,
         chunk_ms,
         rate_hz,
         account_id: "acc_1".into(),
         call_app_id: "va_1".into(),
         call_id: "cs_1".into(),
         stream_id: "ms_1".into(),
-        metadata: String::new(),
+        ..StreamParams::default()
     }
 }
 

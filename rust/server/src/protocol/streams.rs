@@ -1,9 +1,11 @@
 //! `stream.open`: where the application is, what it speaks, and what it is told of the call.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
-use media::{Dialect, Encoding, StreamParams};
+use media::stream::dialect;
+use media::{Dialect, Direction, Encoding, Format, StreamParams, StreamStart};
 use runtime::command::{Action, Command, Dial, Refusal};
 use runtime::websocket::upgrade::Upgrade;
 use runtime::websocket::url::WebSocketUrl;
@@ -40,6 +42,22 @@ pub struct StreamOpen {
     call_id: String,
     stream_id: String,
     #[serde(default)]
+    input_encoding: Option<String>,
+    #[serde(default)]
+    input_rate_hz: Option<u32>,
+    #[serde(default)]
+    direction: Option<String>,
+    #[serde(default)]
+    from_number: String,
+    #[serde(default)]
+    to_number: String,
+    #[serde(default)]
+    call_direction: Option<String>,
+    #[serde(default)]
+    parameters: BTreeMap<String, String>,
+    #[serde(default)]
+    ids: BTreeMap<String, String>,
+    #[serde(default)]
     metadata: Option<Map<String, Value>>,
 }
 
@@ -64,16 +82,34 @@ impl StreamOpen {
         let upgrade = Upgrade::new(self.headers, self.subprotocols)
             .and_then(|upgrade| upgrade.signed(&self.secrets, &self.stream_id))
             .map_err(|error| bad(error.0))?;
-        let dialect = parse_dialect(&self.dialect)?;
+        let dialect = Dialect::named(&self.dialect).ok_or_else(|| bad("there is no such dialect"))?;
+        let encoding = match &self.encoding {
+            Some(name) => parse_encoding(name)?,
+            None => dialect::entry(dialect).output[0].encoding,
+        };
+        let input_encoding = self.input_encoding.as_deref().map(parse_encoding).transpose()?;
+        let input = (input_encoding.is_some() || self.input_rate_hz.is_some()).then(|| Format {
+            encoding: input_encoding.unwrap_or(encoding),
+            rate_hz: self.input_rate_hz.unwrap_or(self.rate_hz),
+        });
         let params = StreamParams {
             dialect,
-            encoding: parse_encoding(dialect, self.encoding.as_deref())?,
             chunk_ms: self.chunk_ms,
+            encoding,
             rate_hz: self.rate_hz,
+            input,
+            direction: parse_direction(self.direction.as_deref())?,
             account_id: self.account_id,
             call_app_id: self.call_app_id,
             call_id: self.call_id,
             stream_id: self.stream_id,
+            start: StreamStart {
+                from: self.from_number,
+                to: self.to_number,
+                is_inbound: self.call_direction.as_deref() == Some("inbound"),
+                parameters: self.parameters.into_iter().collect(),
+                ids: self.ids.into_iter().collect(),
+            },
             metadata: self
                 .metadata
                 .map_or_else(String::new, |object| Value::Object(object).to_string()),
@@ -103,21 +139,15 @@ fn check_addresses(addresses: &[SocketAddr]) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn parse_dialect(name: &str) -> Result<Dialect, Refusal> {
-    match name {
-        "teler" => Ok(Dialect::Teler),
-        "twilio" => Ok(Dialect::Twilio),
-        "binary" => Ok(Dialect::Binary),
-        _ => Err(bad("dialect is none of teler, twilio and binary")),
-    }
+fn parse_encoding(name: &str) -> Result<Encoding, Refusal> {
+    Encoding::named(name).ok_or_else(|| bad("there is no such encoding"))
 }
 
-/// The encoding, or the one that the dialect has when none is named.
-fn parse_encoding(dialect: Dialect, name: Option<&str>) -> Result<Encoding, Refusal> {
-    match (name, dialect) {
-        (Some("pcm_s16le"), _) | (None, Dialect::Teler | Dialect::Binary) => Ok(Encoding::PcmS16le),
-        (Some("mulaw"), _) | (None, Dialect::Twilio) => Ok(Encoding::MuLaw),
-        (Some(_), _) => Err(bad("encoding is neither pcm_s16le nor mulaw")),
+fn parse_direction(name: Option<&str>) -> Result<Direction, Refusal> {
+    match name {
+        None | Some("both") => Ok(Direction::Both),
+        Some("listen") => Ok(Direction::Listen),
+        Some(_) => Err(bad("direction is neither both nor listen")),
     }
 }
 

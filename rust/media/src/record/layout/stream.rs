@@ -15,8 +15,12 @@ plain! {
         dialect: u32,
         /// Place among the encodings.
         encoding: u32,
-        /// Zero.
-        reserved: u32,
+        /// Place among the encodings of what the application says.
+        input_encoding: u32,
+        /// Rate of what the application says.
+        input_rate_hz: u32,
+        /// Place among the directions.
+        direction: u32,
         /// Account, call application, call, stream.
         ids: [IdRecord; 4],
     }
