@@ -19,6 +19,7 @@ from longline.calls.app_directory import AppDirectory
 from longline.calls.call import Call
 from longline.calls.live_call import LiveCall
 from longline.calls.manager import CallManager
+from longline.calls.manner import Method
 from longline.calls.secret_book import SecretBook
 from longline.calls.trunk_book import TrunkBook
 from longline.flows.media_files import MediaFiles
@@ -284,10 +285,14 @@ class ScriptedFetcher:
     def __init__(self) -> None:
         self.answers: dict[str, Any] = {}
         self.asked: list[str] = []
+        self.methods: list[str] = []
         self.results: list[dict[str, Any]] = []
 
-    async def fetch(self, url: str, call: Call, result: Mapping[str, Any] | None = None) -> Any:
+    async def fetch(
+        self, url: str, call: Call, result: Mapping[str, Any] | None = None, method: Method = "POST"
+    ) -> Any:
         self.asked.append(url)
+        self.methods.append(method)
         self.results.append(dict(result or {}))
         if url not in self.answers:
             await asyncio.Event().wait()

@@ -74,6 +74,29 @@ def call_direction(direction: str) -> str:
     return "inbound" if direction == "inbound" else "outbound-api"
 
 
+def call_form(
+    *, call_id: UUID, account_id: UUID, from_number: str | None, to_number: str | None, direction: str, status: str
+) -> dict[str, str]:
+    """What every request of Twilio's says of its call."""
+    caller, called = from_number or "", to_number or ""
+    return {
+        "AccountSid": sid(Sid.ACCOUNT, account_id),
+        "ApiVersion": API_VERSION,
+        "CallSid": sid(Sid.CALL, call_id),
+        "CallStatus": status,
+        "Called": called,
+        "Caller": caller,
+        "Direction": call_direction(direction),
+        "From": caller,
+        "To": called,
+    }
+
+
+def recording_path(account_id: UUID, recording_id: UUID) -> str:
+    """Where a recording is, below our own address; with .wav or .mp3 behind it, as Twilio has it, or bare."""
+    return f"/{API_VERSION}/Accounts/{sid(Sid.ACCOUNT, account_id)}/Recordings/{sid(Sid.RECORDING, recording_id)}"
+
+
 _STATES: Final = {
     "initiated": "queued",
     "created": "queued",

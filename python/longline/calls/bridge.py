@@ -80,6 +80,8 @@ class DialRequest:
     ringback: Ringback = "passthrough"
     status_callback_url: str | None = None
     leg_id: UUID = field(default_factory=new_id)
+    from_number: str | None = None
+    """Who the other is told is calling; None: whoever the call says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,10 +94,12 @@ class DialSounds:
 
 @dataclass(frozen=True, slots=True)
 class DialOutcome:
-    """How it ended. `was_joined`: the two have talked."""
+    """How it ended. `was_joined`: the two have talked, for `duration_s` seconds. `leg_id`: somebody was called."""
 
     end: LegEnd
     was_joined: bool
+    leg_id: UUID | None = None
+    duration_s: int = 0
 
 
 class Bridge:
@@ -136,23 +140,25 @@ class Bridge:
             target.watcher = asyncio.current_task()
             await target.settled.wait()
             if target.end is not None:
-                return DialOutcome(target.end, was_joined=False)
+                return DialOutcome(target.end, was_joined=False, leg_id=target.leg.id)
             await self._confirm(target)
             if target.end is None:
                 await self._live.ask(self._join)
-            was_joined = target.end is None
+            was_joined, began = target.end is None, self._live.context.clock.monotonic()
             await target.over.wait()
             assert target.end is not None
-            return DialOutcome(target.end, was_joined)
+            talked_s = int(self._live.context.clock.monotonic() - began)
+            return DialOutcome(target.end, was_joined, target.leg.id, talked_s if was_joined else 0)
         finally:
             self._live.post(self._leave)
 
     async def _begin(self) -> TargetLeg:
         live, request, call = self._live, self._request, self._live.call
+        from_number = request.from_number or call.from_number
         leg = Leg(
             call.id,
             "outbound",
-            call.from_number,
+            from_number,
             request.to,
             live.context.now(),
             id=request.leg_id,
@@ -160,7 +166,7 @@ class Bridge:
             parent_leg_id=call.leg.id,
             status_callback_url=request.status_callback_url,
         )
-        route = self._route or live.find_route(call.from_number, request.to)
+        route = self._route or live.find_route(from_number, request.to)
         try:
             if self._sounds.music is not None:
                 await self._play_meanwhile(self._sounds.music)

@@ -15,6 +15,7 @@ from uuid import UUID
 from longline.base.events import EventType
 from longline.base.ids import DEFAULT_ACCOUNT_ID, DEFAULT_VOICE_APP_ID, new_id
 from longline.calls.leg import Leg, LegInput
+from longline.calls.manner import OURS, Manner
 from longline.calls.metadata import METADATA_KEY
 from longline.calls.reason import Reason
 from longline.calls.stream import Stream
@@ -48,8 +49,8 @@ TRANSITIONS: dict[tuple[CallState, LegInput], tuple[CallState, EventType]] = {
 class Call:
     """The aggregate. `leg` is the primary leg: the caller's when inbound, the callee's when outbound.
 
-    What is done with the call is asked of `flow_url`, unless `flow` says it already; when that fails, of
-    `fallback_url`.
+    What is done with the call is asked of `flow_url`, unless `flow` says it already (a text: in the language of
+    `manner`); when that fails, of `fallback_url`.
     """
 
     direction: Direction
@@ -57,7 +58,7 @@ class Call:
     to_number: str
     created_at: datetime
     flow_url: str | None = None
-    flow: dict[str, Any] | list[Any] | None = None
+    flow: dict[str, Any] | list[Any] | str | None = None
     fallback_url: str | None = None
     """Asked when `flow_url` fails."""
     status_callback_url: str | None = None
@@ -74,6 +75,7 @@ class Call:
     webhook_version: str | None = None
     secret_id: UUID | None = None
     traceparent: str | None = None
+    manner: Manner = OURS
     properties: dict[str, Any] = field(default_factory=dict)
     legs: list[Leg] = field(default_factory=list)
     streams: dict[UUID, Stream] = field(default_factory=dict)

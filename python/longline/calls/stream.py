@@ -73,6 +73,8 @@ class StreamRequest:
     parameters: Mapping[str, str] = field(default_factory=dict)
     auth: StreamAuth | None = None
     client_state: str | None = None
+    name: str | None = None
+    """What its flow calls it."""
 
     @property
     def format(self) -> Format:

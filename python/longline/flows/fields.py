@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, AliasChoices, Field
 
 from longline.base.urls import http_url, ws_url
-from longline.calls.originate import is_target
+from longline.calls.originate import is_sip_user, is_target
 from longline.calls.stream import StreamRequest
 
 CHUNK_SIZE_MIN_MS = 20
@@ -58,6 +58,12 @@ def lower_case(value: object) -> object:
 def _target(text: str) -> str:
     if not is_target(text):
         raise ValueError("must be an E.164 number, such as +14155550100, or a sip: URI")
+    return text
+
+
+def _caller(text: str) -> str:
+    if not is_sip_user(text):
+        raise ValueError("must be a telephone number or the user part of a SIP URI")
     return text
 
 
@@ -116,6 +122,7 @@ Parameters = Annotated[dict[str, str], AfterValidator(_parameters)]
 StreamAuthField = Annotated[dict[str, str], AfterValidator(_stream_auth)]
 CustomHeaders = Annotated[dict[str, str], AfterValidator(_custom_headers)]
 DialTarget = Annotated[str, Field(max_length=255), AfterValidator(_target)]
+Caller = Annotated[str, Field(max_length=64), AfterValidator(_caller)]
 SpokenText = Annotated[str, Field(min_length=1, max_length=TEXT_MAX_CHARS), AfterValidator(_spoken)]
 # Never an option of a command line: it begins with a letter or a digit.
 Voice = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_+.\-]{0,63}$")]

@@ -9,7 +9,9 @@ from typing import Any
 from pydantic import ValidationError
 
 from longline.base.errors import LonglineError
-from longline.flows.verbs import LAST, MAX_ACTIONS, VERBS, Gather, Play, Record, Say, Verb
+from longline.calls.manner import Method
+from longline.flows.steps import Step
+from longline.flows.verbs import LAST, MAX_ACTIONS, VERBS, Dial, Gather, Play, Record, Say, Verb
 
 _SHOWN_CHARS = 60
 MAX_TOLD = 10
@@ -28,15 +30,40 @@ class FlowInvalid(LonglineError):
 @dataclass(frozen=True, slots=True)
 class Flow:
     """The actions of a flow, in order, and what of it has no effect: keys that a verb does not have, actions that are
-    never reached."""
+    never reached. `manners` are those of actions of other languages than ours, one for each or none at all."""
 
-    actions: tuple[Verb, ...]
+    actions: tuple[Verb | Step, ...]
     ignored: tuple[str, ...] = ()
     is_list: bool = False
+    manners: tuple[ActManner, ...] = ()
 
     def place(self, index: int) -> str:
         """Where an action of it stands, as a path."""
-        return f"$[{index}]" if self.is_list else "$"
+        return self._manner(index).place or (f"$[{index}]" if self.is_list else "$")
+
+    def method(self, index: int) -> Method:
+        """How the URL that an action names is asked."""
+        return self._manner(index).method
+
+    def is_last(self, index: int) -> bool:
+        """No action follows it, or none is to."""
+        return index + 1 == len(self.actions) or self._manner(index).is_last
+
+    def _manner(self, index: int) -> ActManner:
+        return self.manners[index] if self.manners else _OURS
+
+
+@dataclass(frozen=True, slots=True)
+class ActManner:
+    """What another language says of an action beside what it does. `place` is where it stands in the document;
+    `is_last`: whatever it comes to, what follows is not done."""
+
+    place: str = ""
+    method: Method = "POST"
+    is_last: bool = False
+
+
+_OURS = ActManner()
 
 
 def parse_flow(value: object, *, has_url: bool = True) -> Flow:
@@ -66,7 +93,7 @@ def parse_flow(value: object, *, has_url: bool = True) -> Flow:
 
 def _goes_elsewhere(verb: Verb) -> bool:
     """What follows it in a list is never done."""
-    if isinstance(verb, Play | Say):
+    if isinstance(verb, Play | Say | Dial):
         return verb.flow_url is not None
     return isinstance(verb, (*LAST, Record))
 

@@ -7,6 +7,7 @@ the call.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -14,10 +15,13 @@ from typing import Any
 from longline.base.events import EventType
 from longline.base.log import get_logger
 from longline.calls.live_call import LiveCall
+from longline.calls.manner import Method
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
 from longline.flows.actions import act
 from longline.flows.fetch import FlowFetcher
+from longline.flows.language import Document, Languages
+from longline.flows.languages import LANGUAGES, language_of
 from longline.flows.parse import Flow, FlowInvalid, parse_flow
 from longline.flows.place import within
 from longline.flows.sounds import Sounds
@@ -36,22 +40,25 @@ log = get_logger(__name__)
 class FlowRunner:
     """The CallFlow of a node."""
 
-    def __init__(self, fetcher: FlowFetcher, sounds: Sounds) -> None:
+    def __init__(self, fetcher: FlowFetcher, sounds: Sounds, languages: Languages = LANGUAGES) -> None:
         self._fetcher = fetcher
         self._sounds = sounds
+        self._languages = languages
 
     async def run(self, live: LiveCall) -> None:
         """Return when the flow is over. Raise FlowFailed when it cannot go on."""
-        await _Run(live, self._fetcher, self._sounds).run()
+        await _Run(live, self._fetcher, self._sounds, self._languages).run()
 
 
 class _Run:
     """One call's way through its flows. `url` is that of the flow being done, `result` what the next one is told."""
 
-    def __init__(self, live: LiveCall, fetcher: FlowFetcher, sounds: Sounds) -> None:
+    def __init__(self, live: LiveCall, fetcher: FlowFetcher, sounds: Sounds, languages: Languages) -> None:
         self._live = live
         self._fetcher = fetcher
         self._sounds = sounds
+        self._languages = languages
+        self._method: Method = live.call.manner.flow_method
         self._url: str | None = None
         self._result: Mapping[str, Any] = {}
         self._is_fallback = False
@@ -76,7 +83,8 @@ class _Run:
         raise self._tell(FlowFailed(Reason.FLOW_INVALID, f"a call goes through at most {MAX_FLOWS} flows"))
 
     def _given(self) -> Flow:
-        return _parse(self._live.call.flow, has_url=False)
+        flow = self._live.call.flow
+        return self._read(Document(flow.encode())) if isinstance(flow, str) else _parse(flow, has_url=False)
 
     async def _ask(self, url: str | None) -> Flow:
         if url is None:
@@ -84,7 +92,8 @@ class _Run:
         self._url = url
         live, result = self._live, self._result
         live.context.publish(EventType.FLOW_REQUESTED, {"flow_url": url})
-        flow = _parse(await self._fetcher.fetch(url, live.call, result))
+        answer = await self._fetcher.fetch(url, live.call, result, self._method)
+        flow = self._read(answer) if isinstance(answer, Document) else _parse(answer)
         self._result = {}
         self._is_fallback = url == live.call.fallback_url and (self._is_fallback or "flow_error" in result)
         data: dict[str, Any] = {"flow_url": url, "action": flow.actions[0].action}
@@ -95,14 +104,25 @@ class _Run:
         live.context.publish(EventType.FLOW_RECEIVED, data)
         return flow
 
+    def _read(self, document: Document) -> Flow:
+        """From now on the call is spoken to in the language that its application has answered in."""
+        call = self._live.call
+        name = call.manner.language or language_of(document)
+        call.manner = dataclasses.replace(call.manner, language=name)
+        try:
+            return self._languages[name].read(document)
+        except FlowInvalid as error:
+            raise FlowFailed(Reason.FLOW_INVALID, str(error)) from error
+
     async def _do(self, flow: Flow) -> str | None:
         """The URL of the next flow; None when there is none."""
         for index, verb in enumerate(flow.actions):
             with within(flow.place(index)):
-                outcome = await act(self._live, verb, self._sounds, is_last=index + 1 == len(flow.actions))
+                outcome = await act(self._live, verb, self._sounds, is_last=flow.is_last(index))
             if outcome.result:
                 self._result = outcome.result
             if outcome.next == "ask":
+                self._method = flow.method(index)
                 return outcome.flow_url or self._url
             if outcome.next == "end":
                 return None
@@ -115,6 +135,7 @@ class _Run:
             raise self._tell(error)
         self._tell(error, fallback)
         self._live.context.counters["flow_fallbacks"] += 1
+        self._method = self._live.call.manner.fallback_method
         self._result = {
             "flow_error": {"flow_url": self._url, "reason": str(error.reason), "detail": error.detail},
         }

@@ -18,7 +18,12 @@ from longline.flows.verbs import MAX_ACTIONS, VERBS, Verb
 
 DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
-_NESTED: Final = {"PlaySound": "`play`", "SaySound": "`say`", "NestedHangup": "`hangup`"}
+_NESTED: Final = {
+    "PlaySound": "`play`",
+    "SaySound": "`say`",
+    "PauseSound": "`pause`",
+    "NestedHangup": "`hangup`",
+}
 
 Action = Annotated[Verb, Field(discriminator="action")]
 Flow = Action | Annotated[list[Action], Field(min_length=1, max_length=MAX_ACTIONS)]
@@ -46,8 +51,8 @@ to:
 | after | fields |
 |---|---|
 | `gather` | `action`, `digits` (a string, perhaps empty), `reason`: `num_digits`, `finish_key` or `timeout` |
-| `record` | `action`, `recording_id`, `duration_ms`, `reason`: `finish_key`, `silence`, `max_length` or `failed` |
-| `dial` | `action`, `was_joined`, `reason`: why the other party's leg ended, or did not come about |
+| `record` | `action`, `recording_id`, `duration_ms`, `reason`: `finish_key`, `silence`, `max_length`, `failed`; `key` |
+| `dial` | `action`, `was_joined`, `reason`: why its leg ended, or did not come about; `leg_id`, `duration_seconds` |
 | `say` | `action` |
 | a flow that failed | `flow_error`: `flow_url`, `reason`, `detail`; only the `fallback_url` is told this |
 
@@ -115,9 +120,7 @@ def _default(field: dict[str, Any]) -> str:
 
 def _type(field: dict[str, Any]) -> str:
     if "$ref" in field:
-        return {"PlaySound": "`play`", "SaySound": "`say`", "NestedHangup": "`hangup`"}[
-            field["$ref"].rpartition("/")[2]
-        ]
+        return _NESTED[field["$ref"].rpartition("/")[2]]
     options = field.get("anyOf") or field.get("oneOf")
     if options:
         return " or ".join(dict.fromkeys(_type(option) for option in options if option.get("type") != "null"))

@@ -17,6 +17,7 @@ from longline.flows.fields import (
     DIAL_TIMEOUT_MAX_S,
     DIGITS_MAX,
     AliasedMediaUrl,
+    Caller,
     ChunkSize,
     CustomHeaders,
     DialTarget,
@@ -63,6 +64,13 @@ class SaySound(_Verb):
     loop: bool | Loop | None = Field(default=None, description="How often; true: until something else happens.")
 
 
+class PauseSound(_Verb):
+    """A nested `pause`: silence between two parts of a prompt."""
+
+    action: Annotated[Literal["pause"], BeforeValidator(lower_case)]
+    duration: Annotated[float, Field(ge=0.1, le=600)] = Field(description="Seconds.")
+
+
 class NestedHangup(_Verb):
     """A nested `hangup`."""
 
@@ -82,6 +90,12 @@ Sound = Annotated[
     Annotated[PlaySound, Tag("play")] | Annotated[SaySound, Tag("say")],
     Discriminator(_nested_action, custom_error_type="nested", custom_error_message='must be an action "play" or "say"'),
 ]
+PromptPart = Annotated[
+    Annotated[PlaySound, Tag("play")] | Annotated[SaySound, Tag("say")] | Annotated[PauseSound, Tag("pause")],
+    Discriminator(
+        _nested_action, custom_error_type="nested", custom_error_message='must be an action "play", "say" or "pause"'
+    ),
+]
 Nested = Annotated[
     Annotated[PlaySound, Tag("play")] | Annotated[SaySound, Tag("say")] | Annotated[NestedHangup, Tag("hangup")],
     Discriminator(
@@ -89,8 +103,8 @@ Nested = Annotated[
     ),
 ]
 Prompt = Annotated[
-    Annotated[Sound, Tag("one")]
-    | Annotated[list[Sound], Field(max_length=MAX_PROMPTS, description="One after the other."), Tag("list")],
+    Annotated[PromptPart, Tag("one")]
+    | Annotated[list[PromptPart], Field(max_length=MAX_PROMPTS, description="One after the other."), Tag("list")],
     Discriminator(_one_or_list),
 ]
 
@@ -181,6 +195,12 @@ class Dial(_Verb):
         default_factory=dict, description="Up to 16 headers X-… of the INVITE, each of at most 256 bytes."
     )
     status_callback_url: HttpUrl | None = Field(default=None, description="Told of that leg.")
+    from_number: Caller | None = Field(
+        default=None, description="Who it is told is calling; the call's own caller if not given."
+    )
+    flow_url: HttpUrl | None = Field(
+        default=None, description="Asked for the next flow when the other has left, or has not come."
+    )
     ringback: Literal["passthrough", "suppress"] = "passthrough"
     dial_music: Sound | None = Field(default=None, description="What the caller hears meanwhile.")
     confirm_sound: Sound | None = Field(default=None, description="What the other hears before it is joined.")

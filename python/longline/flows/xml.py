@@ -30,14 +30,15 @@ class XmlInvalid(LonglineError):
 
 @dataclass(slots=True)
 class Element:
-    """`text` is what stands in it outside of its children, without white space at its ends; `path` tells people where
-    it stands, as "Response/Gather[2]/Say"."""
+    """`text` is what stands in it outside of its children, `content` what stands in it and in them, both without white
+    space at their ends; `path` tells people where it is, as "Response/Gather[2]/Say"."""
 
     name: str
     path: str
     attributes: dict[str, str] = field(default_factory=dict)
     children: list[Element] = field(default_factory=list)
     text: str = ""
+    content: str = ""
 
 
 def is_xml(body: bytes, content_type: str = "") -> bool:
@@ -96,10 +97,12 @@ class _Reader:
 
     def _end(self, name: str) -> None:
         element = self._open.pop()
-        element.text = element.text.strip()
+        element.text, element.content = element.text.strip(), element.content.strip()
 
     def _characters(self, text: str) -> None:
         self._open[-1].text += text
+        for element in self._open:
+            element.content += text
 
     def _doctype(self, *_: object) -> NoReturn:
         self._refuse("a document type is not allowed")

@@ -544,7 +544,9 @@ async def test_when_actions_follow_they_are_done_after_the_other_and_told_how_it
     bob = await until_invited(house)
     await house.sip(Failed(bob, 486, "Busy Here", "rejected"))
     await until(house, "playback.start")
-    assert house.fetcher.results[-1] == {"action": "dial", "reason": "busy", "was_joined": False}
+    told = house.fetcher.results[-1]
+    assert told.pop("leg_id").startswith("cl_")
+    assert told == {"action": "dial", "reason": "busy", "was_joined": False, "duration_seconds": 0}
     await playback_ends(house)
     assert house.record.state == "completed"
 

@@ -11,6 +11,7 @@ from tests.support.calls import House
 from longline.calls.caller_input import MAX_KEYS, CallerInput
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
+from longline.flows.language import Document
 from longline.media.protocol import (
     LegDigit,
     LegSpeechStarted,
@@ -356,3 +357,37 @@ async def test_the_log_has_the_place_but_no_query_of_a_url(house: House, caplog:
         await until_asked(house, 2)
     (told,) = [log for log in logs if log["event"] == "flow failed"]
     assert told["detail"].startswith("$.media_url: ") and "4915550100" not in str(told)
+
+
+# --- flows of another language -------------------------------------------------------------------------------------
+
+
+def twiml(inner: str) -> Document:
+    return Document(f"<Response>{inner}</Response>".encode(), FLOW_URL, "text/xml")
+
+
+async def test_an_application_that_answers_twiml_is_spoken_to_in_it_from_then_on(house: House) -> None:
+    house.fetcher.answers |= {
+        FLOW_URL: twiml('<Gather numDigits="1" action="/next" method="GET"/>'),
+        NEXT_URL: twiml("<Hangup/>"),
+    }
+    await house.incoming()
+    await press(house, "7")
+    assert list(zip(house.fetcher.asked, house.fetcher.methods, strict=True)) == [(FLOW_URL, "POST"), (NEXT_URL, "GET")]
+    assert house.record.state == "completed"
+
+
+async def test_without_keys_the_next_verb_of_twiml_is_done_and_then_it_is_over(house: House) -> None:
+    house.fetcher.answers[FLOW_URL] = twiml('<Gather timeout="3"/><Pause length="4"/>')
+    await house.incoming()
+    await house.clock.advance(3.1)
+    assert house.record.state == "answered"
+    await house.clock.advance(4.1)
+    assert (house.record.state, house.fetcher.asked) == ("completed", [FLOW_URL])
+
+
+async def test_a_document_that_is_wrong_is_told_with_its_place_and_the_fallback_asked(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: twiml("<Enqueue>q</Enqueue>"), FALLBACK_URL: twiml("<Hangup/>")}
+    await house.incoming()
+    assert house.fetcher.asked == [FLOW_URL, FALLBACK_URL]
+    assert "Response/Enqueue: is not known here" in house.event("flow.failed").data["detail"]

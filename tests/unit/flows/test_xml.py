@@ -15,6 +15,7 @@ def test_elements_have_their_attributes_text_children_and_place() -> None:
     assert (first.attributes, second.path) == ({"numDigits": "1"}, "Response/Gather[2]")
     assert first.children[0].text == "Hello & <you>"
     assert first.children[0].path == "Response/Gather/Say"
+    assert parse_xml("<Say>one <break/>two <b>three</b></Say>").content == "one two three"
 
 
 def test_another_encoding_and_a_byte_order_mark_are_read() -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from longline.calls.live_call import LiveCall
-from longline.flows import verbs
-from longline.flows.actions.dial import dial
+from longline.flows import steps, verbs
+from longline.flows.actions.dial import dial, dial_in_turn
 from longline.flows.actions.gather import gather
 from longline.flows.actions.hangup import hangup
 from longline.flows.actions.pause import pause
@@ -12,12 +12,13 @@ from longline.flows.actions.play import play
 from longline.flows.actions.record import record
 from longline.flows.actions.redirect import redirect
 from longline.flows.actions.reject import reject
+from longline.flows.actions.steps import close_stream, open_stream, send_digits
 from longline.flows.actions.stream import stream
 from longline.flows.outcome import Outcome
 from longline.flows.sounds import Sounds
 
 
-async def act(live: LiveCall, verb: verbs.Verb, sounds: Sounds, *, is_last: bool) -> Outcome:
+async def act(live: LiveCall, verb: verbs.Verb | steps.Step, sounds: Sounds, *, is_last: bool) -> Outcome:
     """Do what the verb says. `is_last`: no action follows it in its flow. Raise FlowFailed."""
     match verb:
         case verbs.Stream():
@@ -38,3 +39,14 @@ async def act(live: LiveCall, verb: verbs.Verb, sounds: Sounds, *, is_last: bool
             return await reject(live, verb)
         case verbs.Hangup():
             return await hangup(live, verb)
+        case steps.Answer():
+            await live.answer()
+            return Outcome()
+        case steps.SendDigits():
+            return await send_digits(live, verb)
+        case steps.OpenStream():
+            return await open_stream(live, verb)
+        case steps.CloseStream():
+            return await close_stream(live, verb)
+        case steps.DialInTurn():
+            return await dial_in_turn(live, verb.dials, sounds, is_last=is_last)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Sequence
 
 from longline.base.errors import DestinationDenied, InvalidTarget, LimitReached, MediaUnavailable
+from longline.base.ids import Prefix, encode_id
 from longline.calls.bridge import FOR_EVER, DialOutcome, DialRecord, DialRequest, DialSounds, Sound
 from longline.calls.live_call import LiveCall
 from longline.calls.ports import FlowFailed
@@ -23,16 +25,37 @@ async def dial(live: LiveCall, verb: verbs.Dial, sounds: Sounds, *, is_last: boo
     async with contextlib.AsyncExitStack() as files:
         heard = await open_sounds(files, sounds, verb.dial_music, verb.confirm_sound)
         outcome = await _call(live, verb, heard)
+    return await conclude(live, verb, outcome, sounds, is_last=is_last)
+
+
+async def dial_in_turn(live: LiveCall, dials: Sequence[verbs.Dial], sounds: Sounds, *, is_last: bool) -> Outcome:
+    """The first who answers is joined; who comes behind him is not called."""
+    for verb in dials:
+        outcome = await _call(live, verb, DialSounds())
+        if outcome.was_joined:
+            break
+    return await conclude(live, verb, outcome, sounds, is_last=is_last)
+
+
+async def conclude(live: LiveCall, verb: verbs.Dial, outcome: DialOutcome, sounds: Sounds, *, is_last: bool) -> Outcome:
+    """What follows on a party that has left, or has not come."""
     result = {"action": "dial", "reason": str(outcome.end.reason), "was_joined": outcome.was_joined}
+    if outcome.leg_id is not None:
+        result |= {"leg_id": encode_id(Prefix.LEG, outcome.leg_id), "duration_seconds": outcome.duration_s}
     if outcome.was_joined:
+        if verb.flow_url is not None:
+            return Outcome("ask", verb.flow_url, result)
         if is_last:
             await live.finish(outcome.end)
         return Outcome(result=result)
     place, nested = when_nobody_came(verb, outcome.end.reason)
     if isinstance(nested, verbs.NestedHangup):
         is_last = True
-    elif nested is not None:
-        await play_to_all(live, nested, sounds, place)
+    else:
+        if nested is not None:
+            await play_to_all(live, nested, sounds, place)
+        if verb.flow_url is not None:
+            return Outcome("ask", verb.flow_url, result)
     if is_last and not live.call.is_answered:
         # RFC 3261 §13.3.1.3: whoever calls is told what became of the call as if he had made it.
         await live.finish(LegEnd(outcome.end.reason, detail=outcome.end.detail))
@@ -47,6 +70,7 @@ async def _call(live: LiveCall, verb: verbs.Dial, sounds: DialSounds) -> DialOut
         record=dial_record(verb.record),
         ringback=verb.ringback,
         status_callback_url=verb.status_callback_url,
+        from_number=verb.from_number,
     )
     try:
         return await live.dial(request, sounds)

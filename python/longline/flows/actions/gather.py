@@ -16,6 +16,8 @@ from longline.flows.playing import play_through
 from longline.flows.sounds import Sounds
 from longline.flows.waiting import until_any
 
+Part = Sound | verbs.PauseSound
+
 
 async def gather(live: LiveCall, verb: verbs.Gather, sounds: Sounds, *, is_last: bool) -> Outcome:
     """When nothing was pressed and further actions follow, those are done."""
@@ -23,7 +25,10 @@ async def gather(live: LiveCall, verb: verbs.Gather, sounds: Sounds, *, is_last:
         is_list = isinstance(verb.prompt, list)
         wanted = [] if verb.prompt is None else verb.prompt if isinstance(verb.prompt, list) else [verb.prompt]
         places = [f"$.prompt[{index}]" if is_list else "$.prompt" for index in range(len(wanted))]
-        prompts = [await sounds.lend_to(files, sound, place) for sound, place in zip(wanted, places, strict=True)]
+        prompts = [
+            part if isinstance(part, verbs.PauseSound) else await sounds.lend_to(files, part, place)
+            for part, place in zip(wanted, places, strict=True)
+        ]
         await live.answer()
         await live.start_recording()
         gathering = Gathering(verb.timeout, verb.num_digits, verb.finish_key)
@@ -39,7 +44,7 @@ async def gather(live: LiveCall, verb: verbs.Gather, sounds: Sounds, *, is_last:
 
 
 async def _gather(
-    live: LiveCall, gathering: Gathering, prompts: Sequence[Sound], places: Sequence[str], *, barge_in: bool
+    live: LiveCall, gathering: Gathering, prompts: Sequence[Part], places: Sequence[str], *, barge_in: bool
 ) -> None:
     clock, caller = live.context.clock, live.input
     if not barge_in:
@@ -69,9 +74,12 @@ async def _gather(
             prompt.cancel()
 
 
-async def _play(live: LiveCall, prompts: Sequence[Sound], places: Sequence[str], *, barge_in: bool) -> None:
+async def _play(live: LiveCall, prompts: Sequence[Part], places: Sequence[str], *, barge_in: bool) -> None:
     """Whoever presses a key has it cancelled; nothing is begun when keys wait already."""
     for sound, place in zip(prompts, places, strict=True):
         if barge_in and live.input.has_keys:
             return
-        await play_through(live, sound, place=place)
+        if isinstance(sound, verbs.PauseSound):
+            await live.context.clock.sleep(sound.duration)
+        else:
+            await play_through(live, sound, place=place)

@@ -28,7 +28,7 @@ async def record(live: LiveCall, verb: verbs.Record) -> Outcome:
     try:
         part = await live.start_part("mono")
         try:
-            reason = await _until_done(live, verb, listens=listens, over=part.finished)
+            reason, key = await _until_done(live, verb, listens=listens, over=part.finished)
         finally:
             live.let_go_of_part(part)
         await part.finished.wait()
@@ -41,26 +41,31 @@ async def record(live: LiveCall, verb: verbs.Record) -> Outcome:
         "recording_id": part.name,
         "duration_ms": part.duration_ms,
     }
+    if key is not None:
+        result["key"] = key
     if not part.is_whole:
         result |= {"reason": "failed"}
     return Outcome("ask", verb.flow_url, result)
 
 
-async def _until_done(live: LiveCall, verb: verbs.Record, *, listens: bool, over: asyncio.Event) -> RecordReason:
+async def _until_done(
+    live: LiveCall, verb: verbs.Record, *, listens: bool, over: asyncio.Event
+) -> tuple[RecordReason, str | None]:
+    """Why it is over, and the key that ended it, if one did."""
     clock, caller = live.context.clock, live.input
     began = clock.monotonic()
     caller.expect_voice(began)
     while not over.is_set():
         while (key := caller.take_key()) is not None:
-            if key == verb.finish_key:
-                return "finish_key"
+            if key in verb.finish_key:
+                return "finish_key", key
         now, deadline = clock.monotonic(), began + verb.max_length
         if now >= deadline:
-            return "max_length"
+            return "max_length", None
         if listens and not caller.is_speaking:
             silence_ends = caller.silent_since + verb.silence_end
             if now >= silence_ends:
-                return "silence"
+                return "silence", None
             deadline = min(deadline, silence_ends)
         await until_any(clock, deadline, caller.changed(), over.wait())
-    return "failed"
+    return "failed", None

@@ -1,0 +1,69 @@
+"""The steps of flows of other languages: digits toward the caller, streams that go on beside the flow."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any, Final
+
+from longline.base.errors import CallNotControllable, LimitReached
+from longline.base.ids import Prefix, encode_id
+from longline.calls.live_call import LiveCall
+from longline.calls.ports import FlowFailed
+from longline.calls.reason import Reason
+from longline.calls.stream import StreamState
+from longline.flows import steps
+from longline.flows.outcome import Outcome, ask_or_go_on
+
+WAIT_S: Final = 0.5
+"""What a `w` among digits stands for."""
+KEY_S: Final = 0.15
+"""How long a key and the silence behind it take, about: what follows waits for so long."""
+MAX_FORKS: Final = 4
+"""Streams of one call that its flow does not wait for."""
+
+
+async def send_digits(live: LiveCall, step: steps.SendDigits) -> Outcome:
+    """A far end that hears no digits misses them, and the flow goes on."""
+    await live.answer()
+    for part in re.findall(r"[wW]+|[^wW]{1,64}", step.digits):
+        if part[0] in "wW":
+            await live.context.clock.sleep(WAIT_S * len(part))
+            continue
+        try:
+            await live.send_digits(part)
+        except (CallNotControllable, LimitReached):
+            live.context.counters["digits_not_sent"] += len(part)
+        await live.context.clock.sleep(KEY_S * len(part))
+    return Outcome()
+
+
+async def open_stream(live: LiveCall, step: steps.OpenStream) -> Outcome:
+    """Raise FlowFailed (flow_invalid) for a stream too many."""
+    await live.answer()
+    await live.start_recording()
+    try:
+        opened = await live.open_stream(step.request)
+    except LimitReached as error:
+        raise FlowFailed(Reason.FLOW_INVALID, f"$.url: {error.message}") from error
+    if not step.waits:
+        return Outcome()
+    try:
+        await opened.ended.wait()
+    except asyncio.CancelledError:
+        live.let_go_of_stream(opened.id)
+        raise
+    result: dict[str, Any] = {
+        "action": "stream",
+        "stream_id": encode_id(Prefix.STREAM, opened.id),
+        "reason": opened.reason,
+        "is_orderly": opened.state is StreamState.CLOSED,
+    }
+    return ask_or_go_on(step.flow_url, result)
+
+
+async def close_stream(live: LiveCall, step: steps.CloseStream) -> Outcome:
+    for stream in list(live.call.streams.values()):
+        if not stream.has_ended and stream.request.name == step.name:
+            live.let_go_of_stream(stream.id)
+    return Outcome()

@@ -1,0 +1,22 @@
+"""The languages that flows may be written in beside our own, by the name that a call's manner has for them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from longline.flows.language import Document, Languages
+from longline.flows.twiml import Twiml
+
+
+def languages(base_url: str = "") -> Languages:
+    """`base_url` is where this node is to be reached."""
+    return {"twilio": Twiml(base_url)}
+
+
+LANGUAGES: Final = languages()
+
+
+def language_of(document: Document) -> str:
+    """The language of a document that an application of ours has answered in the place of JSON: whoever answers XML
+    and has not said whose it is has TwiML."""
+    return "twilio"

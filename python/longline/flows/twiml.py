@@ -1,0 +1,358 @@
+"""TwiML: the XML that Twilio's applications answer with, as a flow. Pure.
+
+Every verb of a document becomes an action of ours (`verbs.py`) or a step (`steps.py`). A document that is over hangs
+up, as Twilio does. Attributes that have no effect here are told as ignored; an element that we cannot carry out makes
+the document wrong, with its place, since leaving it out would be another call than the one that was meant. Leaves out
+speech recognition, queues, conferences, messages, and what a voice is called.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
+from urllib.parse import parse_qsl
+
+from pydantic import BaseModel, ValidationError
+
+from longline.base.urls import ws_url
+from longline.calls.bridge import FOR_EVER
+from longline.calls.manner import Method
+from longline.calls.stream import StreamRequest
+from longline.flows import verbs
+from longline.flows.language import Document, FlowRequest, Question
+from longline.flows.parse import ActManner, Flow, FlowInvalid
+from longline.flows.steps import Answer, CloseStream, DialInTurn, OpenStream, SendDigits, Step
+from longline.flows.twilio_request import flow_request
+from longline.flows.xml import Element, XmlInvalid, parse_xml
+
+V = TypeVar("V", bound=BaseModel)
+Act = verbs.Verb | Step
+
+MAX_LOOP: Final = 1000
+ANY_KEY: Final = "1234567890*#"
+"""What ends a <Record> unless it says otherwise."""
+_DIGITS: Final = re.compile(r"[0-9A-D*#wW]{1,128}")
+_NOT_IN_NUMBERS: Final = re.compile(r"[\s().\-]")
+_TRUE: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
+_FOREIGN_VOICES: Final = re.compile(r"(man|woman|alice|polly\..*|google\..*|amazon\..*|elevenlabs.*)", re.IGNORECASE)
+
+
+class Twiml:
+    """The language of Twilio's applications. `base_url` is where this node's recordings are had from."""
+
+    def __init__(self, base_url: str = "") -> None:
+        self._base_url = base_url.rstrip("/")
+
+    def request(self, question: Question, secret: str | None) -> FlowRequest:
+        return flow_request(question, self._base_url, secret)
+
+    def read(self, document: Document) -> Flow:
+        """Raise FlowInvalid."""
+        if not document.body.strip():
+            return Flow((verbs.Hangup(action="hangup"),))  # no answer is an empty one
+        try:
+            root = parse_xml(document.body)
+        except XmlInvalid as error:
+            raise FlowInvalid("$", f"is no TwiML: {error}") from None
+        if root.name != "Response":
+            raise FlowInvalid(root.name, "the root of TwiML is <Response>")
+        return _Reader(document).read(root)
+
+
+class _Reader:
+    def __init__(self, document: Document) -> None:
+        self._document = document
+        self._actions: list[Act] = []
+        self._manners: list[ActManner] = []
+        self._ignored: list[str] = []
+
+    def read(self, root: Element) -> Flow:
+        is_over = False
+        for element in root.children:
+            if is_over:
+                self._ignored.append(element.path)
+                continue
+            read = _VERBS.get(element.name)
+            if read is None:
+                raise FlowInvalid(element.path, f"is not known here; known are {', '.join(_VERBS)}")
+            read(self, element)
+            is_over = bool(self._actions) and isinstance(self._actions[-1], verbs.LAST)
+        if not is_over:
+            self._add(root, verbs.Hangup(action="hangup"))
+        return Flow(tuple(self._actions), tuple(self._ignored), is_list=True, manners=tuple(self._manners))
+
+    def _add(self, element: Element, action: Act, *, is_last: bool = False) -> None:
+        self._actions.append(action)
+        self._manners.append(ActManner(element.path, _method(element, "method"), is_last))
+
+    # --- verbs -----------------------------------------------------------------------------------------------------
+
+    def say(self, element: Element) -> None:
+        said = self._said(element)
+        if said is not None:
+            self._add(element, self._make(element, verbs.Say, **said).model_copy(update=self._loop(element)))
+
+    def play(self, element: Element) -> None:
+        self._know(element, "loop", "digits")
+        digits = element.attributes.get("digits")
+        if digits is not None:
+            if not _DIGITS.fullmatch(digits):
+                raise FlowInvalid(f"{element.path}@digits", "has at most 128 of 0-9, A-D, *, # and w")
+            self._add(element, SendDigits(digits))
+            return
+        played = self._make(element, verbs.Play, action="play", media_url=self._url(element, element.text))
+        self._add(element, played.model_copy(update=self._loop(element)))
+
+    def pause(self, element: Element) -> None:
+        self._know(element, "length")
+        seconds = _number(element, "length", 1, 0, 600)
+        if seconds > 0:
+            self._add(element, self._make(element, verbs.Pause, action="pause", duration=seconds))
+
+    def gather(self, element: Element) -> None:
+        self._know(element, "action", "method", "timeout", "finishOnKey", "numDigits", "actionOnEmptyResult", "input")
+        kinds = element.attributes.get("input", "dtmf").split()
+        if "dtmf" not in kinds:
+            raise FlowInvalid(f"{element.path}@input", "only dtmf can be gathered: nobody here understands speech")
+        if len(kinds) > 1:
+            self._ignored.append(f"{element.path}@input: speech")
+        timeout = 5.0 if element.attributes.get("timeout") == "auto" else _number(element, "timeout", 5, 0, 120)
+        fields: dict[str, Any] = {
+            "action": "gather",
+            "prompt": list(self._prompts(element)) or None,
+            "timeout": max(0.1, timeout),
+            "finish_key": element.attributes.get("finishOnKey", "#"),
+            "flow_url": self._optional_url(element, "action"),
+        }
+        if "numDigits" in element.attributes:
+            fields["num_digits"] = int(_number(element, "numDigits", 1, 1, 64))
+        # Without keys the next verb is done, unless the application wants to be asked all the same.
+        self._add(
+            element, self._make(element, verbs.Gather, **fields), is_last=_flag(element, "actionOnEmptyResult", False)
+        )
+
+    def _prompts(self, element: Element) -> Iterator[verbs.PromptPart]:
+        for child in element.children:
+            if child.name == "Say":
+                said = self._said(child)
+                if said is not None:
+                    yield self._make(child, verbs.SaySound, **said).model_copy(update=self._loop(child))
+            elif child.name == "Play":
+                self._know(child, "loop")
+                played = self._make(child, verbs.PlaySound, action="play", media_url=self._url(child, child.text))
+                yield played.model_copy(update=self._loop(child))
+            elif child.name == "Pause":
+                self._know(child, "length")
+                seconds = _number(child, "length", 1, 0, 600)
+                if seconds > 0:
+                    yield self._make(child, verbs.PauseSound, action="pause", duration=seconds)
+            else:
+                raise FlowInvalid(child.path, "<Gather> has <Say>, <Play> and <Pause>")
+
+    def record(self, element: Element) -> None:
+        self._know(element, "action", "method", "timeout", "finishOnKey", "maxLength", "playBeep")
+        verb = self._make(
+            element,
+            verbs.Record,
+            action="record",
+            beep=_flag(element, "playBeep", True),
+            max_length=int(_number(element, "maxLength", 3600, 1, 3600)),
+            silence_end=_number(element, "timeout", 5, 0, 120),
+            flow_url=self._optional_url(element, "action"),
+        )
+        keys = element.attributes.get("finishOnKey", ANY_KEY)
+        if not set(keys) <= set(ANY_KEY):
+            raise FlowInvalid(f"{element.path}@finishOnKey", "must be keys: 0-9, * and #")
+        self._add(element, verb.model_copy(update={"finish_key": keys}))
+
+    def dial(self, element: Element) -> None:
+        self._know(element, "action", "method", "timeout", "callerId", "record", "answerOnBridge")
+        nouns = element.children or [element]
+        fields: dict[str, Any] = {
+            "timeout": int(_number(element, "timeout", 30, 1, 600)),
+            "record": _dial_record(element),
+            "flow_url": self._optional_url(element, "action"),
+        }
+        if "callerId" in element.attributes:
+            fields["from_number"] = _telephone_number(element.attributes["callerId"])
+        dials = tuple(self._dial(noun, fields) for noun in nouns)
+        if not _flag(element, "answerOnBridge", False):
+            self._add(element, Answer())
+        self._add(element, dials[0] if len(dials) == 1 else DialInTurn(dials))
+
+    def _dial(self, noun: Element, fields: dict[str, Any]) -> verbs.Dial:
+        target, headers = noun.text, {}
+        if noun.name == "Sip":
+            self._know(noun, "statusCallback")
+            target, _, query = target.partition("?")
+            headers = {name: value for name, value in parse_qsl(query) if name.lower().startswith("x-")}
+        elif noun.name in ("Number", "Dial"):
+            self._know(noun, "statusCallback", *(_OF_DIAL if noun.name == "Dial" else ()))
+            target = _telephone_number(target)
+        else:
+            raise FlowInvalid(noun.path, "a <Number> or a <Sip> can be dialled, nothing else")
+        callback = self._optional_url(noun, "statusCallback")
+        return self._make(
+            noun,
+            verbs.Dial,
+            action="dial",
+            to=target,
+            custom_headers=headers,
+            status_callback_url=callback,
+            **fields,
+        )
+
+    def connect(self, element: Element) -> None:
+        self._know(element, "action", "method")
+        if len(element.children) != 1 or element.children[0].name != "Stream":
+            raise FlowInvalid(element.path, "<Connect> has one <Stream>")
+        stream = element.children[0]
+        if stream.attributes.get("track", "inbound_track") != "inbound_track":
+            raise FlowInvalid(f"{stream.path}@track", "a stream of <Connect> has the inbound_track")
+        url = self._optional_url(element, "action")
+        self._add(element, OpenStream(self._stream(stream), flow_url=url))
+
+    def start(self, element: Element) -> None:
+        for child in self._streams(element):
+            self._add(child, OpenStream(self._stream(child), waits=False))
+
+    def stop(self, element: Element) -> None:
+        for child in self._streams(element):
+            self._know(child, "name")
+            self._add(child, CloseStream(child.attributes.get("name")))
+
+    def _streams(self, element: Element) -> Sequence[Element]:
+        self._know(element)
+        strange = next((child for child in element.children if child.name != "Stream"), None)
+        if strange is not None or not element.children:
+            raise FlowInvalid(element.path if strange is None else strange.path, f"<{element.name}> has <Stream>")
+        return element.children
+
+    def _stream(self, element: Element) -> StreamRequest:
+        self._know(element, "url", "name", "track")
+        try:
+            url = ws_url(element.attributes.get("url", ""))
+        except ValueError as error:
+            raise FlowInvalid(f"{element.path}@url", str(error)) from None
+        return StreamRequest(ws_url=url, dialect="twilio", name=element.attributes.get("name"))
+
+    def redirect(self, element: Element) -> None:
+        self._know(element, "method")
+        url = self._url(element, element.text)
+        self._add(element, self._make(element, verbs.Redirect, action="redirect", flow_url=url))
+
+    def reject(self, element: Element) -> None:
+        self._know(element, "reason")
+        reason = element.attributes.get("reason", "rejected")
+        self._add(element, self._make(element, verbs.Reject, action="reject", reason=reason))
+
+    def hangup(self, element: Element) -> None:
+        self._know(element)
+        self._add(element, verbs.Hangup(action="hangup"))
+
+    # --- what they share -------------------------------------------------------------------------------------------
+
+    def _know(self, element: Element, *names: str) -> None:
+        """Every other attribute has no effect here."""
+        self._ignored += [f"{element.path}@{name}" for name in element.attributes if name not in names]
+
+    def _make(self, element: Element, model: type[V], **fields: Any) -> V:
+        try:
+            return model.model_validate({name: value for name, value in fields.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise FlowInvalid(element.path, f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
+
+    def _said(self, element: Element) -> dict[str, Any] | None:
+        """None when there is nothing to say."""
+        self._know(element, "loop", "language", "voice")
+        if not element.content:
+            return None
+        said: dict[str, Any] = {"action": "say", "text": element.content}
+        voice = element.attributes.get("voice")
+        if voice is not None and _FOREIGN_VOICES.fullmatch(voice):
+            self._ignored.append(f"{element.path}@voice")
+        elif voice:
+            said["voice"] = voice
+        if element.attributes.get("language"):
+            said["language"] = element.attributes["language"]
+        return said
+
+    def _loop(self, element: Element) -> dict[str, int]:
+        """How often it is heard: 0 is until something else happens."""
+        times = int(_number(element, "loop", 1, 0, MAX_LOOP))
+        return {"loop": FOR_EVER if times == 0 else times}
+
+    def _url(self, element: Element, text: str) -> str:
+        try:
+            return self._document.absolute(text)
+        except ValueError as error:
+            raise FlowInvalid(element.path, str(error)) from None
+
+    def _optional_url(self, element: Element, name: str) -> str | None:
+        text = element.attributes.get(name)
+        return None if text is None else self._url(element, text)
+
+
+_OF_DIAL: Final = ("action", "method", "timeout", "callerId", "record", "answerOnBridge")
+
+_VERBS: Final[dict[str, Callable[[_Reader, Element], None]]] = {
+    "Say": _Reader.say,
+    "Play": _Reader.play,
+    "Pause": _Reader.pause,
+    "Gather": _Reader.gather,
+    "Record": _Reader.record,
+    "Dial": _Reader.dial,
+    "Connect": _Reader.connect,
+    "Start": _Reader.start,
+    "Stop": _Reader.stop,
+    "Redirect": _Reader.redirect,
+    "Reject": _Reader.reject,
+    "Hangup": _Reader.hangup,
+}
+
+
+def _number(element: Element, name: str, default: float, least: float, most: float) -> float:
+    """A number within our bounds; one beyond them is taken for the bound."""
+    text = element.attributes.get(name, "")
+    if not text:
+        return default
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if value != value:  # nan
+        raise FlowInvalid(f"{element.path}@{name}", "must be a number")
+    return min(max(value, least), most)
+
+
+def _flag(element: Element, name: str, default: bool) -> bool:
+    text = element.attributes.get(name)
+    if text is None:
+        return default
+    value = _TRUE.get(text.lower())
+    if value is None:
+        raise FlowInvalid(f"{element.path}@{name}", "must be true or false")
+    return value
+
+
+def _method(element: Element, name: str) -> Method:
+    text = element.attributes.get(name, "POST").upper()
+    if text not in ("GET", "POST"):
+        raise FlowInvalid(f"{element.path}@{name}", "must be GET or POST")
+    return "GET" if text == "GET" else "POST"
+
+
+def _telephone_number(text: str) -> str:
+    """As people write it, or a SIP URI."""
+    return text if text.startswith(("sip:", "sips:")) else _NOT_IN_NUMBERS.sub("", text)
+
+
+def _dial_record(element: Element) -> bool | str:
+    """Twilio begins with the ringing or with the answer; here it is always the answer."""
+    wanted = element.attributes.get("record", "do-not-record")
+    if wanted in ("do-not-record", "false"):
+        return False
+    return "stereo" if wanted.endswith("-dual") else "mono"
