@@ -11,7 +11,6 @@ import sys
 from typing import Any
 
 import numpy as np
-import uvicorn
 from fastapi import FastAPI, WebSocket
 from loguru import logger
 from pipecat.frames.frames import (
@@ -31,6 +30,7 @@ from pipecat.serializers.telnyx import TelnyxFrameSerializer
 from pipecat.serializers.twilio import TwilioFrameSerializer
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
 from pipecat.workers.runner import WorkerRunner
+from serving import serve_app
 from telling import END_KEY, GREETING_HZ, GREETING_S, RATE_HZ, REPLY_HZ, REPLY_KEY, REPLY_S, Ear, tell, tone
 
 app = FastAPI()
@@ -135,13 +135,7 @@ async def asterisk(websocket: WebSocket) -> None:
     await converse(AsteriskWebsocketTransport(websocket, params))
 
 
-class Server(uvicorn.Server):
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        tell("listening", port=self.servers[0].sockets[0].getsockname()[1])
-
-
 if __name__ == "__main__":
     logger.remove()
     logger.add(sys.stderr, level=os.environ.get("PIPECAT_LOG", "WARNING"))
-    Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="warning", lifespan="off")).run()
+    serve_app(app)

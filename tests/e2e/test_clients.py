@@ -2,6 +2,7 @@
 when he talks, gets his keys, and takes its leave in its own way."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from tests.support.app import Backend
+from tests.support.app import App, AppCall, Backend
 from tests.support.clients import ClientApp
 from tests.support.node import Node
 from tests.support.raw_phone import SILENCE, RawPhone, RtpPacket
@@ -96,6 +97,12 @@ def heard_hz(app: ClientApp) -> float:
     return heard
 
 
+def interrupted(app: ClientApp) -> float:
+    (at,) = [line["at"] for line in app.told if line["event"] == "interrupted"]
+    assert isinstance(at, float)
+    return at
+
+
 class Place:
     """A node whose calls are streamed as `flow` says."""
 
@@ -152,7 +159,33 @@ async def test_a_realtime_session_of_openai_agents(place: Place) -> None:
     assert asked["input"]["format"] == asked["output"]["format"] == {"type": "audio/pcmu"}
 
 
-def interrupted(app: ClientApp) -> float:
-    (at,) = [line["at"] for line in app.told if line["event"] == "interrupted"]
-    assert isinstance(at, float)
-    return at
+@pytest.mark.parametrize("program", ["teler_bot.py", "teler_bot.js"])
+async def test_telers_stream_connectors_bridge_a_call(place: Place, program: str) -> None:
+    """In Python and for Node: what we tell goes to a remote service, and what that says comes back, `clear` too."""
+    interrupted: list[float] = []
+    heard: list[float] = []
+
+    async def give_way(call: AppCall) -> None:
+        await call.say(tone(GREETING_HZ, 20))
+        while np.abs((await call.hear(0.1)).astype(int)).max() < 1500:
+            pass
+        await call.send({"type": "clear"})
+        interrupted.append(time.time())
+        heard.append(pitch_hz(await call.hear(0.3)))
+        await call.hear(1.0)
+        await call.say(tone(REPLY_HZ, 0.6))
+        await call.hear(1.0)
+
+    async with App(give_way) as remote, ClientApp(program, REMOTE_URL=remote.url) as bridge:
+        async with place.call(bridge.url("/stream"), "teler", chunk_size=100) as phone:
+            caller = Caller(phone)
+            await caller.until(lambda: len(caller.heard()) >= 30)
+            assert pitch_of(caller.heard()[5:25]) == pytest.approx(GREETING_HZ, abs=TOLERANCE_HZ)
+            await phone.speak(0.8, VOICE)
+            silent_from = interrupted[0] + LATE_S
+            await caller.until(lambda: len(caller.heard(silent_from)) >= 25)
+            reply = caller.heard(silent_from)
+            assert reply[0].at > silent_from + 0.3 and pitch_of(reply[3:23]) == pytest.approx(REPLY_HZ, abs=15)
+            await caller.wait_for(bridge.until("ended"))
+            await caller.hang_up_is_answered()
+    assert not remote.errors and heard == [pytest.approx(CALLER_HZ, abs=TOLERANCE_HZ)]

@@ -12,7 +12,7 @@ from typing import Any, Self
 ROOT = Path(__file__).parent.parent.parent
 APPLICATIONS = ROOT / "tests" / "clients"
 PYTHON = ROOT / ".venv-clients" / "bin" / "python"
-NODE_MODULES = ROOT / ".setup" / "clients-node" / "node_modules"
+NODE_PATH = os.pathsep.join(f"{ROOT}/.setup/{folder}/node_modules" for folder in ("clients-node", "teler-node"))
 
 
 def has_package(name: str) -> bool:
@@ -26,7 +26,7 @@ class ClientApp:
     def __init__(self, program: str, **environment: str) -> None:
         runtime = [str(PYTHON)] if program.endswith(".py") else ["node"]
         self._command = [*runtime, str(APPLICATIONS / program)]
-        self._environment = os.environ | {"NODE_PATH": str(NODE_MODULES), "PYTHONPATH": ""} | environment
+        self._environment = os.environ | {"NODE_PATH": NODE_PATH, "PYTHONPATH": ""} | environment
         self.told: list[dict[str, Any]] = []
         self.errors = ""
         self._news = asyncio.Event()
