@@ -46,10 +46,11 @@ class BargeIn(Part):
 
 
 class ResumeRequest(Part):
-    """The token of the last `start` before this one, and the last sequence that came of each track."""
+    """The token of the last `start` before this one, the last sequence that came of each track, and the last event."""
 
     token: str = Field(min_length=1)
     received: dict[str, Received] = Field(default_factory=dict)
+    event: int | None = Field(default=None, ge=-1)
 
 
 class Hello(AppMessage):
@@ -58,7 +59,7 @@ class Hello(AppMessage):
     TYPE: ClassVar[str] = "hello"
 
     audio: FormatWish | None = None
-    tracks: list[Track] = Field(default_factory=lambda: [0])
+    tracks: list[Track] | None = Field(default=None, description="What is left out is [0].")
     progress_ms: int = Field(default=200, ge=0, le=10_000, description="0: none; otherwise at least 20.")
     speech: bool = False
     barge_in: BargeIn | None = None

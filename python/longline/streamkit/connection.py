@@ -116,12 +116,13 @@ class Connection:
         self._waiting: deque[AppMessage] = deque()
         self._unheard = ResendBuffer()
         self._received: dict[int, int] = {}
+        self._event = -1
         self._deadline: float | None = None
         self.state = State.OFFLINE
         self.start: told.Start | None = None
         """The last one; None before the first."""
         self.format = Format()
-        self.tracks: list[int] = self._hello.tracks
+        self.tracks: list[int] = [0] if self._hello.tracks is None else self._hello.tracks
         self.generation = 0
         self.is_resumable = False
         self.closing: int | None = None
@@ -287,6 +288,8 @@ class Connection:
             self._unheard.acknowledge(message.received)
         elif isinstance(message, told.PingTold):
             self._transmit.append(Pong(id=message.id).to_text())
+        elif isinstance(message, told.EventTold) and self._had(message):
+            self.counters["repeated_events"] += 1
         else:
             if isinstance(message, told.Cleared):
                 self.generation = max(self.generation, message.generation)
@@ -299,17 +302,28 @@ class Connection:
                 self.closing = CLOSED_IN_ORDER
                 self._end(Over(message.reason, CLOSED_IN_ORDER))
 
+    def _had(self, message: told.EventTold) -> bool:
+        if message.event is None:
+            return False
+        if message.event <= self._event:
+            return True
+        if self._event >= 0 and message.event > self._event + 1:
+            self.counters["lost_events"] += message.event - self._event - 1
+        self._event = message.event
+        return False
+
     def _on_start(self, start: told.Start) -> None:
         if self.state is not State.OPENED:
             self.counters["bad_messages"] += 1
             return
         hello, before = self._hello, self.start
         if before is not None:
-            # §6: the token of the last `start` before this one; the format is fixed by the first `hello`.
-            hello = hello.model_copy(update={"audio": None, "tracks": self.tracks})
+            # §6: the token of the last `start` before this one; the first `hello` has fixed the format, and the
+            # tracks stay.
+            hello = hello.model_copy(update={"audio": None, "tracks": None})
             if before.resume is not None:
                 received = {str(track): number for track, number in self._received.items()}
-                again = ResumeRequest(token=before.resume.token, received=received)
+                again = ResumeRequest(token=before.resume.token, received=received, event=self._event)
                 hello = hello.model_copy(update={"resume": again})
         self.start = start
         self.is_resumable = start.resume is not None
@@ -330,6 +344,7 @@ class Connection:
         else:
             self.generation = ready.generation
             self._received.clear()
+            self._event = -1
             self._unheard.renumber(ready.received + 1)
         self._events.append(ready)
         for message in self._unheard.again():

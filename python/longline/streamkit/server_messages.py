@@ -31,6 +31,12 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True)
 
 
+class EventTold(Message):
+    """A message that outlives a socket: numbered, and told again after a resume (§6)."""
+
+    event: int | None = Field(default=None, ge=0)
+
+
 class Party(Part):
     """One of `tracks`."""
 
@@ -94,7 +100,7 @@ class AudioText(Message):
     audio: str = Field(json_schema_extra={"contentEncoding": "base64"})
 
 
-class MarkTold(Message):
+class MarkTold(EventTold):
     """All before a mark has been played, or dropped; once for each mark, never both."""
 
     TYPE: ClassVar[str] = "mark"
@@ -111,7 +117,7 @@ class ClearedUtterance(Part):
     dropped_ms: Milliseconds
 
 
-class Cleared(Message):
+class Cleared(EventTold):
     """Speech was dropped. `marks`: names that were cleared with it."""
 
     TYPE: ClassVar[str] = "cleared"
@@ -124,7 +130,7 @@ class Cleared(Message):
     by: Cause
 
 
-class PlaybackStarted(Message):
+class PlaybackStarted(EventTold):
     """The first sample of an utterance left; `at` is the position in track 0 at that moment."""
 
     TYPE: ClassVar[str] = "playback.started"
@@ -145,7 +151,7 @@ class PlaybackProgress(Message):
     queued_ms: Milliseconds
 
 
-class PlaybackFinished(Message):
+class PlaybackFinished(EventTold):
     """An utterance is over."""
 
     TYPE: ClassVar[str] = "playback.finished"
@@ -164,7 +170,7 @@ class Ack(Message):
     received: Received
 
 
-class TrackAdded(Message):
+class TrackAdded(EventTold):
     """A party has joined."""
 
     TYPE: ClassVar[str] = "track.added"
@@ -174,7 +180,7 @@ class TrackAdded(Message):
     role: str
 
 
-class TrackRemoved(Message):
+class TrackRemoved(EventTold):
     """A party has left."""
 
     TYPE: ClassVar[str] = "track.removed"
@@ -190,7 +196,7 @@ class Tracks(Message):
     tracks: list[Track]
 
 
-class Paused(Message):
+class Paused(EventTold):
     """Speech is silent, and waits."""
 
     TYPE: ClassVar[str] = "paused"
@@ -200,7 +206,7 @@ class Paused(Message):
     by: Cause
 
 
-class Resumed(Message):
+class Resumed(EventTold):
     """Speech goes on."""
 
     TYPE: ClassVar[str] = "resumed"
@@ -208,7 +214,7 @@ class Resumed(Message):
     by: Literal["application", "timeout", "control"]
 
 
-class SpeechStarted(Message):
+class SpeechStarted(EventTold):
     """A party talks; `at` is its first voiced sample, `paused` whether speech was paused for that."""
 
     TYPE: ClassVar[str] = "speech.started"
@@ -219,7 +225,7 @@ class SpeechStarted(Message):
     paused: bool
 
 
-class SpeechStopped(Message):
+class SpeechStopped(EventTold):
     """A party has stopped talking."""
 
     TYPE: ClassVar[str] = "speech.stopped"
@@ -239,7 +245,7 @@ class Gap(Message):
     to: Sequence
 
 
-class Dtmf(Message):
+class Dtmf(EventTold):
     """A key of a party."""
 
     TYPE: ClassVar[str] = "dtmf"
@@ -250,7 +256,7 @@ class Dtmf(Message):
     at: Position
 
 
-class DtmfSent(Message):
+class DtmfSent(EventTold):
     """A key was sent to a party; `left`: how many are still to come."""
 
     TYPE: ClassVar[str] = "dtmf.sent"
@@ -266,7 +272,7 @@ class Failure(Part):
     message: str
 
 
-class Result(Message):
+class Result(EventTold):
     """What came of a request; further fields depend on it."""
 
     TYPE: ClassVar[str] = "result"

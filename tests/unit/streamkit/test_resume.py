@@ -230,3 +230,37 @@ def test_numbers_go_on_through_their_wrap() -> None:
     assert [kept.sequence for kept in buffer] == [1]
     buffer.acknowledge(77)
     assert len(buffer) == 1, "a number that was never said is ignored"
+
+
+def test_events_of_an_outage_are_told_after_it_and_none_twice() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.app.say(spoken(0) * 10)
+    pair.app.mark("heard while nobody listened")
+    pair.exchange()
+    pair.line.tell(told.Dtmf(track=1, digit="1", duration_ms=100, at=0))
+    pair.drop(deliver=0)
+    pair.advance(1.0)
+    pair.connect()
+    pair.drop()
+    pair.connect()
+    assert [key.digit for key in pair.told(told.Dtmf)] == ["1"], "it was under way when the wire was cut"
+    assert [(mark.name, mark.outcome) for mark in pair.told(told.MarkTold)] == [
+        ("heard while nobody listened", "played")
+    ]
+    numbers = [message.event for message in pair.messages if isinstance(message, told.EventTold)]
+    assert numbers == list(range(len(numbers)))
+    assert pair.app.counters["lost_events"] == 0
+
+
+def test_events_that_are_kept_no_longer_are_counted_by_their_numbers() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.line.tell(told.Dtmf(track=1, digit="0", duration_ms=100, at=0))
+    pair.exchange()
+    pair.drop()
+    for _ in range(300):
+        pair.line.tell(told.Dtmf(track=1, digit="1", duration_ms=100, at=0))
+    pair.connect()
+    assert len(pair.told(told.Dtmf)) == 1 + 256
+    assert pair.app.counters["lost_events"] == 44

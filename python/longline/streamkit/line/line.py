@@ -21,6 +21,7 @@ from longline.streamkit.message import BadMessage, Message, object_of, read
 HELLO_WITHIN_S: Final = 5.0
 HELLO_REFUSED: Final = 4400
 TOKEN_REFUSED: Final = 4401
+KEPT_EVENTS: Final = 256
 NO_HELLO: Final = 4408
 Voice = Callable[[int, int, Format], bytes]
 
@@ -72,6 +73,8 @@ class Line:
         self._hello_until: float | None = None
         self._progress_left_ms = 0
         self._told_ack = -1
+        self._event = self._told_event = -1
+        self._kept: deque[tuple[int, str]] = deque(maxlen=KEPT_EVENTS)
 
     # Sockets.
 
@@ -249,7 +252,9 @@ class Line:
         elif hello.audio is not None and hello.resume is not None:
             self.counters["format_in_resume"] += 1
         self.hello = hello
-        self.tracks = [track for track in hello.tracks if track in self._rings]
+        if hello.resume is None:
+            wanted = [0] if hello.tracks is None else hello.tracks
+            self.tracks = [track for track in wanted if track in self._rings]
         self.is_ready = True
         self._good = self._good[-1:]
         resumed = hello.resume is not None
@@ -262,6 +267,11 @@ class Line:
                 resumed=resumed,
             )
         )
+        last = hello.resume.event if hello.resume is not None and hello.resume.event is not None else self._told_event
+        for number, text in self._kept:
+            if number > last:
+                self._transmit.append(text)
+        self._told_event = self._event
         if self.epoch > 1:
             self._replay(hello)
 
@@ -359,6 +369,13 @@ class Line:
             self._tell(told.Result(request_id=message.request_id, ok=False, error=failure))
 
     def _tell(self, message: Message) -> None:
+        if isinstance(message, told.EventTold):
+            self._event += 1
+            message = message.model_copy(update={"event": self._event})
+            self._kept.append((self._event, message.to_text()))
+            if not self.is_ready:
+                return
+            self._told_event = self._event
         if self.is_open:
             self._transmit.append(message.to_text())
 
