@@ -10,7 +10,7 @@ import secrets
 from typing import Any
 
 from longline.media.protocol import Opus, PayloadType, Srtp, TelephoneEvent
-from longline.media.session import LegAddress, LegRemote, MediaSession
+from longline.media.session import LegAddress, LegLabel, LegRemote, MediaSession
 from longline.sip.sdp.crypto import SrtpKeys, SrtpPolicy
 from longline.sip.sdp.description import SessionDescription
 from longline.sip.sdp.offer_answer import Direction, LocalMedia, Negotiated, make_answer, make_offer, read_answer
@@ -20,10 +20,17 @@ class LegMedia:
     """`open` first. `offer` and `read_answer`, or `answer` alone, settle what `connect` then tells the media server."""
 
     def __init__(
-        self, session: MediaSession, leg_id: str, codecs: tuple[str, ...], srtp: SrtpPolicy = "preferred"
+        self,
+        session: MediaSession,
+        leg_id: str,
+        codecs: tuple[str, ...],
+        srtp: SrtpPolicy = "preferred",
+        label: LegLabel | None = None,
     ) -> None:
+        """`label` is what the applications of the call's streams are told of it."""
         self._session = session
         self._leg_id = leg_id
+        self._label = label
         self._codecs = codecs
         self._srtp: SrtpPolicy = srtp
         self._address: LegAddress | None = None
@@ -42,7 +49,7 @@ class LegMedia:
     async def open(self, family: int | None = None) -> None:
         """Reserve ports, at an address of the family 4 or 6 if one is named. Raise MediaUnavailable, or
         MediaCommandRefused when there are none left, or none of that family."""
-        self._address = await self._session.open_leg(self._leg_id, family)
+        self._address = await self._session.open_leg(self._leg_id, family, self._label)
 
     @property
     def is_offering(self) -> bool:

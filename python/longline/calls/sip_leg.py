@@ -14,6 +14,7 @@ from typing import Any
 
 from longline.base.errors import LonglineError, MediaUnavailable
 from longline.base.events import EventType
+from longline.base.ids import Prefix, encode_id
 from longline.base.log import get_logger
 from longline.calls.context import CallContext
 from longline.calls.hold import Hold
@@ -25,6 +26,7 @@ from longline.calls.reason import FACTS, Reason, reason_header, reason_of_status
 from longline.calls.routes import Route
 from longline.calls.trunk_limits import Channel
 from longline.media.errors import MediaCommandRefused
+from longline.media.session import LegLabel
 from longline.sip.events import (
     Answered,
     Canceled,
@@ -66,6 +68,12 @@ LegNews = LegInput | LegEnd
 """What an event means for the call. LegInput.ENDED is never told: LegEnd says more."""
 
 
+def label_of(leg: Leg) -> LegLabel:
+    """What applications are told of a leg: the first of a call is its caller or its callee, any other what it was called for."""
+    first = "caller" if leg.direction == "inbound" else "callee"
+    return LegLabel(encode_id(Prefix.LEG, leg.id), first if leg.role == "primary" else leg.role)
+
+
 class SipLeg:
     """One leg. `on_dialog` is told the handle under which the user agent will tell of it, `forward` says where a call
     goes that the far end has sent on to one of these URIs at our own name; None: nowhere."""
@@ -82,7 +90,7 @@ class SipLeg:
         forward: Callable[[SipLeg, Sequence[str]], Route | None],
     ) -> None:
         self.leg = leg
-        self.media = LegMedia(context.session, str(leg.id), codecs, srtp)
+        self.media = LegMedia(context.session, str(leg.id), codecs, srtp, label_of(leg))
         self.presses = Presses()
         self._context = context
         self._signalling = signalling

@@ -126,12 +126,14 @@ class Hello(Command):
 @dataclass(frozen=True, slots=True)
 class LegOpen(Command):
     """Reserve ports for a leg; makes the session when it is new. Without a family it has the first of the server's
-    addresses."""
+    addresses. `leg_id` and `role` are what applications are told of it."""
 
     name: ClassVar[str] = "leg.open"
     session: str
     leg: str
     family: Literal["ipv4", "ipv6"] | None = None
+    leg_id: str = ""
+    role: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,14 @@ class LegAddress:
 
 
 @dataclass(frozen=True, slots=True)
+class LegLabel:
+    """What applications are told of a leg: its id, as they know it, and what it is to the call."""
+
+    leg_id: str = ""
+    role: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class LegRemote:
     """Where a leg's far end is and what it speaks, as offer and answer have settled it. `direction` is ours."""
 
@@ -150,10 +158,11 @@ class MediaSession:
         self._watch = watch or Watch()
         self._listening: set[str] = set()
 
-    async def open_leg(self, leg: str, family: int | None = None) -> LegAddress:
+    async def open_leg(self, leg: str, family: int | None = None, label: LegLabel | None = None) -> LegAddress:
         """Reserve ports for a leg, at an address of this family: 4, 6, or None if it is all the same."""
+        label = label or LegLabel()
         name: Literal["ipv4", "ipv6"] | None = None if family is None else "ipv6" if family == 6 else "ipv4"
-        ok = await self._request(LegOpen(self.id, leg, name))
+        ok = await self._request(LegOpen(self.id, leg, name, label.leg_id, label.role))
         try:
             return LegAddress(parse_address(str(ok.get("rtp"))), parse_address(str(ok.get("rtcp"))))
         except ProtocolError as error:

@@ -23,6 +23,8 @@ struct Party {
     level: Level,
     /// Of what it is sent.
     limiter: Limiter,
+    /// What it was sent in this frame, while a stream listens to that.
+    sent: Option<Frame>,
 }
 
 /// The parties, one for each leg and in the same order.
@@ -31,6 +33,8 @@ pub(crate) struct Conference {
     /// Of what streams hear.
     limiter: Limiter,
     speaker: Speaker,
+    /// A stream listens to what the legs are sent.
+    pub keeps_sent: bool,
 }
 
 impl Conference {
@@ -40,6 +44,7 @@ impl Conference {
             parties: Vec::with_capacity(legs),
             limiter: Limiter::default(),
             speaker: Speaker::default(),
+            keeps_sent: false,
         };
         (0..legs).for_each(|_| conference.join());
         conference
@@ -52,6 +57,7 @@ impl Conference {
             is_heard: false,
             level: Level::default(),
             limiter: Limiter::default(),
+            sent: None,
         });
     }
 
@@ -121,6 +127,7 @@ impl Conference {
         }
         let mut first = None;
         for (at, (leg, party)) in legs.iter_mut().zip(&mut self.parties).enumerate() {
+            party.sent = None;
             if !leg.is_sending() {
                 continue;
             }
@@ -138,6 +145,9 @@ impl Conference {
                 first.clone_from(&others);
             }
             leg.say(frame, others.as_ref(), context.outbox);
+            if self.keeps_sent {
+                party.sent = others;
+            }
         }
         first
     }
@@ -145,5 +155,10 @@ impl Conference {
     /// What the leg at this place said.
     pub fn heard(&self, at: usize) -> Option<&Frame> {
         self.parties.get(at).map(|party| &party.heard)
+    }
+
+    /// What the leg at this place was sent, if that is kept.
+    pub fn sent(&self, at: usize) -> Option<&Frame> {
+        self.parties.get(at)?.sent.as_ref()
     }
 }

@@ -7,8 +7,10 @@ pub use crate::codec::opus::Settings as OpusSettings;
 pub use crate::rtp::delay::Bounds;
 use crate::srtp::SrtpParams;
 use crate::stream::dialect;
+pub use crate::stream::ears::Together;
 pub use crate::stream::encoding::Encoding;
 use crate::time::RATE_HZ;
+use crate::tracks::ALL;
 
 /// Default of [`Limits::sessions`].
 pub const DEFAULT_MAX_SESSIONS: usize = 4_096;
@@ -271,6 +273,10 @@ pub struct StreamParams {
     pub input: Option<Format>,
     /// Whether the application may speak.
     pub direction: Direction,
+    /// What it hears ([`tracks`](crate::tracks)): what the dialect can carry, in this way.
+    pub tracks: Vec<u8>,
+    /// How those come together.
+    pub together: Together,
     /// Goes into `start` as it is.
     pub account_id: String,
     /// Goes into `start` as it is.
@@ -294,6 +300,8 @@ impl Default for StreamParams {
             rate_hz: RATE_HZ,
             input: None,
             direction: Direction::Both,
+            tracks: vec![ALL],
+            together: Together::Apart,
             account_id: String::new(),
             call_app_id: String::new(),
             call_id: String::new(),

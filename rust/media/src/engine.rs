@@ -18,6 +18,7 @@ use crate::session::Session;
 use crate::signals::Detect;
 use crate::stats::{EngineStats, LegStats, SessionStats, StreamStats};
 use crate::time::{FRAME_TICKS, Time};
+use crate::tracks::Label;
 use crate::{Form, Source, Transmit};
 use keep::Records;
 pub use keep::{Restored, RestoredPlayback, RestoredSession};
@@ -162,6 +163,12 @@ impl Engine {
         session.open_leg(&mut context)
     }
 
+    /// What the applications of its session are told of a leg, when it is connected.
+    pub fn label_leg(&mut self, leg: LegKey, label: Label) -> Result<(), CommandError> {
+        let (session, _) = with_context!(self, leg.session, CommandError::UnknownLeg);
+        session.label_leg(leg, label)
+    }
+
     /// The SSRC a leg sends with.
     pub fn leg_ssrc(&self, leg: LegKey) -> Result<u32, CommandError> {
         Ok(self
@@ -223,7 +230,7 @@ impl Engine {
     /// The stream's socket is there: `start` is made, then a message for every chunk of audio.
     pub fn stream_connected(&mut self, _now: Time, stream: StreamKey) -> Result<(), CommandError> {
         let (session, context) = with_context!(self, stream.session, CommandError::UnknownStream);
-        session.stream_mut(stream)?.connect(context.outbox);
+        session.connect_stream(stream, context.outbox)?;
         Ok(())
     }
 
@@ -335,14 +342,10 @@ impl Engine {
                     session.leg_mut(leg)?.receive_rtcp(now, from, data, &mut context)
                 }
                 Source::Stream(stream) => {
-                    session
-                        .stream_mut(stream)?
-                        .receive(now, Form::Text, data, &mut context)
+                    session.receive_message(now, stream, (Form::Text, data), &mut context)?
                 }
                 Source::StreamBinary(stream) => {
-                    session
-                        .stream_mut(stream)?
-                        .receive(now, Form::Binary, data, &mut context)
+                    session.receive_message(now, stream, (Form::Binary, data), &mut context)?
                 }
             }
             Ok(())

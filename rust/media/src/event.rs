@@ -181,6 +181,8 @@ pub enum RefusedMessage {
     LimitReached,
     /// The stream is one that only listens.
     NotAllowed,
+    /// A track that nobody has.
+    UnknownTrack,
 }
 
 impl RefusedMessage {
@@ -195,6 +197,7 @@ impl RefusedMessage {
             RefusedMessage::BadHeader => "bad_header",
             RefusedMessage::LimitReached => "limit_reached",
             RefusedMessage::NotAllowed => "not_allowed",
+            RefusedMessage::UnknownTrack => "unknown_track",
         }
     }
 }

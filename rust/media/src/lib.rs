@@ -115,6 +115,7 @@ pub mod srtp;
 mod stats;
 pub mod stream;
 mod time;
+pub mod tracks;
 pub mod vad;
 pub mod wav;
 
@@ -123,7 +124,7 @@ use std::net::SocketAddr;
 pub use codec::Codec;
 pub use config::{
     Bounds, Dialect, Direction, Encoding, EngineConfig, Format, Layout, LegRemote, Limits, Mute, Numbering,
-    OpusSettings, PayloadTypes, RecordingParams, StreamParams, StreamStart, TelephoneEvent,
+    OpusSettings, PayloadTypes, RecordingParams, StreamParams, StreamStart, TelephoneEvent, Together,
 };
 pub use engine::{Engine, Restored, RestoredPlayback, RestoredSession};
 pub use error::CommandError;
@@ -141,6 +142,7 @@ pub use time::{
     FRAME_MS, FRAME_SAMPLES, FRAME_TICKS, MAX_FRAME_SAMPLES, MAX_RATE_HZ, RATE_HZ, SAMPLES_PER_MS, Time,
     frame_samples,
 };
+pub use tracks::Label;
 
 /// Where an input came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -9,9 +9,10 @@ pub(crate) mod keep;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use crate::Form;
 use crate::codec::{Codec, MAX_PTIME_MS};
 use crate::conference::Conference;
-use crate::config::{LegRemote, Mute, RecordingParams, StreamParams};
+use crate::config::{LegRemote, MAX_ID_BYTES, Mute, RecordingParams, StreamParams};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::event::{Event, PlaybackEnd};
@@ -26,6 +27,7 @@ use crate::recording::{Recording, Taps};
 use crate::stats::{LegStats, SessionStats, StreamStats};
 use crate::stream::Stream;
 use crate::time::{FRAME_TICKS, RATE_HZ, Time};
+use crate::tracks::{ALL, Heard, Label, MAX_PARTY, Party, Sounds};
 
 /// Legs of one session. Rule for all four: more are refused.
 pub const MAX_LEGS: usize = 16;
@@ -58,6 +60,10 @@ pub(crate) struct Session {
     next_frame: u64,
     next_serial: u32,
     legs: Vec<Leg>,
+    /// One for each leg, in the same order.
+    parties: Vec<Party>,
+    /// How many have had a number.
+    numbered: u8,
     /// There is one while there is more than one leg.
     conference: Option<Box<Conference>>,
     streams: Vec<Stream>,
@@ -65,7 +71,8 @@ pub(crate) struct Session {
     recordings: Vec<(RecordingKey, Recording)>,
     /// Of what streams and playbacks say together.
     limiter: Limiter,
-    /// What playbacks say in this frame to one leg alone. At most [`MAX_PLAYBACKS`]; kept for its room.
+    /// What playbacks and streams say in this frame to one leg alone. At most [`MAX_PLAYBACKS`], and one of each stream to
+    /// each leg; kept for its room.
     asides: Vec<(LegKey, Frame)>,
     late_frames: u64,
     skipped_frames: u64,
@@ -83,6 +90,8 @@ impl Session {
             next_frame: 1,
             next_serial: 0,
             legs: Vec::with_capacity(1),
+            parties: Vec::with_capacity(1),
+            numbered: 0,
             conference: None,
             streams: Vec::new(),
             playbacks: Vec::new(),
@@ -128,6 +137,7 @@ impl Session {
             config.ntp_at_zero,
             context.random,
         ));
+        self.parties.push(Party::new(key));
         match &mut self.conference {
             Some(conference) => conference.join(),
             None if self.legs.len() > 1 => {
@@ -176,7 +186,33 @@ impl Session {
         }
         self.leg_mut(key)?.connect(now, remote, context);
         self.settle_rate();
+        self.number_party(key, context);
         Ok(())
+    }
+
+    /// What applications are told of a leg. One that has its number already is not told of again.
+    pub fn label_leg(&mut self, key: LegKey, label: Label) -> Result<(), CommandError> {
+        if label.leg_id.len().max(label.role.len()) > MAX_ID_BYTES {
+            return Err(CommandError::BadParameter(
+                "an identifier is longer than 256 bytes",
+            ));
+        }
+        let party = self.parties.iter_mut().find(|party| party.leg == key);
+        party.ok_or(CommandError::UnknownLeg)?.label = label;
+        Ok(())
+    }
+
+    /// A leg that is connected is a party.
+    fn number_party(&mut self, key: LegKey, context: &mut Context<'_>) {
+        let party = self.parties.iter_mut().find(|party| party.leg == key);
+        let Some(party) = party.filter(|party| party.track == 0 && self.numbered < MAX_PARTY) else {
+            return;
+        };
+        self.numbered += 1;
+        party.track = self.numbered;
+        for stream in &mut self.streams {
+            stream.party_came(party, context.outbox);
+        }
     }
 
     /// The rate follows what the legs send; everything at the edges converts.
@@ -214,6 +250,10 @@ impl Session {
             .ok_or(CommandError::UnknownLeg)?;
         let mut leg = self.legs.remove(at);
         leg.close(now, context);
+        let party = self.parties.remove(at);
+        for stream in &mut self.streams {
+            stream.party_left(&party, context.outbox);
+        }
         for (_, recording) in &mut self.recordings {
             recording.forget(key);
         }
@@ -304,11 +344,27 @@ impl Session {
         Ok(key)
     }
 
-    pub fn stream_mut(&mut self, key: StreamKey) -> Result<&mut Stream, CommandError> {
-        self.streams
-            .iter_mut()
-            .find(|stream| stream.key() == key)
-            .ok_or(CommandError::UnknownStream)
+    /// Its socket is there.
+    pub fn connect_stream(&mut self, key: StreamKey, outbox: &mut Outbox) -> Result<(), CommandError> {
+        let stream = self.streams.iter_mut().find(|stream| stream.key() == key);
+        stream
+            .ok_or(CommandError::UnknownStream)?
+            .connect(&self.parties, outbox);
+        Ok(())
+    }
+
+    /// Takes one message of its application.
+    pub fn receive_message(
+        &mut self,
+        now: Time,
+        key: StreamKey,
+        message: (Form, &[u8]),
+        context: &mut Context<'_>,
+    ) -> Result<(), CommandError> {
+        let stream = self.streams.iter_mut().find(|stream| stream.key() == key);
+        let stream = stream.ok_or(CommandError::UnknownStream)?;
+        stream.receive(now, message, &self.parties, context);
+        Ok(())
     }
 
     pub fn close_stream(&mut self, key: StreamKey, outbox: &mut Outbox) -> Result<StreamStats, CommandError> {
@@ -461,25 +517,34 @@ impl Session {
         if let Some(leg) = self.legs.first_mut() {
             leg.hear(now, &mut heard, context);
         }
-        let mut said = self.pull_said(now, context);
-        self.pull_asides(context);
+        let spoken = self.pull_said(now, context);
+        self.pull_asides(now, context);
+        let aside;
+        let mut sent = spoken.as_ref();
         if let Some(leg) = self.legs.first_mut() {
             if !leg.listens() || !self.asides.is_empty() {
-                let said_to_it = said.filter(|_| leg.listens());
-                said = with_asides(said_to_it, leg.key(), &self.asides, &mut self.limiter);
+                let said_to_it = spoken.clone().filter(|_| leg.listens());
+                aside = with_asides(said_to_it, leg.key(), &self.asides, &mut self.limiter);
+                sent = aside.as_ref();
             }
-            leg.say(frame, said.as_ref(), context.outbox);
+            leg.say(frame, sent, context.outbox);
             leg.report(now, context.random, context.outbox);
         }
+        let told = Heard {
+            parties: &self.parties,
+            all: Some(&heard),
+            said: spoken.as_ref(),
+            sounds: Sounds::One { heard: &heard, sent },
+        };
         for stream in &mut self.streams {
-            stream.hear(&heard, context);
+            stream.hear(&told, context);
         }
         let parties = || self.legs.first().map(|leg| (leg.key(), &heard)).into_iter();
         let taps = Taps {
             heard: Some(&heard),
-            sent: said.as_ref(),
+            sent,
             legs: Some(&heard),
-            said: said.as_ref(),
+            said: sent,
         };
         for (key, recording) in &mut self.recordings {
             recording.write(*key, taps, parties(), context.outbox);
@@ -488,23 +553,26 @@ impl Session {
 
     fn run_conference(&mut self, now: Time, frame: u64, context: &mut Context<'_>) {
         let said = self.pull_said(now, context);
-        self.pull_asides(context);
+        self.pull_asides(now, context);
         let Some(conference) = &mut self.conference else {
             return;
         };
         let sum = conference.hear(now, self.rate_hz, &mut self.legs, context);
+        conference.keeps_sent = self.streams.iter().any(Stream::hears_sent);
         let is_listened_to = !self.streams.is_empty() || !self.recordings.is_empty();
         let legs = is_listened_to.then(|| conference.all(&sum)).flatten();
         let sent = conference.say(frame, sum, said.as_ref(), &self.asides, &mut self.legs, context);
         for leg in &mut self.legs {
             leg.report(now, context.random, context.outbox);
         }
-        if !self.streams.is_empty() {
-            let silence = || Frame::silent(self.rate_hz);
-            let heard = legs.clone().unwrap_or_else(silence);
-            for stream in &mut self.streams {
-                stream.hear(&heard, context);
-            }
+        let told = Heard {
+            parties: &self.parties,
+            all: legs.as_ref(),
+            said: said.as_ref(),
+            sounds: Sounds::Many(conference),
+        };
+        for stream in &mut self.streams {
+            stream.hear(&told, context);
         }
         let taps = Taps {
             heard: conference.heard(0),
@@ -529,7 +597,7 @@ impl Session {
         }
         let mut mixer = Mixer::new(self.rate_hz);
         for stream in &mut self.streams {
-            stream.speak(now, &mut mixer, context);
+            stream.speak(now, ALL, &mut mixer, context);
         }
         self.playbacks.retain_mut(|(key, playback)| {
             if playback.to().is_some() {
@@ -547,9 +615,26 @@ impl Session {
         mixer.all(&mut self.limiter)
     }
 
-    /// What playbacks say to one leg alone. While it does not send, they wait.
-    fn pull_asides(&mut self, context: &mut Context<'_>) {
+    /// What streams say to one party alone.
+    fn pull_whispers(&mut self, now: Time, context: &mut Context<'_>) {
+        for stream in &mut self.streams {
+            for (leg, party) in self.legs.iter().zip(&self.parties) {
+                if !leg.is_sending() || !stream.speaks_to(party.track) {
+                    continue;
+                }
+                let mut mixer = Mixer::new(self.rate_hz);
+                stream.speak(now, party.track, &mut mixer, context);
+                if let Some(frame) = mixer.all(&mut Limiter::default()) {
+                    self.asides.push((party.leg, frame));
+                }
+            }
+        }
+    }
+
+    /// What streams and playbacks say to one leg alone. While it does not send, they wait.
+    fn pull_asides(&mut self, now: Time, context: &mut Context<'_>) {
         self.asides.clear();
+        self.pull_whispers(now, context);
         let (legs, asides, rate_hz) = (&self.legs, &mut self.asides, self.rate_hz);
         self.playbacks.retain_mut(|(key, playback)| {
             let Some(to) = playback.to() else { return true };

@@ -112,6 +112,8 @@ pub struct StreamStats {
     pub refused_marks: u64,
     /// Messages to a stream that only listens.
     pub not_allowed: u64,
+    /// Named a track that nobody has.
+    pub unknown_track: u64,
     /// Ignored: interrupt of a chunk that is not queued.
     pub unknown_chunk: u64,
     /// Audio of this stream sent to the leg.

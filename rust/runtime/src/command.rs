@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use media::dtmf::SendDigits;
 use media::{LegRemote, LegStats, SessionStats, StreamParams, StreamStats};
 
-pub use media::{Layout, Mute};
+pub use media::{Label, Layout, Mute};
 
 pub use crate::recorder::seal::{DataKey, MAX_WRAPPED_BYTES};
 use crate::websocket::upgrade::Upgrade;
@@ -39,6 +39,8 @@ pub enum Action {
         leg: String,
         /// The family of its address; if it does not matter, that of the node's first.
         family: Option<Family>,
+        /// What applications are told of it.
+        label: Label,
     },
     /// Tell a leg its far end.
     ConnectLeg {

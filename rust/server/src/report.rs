@@ -237,6 +237,7 @@ fn stream(report: &StreamReport) -> Value {
         "unknown_chunk": stats.unknown_chunk, "binary_messages": stats.binary_messages,
         "bad_header": stats.bad_header, "refused_marks": stats.refused_marks,
         "not_allowed": stats.not_allowed,
+        "unknown_track": stats.unknown_track,
         "send_dropped": report.send_dropped, "played_ms": stats.played_ms, "cleared_ms": stats.cleared_ms,
         "overflow_ms": stats.overflow_ms, "trimmed_ms": stats.trimmed_ms, "underruns": stats.underruns,
         "queued_ms": stats.queued_ms,

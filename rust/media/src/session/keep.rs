@@ -23,6 +23,7 @@ use crate::record::ring::{Cursor, Entry, Ring, entries};
 use crate::recording::Recording;
 use crate::stream::Stream;
 use crate::time::{FRAME_TICKS, Time};
+use crate::tracks::Party;
 
 /// How far the record of a session has followed it.
 #[derive(Default)]
@@ -118,7 +119,12 @@ impl Session {
         self.keeper.setup_generation += 1;
         let generation = self.keeper.setup_generation;
         let mut writer = Writer::new::<Setup>(&mut fixed[setup_copy(generation)]);
-        self.legs.iter().for_each(|leg| writer.put(&leg.keep_setup()));
+        for (leg, party) in self.legs.iter().zip(&self.parties) {
+            writer.put(&LegSetup {
+                track: party.track.into(),
+                ..leg.keep_setup()
+            });
+        }
         self.streams
             .iter()
             .for_each(|stream| writer.put(&stream.keep_setup()));
@@ -137,7 +143,7 @@ impl Session {
             legs: self.legs.len() as u8,
             streams: self.streams.len() as u8,
             signals,
-            reserved: 0,
+            numbered: self.numbered,
         };
         writer.finish(header, |header, sum| header.checksum = sum);
     }
@@ -208,6 +214,7 @@ impl Session {
         };
         let mut session = Session::new(key, Time::from_tick(setup.tick0));
         session.next_serial = setup.serial;
+        session.numbered = setup.numbered;
         session.rate_hz = setup.rate_hz;
         session.next_frame = node_tick.saturating_sub(setup.tick0) / FRAME_TICKS + 1;
         session.late_frames = state.late_frames;
@@ -228,6 +235,11 @@ impl Session {
             session
                 .legs
                 .push(Leg::restored(key, setup.tick0, now, kept, context)?);
+            session.parties.push(Party {
+                // Who it is, control tells again.
+                track: leg.track as u8,
+                ..Party::new(key)
+            });
         }
         let (entries, is_whole) = entries(&slot[RING_OFFSET..], state.ring_head, state.ring_tail);
         session.restore_streams(&parts, &entries, &context.config.limits)?;

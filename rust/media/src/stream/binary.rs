@@ -21,6 +21,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::dialect::{Audio, Message, Tell, WireFormat};
+use super::ears::Chunk;
 use super::json;
 use crate::Form;
 use crate::config::StreamParams;
@@ -77,20 +78,9 @@ impl Header {
 
 /// The codec of one stream.
 #[derive(Clone, Debug)]
-pub struct Binary {
-    next: Header,
-    bytes_per_sample: usize,
-}
+pub struct Binary;
 
 impl Binary {
-    /// For one stream.
-    pub fn new(params: &StreamParams) -> Binary {
-        Binary {
-            next: Header::default(),
-            bytes_per_sample: params.encoding.bytes_per_sample(),
-        }
-    }
-
     /// Appends `start`.
     fn write_start(&mut self, params: &StreamParams, out: &mut Vec<u8>) {
         let message = format!(
@@ -112,11 +102,15 @@ impl Binary {
     }
 
     /// Appends a binary message of these samples.
-    fn write_audio(&mut self, samples: &[u8], out: &mut Vec<u8>) {
-        self.next.write(out);
-        out.extend_from_slice(samples);
-        self.next.sequence = self.next.sequence.wrapping_add(1);
-        self.next.timestamp += (samples.len() / self.bytes_per_sample) as u64;
+    fn write_audio(chunk: &Chunk<'_>, out: &mut Vec<u8>) {
+        let header = Header {
+            track: chunk.track,
+            flags: 0,
+            sequence: chunk.sequence,
+            timestamp: chunk.timestamp,
+        };
+        header.write(out);
+        out.extend_from_slice(chunk.encoded);
     }
 
     /// Appends `dtmf`.
@@ -148,9 +142,9 @@ impl Binary {
 impl WireFormat for Binary {
     fn write(&mut self, tell: &Tell<'_>, out: &mut Vec<u8>) -> Option<Form> {
         match *tell {
-            Tell::Start(params) => self.write_start(params, out),
-            Tell::Audio(samples) => {
-                self.write_audio(samples, out);
+            Tell::Start(params, _) => self.write_start(params, out),
+            Tell::Audio(chunk) => {
+                Binary::write_audio(&chunk, out);
                 return Some(Form::Binary);
             }
             Tell::Digit { digit, .. } => self.write_digit(digit, out),
@@ -169,21 +163,16 @@ impl WireFormat for Binary {
     }
 
     fn numbers(&self) -> [u64; 2] {
-        [u64::from(self.next.sequence), self.next.timestamp]
+        [0, 0]
     }
 
-    fn resume(&mut self, [sequence, timestamp]: [u64; 2]) {
-        (self.next.sequence, self.next.timestamp) = (sequence as u32, timestamp);
-    }
+    fn resume(&mut self, _: [u64; 2]) {}
 }
 
 /// Reads one binary message.
 pub fn parse_audio(message: &[u8]) -> Result<Message<'_>, RefusedMessage> {
     let (header, samples) = Header::parse(message).ok_or(RefusedMessage::BadHeader)?;
-    match header.track {
-        CALLER => Ok(Message::Audio(Audio::Raw(samples), None)),
-        _ => Err(RefusedMessage::BadHeader),
-    }
+    Ok(Message::AudioTo(header.track, Audio::Raw(samples)))
 }
 
 /// The fields that matter, of whatever type they are.

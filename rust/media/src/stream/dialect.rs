@@ -5,11 +5,13 @@
 
 use std::borrow::Cow;
 
+use super::ears::{Chunk, Together};
 use super::{binary, teler, twilio};
 use crate::Form;
 use crate::config::{Dialect, Encoding, Format, StreamParams};
 use crate::event::RefusedMessage;
 use crate::playout::{ChunkId, MarkOutcome};
+use crate::tracks::{Party, SAID, TrackSet};
 
 /// What a stream tells its application.
 #[derive(Clone, Copy, Debug)]
@@ -17,10 +19,18 @@ use crate::playout::{ChunkId, MarkOutcome};
 pub enum Tell<'a> {
     /// The socket is there.
     Connected,
-    /// What the stream is.
-    Start(&'a StreamParams),
-    /// One chunk of what was heard, in the stream's encoding.
-    Audio(&'a [u8]),
+    /// What the stream is, and who is there.
+    Start(&'a StreamParams, &'a [Party]),
+    /// One chunk of what was heard.
+    Audio(Chunk<'a>),
+    /// One more party has a track.
+    TrackAdded(&'a Party),
+    /// A party has left.
+    TrackRemoved(&'a Party),
+    /// These are heard now, each in messages of its own.
+    Tracks(TrackSet),
+    /// What the application asked for was not done.
+    Refused(RefusedMessage),
     /// The caller pressed a key.
     Digit {
         /// `0`..`9`, `*`, `#`, `A`..`D`.
@@ -53,6 +63,12 @@ pub enum Tell<'a> {
 pub enum Message<'a> {
     /// Queue audio as a chunk of this name.
     Audio(Audio<'a>, Option<ChunkId>),
+    /// Queue audio that one party alone is to hear; 0: all.
+    AudioTo(u8, Audio<'a>),
+    /// Hear these tracks too.
+    Subscribe(TrackSet),
+    /// Do not hear these any more.
+    Unsubscribe(TrackSet),
     /// Drop one chunk, queued or playing. `None`: its name is longer than any that is kept.
     Interrupt(Option<ChunkId>),
     /// Drop everything.
@@ -86,6 +102,40 @@ pub trait WireFormat: Send {
     fn resume(&mut self, numbers: [u64; 2]);
 }
 
+/// Which tracks a dialect has words for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tracks {
+    /// One, or several summed.
+    One,
+    /// As [`Tracks::One`], or two as left and right.
+    Stereo,
+    /// As [`Tracks::One`], or one of what is said and one of what somebody is sent, each in messages of its own.
+    BothWays,
+    /// Any, each in messages of its own.
+    All,
+}
+
+impl Tracks {
+    /// These can be carried together in this way.
+    pub fn carry(self, tracks: &[u8], together: Together) -> bool {
+        match (self, together) {
+            (Tracks::All, Together::Apart) => !tracks.is_empty(),
+            (Tracks::BothWays, Together::Apart) => {
+                matches!(*tracks, [_]) || matches!(*tracks, [one, other] if is_sent(one) != is_sent(other))
+            }
+            (_, Together::Apart) => matches!(tracks, [_]),
+            (Tracks::Stereo, Together::Stereo) => matches!(tracks, [_, _]),
+            (_, Together::Stereo) => false,
+            (tracked, Together::Mixed) => tracked != Tracks::All && !tracks.is_empty(),
+        }
+    }
+}
+
+/// A track of what somebody is sent, or of what is said to all: outbound, as dialects with two tracks call it.
+pub const fn is_sent(track: u8) -> bool {
+    track >= SAID
+}
+
 /// One dialect.
 pub struct Entry {
     /// Which.
@@ -98,6 +148,8 @@ pub struct Entry {
     pub input: &'static [Format],
     /// What it says to a format that it cannot carry.
     pub formats: &'static str,
+    /// Which tracks it can carry.
+    pub tracks: Tracks,
     /// Makes its codec for one stream.
     pub make: fn(&StreamParams) -> Box<dyn WireFormat>,
 }
@@ -131,6 +183,7 @@ pub static TABLE: &[Entry] = &[
         output: &[pcm(8_000), pcm(16_000)],
         input: &[pcm(8_000)],
         formats: "teler carries pcm_s16le with a rate_hz of 8000 or 16000, and of 8000 from the application",
+        tracks: Tracks::One,
         make: |params| Box::new(teler::Teler::new(params)),
     },
     Entry {
@@ -139,6 +192,7 @@ pub static TABLE: &[Entry] = &[
         output: &[mu_law(8_000)],
         input: &[mu_law(8_000)],
         formats: "twilio carries mulaw with a rate_hz of 8000",
+        tracks: Tracks::BothWays,
         make: |params| Box::new(twilio::Twilio::new(params)),
     },
     Entry {
@@ -147,7 +201,8 @@ pub static TABLE: &[Entry] = &[
         output: EVERY_RATE,
         input: EVERY_RATE,
         formats: "binary carries pcm_s16le or mulaw with a rate_hz of 8000, 16000, 24000 or 48000",
-        make: |params| Box::new(binary::Binary::new(params)),
+        tracks: Tracks::All,
+        make: |_| Box::new(binary::Binary),
     },
 ];
 

@@ -2,11 +2,11 @@
 //! and headers are the runtime's to keep, its metadata control's; its socket has to be opened again.
 
 use super::Stream;
-use crate::config::{Dialect, Direction, Format, Limits, StreamParams, StreamStart};
+use crate::config::{Dialect, Direction, Format, Limits, StreamParams, StreamStart, Together};
 use crate::key::StreamKey;
 use crate::playout::Playout;
 use crate::record::RecordError;
-use crate::record::layout::{IdRecord, StreamSetup, StreamState, stream_flags};
+use crate::record::layout::{IdRecord, KEPT_TRACKS, StreamSetup, StreamState, stream_flags};
 use crate::record::ring::{Entry, Ring};
 use crate::stream::dialect;
 use crate::stream::encoding::Encoding;
@@ -21,9 +21,18 @@ impl Stream {
             rate_hz: params.rate_hz,
             dialect: params.dialect as u32,
             encoding: params.encoding as u32,
-            input_encoding: self.input.encoding as u32,
-            input_rate_hz: self.input.rate_hz,
+            input_encoding: self.mouths.input.encoding as u32,
+            input_rate_hz: self.mouths.input.rate_hz,
             direction: params.direction as u32,
+            together: params.together as u32,
+            tracks_used: params.tracks.len() as u32,
+            tracks: {
+                let mut tracks = [0; KEPT_TRACKS];
+                for (kept, track) in tracks.iter_mut().zip(&params.tracks) {
+                    *kept = *track;
+                }
+                tracks
+            },
             ids: [
                 IdRecord::new(&params.account_id),
                 IdRecord::new(&params.call_app_id),
@@ -42,17 +51,19 @@ impl Stream {
             bytes_sent: self.stats.bytes_sent,
             bytes_received: self.stats.bytes_received,
             numbers: self.wire.numbers(),
-            queue: self.playout.keep(self.key.serial, ring),
+            heard: self.ears.heard(),
+            ears: self.ears.keep(),
+            queue: self.mouths.all().keep(self.key.serial, ring),
             flags: flag(self.connected, stream_flags::CONNECTED)
                 | flag(self.first_audio_sent, stream_flags::AUDIO_SENT)
                 | flag(self.first_audio_received, stream_flags::AUDIO_RECEIVED),
-            told: u32::from(self.told),
+            told: self.told,
         }
     }
 
     /// Where its first entry in the ring is.
     pub fn first_kept(&self) -> Option<u64> {
-        self.playout.first_kept()
+        self.mouths.kept().first_kept()
     }
 
     /// The stream as it was, but not connected: its socket has gone with the process.
@@ -81,6 +92,15 @@ impl Stream {
                 0 => Direction::Both,
                 _ => Direction::Listen,
             },
+            tracks: setup
+                .tracks
+                .get(..setup.tracks_used as usize)
+                .unwrap_or_default()
+                .to_vec(),
+            together: [Together::Apart, Together::Stereo, Together::Mixed]
+                .into_iter()
+                .find(|together| *together as u32 == setup.together)
+                .ok_or(RecordError::Impossible("tracks of a stream"))?,
             account_id: account_id?,
             call_app_id: call_app_id?,
             call_id: call_id?,
@@ -92,10 +112,12 @@ impl Stream {
             .map_err(|_| RecordError::Impossible("parameters of a stream"))?;
         stream.wire.resume(state.numbers);
         let ours = entries.iter().filter(|entry| entry.stream == key.serial);
-        stream.playout = Playout::restored(limits.playout_ms, stream.input.rate_hz, &state.queue, ours);
+        let input_hz = stream.mouths.input.rate_hz;
+        *stream.mouths.all() = Playout::restored(limits.playout_ms, input_hz, &state.queue, ours);
+        stream.ears.resume(state.heard, &state.ears);
         stream.first_audio_sent = state.flags & stream_flags::AUDIO_SENT != 0;
         stream.first_audio_received = state.flags & stream_flags::AUDIO_RECEIVED != 0;
-        stream.told = state.told as u8;
+        stream.told = state.told;
         stream.stats.messages_sent = state.messages_sent;
         stream.stats.messages_received = state.messages_received;
         stream.stats.bytes_sent = state.bytes_sent;

@@ -7,9 +7,11 @@
 pub mod base64;
 pub mod binary;
 pub mod dialect;
+pub mod ears;
 pub mod encoding;
 pub mod json;
 mod keep;
+mod mouths;
 pub mod ring;
 pub mod teler;
 pub mod token;
@@ -17,19 +19,22 @@ pub mod twilio;
 
 use crate::config::{
     Direction, Format, MAX_CHUNK_MS, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_START_FIELDS, StreamParams,
+    Together,
 };
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::event::{Event, RefusedMessage};
-use crate::frame::{Converter, Frame};
 use crate::key::StreamKey;
 use crate::mix::Mixer;
 use crate::outbox::Outbox;
-use crate::playout::{Cleared, Playout, Pushed};
+use crate::playout::{ChunkId, Cleared, Pulled, Pushed};
 use crate::stats::StreamStats;
 use crate::time::{FRAME_MS, Time};
+use crate::tracks::{ALL, Heard, Party, TrackSet, is_known};
 use crate::{Destination, Form};
 use dialect::{Audio, Message, Tell, WireFormat};
+use ears::Ears;
+use mouths::Mouths;
 
 /// One stream of a session.
 pub(crate) struct Stream {
@@ -37,20 +42,12 @@ pub(crate) struct Stream {
     params: StreamParams,
     wire: Box<dyn WireFormat>,
     connected: bool,
-    /// Samples of the chunk being gathered, encoded.
-    chunk: Vec<u8>,
-    chunk_bytes: usize,
-    /// From the rate of the session to that of the application's ears.
-    to_stream: Converter,
-    /// The application's audio.
-    input: Format,
-    playout: Playout,
-    /// From the rate of the application's audio to the session's.
-    to_session: Converter,
+    ears: Ears,
+    mouths: Mouths,
     first_audio_sent: bool,
     first_audio_received: bool,
     /// Reasons of refusal already told, one bit each.
-    told: u8,
+    told: u32,
     stats: StreamStats,
 }
 
@@ -63,18 +60,15 @@ impl Stream {
         session_hz: u32,
     ) -> Result<Stream, CommandError> {
         let input = check(&params)?;
-        let chunk_samples = (params.rate_hz / 1_000 * params.chunk_ms) as usize;
-        let chunk_bytes = chunk_samples * params.encoding.bytes_per_sample();
+        let mut ears = Ears::new(params.encoding, params.rate_hz, params.chunk_ms, session_hz);
+        ears.tune(&params.tracks, params.together)
+            .ok_or(CommandError::LimitReached("tracks of a stream"))?;
         Ok(Stream {
             key,
             wire: (dialect::entry(params.dialect).make)(&params),
             connected: false,
-            chunk: Vec::with_capacity(chunk_bytes),
-            chunk_bytes,
-            to_stream: Converter::new(session_hz, params.rate_hz),
-            input,
-            playout: Playout::new(playout_ms, input.rate_hz),
-            to_session: Converter::new(input.rate_hz, session_hz),
+            ears,
+            mouths: Mouths::new(input, session_hz, playout_ms),
             params,
             first_audio_sent: false,
             first_audio_received: false,
@@ -90,28 +84,29 @@ impl Stream {
 
     /// The length of so many samples of the application's audio.
     const fn millis(&self, samples: u64) -> u64 {
-        samples / (self.input.rate_hz as u64 / 1_000)
+        samples / (self.mouths.input.rate_hz as u64 / 1_000)
     }
 
     /// What it has seen.
     pub fn stats(&self) -> StreamStats {
-        let totals = self.playout.totals();
+        let totals = self.mouths.totals();
         StreamStats {
             played_ms: self.millis(totals.played),
             cleared_ms: self.millis(totals.cleared),
             overflow_ms: self.millis(totals.overflow),
             trimmed_ms: self.millis(totals.trimmed),
             underruns: totals.underruns,
-            queued_ms: self.millis(self.playout.queued() as u64),
+            queued_ms: self.millis(self.mouths.queued() as u64),
             ..self.stats
         }
     }
 
     /// The socket is there: `start` goes first.
-    pub fn connect(&mut self, outbox: &mut Outbox) {
+    pub fn connect(&mut self, parties: &[Party], outbox: &mut Outbox) {
         if !std::mem::replace(&mut self.connected, true) {
             self.tell(&Tell::Connected, false, outbox);
-            let form = self.wire.write(&Tell::Start(&self.params), outbox.writer());
+            let start = Tell::Start(&self.params, parties);
+            let form = self.wire.write(&start, outbox.writer());
             self.commit(form, false, outbox);
         }
     }
@@ -151,63 +146,97 @@ impl Stream {
 
     /// The session has another rate now.
     pub fn set_rate(&mut self, session_hz: u32) {
-        self.to_stream.retune(session_hz, self.params.rate_hz);
-        self.to_session.retune(self.input.rate_hz, session_hz);
+        self.ears.set_rate(session_hz);
+        self.mouths.set_rate(session_hz);
+    }
+
+    /// It listens to what some party is sent.
+    pub fn hears_sent(&self) -> bool {
+        self.ears.hear_sent()
+    }
+
+    /// One more party has a track.
+    pub fn party_came(&mut self, party: &Party, outbox: &mut Outbox) {
+        self.tell(&Tell::TrackAdded(party), false, outbox);
+    }
+
+    /// A party has left.
+    pub fn party_left(&mut self, party: &Party, outbox: &mut Outbox) {
+        if party.track != 0 {
+            self.mouths.empty(party.track);
+            self.answer_marks(outbox);
+            self.mouths.forget(party.track);
+            if !self.connected {
+                return;
+            }
+            let form = self.wire.write(&Tell::TrackRemoved(party), outbox.writer());
+            if form.is_some() {
+                // Whoever does not know that it has left goes on hearing its silence.
+                self.ears.forget(party.track);
+            }
+            self.commit(form, false, outbox);
+        }
     }
 
     /// Takes one frame of what was heard.
-    pub fn hear(&mut self, frame: &Frame, context: &mut Context<'_>) {
+    pub fn hear(&mut self, heard: &Heard<'_>, context: &mut Context<'_>) {
         if !self.connected {
             return;
         }
-        if let Some(frame) = self.to_stream.convert(Some(frame)) {
-            self.params.encoding.append(frame.samples(), &mut self.chunk);
-        }
-        if self.chunk.len() < self.chunk_bytes {
-            return;
-        }
-        let chunk = &self.chunk[..self.chunk_bytes];
-        let form = self.wire.write(&Tell::Audio(chunk), context.outbox.writer());
-        self.chunk.drain(..self.chunk_bytes);
-        self.commit(form, true, context.outbox);
-        if !std::mem::replace(&mut self.first_audio_sent, true) {
-            context
-                .events
-                .push(Event::StreamFirstAudioSent { stream: self.key });
+        self.ears.hear(heard);
+        while let Some(chunk) = self.ears.take() {
+            let form = self.wire.write(&Tell::Audio(chunk), context.outbox.writer());
+            self.commit(form, true, context.outbox);
+            if !std::mem::replace(&mut self.first_audio_sent, true) {
+                context
+                    .events
+                    .push(Event::StreamFirstAudioSent { stream: self.key });
+            }
         }
     }
 
-    /// Adds the next frame of what the application said, if it says anything.
-    pub fn speak(&mut self, now: Time, mixer: &mut Mixer, context: &mut Context<'_>) {
-        let mut frame = Frame::silent(self.input.rate_hz);
-        let pulled = self.playout.pull(now, frame.samples_mut());
+    /// Adds the next frame of what the application says to all, or to one party, if it says anything.
+    pub fn speak(&mut self, now: Time, to: u8, mixer: &mut Mixer, context: &mut Context<'_>) {
+        let input_hz = self.mouths.input.rate_hz;
+        let Some(mouth) = self.mouths.iter_mut().find(|mouth| mouth.to == to) else {
+            return;
+        };
+        let Pulled { started, drained, .. } = mouth.speak(now, input_hz, mixer);
         self.answer_marks(context.outbox);
-        if pulled.started {
+        if started {
             context.events.push(Event::PlayoutStarted { stream: self.key });
         }
-        if pulled.drained {
+        if drained {
             context.events.push(Event::PlayoutDrained { stream: self.key });
             self.tell(&Tell::Drained, true, context.outbox);
         }
-        if let Some(frame) = self.to_session.convert((pulled.count > 0).then_some(&frame)) {
-            mixer.add(frame);
-        }
+    }
+
+    /// It has spoken to this party alone.
+    pub fn speaks_to(&self, party: u8) -> bool {
+        party != ALL && self.mouths.tracks().any(|track| track == party)
     }
 
     fn answer_marks(&mut self, outbox: &mut Outbox) {
-        while let Some((name, outcome)) = self.playout.take_mark() {
+        while let Some((name, outcome)) = self.mouths.take_mark() {
             self.tell(&Tell::Mark { name: &name, outcome }, true, outbox);
         }
     }
 
     /// Takes one message from the application.
-    pub fn receive(&mut self, now: Time, form: Form, message: &[u8], context: &mut Context<'_>) {
+    pub fn receive(
+        &mut self,
+        now: Time,
+        (form, message): (Form, &[u8]),
+        parties: &[Party],
+        context: &mut Context<'_>,
+    ) {
         self.stats.messages_received += 1;
         self.stats.bytes_received += message.len() as u64;
         let outcome = self
             .wire
             .read(form, message)
-            .and_then(|message| self.obey(now, message, context));
+            .and_then(|message| self.obey(now, message, parties, context));
         if let Err(reason) = outcome {
             self.refuse(reason, context);
         }
@@ -217,22 +246,37 @@ impl Stream {
         &mut self,
         now: Time,
         message: Message<'_>,
+        parties: &[Party],
         context: &mut Context<'_>,
     ) -> Result<(), RefusedMessage> {
-        if self.params.direction == Direction::Listen {
+        let changes_what_is_heard = matches!(message, Message::Subscribe(_) | Message::Unsubscribe(_));
+        if self.params.direction == Direction::Listen && !changes_what_is_heard {
             return Err(RefusedMessage::NotAllowed);
         }
         match message {
-            Message::Audio(Audio::Base64(text), id) => {
-                base64::decode(text.as_bytes(), context.scratch)?;
-                let pushed = self.playout.push(now, self.input.encoding, context.scratch, id);
-                self.note_pushed(pushed, !context.scratch.is_empty(), context);
+            Message::Audio(audio, id) => self.push(now, ALL, audio, id, context)?,
+            Message::AudioTo(track, audio) => {
+                if track != ALL && !parties.iter().any(|party| party.track == track) {
+                    return Err(RefusedMessage::UnknownTrack);
+                }
+                self.push(now, track, audio, None, context)?;
             }
-            Message::Audio(Audio::Raw(bytes), id) => {
-                let pushed = self.playout.push(now, self.input.encoding, bytes, id);
-                self.note_pushed(pushed, !bytes.is_empty(), context);
+            Message::Subscribe(tracks) => {
+                if self.params.together != Together::Apart {
+                    return Err(RefusedMessage::NotAllowed);
+                }
+                let subscribed = self.subscribe(tracks, parties);
+                self.tell(&Tell::Tracks(self.ears.tracks().collect()), false, context.outbox);
+                subscribed?;
             }
-            Message::Interrupt(id) => match id.and_then(|id| Some((id, self.playout.interrupt(&id)?))) {
+            Message::Unsubscribe(tracks) => {
+                if self.params.together != Together::Apart {
+                    return Err(RefusedMessage::NotAllowed);
+                }
+                tracks.iter().for_each(|track| self.ears.unsubscribe(track));
+                self.tell(&Tell::Tracks(self.ears.tracks().collect()), false, context.outbox);
+            }
+            Message::Interrupt(id) => match id.and_then(|id| Some((id, self.mouths.interrupt(&id)?))) {
                 Some((chunk_id, dropped)) => {
                     let dropped_ms = self.millis(dropped as u64);
                     context.events.push(Event::PlayoutInterrupted {
@@ -244,7 +288,7 @@ impl Stream {
                 None => self.stats.unknown_chunk += 1,
             },
             Message::Clear => {
-                let cleared = self.playout.clear();
+                let cleared = self.mouths.clear();
                 self.answer_marks(context.outbox);
                 let Cleared { played, dropped } = cleared.unwrap_or_default();
                 let (played_ms, dropped_ms) = (self.millis(played), self.millis(dropped));
@@ -262,12 +306,49 @@ impl Stream {
                 self.tell(&tell, true, context.outbox);
             }
             Message::Mark(name) => {
-                if !self.playout.mark(name) {
+                if !self.mouths.all().mark(name) {
                     return Err(RefusedMessage::LimitReached);
                 }
                 self.answer_marks(context.outbox);
             }
         }
+        Ok(())
+    }
+
+    /// Hears these from the next frame on; those that nobody has are left out, and it is said.
+    fn subscribe(&mut self, tracks: TrackSet, parties: &[Party]) -> Result<(), RefusedMessage> {
+        let mut done = Ok(());
+        for track in tracks.iter() {
+            let heard = match is_known(track, parties) {
+                true => self.ears.subscribe(track).ok_or(RefusedMessage::LimitReached),
+                false => Err(RefusedMessage::UnknownTrack),
+            };
+            done = done.and(heard);
+        }
+        done
+    }
+
+    /// Queues what this party, or all, are to hear.
+    fn push(
+        &mut self,
+        now: Time,
+        to: u8,
+        audio: Audio<'_>,
+        id: Option<ChunkId>,
+        context: &mut Context<'_>,
+    ) -> Result<(), RefusedMessage> {
+        let bytes = match audio {
+            Audio::Base64(text) => {
+                base64::decode(text.as_bytes(), context.scratch)?;
+                &context.scratch[..]
+            }
+            Audio::Raw(bytes) => bytes,
+        };
+        let encoding = self.mouths.input.encoding;
+        let playout = self.mouths.to(to).ok_or(RefusedMessage::LimitReached)?;
+        let pushed = playout.push(now, encoding, bytes, id);
+        let has_audio = !bytes.is_empty();
+        self.note_pushed(pushed, has_audio, context);
         Ok(())
     }
 
@@ -292,8 +373,10 @@ impl Stream {
             RefusedMessage::BadHeader => &mut self.stats.bad_header,
             RefusedMessage::LimitReached => &mut self.stats.refused_marks,
             RefusedMessage::NotAllowed => &mut self.stats.not_allowed,
+            RefusedMessage::UnknownTrack => &mut self.stats.unknown_track,
         };
         *counter += 1;
+        self.tell(&Tell::Refused(reason), true, context.outbox);
         let bit = 1 << reason as u8;
         if self.told & bit == 0 {
             self.told |= bit;
@@ -316,6 +399,11 @@ fn check(params: &StreamParams) -> Result<Format, CommandError> {
     let input = entry
         .input_of(params)
         .ok_or(CommandError::BadParameter(entry.formats))?;
+    if !entry.tracks.carry(&params.tracks, params.together) {
+        return Err(CommandError::BadParameter(
+            "the dialect has no words for these tracks together",
+        ));
+    }
     let start = &params.start;
     let ids = [
         &params.account_id,

@@ -74,8 +74,8 @@ impl Teler {
 impl WireFormat for Teler {
     fn write(&mut self, tell: &Tell<'_>, out: &mut Vec<u8>) -> Option<Form> {
         match tell {
-            Tell::Start(params) => self.write_start(params, out),
-            Tell::Audio(pcm) => self.write_audio(pcm, out),
+            Tell::Start(params, _) => self.write_start(params, out),
+            Tell::Audio(chunk) => self.write_audio(chunk.encoded, out),
             _ => return None,
         }
         Some(Form::Text)

@@ -15,11 +15,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::dialect::{Audio, Message, Tell, WireFormat};
+use super::dialect::{Audio, Message, Tell, WireFormat, is_sent};
+use super::ears::Chunk;
 use super::{base64, json};
-use crate::Form;
 use crate::config::StreamParams;
 use crate::event::RefusedMessage;
+use crate::{Form, SAMPLES_PER_MS};
 
 /// The custom parameters of `start`.
 fn parameters(metadata: &str) -> String {
@@ -39,11 +40,11 @@ pub struct Twilio {
     stream_sid: String,
     /// A JSON object.
     parameters: String,
-    /// A `media` message between its sequence number and its chunk number.
-    media: String,
-    chunk_ms: u64,
+    /// JSON: the tracks that it hears.
+    tracks: &'static str,
+    /// A `media` message between its sequence number and its chunk number: of what the caller says, and of what it is sent.
+    media: [String; 2],
     next_sequence: u64,
-    chunks: u64,
 }
 
 impl Twilio {
@@ -53,12 +54,16 @@ impl Twilio {
         Twilio {
             account_sid: json::quoted(&params.account_id),
             call_sid: json::quoted(&params.call_id),
-            media: format!(r#"","streamSid":{stream_sid},"media":{{"track":"inbound","chunk":""#),
+            tracks: match &params.tracks[..] {
+                [_, _] => r#"["inbound","outbound"]"#,
+                [track] if is_sent(*track) => r#"["outbound"]"#,
+                _ => r#"["inbound"]"#,
+            },
+            media: ["inbound", "outbound"]
+                .map(|track| format!(r#"","streamSid":{stream_sid},"media":{{"track":"{track}","chunk":""#)),
             stream_sid,
             parameters: parameters(&params.metadata),
-            chunk_ms: u64::from(params.chunk_ms),
             next_sequence: 1,
-            chunks: 0,
         }
     }
 
@@ -81,31 +86,30 @@ impl Twilio {
             call_sid,
             stream_sid,
             parameters,
+            tracks,
             ..
         } = self;
         let message = format!(
             concat!(
                 r#"{{"event":"start","sequenceNumber":"{}","streamSid":{},"start":{{"accountSid":{},"streamSid":{},"#,
-                r#""callSid":{},"tracks":["inbound"],"customParameters":{},"#,
+                r#""callSid":{},"tracks":{},"customParameters":{},"#,
                 r#""mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}}}}"#
             ),
-            sequence, stream_sid, account_sid, stream_sid, call_sid, parameters,
+            sequence, stream_sid, account_sid, stream_sid, call_sid, tracks, parameters,
         );
         out.extend_from_slice(message.as_bytes());
     }
 
     /// Appends `media` with these samples, in µ-law.
-    fn write_audio(&mut self, codes: &[u8], out: &mut Vec<u8>) {
-        let timestamp = self.chunks * self.chunk_ms;
-        self.chunks += 1;
+    fn write_audio(&mut self, chunk: &Chunk<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"event":"media","sequenceNumber":""#);
         json::write_number(self.take_sequence(), out);
-        out.extend_from_slice(self.media.as_bytes());
-        json::write_number(self.chunks, out);
+        out.extend_from_slice(self.media[usize::from(is_sent(chunk.track))].as_bytes());
+        json::write_number(u64::from(chunk.sequence) + 1, out);
         out.extend_from_slice(br#"","timestamp":""#);
-        json::write_number(timestamp, out);
+        json::write_number(chunk.timestamp / SAMPLES_PER_MS as u64, out);
         out.extend_from_slice(br#"","payload":""#);
-        base64::append(codes, out);
+        base64::append(chunk.encoded, out);
         out.extend_from_slice(br#""}}"#);
     }
 
@@ -154,8 +158,8 @@ impl WireFormat for Twilio {
     fn write(&mut self, tell: &Tell<'_>, out: &mut Vec<u8>) -> Option<Form> {
         match *tell {
             Tell::Connected => self.write_connected(out),
-            Tell::Start(_) => self.write_start(out),
-            Tell::Audio(codes) => self.write_audio(codes, out),
+            Tell::Start(..) => self.write_start(out),
+            Tell::Audio(chunk) => self.write_audio(&chunk, out),
             Tell::Digit { digit, .. } => self.write_digit(digit, out),
             Tell::Mark { name, .. } => self.write_mark(name, out),
             Tell::Stop => self.write_stop(out),
@@ -172,11 +176,11 @@ impl WireFormat for Twilio {
     }
 
     fn numbers(&self) -> [u64; 2] {
-        [self.next_sequence, self.chunks]
+        [self.next_sequence, 0]
     }
 
-    fn resume(&mut self, [next_sequence, chunks]: [u64; 2]) {
-        (self.next_sequence, self.chunks) = (next_sequence.max(1), chunks);
+    fn resume(&mut self, [next_sequence, _]: [u64; 2]) {
+        self.next_sequence = next_sequence.max(1);
     }
 }
 

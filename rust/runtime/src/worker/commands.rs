@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use media::dtmf::SendDigits;
-use media::{Detect, LegKey, LegRemote, Mute, SessionKey, Time, vad};
+use media::{Detect, Label, LegKey, LegRemote, Mute, SessionKey, Time, vad};
 
 use super::files::{after_recordings, ended_early};
 use super::legs::no_session;
@@ -22,7 +22,9 @@ impl Worker<'_> {
             )));
         }
         let outcome = match action {
-            Action::OpenLeg { leg, family } => self.open_leg_and_session(now, &session, leg, family),
+            Action::OpenLeg { leg, family, label } => {
+                self.open_leg_and_session(now, &session, leg, family, label)
+            }
             Action::ConnectLeg {
                 leg,
                 remote,
@@ -71,11 +73,12 @@ impl Worker<'_> {
         session: &str,
         leg: String,
         family: Option<Family>,
+        label: Label,
     ) -> Outcome {
         let is_new = !self.sessions.contains_key(session);
         let outcome = self
             .ensure_session(now, session)
-            .and_then(|()| self.open_leg(now, session, leg, family));
+            .and_then(|()| self.open_leg(now, session, leg, family, label));
         if outcome.is_err() && is_new {
             if let Some(entry) = self.sessions.remove(session) {
                 let _ = self.engine.close_session(now, entry.key);

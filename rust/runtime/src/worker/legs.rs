@@ -1,6 +1,6 @@
 //! Legs: their sockets and what comes from them.
 
-use media::{LegKey, Source, Time};
+use media::{Label, LegKey, Source, Time};
 
 use super::{Worker, count};
 use crate::command::{Answer, Family, Outcome, Refusal};
@@ -29,6 +29,7 @@ impl Worker<'_> {
         session: &str,
         name: String,
         family: Option<Family>,
+        label: Label,
     ) -> Outcome {
         let entry = self.sessions.get_mut(session).ok_or_else(no_session)?;
         if entry.legs.contains_key(&name) {
@@ -44,6 +45,10 @@ impl Worker<'_> {
         let sockets = ports.open(now, || u64::from_ne_bytes(random.take()));
         let sockets = sockets.ok_or_else(|| Refusal::new("no_ports", "no pair of RTP ports is free"))?;
         let key = self.engine.open_leg(now, entry.key)?;
+        if let Err(error) = self.engine.label_leg(key, label) {
+            self.engine.close_leg(now, key)?;
+            return Err(error.into());
+        }
         let ssrc = self.engine.leg_ssrc(key)?;
         let (rtp, rtcp) = (sockets.rtp_address, sockets.rtcp_address);
         let leg = Leg {

@@ -8,7 +8,7 @@ mod streams;
 use std::path::PathBuf;
 
 use media::dtmf::SendDigits;
-use runtime::command::{Action, Command, Mute, RecordingFile, Refusal};
+use runtime::command::{Action, Command, Label, Mute, RecordingFile, Refusal};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -32,6 +32,10 @@ pub enum Request {
         session: Name,
         leg: Name,
         family: Option<FamilyName>,
+        #[serde(default)]
+        leg_id: String,
+        #[serde(default)]
+        role: String,
     },
     #[serde(rename = "leg.connect")]
     LegConnect(LegConnect),
@@ -155,11 +159,18 @@ impl Request {
             }
             Self::LegConnect(connect) => return connect.into_command().map(Some),
             Self::StreamOpen(open) => return open.into_command().map(Some),
-            Self::LegOpen { session, leg, family } => (
+            Self::LegOpen {
+                session,
+                leg,
+                family,
+                leg_id,
+                role,
+            } => (
                 session,
                 Action::OpenLeg {
                     leg: leg.into_string(),
                     family: family.map(Into::into),
+                    label: Label { leg_id, role },
                 },
             ),
             Self::LegMute {

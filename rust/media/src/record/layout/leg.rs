@@ -41,8 +41,8 @@ plain! {
         audio_used: u8,
         /// Payload type of telephone-events, when the flag says so.
         event_payload_type: u8,
-        /// Zero.
-        reserved: u16,
+        /// Number of its party; 0 for none.
+        track: u16,
         /// Clock of telephone-events.
         event_clock_hz: u32,
         /// Sound in one packet, as the far end asked.

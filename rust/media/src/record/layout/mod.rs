@@ -37,7 +37,9 @@ mod value;
 pub use leg::{
     KEPT_DIGITS, LegSetup, LegState, SignalsSetup, ToldRecord, leg_flags, leg_state_flags, signals_flags,
 };
-pub use stream::{QueueState, StreamSetup, StreamState, queue_flags, stream_flags};
+pub use stream::{
+    EarState, KEPT_EARS, KEPT_TRACKS, QueueState, StreamSetup, StreamState, queue_flags, stream_flags,
+};
 pub use value::{AddressRecord, IdRecord, KeyRecord, PayloadTypeRecord};
 
 use crate::session;
@@ -45,7 +47,7 @@ use crate::session;
 /// Version of what follows.
 pub const MAJOR: u16 = 3;
 /// Version of the use of reserved fields.
-pub const MINOR: u16 = 0;
+pub const MINOR: u16 = 1;
 /// First bytes of the node's record.
 pub const NODE_MAGIC: [u8; 8] = *b"LLNODE\0\0";
 /// First bytes of a slot in use.
@@ -115,8 +117,8 @@ plain! {
         streams: u8,
         /// Legs that have signals.
         signals: u8,
-        /// Zero.
-        reserved: u8,
+        /// Numbers of parties given away.
+        numbered: u8,
     }
 
     /// First in each copy of a state, and then the legs, streams, recordings and playbacks in use.

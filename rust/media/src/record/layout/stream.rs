@@ -1,6 +1,12 @@
 //! A stream and its playout queue in a record.
 
 use super::value::IdRecord;
+use crate::tracks::MAX_HEARD;
+
+/// Tracks that a stream may be opened with, in whole words.
+pub const KEPT_TRACKS: usize = MAX_HEARD.next_multiple_of(8);
+/// Tracks of a stream whose numbers are kept.
+pub const KEPT_EARS: usize = 4;
 
 plain! {
     /// A stream, what changes rarely.
@@ -21,6 +27,12 @@ plain! {
         input_rate_hz: u32,
         /// Place among the directions.
         direction: u32,
+        /// Place among the ways in which tracks come together.
+        together: u32,
+        /// Tracks it was opened with.
+        tracks_used: u32,
+        /// Which.
+        tracks: [u8; KEPT_TRACKS],
         /// Account, call application, call, stream.
         ids: [IdRecord; 4],
     }
@@ -37,12 +49,30 @@ plain! {
         bytes_received: u64,
         /// Numbers of the next message, as the dialect has them.
         numbers: [u64; 2],
+        /// Samples heard, at the rate to the application.
+        heard: u64,
+        /// Of the first tracks that are heard; the application asks for others again.
+        ears: [EarState; KEPT_EARS],
         /// The queue.
         queue: QueueState,
         /// [`stream_flags`].
         flags: u32,
         /// Reasons of refusal told, a bit each.
         told: u32,
+    }
+
+    /// The numbers of one track.
+    EarState {
+        /// Which; it is heard when the flag is set.
+        track: u8,
+        /// 1 when it is heard.
+        flags: u8,
+        /// Zero.
+        reserved: u16,
+        /// Of the next chunk.
+        sequence: u32,
+        /// Of the next chunk's first sample.
+        timestamp: u64,
     }
 
     /// A playout queue, but for its audio.

@@ -1,0 +1,315 @@
+//! Tracks: what each party says and is sent, apart and together, to streams; and what streams say to one party alone.
+
+mod common;
+
+use std::net::SocketAddr;
+
+use common::*;
+use media::stream::binary::Header;
+use media::{
+    CommandError, Dialect, Direction, Encoding, Event, Label, LegKey, RefusedMessage, Source, StreamKey,
+    StreamParams, Together,
+};
+
+/// What µ-law leaves of these as they are.
+const LEVELS: [i16; 3] = [924, 1_884, 3_900];
+
+/// A call of several parties, each saying a level of its own all the time.
+struct Room {
+    node: Node,
+    legs: Vec<(LegKey, SocketAddr, Phone)>,
+}
+
+impl Room {
+    fn new(parties: usize) -> Room {
+        let mut node = Node::connected();
+        let mut legs = vec![(node.leg, phone_rtp(), Phone::new())];
+        for number in 1..parties {
+            let (leg, phone) = node.add_leg(number as u16);
+            legs.push((leg, phone, Phone::new()));
+        }
+        Room { node, legs }
+    }
+
+    fn talk(&mut self, ms: u64) {
+        for _ in 0..ms / 20 {
+            for ((leg, from, phone), level) in self.legs.iter_mut().zip(LEVELS) {
+                let packet = phone.say(&[level; 160]);
+                let source = Source::Rtp {
+                    leg: *leg,
+                    from: *from,
+                };
+                self.node.engine.receive(self.node.now, source, &packet);
+            }
+            self.node.run_ms(20);
+        }
+    }
+
+    fn open(&mut self, tracks: &[u8]) -> StreamKey {
+        self.node.open_stream(params(tracks))
+    }
+
+    /// Header and samples of what a stream was sent of one track.
+    fn heard(&self, stream: StreamKey, track: u8) -> Vec<(Header, Vec<i16>)> {
+        let messages = self
+            .node
+            .binary_messages
+            .iter()
+            .filter(|(_, key, _)| *key == stream);
+        let parsed = messages.map(|(_, _, message)| {
+            let (header, bytes) = Header::parse(message).unwrap();
+            (header, samples_of(bytes))
+        });
+        parsed.filter(|(header, _)| header.track == track).collect()
+    }
+
+    /// The last sample of it.
+    fn level(&self, stream: StreamKey, track: u8) -> i16 {
+        *self.heard(stream, track).last().unwrap().1.last().unwrap()
+    }
+
+    fn say(&mut self, stream: StreamKey, track: u8, samples: &[i16]) {
+        let mut message = Vec::new();
+        Header {
+            track,
+            ..Header::default()
+        }
+        .write(&mut message);
+        message.extend_from_slice(&bytes_of(samples));
+        let source = Source::StreamBinary(stream);
+        self.node.engine.receive(self.node.now, source, &message);
+        self.node.drain();
+    }
+
+    /// What this party was sent last.
+    fn sent_to(&self, party: usize) -> i16 {
+        *self.node.sent_to(self.legs[party].1, 0).last().unwrap()
+    }
+}
+
+fn params(tracks: &[u8]) -> StreamParams {
+    StreamParams {
+        dialect: Dialect::Binary,
+        tracks: tracks.to_vec(),
+        ..stream_params(20, 8_000)
+    }
+}
+
+#[test]
+fn each_party_is_heard_alone_and_what_each_is_sent_too() {
+    let mut room = Room::new(3);
+    let stream = room.open(&[0, 1, 2, 3, 128, 129, 130, 131]);
+    room.talk(500);
+    room.say(stream, 0, &[500; 4_000]);
+    room.talk(300);
+    let all: i16 = LEVELS.iter().sum();
+    assert_eq!(room.level(stream, 0), all);
+    for (party, level) in (1..).zip(LEVELS) {
+        assert_eq!(room.level(stream, party), level);
+        assert_eq!(
+            room.level(stream, 128 + party),
+            all - level + 500,
+            "not itself, and what is said"
+        );
+    }
+    assert_eq!(room.level(stream, 128), 500);
+}
+
+#[test]
+fn a_party_that_is_alone_has_both_its_tracks() {
+    let mut room = Room::new(1);
+    let stream = room.open(&[1, 129]);
+    room.talk(500);
+    assert_eq!((room.level(stream, 1), room.level(stream, 129)), (LEVELS[0], 0));
+    room.say(stream, 0, &[500; 4_000]);
+    room.talk(300);
+    assert_eq!((room.level(stream, 1), room.level(stream, 129)), (LEVELS[0], 500));
+}
+
+#[test]
+fn each_track_has_numbers_without_holes_and_one_time_for_all() {
+    let mut room = Room::new(2);
+    let stream = room.open(&[0, 1, 2]);
+    room.talk(1_000);
+    for track in [0, 1, 2] {
+        for (n, (header, samples)) in (0..).zip(room.heard(stream, track)) {
+            assert_eq!((header.sequence, header.timestamp), (n, 160 * u64::from(n)));
+            assert_eq!(samples.len(), 160);
+        }
+    }
+}
+
+#[test]
+fn what_is_said_to_one_party_is_heard_by_nobody_else() {
+    let mut room = Room::new(3);
+    let [supervisor, other] = [(); 2].map(|()| room.open(&[0, 130, 128]));
+    room.talk(500);
+    room.say(supervisor, 2, &[700; 8_000]);
+    room.say(supervisor, 0, &[200; 8_000]);
+    room.talk(300);
+    let all: i16 = LEVELS.iter().sum();
+    assert_eq!(room.level(other, 130), all - LEVELS[1] + 900);
+    assert_eq!(room.level(other, 128), 200, "not what is for one alone");
+    let expected = [200, 900, 200];
+    for party in 0..3 {
+        let own = i32::from(room.sent_to(party)) - i32::from(all - LEVELS[party]);
+        assert!((own - expected[party]).abs() <= 128, "party {party} was sent {own}");
+    }
+}
+
+#[test]
+fn speech_to_a_party_that_is_muted_is_heard_and_ends_with_it() {
+    let mut room = Room::new(2);
+    let stream = room.open(&[0]);
+    let mute = media::Mute {
+        output: true,
+        ..media::Mute::default()
+    };
+    room.node
+        .engine
+        .mute_leg(room.node.now, room.legs[1].0, mute)
+        .unwrap();
+    room.say(stream, 2, &[924; 16_000]);
+    room.talk(300);
+    assert_eq!(room.sent_to(1), 924);
+    let leg = room.legs.pop().unwrap().0;
+    room.node.engine.close_leg(room.node.now, leg).unwrap();
+    room.talk(100);
+    assert_eq!(room.node.stream_stats().queued_ms, 0);
+    room.say(stream, 2, &[924; 160]);
+    assert_eq!(room.node.stream_stats().unknown_track, 1);
+    let refused = |event: &Event| {
+        matches!(
+            event,
+            Event::StreamMessageRefused {
+                reason: RefusedMessage::UnknownTrack,
+                ..
+            }
+        )
+    };
+    assert_eq!(room.node.count_events(refused), 1);
+}
+
+#[test]
+fn a_party_has_its_number_from_when_it_is_connected_and_nobody_has_it_after() {
+    let mut room = Room::new(2);
+    let stream = room.open(&[1, 2, 3]);
+    room.talk(100);
+    let leg = room.legs.pop().unwrap().0;
+    room.node.engine.close_leg(room.node.now, leg).unwrap();
+    let (leg, phone) = room.node.add_leg(7);
+    room.legs.push((leg, phone, Phone::new()));
+    room.talk(500);
+    assert_eq!((room.level(stream, 2), room.level(stream, 3)), (0, LEVELS[1]));
+}
+
+#[test]
+fn a_stream_that_listens_is_not_heard() {
+    let mut room = Room::new(1);
+    let stream = room.node.open_stream(StreamParams {
+        direction: Direction::Listen,
+        ..params(&[1])
+    });
+    room.say(stream, 0, &[500; 4_000]);
+    room.node.message(stream, r#"{"type":"clear"}"#);
+    room.talk(300);
+    assert_eq!(room.sent_to(0), 0);
+    assert_eq!(room.level(stream, 1), LEVELS[0]);
+    assert_eq!(room.node.stream_stats().not_allowed, 2);
+}
+
+#[test]
+fn three_streams_of_one_call_each_hear_their_own() {
+    let mut room = Room::new(2);
+    let agent = room.open(&[0]);
+    let transcriber = room.open(&[1, 2]);
+    let supervisor = room.open(&[129]);
+    room.talk(500);
+    room.say(agent, 0, &[500; 8_000]);
+    room.say(supervisor, 1, &[700; 8_000]);
+    room.talk(300);
+    assert_eq!(room.level(agent, 0), LEVELS[0] + LEVELS[1]);
+    assert_eq!(room.level(transcriber, 1), LEVELS[0]);
+    assert_eq!(room.level(transcriber, 2), LEVELS[1]);
+    assert_eq!(room.level(supervisor, 129), LEVELS[1] + 500 + 700);
+}
+
+#[test]
+fn a_dialect_of_one_track_takes_no_two() {
+    let mut room = Room::new(1);
+    let more = StreamParams {
+        tracks: vec![1, 129],
+        ..stream_params(20, 8_000)
+    };
+    let outcome = room
+        .node
+        .engine
+        .open_stream(room.node.now, room.node.session, more.clone());
+    assert!(matches!(outcome, Err(CommandError::BadParameter(_))));
+    let summed = StreamParams {
+        together: Together::Mixed,
+        ..more
+    };
+    let stream = room.node.open_stream(summed);
+    room.node.message(stream, &audio(&[500; 8_000], 1));
+    room.talk(500);
+    assert_eq!(*room.node.heard_by_app().last().unwrap(), LEVELS[0] + 500);
+}
+
+#[test]
+fn twilio_tells_the_two_ways_apart() {
+    let mut room = Room::new(1);
+    let stream = room.node.open_stream(StreamParams {
+        dialect: Dialect::Twilio,
+        encoding: Encoding::MuLaw,
+        tracks: vec![1, 129],
+        ..stream_params(20, 8_000)
+    });
+    room.talk(60);
+    let texts: Vec<&str> = room.node.messages.iter().map(|(_, _, text)| &text[..]).collect();
+    assert!(
+        texts[1].contains(r#""tracks":["inbound","outbound"]"#),
+        "{}",
+        texts[1]
+    );
+    let medias: Vec<serde_json::Value> = texts[2..]
+        .iter()
+        .map(|text| serde_json::from_str(text).unwrap())
+        .collect();
+    let told: Vec<[&str; 4]> = medias
+        .iter()
+        .map(|message| {
+            let media = &message["media"];
+            [
+                &media["track"],
+                &media["chunk"],
+                &media["timestamp"],
+                &message["sequenceNumber"],
+            ]
+            .map(|value| value.as_str().unwrap())
+        })
+        .collect();
+    assert_eq!(
+        told[..4],
+        [
+            ["inbound", "1", "0", "2"],
+            ["outbound", "1", "0", "3"],
+            ["inbound", "2", "20", "4"],
+            ["outbound", "2", "20", "5"],
+        ]
+    );
+    let _ = stream;
+}
+
+#[test]
+fn a_label_that_is_too_long_is_refused() {
+    let mut node = Node::new();
+    let label = Label {
+        leg_id: "x".repeat(257),
+        role: String::new(),
+    };
+    assert!(matches!(
+        node.engine.label_leg(node.leg, label),
+        Err(CommandError::BadParameter(_))
+    ));
+}
