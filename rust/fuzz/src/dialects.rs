@@ -12,17 +12,17 @@ pub fn run(data: &[u8]) {
         binary::parse_audio,
     ] {
         match parse(data) {
-            Ok(Message::Audio(Audio::Base64(text), _)) => {
+            Ok(Message::Audio(Audio::Base64(text), _) | Message::AudioTo(_, Audio::Base64(text))) => {
                 let mut audio = Vec::new();
                 if base64::decode(text.as_bytes(), &mut audio).is_ok() {
                     assert!(audio.len() <= text.len());
                 }
             }
-            Ok(Message::Audio(Audio::Raw(audio), _)) => {
+            Ok(Message::Audio(Audio::Raw(audio), _) | Message::AudioTo(_, Audio::Raw(audio))) => {
                 assert_eq!(audio.len() + binary::HEADER_BYTES, data.len());
             }
             Ok(Message::Mark(name)) => assert!(name.len() <= data.len()),
-            Ok(Message::Interrupt(_) | Message::Clear) | Err(_) => {}
+            Ok(_) | Err(_) => {}
         }
     }
 }

@@ -145,12 +145,7 @@ fn a_header_that_is_none_is_refused_and_counted() {
         bytes[at] = byte;
         bytes
     };
-    for bad in [
-        vec![],
-        good[..15].to_vec(),
-        changed(0, 0x20),
-        changed(0, 0x11),
-    ] {
+    for bad in [vec![], good[..15].to_vec(), changed(0, 0x20), changed(0, 0x11)] {
         assert_eq!(binary::parse_audio(&bad), Err(RefusedMessage::BadHeader));
         send(&mut node, stream, &bad);
     }

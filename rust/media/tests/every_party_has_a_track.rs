@@ -153,7 +153,10 @@ fn what_is_said_to_one_party_is_heard_by_nobody_else() {
     let expected = [200, 900, 200];
     for party in 0..3 {
         let own = i32::from(room.sent_to(party)) - i32::from(all - LEVELS[party]);
-        assert!((own - expected[party]).abs() <= 128, "party {party} was sent {own}");
+        assert!(
+            (own - expected[party]).abs() <= 128,
+            "party {party} was sent {own}"
+        );
     }
 }
 

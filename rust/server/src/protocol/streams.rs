@@ -5,7 +5,7 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use media::stream::dialect;
-use media::{Dialect, Direction, Encoding, Format, StreamParams, StreamStart};
+use media::{Dialect, Direction, Encoding, Format, StreamParams, StreamStart, Together, tracks};
 use runtime::command::{Action, Command, Dial, Refusal};
 use runtime::websocket::upgrade::Upgrade;
 use runtime::websocket::url::WebSocketUrl;
@@ -59,6 +59,35 @@ pub struct StreamOpen {
     ids: BTreeMap<String, String>,
     #[serde(default)]
     metadata: Option<Map<String, Value>>,
+    #[serde(default = "all_parties")]
+    tracks: Vec<u8>,
+    #[serde(default)]
+    together: TogetherName,
+}
+
+/// What is heard when nothing is said.
+fn all_parties() -> Vec<u8> {
+    vec![tracks::ALL]
+}
+
+/// How tracks come together.
+#[derive(Clone, Copy, Debug, Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum TogetherName {
+    #[default]
+    Apart,
+    Stereo,
+    Mixed,
+}
+
+impl From<TogetherName> for Together {
+    fn from(name: TogetherName) -> Together {
+        match name {
+            TogetherName::Apart => Together::Apart,
+            TogetherName::Stereo => Together::Stereo,
+            TogetherName::Mixed => Together::Mixed,
+        }
+    }
 }
 
 impl fmt::Debug for StreamOpen {
@@ -99,6 +128,8 @@ impl StreamOpen {
             rate_hz: self.rate_hz,
             input,
             direction: parse_direction(self.direction.as_deref())?,
+            tracks: self.tracks,
+            together: self.together.into(),
             account_id: self.account_id,
             call_app_id: self.call_app_id,
             call_id: self.call_id,
