@@ -69,8 +69,8 @@ LegNews = LegInput | LegEnd
 
 
 def label_of(leg: Leg) -> LegLabel:
-    """What applications are told of a leg: the first of a call is its caller or its callee, others what they were called
-    for."""
+    """What applications are told of a leg: the first of a call is its caller or its callee, others what they were
+    called for."""
     first = "caller" if leg.direction == "inbound" else "callee"
     return LegLabel(encode_id(Prefix.LEG, leg.id), first if leg.role == "primary" else leg.role)
 
