@@ -16,6 +16,7 @@ pub mod ring;
 pub mod teler;
 pub mod token;
 pub mod twilio;
+pub mod uplink;
 
 use crate::config::{
     Direction, Format, MAX_CHUNK_MS, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_START_FIELDS, StreamParams,

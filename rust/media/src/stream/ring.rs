@@ -164,6 +164,18 @@ impl Line {
         }
     }
 
+    /// A line whose next message has this number.
+    pub fn starting_at(next: u64, ring: Ring) -> Line {
+        let mut line = Line::new(ring);
+        (line.ring.next, line.cursor, line.live_from) = (next, next, next);
+        line
+    }
+
+    /// The memory of its ring.
+    pub fn capacity(&self) -> usize {
+        self.ring.circle.len()
+    }
+
     /// Keeps a message for whoever is, or will be, connected.
     pub fn push(&mut self, timestamp: u64, message: &[u8]) -> u64 {
         self.ring.push(timestamp, message)
@@ -184,21 +196,47 @@ impl Line {
         self.live_from = self.ring.next();
     }
 
+    /// Whether a message of these low 32 bits has been made; `None` is nothing, and true.
+    pub fn has_sent(&self, received: Option<u32>) -> bool {
+        self.after(received).is_some()
+    }
+
+    /// What follows what was received.
+    fn after(&self, received: Option<u32>) -> Option<u64> {
+        match received {
+            None => Some(0),
+            Some(wire) => self
+                .ring
+                .number_of(wire.wrapping_add(1))
+                .filter(|after| *after > 0),
+        }
+    }
+
     /// A connection that has everything up to `received`, by its low 32 bits; `None`: it has nothing. False, and nothing
     /// changes, when that was never sent.
     pub fn resume(&mut self, received: Option<u32>) -> bool {
-        let after = match received {
-            None => Some(0),
-            // What was received was sent: its successor is at most the next.
-            Some(wire) => self.ring.number_of(wire.wrapping_add(1)),
-        };
-        let Some(after) = after.filter(|after| *after <= self.ring.next()) else {
-            return false;
-        };
-        self.cursor = after;
+        let after = self.after(received);
+        if let Some(after) = after {
+            self.resume_at(after);
+        }
+        after.is_some()
+    }
+
+    /// A connection that is to have everything from this number on.
+    pub fn resume_at(&mut self, next: u64) {
+        self.cursor = next.min(self.ring.next());
         self.is_after_gap = false;
         self.fall_behind();
-        true
+    }
+
+    /// Whether the next message is held no more.
+    pub fn is_behind(&self) -> bool {
+        self.cursor < self.ring.oldest()
+    }
+
+    /// Goes on with the oldest that is held, and tells no gap.
+    pub fn skip_gap(&mut self) {
+        self.cursor = self.cursor.max(self.ring.oldest());
     }
 
     /// A connection that knows nothing of what was: it is told that it missed it, and begins with what is made from now

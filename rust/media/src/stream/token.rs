@@ -32,6 +32,12 @@ impl std::fmt::Debug for TokenKey {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Token([u8; TOKEN_LENGTH]);
 
+impl std::fmt::Debug for Token {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("Token")
+    }
+}
+
 impl Token {
     /// Its text.
     pub fn as_str(&self) -> &str {

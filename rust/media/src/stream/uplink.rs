@@ -1,0 +1,661 @@
+//! What goes to an application over all of its connections: for each track, and for the events, a [`Line`]; and which
+//! connection may have it (longline.v1 §6).
+//!
+//! The stream pushes what it has, connected or not; [`Uplink::poll`] gives what the present connection is due, in order,
+//! what it missed first. Left out: how any of it is written, which is the dialect's business, and the sockets.
+//!
+//! ```text
+//! open ── connect ──▶ start ── hello ──▶ ready ── disconnect ──▶ waits ── connect ──▶ start …
+//! ```
+//!
+//! **Bounds.** A line holds `ring_ms` of its track and not more than [`MAX_RING_BYTES`] altogether; [`MAX_EVENTS`] events of
+//! [`MAX_EVENT_BYTES`] together. Rule when full: the oldest goes, and a gap tells so. A connection that has missed much catches
+//! up by [`CATCH_UP_MESSAGES`] of a track each frame, and one that does not take what is sent gets nothing until it does.
+
+use std::collections::VecDeque;
+
+use super::ring::{Due, Line, Ring};
+use super::token::{Token, TokenKey};
+
+/// Memory for the rings of one stream; a track whose ring does not fit has a shorter one.
+pub const MAX_RING_BYTES: usize = 8 << 20;
+/// Events that are kept.
+pub const MAX_EVENTS: usize = 256;
+/// Events that are kept, in bytes.
+pub const MAX_EVENT_BYTES: usize = 64 << 10;
+/// Messages of one track that go out in one frame.
+pub const CATCH_UP_MESSAGES: u32 = 25;
+/// Longest ring, in milliseconds.
+pub const MAX_RING_MS: u32 = 60_000;
+
+/// How a stream that loses its connection is resumed.
+#[derive(Clone, Debug)]
+pub struct ResumeParams {
+    /// For how long it waits. 0: it is not resumed; the ring then serves a connection that is slow.
+    pub window_ms: u32,
+    /// How much of each track is kept.
+    pub ring_ms: u32,
+    /// What its tokens are made of.
+    pub key: TokenKey,
+    /// Where the application may dial in.
+    pub url: Option<String>,
+}
+
+/// What an application says of the connection it had before.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ResumeRequest<'a> {
+    /// The token of the last `start` before this one.
+    pub token: &'a str,
+    /// The last sequence of each track; a track that is not named, or negative: none.
+    pub received: &'a [(u8, i64)],
+    /// The last event; `None`: it does not count them.
+    pub event: Option<i64>,
+}
+
+/// What `start` says of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// One for the first, one more for each later one.
+    pub epoch: u32,
+    /// What resumes it.
+    pub token: Token,
+}
+
+/// Why a `hello` does not resume.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotResumed {
+    /// The token is none of this stream's, or was used: close code 4401.
+    WrongToken,
+    /// It claims to have what was never sent: close code 4400.
+    Impossible,
+}
+
+/// One message for the present connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outgoing<'a> {
+    /// An event, as it was written.
+    Event([&'a [u8]; 2]),
+    /// Messages of a track that will never be sent, the first and the last.
+    Gap {
+        /// Of which.
+        track: u8,
+        /// The first.
+        from: u32,
+        /// The last.
+        to: u32,
+    },
+    /// Audio of a track.
+    Audio {
+        /// Of which.
+        track: u8,
+        /// Its number.
+        sequence: u32,
+        /// The position of its first sample.
+        timestamp: u64,
+        /// It is not of this moment.
+        is_replay: bool,
+        /// The message before it was never sent.
+        is_after_gap: bool,
+        /// The samples, in two parts.
+        samples: [&'a [u8]; 2],
+    },
+}
+
+struct Track {
+    number: u8,
+    line: Line,
+    /// The position of the next sample.
+    position: u64,
+    /// Messages sent in this frame.
+    sent: u32,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// No connection.
+    Waiting,
+    /// `start` is sent.
+    Greeting,
+    /// `hello` is answered.
+    Ready,
+}
+
+/// The uplink of one stream.
+pub struct Uplink {
+    params: ResumeParams,
+    state: State,
+    epoch: u32,
+    /// Tokens of epochs before this have been used.
+    good_from: u32,
+    /// A `hello` has been answered: what is made counts.
+    was_ready: bool,
+    /// The connection takes nothing at the moment.
+    is_blocked: bool,
+    /// Sound and bytes of one message.
+    frame_ms: u32,
+    frame_bytes: usize,
+    tracks: Vec<Track>,
+    /// Positions of tracks that are not heard now: a track goes on where it was.
+    left: VecDeque<(u8, u64, u64)>,
+    events: Line,
+    /// The first event that was made without a connection, of this outage.
+    first_missed_event: u64,
+}
+
+impl Uplink {
+    /// Of a stream that waits for its first connection.
+    pub fn new(params: ResumeParams) -> Uplink {
+        Uplink {
+            params,
+            state: State::Waiting,
+            epoch: 0,
+            good_from: 1,
+            was_ready: false,
+            is_blocked: false,
+            frame_ms: 20,
+            frame_bytes: 0,
+            tracks: Vec::new(),
+            left: VecDeque::new(),
+            events: Line::new(Ring::new(MAX_EVENTS, MAX_EVENT_BYTES)),
+            first_missed_event: 0,
+        }
+    }
+
+    /// How it resumes.
+    pub fn params(&self) -> &ResumeParams {
+        &self.params
+    }
+
+    /// Whether `hello` has been answered on the present connection.
+    pub fn is_ready(&self) -> bool {
+        self.state == State::Ready
+    }
+
+    /// Whether a `hello` was answered on any connection: from then on all that happens is kept.
+    pub fn was_ready(&self) -> bool {
+        self.was_ready
+    }
+
+    /// Which connection this is, or was.
+    pub fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
+    /// A connection is there: what its `start` has to say. One before it, if any, is forgotten.
+    pub fn connect(&mut self) -> Connection {
+        self.disconnect();
+        self.epoch += 1;
+        self.state = State::Greeting;
+        Connection {
+            epoch: self.epoch,
+            token: self.params.key.token(self.epoch),
+        }
+    }
+
+    /// The connection is gone.
+    pub fn disconnect(&mut self) {
+        if self.state == State::Ready {
+            self.first_missed_event = self.events.next();
+        }
+        self.state = State::Waiting;
+        self.is_blocked = false;
+    }
+
+    /// Whether this token may begin a connection from outside: it is of the last connection, or was never answered.
+    pub fn admits(&self, token: &str) -> bool {
+        let epoch = self.params.key.epoch_of(token);
+        epoch.is_some_and(|epoch| (self.good_from..=self.epoch).contains(&epoch))
+    }
+
+    /// The first `hello`: messages of this size, of this much sound.
+    pub fn agree(&mut self, frame_ms: u32, frame_bytes: usize) {
+        (self.frame_ms, self.frame_bytes) = (frame_ms.max(1), frame_bytes);
+    }
+
+    /// A `hello` that resumes. Nothing changes when it is refused.
+    pub fn resume(&mut self, request: &ResumeRequest<'_>) -> Result<(), NotResumed> {
+        // A token of this very connection proves nothing of one before it.
+        let known = self.params.key.epoch_of(request.token);
+        if !known.is_some_and(|epoch| (self.good_from..self.epoch).contains(&epoch)) {
+            return Err(NotResumed::WrongToken);
+        }
+        let received = |number: u8| {
+            let named = request.received.iter().find(|(track, _)| *track == number);
+            named.and_then(|(_, sequence)| u32::try_from(*sequence).ok())
+        };
+        if !self
+            .tracks
+            .iter()
+            .all(|track| track.line.has_sent(received(track.number)))
+        {
+            return Err(NotResumed::Impossible);
+        }
+        let event = request.event.map(|event| u32::try_from(event).ok());
+        if !event.is_none_or(|event| self.events.has_sent(event)) {
+            return Err(NotResumed::Impossible);
+        }
+        for track in &mut self.tracks {
+            track.line.resume(received(track.number));
+        }
+        match event {
+            Some(event) => {
+                self.events.resume(event);
+            }
+            None => self.events.resume_at(self.first_missed_event),
+        }
+        self.begin();
+        Ok(())
+    }
+
+    /// A `hello` that knows of nothing before it.
+    pub fn begin_anew(&mut self) {
+        for track in &mut self.tracks {
+            track.line.begin_anew();
+        }
+        self.events.resume_at(self.events.next());
+        self.begin();
+    }
+
+    fn begin(&mut self) {
+        self.state = State::Ready;
+        self.was_ready = true;
+        self.good_from = self.epoch;
+    }
+
+    /// Hear this track too. False: it is heard already.
+    pub fn subscribe(&mut self, number: u8) -> bool {
+        if self.tracks.iter().any(|track| track.number == number) {
+            return false;
+        }
+        let messages = (self.params.ring_ms.min(MAX_RING_MS) / self.frame_ms) as usize;
+        let room = MAX_RING_BYTES.saturating_sub(self.ring_bytes());
+        let ring = Ring::new(messages, (messages * self.frame_bytes).min(room));
+        let before = self.left.iter().position(|(track, ..)| *track == number);
+        let (_, next, position) = before.and_then(|at| self.left.remove(at)).unwrap_or_default();
+        self.tracks.push(Track {
+            number,
+            line: Line::starting_at(next, ring),
+            position,
+            sent: 0,
+        });
+        true
+    }
+
+    /// Hear this track no more. False: it was not heard.
+    pub fn unsubscribe(&mut self, number: u8) -> bool {
+        let Some(at) = self.tracks.iter().position(|track| track.number == number) else {
+            return false;
+        };
+        let track = self.tracks.remove(at);
+        self.left.push_back((number, track.line.next(), track.position));
+        true
+    }
+
+    /// The tracks that are heard, in the order in which they were asked for.
+    pub fn tracks(&self) -> impl Iterator<Item = u8> {
+        self.tracks.iter().map(|track| track.number)
+    }
+
+    /// The position of the next sample of a track that is heard.
+    pub fn position(&self, number: u8) -> Option<u64> {
+        let track = self.tracks.iter().find(|track| track.number == number)?;
+        Some(track.position)
+    }
+
+    /// One message of a track, of so many samples; kept whether there is a connection or not.
+    pub fn push_audio(&mut self, number: u8, samples: u64, message: &[u8]) {
+        if let Some(track) = self.tracks.iter_mut().find(|track| track.number == number) {
+            track.line.push(track.position, message);
+            track.position += samples;
+        }
+    }
+
+    /// The number of the next event.
+    pub fn next_event(&self) -> u64 {
+        self.events.next()
+    }
+
+    /// One event, written.
+    pub fn push_event(&mut self, message: &[u8]) {
+        self.events.push(0, message);
+    }
+
+    /// The connection takes nothing more for now, or takes it again.
+    pub fn block(&mut self, is_blocked: bool) {
+        if std::mem::replace(&mut self.is_blocked, is_blocked) && !is_blocked {
+            self.tracks.iter_mut().for_each(|track| track.line.fall_behind());
+        }
+    }
+
+    /// A new frame begins: as much again may be caught up.
+    pub fn begin_frame(&mut self) {
+        self.tracks.iter_mut().for_each(|track| track.sent = 0);
+    }
+
+    /// What the connection is due next; `None`: nothing now.
+    pub fn poll(&mut self) -> Option<Outgoing<'_>> {
+        if self.state != State::Ready || self.is_blocked {
+            return None;
+        }
+        // Of events that are kept no longer, the numbers that are left out tell.
+        if self.events.is_behind() {
+            self.events.skip_gap();
+        }
+        if self.events.waiting() > 0 {
+            return match self.events.take() {
+                Some(Due::Message { held, .. }) => Some(Outgoing::Event(held.bytes)),
+                _ => None,
+            };
+        }
+        let track = self
+            .tracks
+            .iter_mut()
+            .find(|track| track.sent < CATCH_UP_MESSAGES && track.line.waiting() > 0)?;
+        track.sent += 1;
+        let number = track.number;
+        Some(match track.line.take()? {
+            Due::Gap(from, to) => Outgoing::Gap {
+                track: number,
+                from: from as u32,
+                to: to as u32,
+            },
+            Due::Message {
+                number: sequence,
+                is_replay,
+                is_after_gap,
+                held,
+            } => Outgoing::Audio {
+                track: number,
+                sequence: sequence as u32,
+                timestamp: held.timestamp,
+                is_replay,
+                is_after_gap,
+                samples: held.bytes,
+            },
+        })
+    }
+
+    /// Messages that wait, of all tracks.
+    pub fn waiting(&self) -> u64 {
+        self.tracks.iter().map(|track| track.line.waiting()).sum()
+    }
+
+    fn ring_bytes(&self) -> usize {
+        self.tracks.iter().map(|track| track.line.capacity()).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BYTES: usize = 4;
+
+    /// A stream with a ring of ten messages, and what its application has of it.
+    struct Pair {
+        uplink: Uplink,
+        /// The number that the next message of track 0 holds.
+        next: u32,
+        token: String,
+        /// Lines as `told` writes them.
+        log: Vec<String>,
+    }
+
+    impl Pair {
+        fn new() -> Pair {
+            let params = ResumeParams {
+                window_ms: 60_000,
+                ring_ms: 200,
+                key: TokenKey::new(1, [3; 32]),
+                url: None,
+            };
+            let mut pair = Pair {
+                uplink: Uplink::new(params),
+                next: 0,
+                token: String::new(),
+                log: Vec::new(),
+            };
+            pair.connect();
+            pair.uplink.agree(20, BYTES);
+            pair.uplink.subscribe(0);
+            pair.uplink.begin_anew();
+            pair
+        }
+
+        fn connect(&mut self) -> String {
+            let before = std::mem::take(&mut self.token);
+            self.token = self.uplink.connect().token.as_str().to_string();
+            before
+        }
+
+        fn hear(&mut self, frames: u32) {
+            for _ in 0..frames {
+                self.uplink.push_audio(0, 160, &self.next.to_le_bytes());
+                self.next += 1;
+                self.told();
+            }
+        }
+
+        fn event(&mut self, text: &str) {
+            self.uplink.push_event(text.as_bytes());
+            self.told();
+        }
+
+        fn resume(&mut self, token: &str, received: i64, event: Option<i64>) -> Result<(), NotResumed> {
+            let request = ResumeRequest {
+                token,
+                received: &[(0, received)],
+                event,
+            };
+            self.uplink.resume(&request)?;
+            self.told();
+            Ok(())
+        }
+
+        fn told(&mut self) {
+            self.uplink.begin_frame();
+            while let Some(outgoing) = self.uplink.poll() {
+                self.log.push(match outgoing {
+                    Outgoing::Event(parts) => String::from_utf8(parts.concat()).unwrap(),
+                    Outgoing::Gap { from, to, .. } => format!("-{from}..{to}"),
+                    Outgoing::Audio {
+                        sequence,
+                        timestamp,
+                        is_replay,
+                        samples,
+                        ..
+                    } => {
+                        let number = u32::from_le_bytes(samples.concat().try_into().unwrap());
+                        assert_eq!((number, timestamp), (sequence, u64::from(sequence) * 160));
+                        format!("{sequence}{}", if is_replay { "r" } else { "" })
+                    }
+                });
+            }
+        }
+
+        fn log(&mut self) -> String {
+            std::mem::take(&mut self.log).join(" ")
+        }
+    }
+
+    #[test]
+    fn what_was_said_in_an_outage_is_heard_after_it_once() {
+        let mut pair = Pair::new();
+        pair.hear(3);
+        assert_eq!(pair.log(), "0 1 2");
+        pair.uplink.disconnect();
+        pair.hear(4);
+        assert_eq!(pair.log(), "");
+        let token = pair.connect();
+        // The last of those before the drop was lost with the socket.
+        pair.resume(&token, 1, None).unwrap();
+        pair.hear(1);
+        assert_eq!(pair.log(), "2r 3r 4r 5r 6r 7");
+    }
+
+    #[test]
+    fn an_outage_longer_than_the_ring_leaves_a_gap() {
+        let mut pair = Pair::new();
+        pair.hear(2);
+        pair.uplink.disconnect();
+        pair.hear(15);
+        let token = pair.connect();
+        pair.log();
+        pair.resume(&token, 1, None).unwrap();
+        assert_eq!(pair.log(), "-2..6 7r 8r 9r 10r 11r 12r 13r 14r 15r 16r");
+    }
+
+    #[test]
+    fn an_application_without_a_memory_is_told_what_it_missed_and_hears_the_present() {
+        let mut pair = Pair::new();
+        pair.hear(2);
+        pair.uplink.disconnect();
+        pair.hear(3);
+        pair.event("a");
+        pair.connect();
+        pair.log();
+        pair.uplink.begin_anew();
+        pair.hear(1);
+        pair.event("b");
+        assert_eq!(pair.log(), "-2..4 5 b");
+    }
+
+    #[test]
+    fn a_token_is_good_until_it_or_a_later_one_was_answered() {
+        let mut pair = Pair::new();
+        let first = pair.token.clone();
+        pair.hear(1);
+        pair.connect();
+        let second = pair.token.clone();
+        // The start of the second connection was lost with it.
+        pair.connect();
+        assert_eq!(pair.resume("", 0, None), Err(NotResumed::WrongToken));
+        let own = pair.token.clone();
+        assert_eq!(pair.resume(&own, 0, None), Err(NotResumed::WrongToken));
+        pair.resume(&first, 0, None).unwrap();
+        for used in [&first, &second] {
+            assert!(!pair.uplink.admits(used));
+        }
+        assert!(pair.uplink.admits(&own));
+        pair.connect();
+        for used in [&first, &second] {
+            assert_eq!(pair.resume(used, 0, None), Err(NotResumed::WrongToken));
+        }
+        pair.resume(&own, 0, None).unwrap();
+    }
+
+    #[test]
+    fn events_outlive_a_socket_and_are_told_once() {
+        let mut pair = Pair::new();
+        pair.event("a");
+        pair.event("b");
+        pair.uplink.disconnect();
+        pair.event("c");
+        let token = pair.connect();
+        pair.log();
+        // The application has counted, and b was lost on the way.
+        pair.resume(&token, -1, Some(0)).unwrap();
+        assert_eq!(pair.log(), "b c");
+        // It does not count: what was made while it was away.
+        pair.uplink.disconnect();
+        pair.event("d");
+        let token = pair.connect();
+        pair.resume(&token, -1, None).unwrap();
+        pair.event("e");
+        assert_eq!(pair.log(), "d e");
+    }
+
+    #[test]
+    fn events_that_are_too_many_are_told_by_the_numbers_left_out() {
+        let mut pair = Pair::new();
+        pair.uplink.disconnect();
+        for number in 0..MAX_EVENTS + 10 {
+            pair.event(&number.to_string());
+        }
+        let token = pair.connect();
+        pair.resume(&token, -1, Some(-1)).unwrap();
+        let told = pair.log();
+        assert_eq!(told.split(' ').next(), Some("10"));
+        assert_eq!(told.split(' ').count(), MAX_EVENTS);
+    }
+
+    #[test]
+    fn who_claims_what_was_never_sent_is_refused_and_nothing_changes() {
+        let mut pair = Pair::new();
+        pair.hear(2);
+        let token = pair.connect();
+        assert_eq!(pair.resume(&token, 2, None), Err(NotResumed::Impossible));
+        assert_eq!(
+            pair.resume(&token, i64::MAX, Some(0)),
+            Err(NotResumed::Impossible)
+        );
+        pair.log();
+        pair.resume(&token, 1, None).unwrap();
+        assert_eq!(pair.log(), "");
+    }
+
+    #[test]
+    fn a_connection_that_takes_nothing_gets_nothing_and_then_what_the_ring_has() {
+        let mut pair = Pair::new();
+        pair.hear(1);
+        pair.uplink.block(true);
+        pair.hear(12);
+        assert_eq!(pair.log(), "0");
+        pair.uplink.block(false);
+        pair.hear(1);
+        assert_eq!(pair.log(), "-1..3 4r 5r 6r 7r 8r 9r 10r 11r 12r 13");
+    }
+
+    #[test]
+    fn a_long_replay_leaves_room_for_other_streams() {
+        let params = ResumeParams {
+            window_ms: 0,
+            ring_ms: 10_000,
+            key: TokenKey::new(1, [3; 32]),
+            url: None,
+        };
+        let mut uplink = Uplink::new(params);
+        uplink.connect();
+        uplink.agree(20, BYTES);
+        uplink.subscribe(0);
+        uplink.begin_anew();
+        (0..500).for_each(|_| uplink.push_audio(0, 160, &[0; BYTES]));
+        let mut frames = 0;
+        while uplink.waiting() > 0 {
+            uplink.begin_frame();
+            let mut sent = 0;
+            while uplink.poll().is_some() {
+                sent += 1;
+            }
+            assert_eq!(sent, CATCH_UP_MESSAGES);
+            frames += 1;
+        }
+        assert_eq!(frames, 20, "ten seconds in less than half of one");
+    }
+
+    #[test]
+    fn a_track_that_is_heard_again_goes_on_with_its_numbers() {
+        let mut pair = Pair::new();
+        pair.hear(3);
+        assert!(pair.uplink.unsubscribe(0) && !pair.uplink.unsubscribe(0));
+        assert!(pair.uplink.subscribe(0) && !pair.uplink.subscribe(0));
+        pair.hear(1);
+        assert_eq!(pair.log(), "0 1 2 3");
+    }
+
+    #[test]
+    fn rings_have_a_bound_whatever_is_heard() {
+        let params = ResumeParams {
+            window_ms: 1,
+            ring_ms: u32::MAX,
+            key: TokenKey::new(1, [3; 32]),
+            url: None,
+        };
+        let mut uplink = Uplink::new(params);
+        uplink.agree(20, 1_920);
+        (0..=144).for_each(|track| {
+            uplink.subscribe(track);
+        });
+        assert!(uplink.ring_bytes() <= MAX_RING_BYTES);
+    }
+}
