@@ -55,7 +55,7 @@ bench: setup bench-build  ## a first look, 1 and 100 calls in one dialect, besid
 	@target/release/longline-bench --calls $(or $(CALLS),1$(COMMA)100) --dialects teler --output bench/results/bench.jsonl
 	@$(VENV)/python bench/polling/polling.py
 
-bench-polling: setup  ## 20 ms chunks over a WebSocket and by HTTP polling: delay, CPU, bytes: 2 minutes (CALLS= SECONDS_EACH= TURNS=)
+bench-polling: setup bench-build  ## 20 ms chunks over a WebSocket and by HTTP polling: delay, CPU, bytes: 2 minutes (CALLS= SECONDS_EACH= TURNS=)
 	@$(VENV)/python bench/polling/polling.py $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH)) $(if $(TURNS),--turns $(TURNS))
 
 bench-rest: setup  ## REST: requests a second per core and p99 of create, get and list, with 100,000 calls in the table: 5 minutes (REQUESTS= TURNS= MANY=)

@@ -29,6 +29,8 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from delay_line import open_delay_line
 from measured import HEADERS
+from media_server import line as media_server_line
+from media_server import measure as measure_media_server
 from side import GRACE_S, TRANSPORTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -192,6 +194,8 @@ async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]
             figures = row.figures(case) | {"cpu_ratio": round(statistics.mean(a / b for a, b in ratios), 2)}
             rows.append(figures)
             print(line(figures), flush=True)
+    own = await measure_media_server(arguments.calls, arguments.seconds, arguments.turns)
+    print(media_server_line(own), flush=True)
     return {
         "bench": "polling",
         "cores": os.cpu_count(),
@@ -200,6 +204,7 @@ async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]
         "seconds": arguments.seconds,
         "turns": arguments.turns,
         "rows": rows,
+        "media_server": own,
     }
 
 
