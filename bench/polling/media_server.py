@@ -1,7 +1,7 @@
 """The media server itself in the table of transports: the same chunks over its own WebSocket, behind a phone's RTP.
 
-The generator of `make bench-load` is the phone and the application. So a row of its own, and no ratio: RTP, jitter buffer
-and codecs are in its cost, and the application is not.
+The generator of `make bench-load` is the phone and the application. So a row of its own, and no ratio: RTP, jitter
+buffer and codecs are in its cost, and the application is not.
 """
 
 import asyncio
