@@ -8,12 +8,12 @@ The messages themselves are the media server's (`rust/media/src/stream`, one fil
 from __future__ import annotations
 
 import base64
-import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from longline.base import plivo
 from longline.base.ids import DEFAULT_VOICE_APP_ID, Prefix, encode_id
 from longline.base.stream_formats import DialectName, Encoding, SampleRate
 from longline.base.twilio import Sid, sid
@@ -80,13 +80,8 @@ def twilio_names(call: Call, stream: Stream) -> Names:
     return Names(sid(Sid.ACCOUNT, call.account_id), sid(Sid.CALL, call.id), sid(Sid.STREAM, stream.id))
 
 
-def plivo_account_id(account_id: UUID) -> str:
-    """As Plivo writes one: MA and 18 letters or digits. There is no way back from it."""
-    return "MA" + base64.b32encode(hashlib.sha256(account_id.bytes).digest()).decode()[:18]
-
-
 def plivo_names(call: Call, stream: Stream) -> Names:
-    return Names(plivo_account_id(call.account_id), str(call.id), str(stream.id))
+    return Names(plivo.account_id(call.account_id), str(call.id), str(stream.id))
 
 
 def call_control_id(call_id: UUID) -> str:
@@ -132,6 +127,8 @@ def bearer_or_basic(stream: Stream) -> Headers:
     auth = stream.request.auth
     if auth is None:
         return []
+    if auth.value is not None:
+        return [("Authorization", auth.value)]
     if auth.token is not None:
         return [("Authorization", f"Bearer {auth.token}")]
     pair = base64.b64encode(f"{auth.username}:{auth.password}".encode()).decode()

@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 from longline.base.events import EventType
 from longline.base.ids import new_id
 from longline.base.stream_formats import DialectName, Encoding, SampleRate
 from longline.calls.dialects import Format, settle, settle_input
+from longline.calls.manner import Method
 from longline.store.records import StreamRecord
 
 CALL_ENDED = "call_ended"
@@ -50,11 +51,13 @@ TRANSITIONS: dict[tuple[StreamState, StreamInput], tuple[StreamState, EventType]
 
 @dataclass(frozen=True, slots=True)
 class StreamAuth:
-    """How a stream proves itself in its handshake: by a token, or by name and password. None of it shows."""
+    """How a stream proves itself in its handshake: by a token, by name and password, or by a `value` of Authorization
+    that is given whole. None of it shows."""
 
     token: str | None = field(default=None, repr=False)
     username: str = field(default="", repr=False)
     password: str = field(default="", repr=False)
+    value: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,12 @@ class StreamRequest:
     parameters: Mapping[str, str] = field(default_factory=dict)
     auth: StreamAuth | None = None
     client_state: str | None = None
+    direction: Literal["both", "listen"] = "both"
     name: str | None = None
     """What its flow calls it."""
+    status_callback_url: str | None = None
+    """Told of it, by `status_callback_method`."""
+    status_callback_method: Method = "POST"
 
     @property
     def format(self) -> Format:

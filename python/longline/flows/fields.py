@@ -85,7 +85,8 @@ def _custom_headers(headers: dict[str, str]) -> dict[str, str]:
     return headers
 
 
-def _parameters(parameters: dict[str, str]) -> dict[str, str]:
+def check_parameters(parameters: dict[str, str]) -> dict[str, str]:
+    """Raise ValueError."""
     if len(parameters) > PARAMETERS_MAX:
         raise ValueError(f"has more than {PARAMETERS_MAX} parameters")
     for name, value in parameters.items():
@@ -118,7 +119,7 @@ AliasedMediaUrl = Annotated[
 ]
 ChunkSize = Annotated[int, Field(ge=CHUNK_SIZE_MIN_MS, le=CHUNK_SIZE_MAX_MS), AfterValidator(_chunk_size)]
 Loop = Annotated[int, Field(ge=1, le=LOOP_MAX)]
-Parameters = Annotated[dict[str, str], AfterValidator(_parameters)]
+Parameters = Annotated[dict[str, str], AfterValidator(check_parameters)]
 StreamAuthField = Annotated[dict[str, str], AfterValidator(_stream_auth)]
 CustomHeaders = Annotated[dict[str, str], AfterValidator(_custom_headers)]
 DialTarget = Annotated[str, Field(max_length=255), AfterValidator(_target)]

@@ -30,7 +30,8 @@ class FlowInvalid(LonglineError):
 @dataclass(frozen=True, slots=True)
 class Flow:
     """The actions of a flow, in order, and what of it has no effect: keys that a verb does not have, actions that are
-    never reached. `manners` are those of actions of other languages than ours, one for each or none at all."""
+    never reached. `manners` are those of actions of other languages than ours, one for each or none at all. A flow
+    without actions, which only other languages have, goes on with the one before it."""
 
     actions: tuple[Verb | Step, ...]
     ignored: tuple[str, ...] = ()
@@ -48,6 +49,10 @@ class Flow:
     def is_last(self, index: int) -> bool:
         """No action follows it, or none is to."""
         return index + 1 == len(self.actions) or self._manner(index).is_last
+
+    def after(self, index: int) -> Flow:
+        """What is left of it behind that action."""
+        return Flow(self.actions[index + 1 :], is_list=self.is_list, manners=self.manners[index + 1 :])
 
     def _manner(self, index: int) -> ActManner:
         return self.manners[index] if self.manners else _OURS

@@ -62,6 +62,7 @@ class _Run:
         self._url: str | None = None
         self._result: Mapping[str, Any] = {}
         self._is_fallback = False
+        self._rest = Flow(())
 
     async def run(self) -> None:
         clock, call = self._live.context.clock, self._live.call
@@ -96,6 +97,8 @@ class _Run:
         flow = self._read(answer) if isinstance(answer, Document) else _parse(answer)
         self._result = {}
         self._is_fallback = url == live.call.fallback_url and (self._is_fallback or "flow_error" in result)
+        if not flow.actions:
+            return self._rest  # nothing new: what is left of the flow before
         data: dict[str, Any] = {"flow_url": url, "action": flow.actions[0].action}
         if flow.is_list:
             data["actions"] = [verb.action for verb in flow.actions]
@@ -122,7 +125,7 @@ class _Run:
             if outcome.result:
                 self._result = outcome.result
             if outcome.next == "ask":
-                self._method = flow.method(index)
+                self._method, self._rest = flow.method(index), flow.after(index)
                 return outcome.flow_url or self._url
             if outcome.next == "end":
                 return None
@@ -135,7 +138,7 @@ class _Run:
             raise self._tell(error)
         self._tell(error, fallback)
         self._live.context.counters["flow_fallbacks"] += 1
-        self._method = self._live.call.manner.fallback_method
+        self._method, self._rest = self._live.call.manner.fallback_method, Flow(())
         self._result = {
             "flow_error": {"flow_url": self._url, "reason": str(error.reason), "detail": error.detail},
         }

@@ -4,10 +4,11 @@ from datetime import UTC, datetime
 
 import pytest
 
+from longline.base import plivo
 from longline.base.ids import new_id
 from longline.base.stream_formats import DialectName
 from longline.calls.call import Call, Direction
-from longline.calls.dialects import DIALECTS, Format, call_control_id, plivo_account_id, settle, settle_input
+from longline.calls.dialects import DIALECTS, Format, call_control_id, settle, settle_input
 from longline.calls.stream import Stream, StreamAuth, StreamRequest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -66,7 +67,7 @@ def test_ids_are_written_as_the_dialect_writes_them() -> None:
 
 
 def test_accounts_have_plivo_ids_of_their_own() -> None:
-    ids = {plivo_account_id(new_id()) for _ in range(100)}
+    ids = {plivo.account_id(new_id()) for _ in range(100)}
     assert len(ids) == 100
     assert all(one.isalnum() and one == one.upper() for one in ids)
 
