@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from longline.calls.live_call import LiveCall
-from longline.flows import steps, verbs
+from longline.flows import steps as flow_steps  # `steps` here is the module of the actions
+from longline.flows import verbs
 from longline.flows.actions.dial import dial, dial_in_turn
 from longline.flows.actions.gather import gather
 from longline.flows.actions.hangup import hangup
@@ -18,7 +19,7 @@ from longline.flows.outcome import Outcome
 from longline.flows.sounds import Sounds
 
 
-async def act(live: LiveCall, verb: verbs.Verb | steps.Step, sounds: Sounds, *, is_last: bool) -> Outcome:
+async def act(live: LiveCall, verb: verbs.Verb | flow_steps.Step, sounds: Sounds, *, is_last: bool) -> Outcome:
     """Do what the verb says. `is_last`: no action follows it in its flow. Raise FlowFailed."""
     match verb:
         case verbs.Stream():
@@ -39,14 +40,14 @@ async def act(live: LiveCall, verb: verbs.Verb | steps.Step, sounds: Sounds, *, 
             return await reject(live, verb)
         case verbs.Hangup():
             return await hangup(live, verb)
-        case steps.Answer():
+        case flow_steps.Answer():
             await live.answer()
             return Outcome()
-        case steps.SendDigits():
+        case flow_steps.SendDigits():
             return await send_digits(live, verb)
-        case steps.OpenStream():
+        case flow_steps.OpenStream():
             return await open_stream(live, verb)
-        case steps.CloseStream():
+        case flow_steps.CloseStream():
             return await close_stream(live, verb)
-        case steps.DialInTurn():
+        case flow_steps.DialInTurn():
             return await dial_in_turn(live, verb.dials, sounds, is_last=is_last)
