@@ -1,7 +1,8 @@
 """A bot on pipecat-ai, as its users write it: a WebSocket route, a pipeline, and its own detection of the provider.
 
 Asterisk's channel is no provider that pipecat knows: /asterisk speaks to it with the package pipecat-asterisk.
-TWILIO_BASE_URL, TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN are where and how its Twilio serializer hangs up.
+With HANG_UP=1 its serializers end the call by the provider's API, with these credentials: ACCOUNT and TOKEN. Twilio's
+is at TWILIO_BASE_URL; the hosts of the others are written into pipecat (see hosts.py).
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from typing import Any
 
 import numpy as np
 from fastapi import FastAPI, WebSocket
+from hosts import lead_to_the_test
 from loguru import logger
 from pipecat.frames.frames import (
     EndWorkerFrame,
@@ -62,31 +64,36 @@ class Mind(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
+HANGS_UP = os.environ.get("HANG_UP") == "1"
+ACCOUNT, TOKEN = os.environ.get("ACCOUNT"), os.environ.get("TOKEN")
+
+
 def serializer_for(provider: str, call: Any) -> Any:
     if provider == "twilio":
-        root = os.environ.get("TWILIO_BASE_URL")
         return TwilioFrameSerializer(
             stream_sid=call.stream_id,
             call_sid=call.call_id,
-            account_sid=os.environ.get("TWILIO_ACCOUNT_SID"),
-            auth_token=os.environ.get("TWILIO_AUTH_TOKEN"),
-            base_url=root,
-            params=TwilioFrameSerializer.InputParams(auto_hang_up=root is not None),
+            account_sid=ACCOUNT,
+            auth_token=TOKEN,
+            base_url=os.environ.get("TWILIO_BASE_URL"),
+            params=TwilioFrameSerializer.InputParams(auto_hang_up=HANGS_UP),
         )
-    # Telnyx' and Plivo's have no setting for where to hang up: these bots end the call by closing the socket.
     if provider == "telnyx":
         return TelnyxFrameSerializer(
             stream_id=call.stream_id,
             call_control_id=call.call_id,
             outbound_encoding=call.outbound_encoding,
             inbound_encoding="PCMU",
-            params=TelnyxFrameSerializer.InputParams(auto_hang_up=False),
+            api_key=TOKEN,
+            params=TelnyxFrameSerializer.InputParams(auto_hang_up=HANGS_UP),
         )
     if provider == "plivo":
         return PlivoFrameSerializer(
             stream_id=call.stream_id,
             call_id=call.call_id,
-            params=PlivoFrameSerializer.InputParams(auto_hang_up=False),
+            auth_id=ACCOUNT,
+            auth_token=TOKEN,
+            params=PlivoFrameSerializer.InputParams(auto_hang_up=HANGS_UP),
         )
     assert provider == "exotel", provider
     return ExotelFrameSerializer(stream_sid=call.stream_id, call_sid=call.call_id)
@@ -138,4 +145,5 @@ async def asterisk(websocket: WebSocket) -> None:
 if __name__ == "__main__":
     logger.remove()
     logger.add(sys.stderr, level=os.environ.get("PIPECAT_LOG", "WARNING"))
+    lead_to_the_test()
     serve_app(app)

@@ -7,6 +7,7 @@ import socket
 from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import parse_qsl
 
 import numpy as np
 from websockets.asyncio.server import Server, ServerConnection, serve
@@ -104,9 +105,12 @@ async def listen(call: AppCall) -> None:
 
 
 class Backend:
-    """`async with Backend(flow)`: answers POST /flow by `flow(request body)`, and keeps what POST /webhook receives."""
+    """`async with Backend(flow)`: answers POST /flow by `flow(request body)`, and keeps what POST /webhook receives.
 
-    def __init__(self, flow: Callable[[dict[str, Any]], Awaitable[Any]] | dict[str, Any] | None = None) -> None:
+    A flow that is a text is XML; a body may be a form.
+    """
+
+    def __init__(self, flow: Callable[[dict[str, Any]], Awaitable[Any]] | dict[str, Any] | str | None = None) -> None:
         self._flow = flow
         self._server: asyncio.Server | None = None
         self.flow_requests: list[dict[str, Any]] = []
@@ -164,8 +168,13 @@ class Backend:
                 path = request_line.split()[1].decode()
                 if path.startswith("/webhook"):
                     self.deliveries.append((headers, raw))
-                answer = json.dumps(await self._answer(path, json.loads(raw or b"{}"))).encode()
-                head = f"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: {len(answer)}\r\n\r\n"
+                is_form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
+                body = dict(parse_qsl(raw.decode(), keep_blank_values=True)) if is_form else json.loads(raw or b"{}")
+                answered = await self._answer(path, body)
+                is_markup = isinstance(answered, str)
+                answer = answered.encode() if is_markup else json.dumps(answered).encode()
+                content_type = "text/xml" if is_markup else "application/json"
+                head = f"HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {len(answer)}\r\n\r\n"
                 writer.write(head.encode() + answer)
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
