@@ -10,6 +10,7 @@ from longline.api import auth, problems
 from longline.api.callers import Callers
 from longline.api.deps import Deps
 from longline.api.docs_page import router as docs_router
+from longline.api.doors import Door
 from longline.api.idempotency import IdempotencyTable
 from longline.api.limits import BodyLimitMiddleware
 from longline.api.observed import ObservedMiddleware
@@ -34,6 +35,8 @@ from longline.api.routes import (
 )
 
 API_PREFIX: Final = "/api/v1"
+DOORS: Final[tuple[Door, ...]] = ()
+"""Those of other platforms."""
 
 _DESCRIPTION: Final = """\
 Places phone calls and joins live ones to your application by one WebSocket. Compatible with the Teler API.
@@ -56,11 +59,11 @@ def create_app(deps: Deps) -> FastAPI:
     )
     app.state.deps = deps
     app.state.idempotency = IdempotencyTable()
-    problems.install(app)
+    problems.install(app, DOORS)
     app.add_middleware(BodyLimitMiddleware)
     callers = Callers(deps.durable.accounts, deps.clock, deps.config.api_key)
     rates = RequestRates(deps.config.api_requests_per_key, deps.config.api_requests_per_account)
-    app.add_middleware(auth.ApiKeyMiddleware, callers=callers, rates=rates, clock=deps.clock)
+    app.add_middleware(auth.ApiKeyMiddleware, callers=callers, rates=rates, clock=deps.clock, doors=DOORS)
     app.add_middleware(ObservedMiddleware, observe=deps.observe_request, begin_trace=deps.begin_trace)
     protection = [Security(auth.declared), Depends(auth.check_scope)]
     app.include_router(_protected(), prefix=API_PREFIX, dependencies=protection)

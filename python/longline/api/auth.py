@@ -1,4 +1,4 @@
-"""Who may use the API: whoever knows an API key, sent as x-api-key.
+"""Who may use the API: whoever knows an API key, sent as x-api-key, or as another platform's clients send theirs.
 
 The key is checked before anything of the request is read, so a stranger learns neither which routes nor which calls
 exist. Whose it is (`callers.py`) stands in the request's state from then on: every route gets it by `deps.CallerOf`,
@@ -17,6 +17,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from longline.api.callers import PREFIX_CHARS, Caller, Callers, hash_key, new_key
+from longline.api.doors import Door, door_of
 from longline.api.problems import problem
 from longline.api.rates import RequestRates
 from longline.api.scopes import Scope as KeyScope
@@ -56,23 +57,30 @@ async def ensure_api_key(durable: Durable, configured: str | None, clock: Clock)
     return key
 
 
+OWN_DOOR: Final = Door(PROTECTED, lambda path, headers: headers.get(API_KEY_HEADER, ""), problem)
+
+
 class ApiKeyMiddleware:
-    def __init__(self, app: ASGIApp, callers: Callers, rates: RequestRates, clock: Clock) -> None:
+    def __init__(
+        self, app: ASGIApp, callers: Callers, rates: RequestRates, clock: Clock, doors: tuple[Door, ...]
+    ) -> None:
         self._app = app
+        self._doors = (OWN_DOOR, *doors)
         self._callers = callers
         self._rates = rates
         self._clock = clock
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"].startswith(PROTECTED) and not _SIGNED.fullmatch(scope["path"]):
-            caller = await self._callers.of_key(Headers(scope=scope).get(API_KEY_HEADER, ""))
+        door = door_of(self._doors, scope["path"]) if scope["type"] == "http" else None
+        if door is not None and not _SIGNED.fullmatch(scope["path"]):
+            caller = await self._callers.of_key(door.key_of(scope["path"], Headers(scope=scope)))
             if caller is None:
-                await problem(InvalidApiKey())(scope, receive, send)
+                await door.refuse(InvalidApiKey(), {})(scope, receive, send)
                 return
             wait_s = self._rates.take(caller, self._clock.monotonic())
             if wait_s > 0:
                 headers = {"retry-after": str(math.ceil(wait_s))}
-                await problem(TooManyRequests(), headers)(scope, receive, send)
+                await door.refuse(TooManyRequests(), headers)(scope, receive, send)
                 return
             scope.setdefault("state", {})["caller"] = caller
         await self._app(scope, receive, send)

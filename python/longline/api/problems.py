@@ -14,7 +14,8 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response
 
 from longline.api.allowed import allowed_methods
-from longline.base.errors import InvalidField, RequestError
+from longline.api.doors import Door, door_of
+from longline.base.errors import BadRequest, InvalidField, NotFound, RequestError
 from longline.base.log import get_logger
 
 log = get_logger(__name__)
@@ -89,15 +90,23 @@ def _invalid(errors: list[dict[str, Any]]) -> Response:
     return JSONResponse({"success": False, "message": "Validation Error", "errors": errors}, status_code=422)
 
 
-async def _on_request_error(_request: Request, error: Exception) -> Response:
+async def _on_request_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestError)
+    door = _door(request)
+    if door is not None:
+        return door.refuse(error, {})
     if isinstance(error, InvalidField):
         return _invalid([{"loc": ["body", error.field], "msg": error.why, "type": "value_error"}])
     return problem(error)
 
 
-async def _on_invalid(_request: Request, error: Exception) -> Response:
+async def _on_invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    door = _door(request)
+    if door is not None:
+        first = error.errors()[0]
+        place = ".".join(str(part) for part in first["loc"][1:])
+        return door.refuse(BadRequest(f"{place}: {first['msg'].removeprefix('Value error, ')}"), {})
     return _invalid(
         [
             {"loc": list(item["loc"]), "msg": item["msg"].removeprefix("Value error, "), "type": item["type"]}
@@ -109,6 +118,10 @@ async def _on_invalid(_request: Request, error: Exception) -> Response:
 async def _on_http_error(request: Request, error: Exception) -> Response:
     """What the framework refuses by itself: unknown routes and methods, and bodies that it could not decode."""
     assert isinstance(error, HTTPException)
+    door = _door(request)
+    if door is not None:
+        refused = NotFound("There is no such resource.") if error.status_code == 404 else BadRequest()
+        return door.refuse(refused, dict(error.headers or {}))
     if error.status_code == 400:
         return _invalid([{"loc": ["body"], "msg": "The body is not JSON in UTF-8.", "type": "json_invalid"}])
     headers = dict(error.headers or {})
@@ -129,8 +142,15 @@ async def _on_fault(request: Request, error: Exception) -> Response:
     return _envelope(500, "Internal Server Error.", "internal_error", "internal_error")
 
 
-def install(app: FastAPI) -> None:
-    """Write every refusal of `app` in the envelope."""
+def _door(request: Request) -> Door | None:
+    """Another platform's door that the request has come by."""
+    doors: tuple[Door, ...] = request.app.state.doors
+    return door_of(doors, request.url.path)
+
+
+def install(app: FastAPI, doors: tuple[Door, ...]) -> None:
+    """Write every refusal of `app` in the envelope, and behind other platforms' doors as those do."""
+    app.state.doors = doors
     app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_http_error)

@@ -35,9 +35,10 @@ from longline.api.fields import (
 )
 from longline.base.config import ChunkSize
 from longline.base.stream_formats import DialectName, Encoding, SampleRate
+from longline.base.stream_tracks import StreamDirection, Together
 from longline.calls.originate import OriginateRequest
 from longline.calls.stream import StreamAuth, StreamRequest
-from longline.flows.fields import Parameters, StreamAuthField, check_stream
+from longline.flows.fields import Parameters, StreamAuthField, Tracks, all_parties, check_stream, track_numbers
 from longline.flows.parse import FlowInvalid, parse_flow
 from longline.store.pages import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, PageRequest
 from longline.store.records import CallFilter, CallState, DeliveryStatus, EventFilter
@@ -183,6 +184,14 @@ class StreamOpenRequest(StrictRequest):
         description="Sent with the handshake: {token}, or {username, password} (Basic).",
         repr=False,
     )
+    tracks: Tracks = Field(default_factory=all_parties)
+    together: Together = Field(
+        default="apart",
+        description="How several tracks come, as the dialect can: in messages of their own, mixed, or two as stereo.",
+    )
+    direction: StreamDirection = Field(
+        default="both", description="listen: what the application says is refused, and nobody hears it."
+    )
 
     @model_validator(mode="after")
     def _has_such_a_format(self) -> "StreamOpenRequest":
@@ -199,6 +208,9 @@ class StreamOpenRequest(StrictRequest):
             input_encoding=self.input_encoding,
             input_sample_rate=self.input_sample_rate,
             parameters=self.parameters,
+            tracks=track_numbers(self.tracks),
+            together=self.together,
+            direction=self.direction,
             auth=None if self.auth is None else StreamAuth(**self.auth),
         )
 

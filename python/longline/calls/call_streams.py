@@ -150,5 +150,8 @@ class CallStreams:
             to_number=call.to_number,
             call_direction=str(call.direction),
             parameters=request.parameters,
+            tracks=request.tracks,
+            together=request.together,
+            direction=request.direction,
             ids=terms.ids(call, stream),
         )

@@ -10,18 +10,22 @@ from __future__ import annotations
 import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Literal
 from uuid import UUID
 
 from longline.base import plivo
 from longline.base.ids import DEFAULT_VOICE_APP_ID, Prefix, encode_id
 from longline.base.stream_formats import DialectName, Encoding, SampleRate
+from longline.base.stream_tracks import Together, is_sent
 from longline.base.twilio import Sid, sid
 
 if TYPE_CHECKING:
     from longline.calls.call import Call
     from longline.calls.stream import Stream
 
+Carries = Literal["one", "stereo", "both_ways", "all"]
+"""Which tracks a dialect has words for: one, or several summed; besides that two as left and right; or one of what is
+said and one of what is sent, each in messages of its own. Or any, each in messages of its own."""
 Headers = Sequence[tuple[str, str]]
 Formats = Mapping[Encoding, tuple[SampleRate, ...]]
 
@@ -53,6 +57,7 @@ class DialectTerms:
     subprotocols: tuple[str, ...] = ()
     names: Callable[[Call, Stream], Names] = lambda call, stream: uuid_names(call, stream)
     ids: Callable[[Call, Stream], Mapping[str, str]] = lambda call, stream: {}
+    tracks: Carries = "one"
     headers: Callable[[Call, Stream, str | None], Headers] = lambda call, stream, secret: bearer_or_basic(stream)
 
 
@@ -149,21 +154,30 @@ DIALECTS: Final[Mapping[DialectName, DialectTerms]] = {
         20,
         chunks_ms=(20, 60),
         subprotocols=("longline.v1",),
+        tracks="all",
         names=prefixed_names,
     ),
-    "twilio": DialectTerms({"mulaw": _NARROW}, "mulaw", "8k", 20, names=twilio_names),
+    "twilio": DialectTerms({"mulaw": _NARROW}, "mulaw", "8k", 20, tracks="both_ways", names=twilio_names),
     "telnyx": DialectTerms(
         {"mulaw": _NARROW, "alaw": _NARROW, "pcm_s16le": _LINEAR, "pcm_s16be": _LINEAR},
         "mulaw",
         "8k",
         20,
         has_two_formats=True,
+        tracks="both_ways",
         names=telnyx_names,
         ids=telnyx_ids,
         headers=telnyx_headers,
     ),
     # Plivo's own pages name two defaults; µ-law is what its clients expect unasked. Its XML has the other one.
-    "plivo": DialectTerms({"mulaw": _NARROW, "pcm_s16le": ("8k", "16k", "24k")}, "mulaw", "8k", 20, names=plivo_names),
+    "plivo": DialectTerms(
+        {"mulaw": _NARROW, "pcm_s16le": ("8k", "16k", "24k")},
+        "mulaw",
+        "8k",
+        20,
+        tracks="both_ways",
+        names=plivo_names,
+    ),
     "vonage": DialectTerms({"pcm_s16le": ("8k", "16k", "24k")}, "pcm_s16le", "16k", 20, chunks_ms=(20, 20)),
     "exotel": DialectTerms(
         {"pcm_s16le": ("8k", "16k", "24k")}, "pcm_s16le", "8k", 100, takes_https=True, names=hex_names
@@ -175,6 +189,7 @@ DIALECTS: Final[Mapping[DialectName, DialectTerms]] = {
         "8k",
         20,
         subprotocols=("audio.jambonz.org", "audio.drachtio.org"),
+        tracks="stereo",
         ids=jambonz_ids,
     ),
     "asterisk": DialectTerms(
@@ -232,3 +247,22 @@ def settle_input(
     if not DIALECTS[dialect].has_two_formats:
         raise ValueError(f"{dialect} has one format, both ways")
     return settle(dialect, encoding, sample_rate)
+
+
+def check_tracks(dialect: DialectName, tracks: Sequence[int], together: Together) -> None:
+    """Raise ValueError when the dialect has no words for these tracks together."""
+    carries, count = DIALECTS[dialect].tracks, len(tracks)
+    two_ways = count == 2 and is_sent(tracks[0]) != is_sent(tracks[1])
+    fits = {
+        "apart": carries == "all" or count == 1 or (carries == "both_ways" and two_ways),
+        "mixed": carries != "all",
+        "stereo": carries == "stereo" and count == 2,
+    }
+    if not fits[together]:
+        words = {
+            "one": "one track, or several mixed",
+            "stereo": "one track, several mixed, or two in stereo",
+            "both_ways": "one track, one of each way, or several mixed",
+            "all": "any tracks, each apart",
+        }
+        raise ValueError(f"{dialect} carries {words[carries]}")

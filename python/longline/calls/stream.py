@@ -11,12 +11,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 from uuid import UUID
 
 from longline.base.events import EventType
 from longline.base.ids import new_id
 from longline.base.stream_formats import DialectName, Encoding, SampleRate
+from longline.base.stream_tracks import ALL, StreamDirection, Together
 from longline.calls.dialects import Format, settle, settle_input
 from longline.calls.manner import Method
 from longline.store.records import StreamRecord
@@ -63,8 +64,9 @@ class StreamAuth:
 @dataclass(frozen=True, slots=True)
 class StreamRequest:
     """What is asked for. What is None is as the dialect has it; `chunk_size` is in milliseconds. `parameters` are told
-    in the dialect's `start`; `input_encoding` and `input_sample_rate` are of what the application says, where the
-    dialect has two formats. `client_state` is a text that the dialect hands back."""
+    in the dialect's `start`; `tracks` are what is heard (`base/stream_tracks.py`); `input_encoding` and
+    `input_sample_rate` are of what the application says, where the dialect has two formats. `client_state` is a text
+    that the dialect hands back."""
 
     ws_url: str
     chunk_size: int | None = None
@@ -76,7 +78,9 @@ class StreamRequest:
     parameters: Mapping[str, str] = field(default_factory=dict)
     auth: StreamAuth | None = None
     client_state: str | None = None
-    direction: Literal["both", "listen"] = "both"
+    tracks: tuple[int, ...] = (ALL,)
+    together: Together = "apart"
+    direction: StreamDirection = "both"
     name: str | None = None
     """What its flow calls it."""
     status_callback_url: str | None = None

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field
 
+from longline.base.stream_tracks import MAX_TRACK, MAX_TRACKS, TRACKS, TrackName
 from longline.base.urls import http_url, ws_url
+from longline.calls.dialects import check_tracks
 from longline.calls.originate import is_sip_user, is_target
 from longline.calls.stream import StreamRequest
 
@@ -39,6 +42,12 @@ def _media_url(text: str) -> str:
     return text
 
 
+def _tracks(value: list[TrackName | int]) -> list[TrackName | int]:
+    if len(set(track_numbers(value))) != len(value):
+        raise ValueError("must not name a track twice")
+    return value
+
+
 def _chunk_size(value: int) -> int:
     if value % CHUNK_SIZE_MIN_MS:
         raise ValueError(f"must be a multiple of {CHUNK_SIZE_MIN_MS}")
@@ -46,8 +55,18 @@ def _chunk_size(value: int) -> int:
 
 
 def check_stream(request: StreamRequest) -> None:
-    """Raise ValueError when its dialect has no such format."""
+    """Raise ValueError when its dialect has no such format, or no words for the tracks."""
     _ = request.format, request.input_format
+    check_tracks(request.dialect, request.tracks, request.together)
+
+
+def all_parties() -> list[TrackName | int]:
+    return ["all"]
+
+
+def track_numbers(tracks: Sequence[TrackName | int]) -> tuple[int, ...]:
+    """As the media server numbers them."""
+    return tuple(track if isinstance(track, int) else TRACKS[track] for track in tracks)
 
 
 def lower_case(value: object) -> object:
@@ -118,6 +137,16 @@ AliasedMediaUrl = Annotated[
     ),
 ]
 ChunkSize = Annotated[int, Field(ge=CHUNK_SIZE_MIN_MS, le=CHUNK_SIZE_MAX_MS), AfterValidator(_chunk_size)]
+Tracks = Annotated[
+    list[TrackName | Annotated[int, Field(ge=0, le=MAX_TRACK)]],
+    Field(
+        min_length=1,
+        max_length=MAX_TRACKS,
+        description="What the application hears: all (parties, mixed), inbound (what the call's first party says), "
+        "outbound (what it is sent), said (what streams and playbacks say), or numbers of tracks.",
+    ),
+    AfterValidator(_tracks),
+]
 Loop = Annotated[int, Field(ge=1, le=LOOP_MAX)]
 Parameters = Annotated[dict[str, str], AfterValidator(check_parameters)]
 StreamAuthField = Annotated[dict[str, str], AfterValidator(_stream_auth)]

@@ -12,6 +12,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
 from longline.base.stream_formats import DialectName, Encoding, SampleRate
+from longline.base.stream_tracks import StreamDirection, Together
 from longline.calls.stream import StreamAuth, StreamRequest
 from longline.flows.fields import (
     DIAL_TIMEOUT_MAX_S,
@@ -28,10 +29,13 @@ from longline.flows.fields import (
     Parameters,
     SpokenText,
     StreamAuthField,
+    Tracks,
     Voice,
     WsUrl,
+    all_parties,
     check_stream,
     lower_case,
+    track_numbers,
 )
 
 MAX_PROMPTS = 10
@@ -138,6 +142,14 @@ class Stream(_Verb):
         description="Sent with the handshake: {token}, or {username, password} (Basic). It is not logged.",
         repr=False,
     )
+    tracks: Tracks = Field(default_factory=all_parties)
+    together: Together = Field(
+        default="apart",
+        description="How several tracks come, as the dialect can: in messages of their own, mixed, or two as stereo.",
+    )
+    direction: StreamDirection = Field(
+        default="both", description="listen: what the application says is refused, and nobody hears it."
+    )
     record: bool | None = Field(
         default=None,
         description="false keeps a call that would be recorded from being so; a call that is not to be recorded stays "
@@ -159,6 +171,9 @@ class Stream(_Verb):
             input_encoding=self.input_encoding,
             input_sample_rate=self.input_sample_rate,
             parameters=self.parameters,
+            tracks=track_numbers(self.tracks),
+            together=self.together,
+            direction=self.direction,
             auth=None if self.auth is None else StreamAuth(**self.auth),
         )
 

@@ -78,6 +78,10 @@ def _is_program(path: Path) -> bool:
     return path.is_file() and os.access(path, os.X_OK)
 
 
+SOCKET_PATH_BYTES_MAX = 107
+"""`sun_path` of unix(7), without the zero at its end."""
+
+
 class MediaProcess:
     """One run of the program, with its private socket directory."""
 
@@ -91,6 +95,12 @@ class MediaProcess:
         """Start the program. Raise MediaUnavailable when it cannot be started."""
         binary = settings.binary or find_binary()
         directory = Path(tempfile.mkdtemp(prefix="longline-media-"))  # made with mode 0700
+        if len(os.fsencode(directory / "control.sock")) > SOCKET_PATH_BYTES_MAX:
+            directory.rmdir()
+            raise MediaUnavailable(
+                f"the folder for temporary files, {tempfile.gettempdir()}, is too long a path for a Unix socket: "
+                "set TMPDIR to a shorter one"
+            )
         try:
             process = await asyncio.create_subprocess_exec(
                 str(binary),

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 from longline.base.stream_formats import DialectName, Encoding
+from longline.base.stream_tracks import ALL, StreamDirection, Together
 
 PROTOCOL_VERSION = 1
 MAX_FRAME_BYTES = 1 << 20
@@ -276,7 +277,9 @@ class StreamOpen(Command):
     encoding: Encoding | None = None
     input_encoding: Encoding | None = None
     input_rate_hz: int | None = None
-    direction: Literal["both", "listen"] | None = None
+    direction: StreamDirection = "both"
+    tracks: tuple[int, ...] = (ALL,)
+    together: Together = "apart"
     headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
     secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)

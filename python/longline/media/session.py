@@ -16,6 +16,7 @@ from typing import Any, Literal, Protocol
 from longline.base.errors import MediaUnavailable
 from longline.base.log import get_logger
 from longline.base.stream_formats import DialectName, Encoding
+from longline.base.stream_tracks import ALL, StreamDirection, Together
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import (
     Command,
@@ -126,7 +127,9 @@ class StreamTarget:
     encoding: Encoding | None = None
     input_encoding: Encoding | None = None
     input_rate_hz: int | None = None
-    direction: Literal["both", "listen"] | None = None
+    direction: StreamDirection = "both"
+    tracks: tuple[int, ...] = (ALL,)
+    together: Together = "apart"
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)

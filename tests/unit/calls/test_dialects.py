@@ -1,5 +1,6 @@
 """What a stream is opened with follows from its dialect."""
 
+from contextlib import nullcontext
 from datetime import UTC, datetime
 
 import pytest
@@ -7,8 +8,16 @@ import pytest
 from longline.base import plivo
 from longline.base.ids import new_id
 from longline.base.stream_formats import DialectName
+from longline.base.stream_tracks import Together
 from longline.calls.call import Call, Direction
-from longline.calls.dialects import DIALECTS, Format, call_control_id, settle, settle_input
+from longline.calls.dialects import (
+    DIALECTS,
+    Format,
+    call_control_id,
+    check_tracks,
+    settle,
+    settle_input,
+)
 from longline.calls.stream import Stream, StreamAuth, StreamRequest
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -50,6 +59,27 @@ def test_telnyx_alone_hears_another_format_than_it_says() -> None:
     assert settle_input("telnyx", "pcm_s16le", "24k") == Format("pcm_s16le", "24k", 20)
     with pytest.raises(ValueError, match="one format"):
         settle_input("twilio", "mulaw")
+
+
+@pytest.mark.parametrize(
+    ("dialect", "tracks", "together", "why"),
+    [
+        ("teler", (0,), "apart", None),
+        ("teler", (1, 129), "mixed", None),
+        ("teler", (1, 129), "apart", "teler carries one track, or several mixed"),
+        ("twilio", (1, 129), "apart", None),
+        ("twilio", (1, 2), "apart", "twilio carries one track, one of each way"),
+        ("jambonz", (1, 129), "stereo", None),
+        ("jambonz", (1, 2, 3), "stereo", "jambonz carries one track, several mixed, or two in stereo"),
+        ("longline", (0, 1, 2, 129), "apart", None),
+        ("longline", (1, 2), "mixed", "longline carries any tracks, each apart"),
+    ],
+)
+def test_a_dialect_carries_the_tracks_it_has_words_for(
+    dialect: DialectName, tracks: tuple[int, ...], together: Together, why: str | None
+) -> None:
+    with pytest.raises(ValueError, match=why) if why else nullcontext():
+        check_tracks(dialect, tracks, together)
 
 
 def test_ids_are_written_as_the_dialect_writes_them() -> None:

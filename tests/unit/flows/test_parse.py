@@ -75,6 +75,8 @@ def test_chunk_sizes_in_range_are_taken(chunk_size: int) -> None:
         ({"action": "stream", "ws_url": WS, "chunk_size": True}, "$.chunk_size", "integer"),
         ({"action": "stream", "ws_url": WS, "sample_rate": "24k"}, "$", "teler has pcm_s16le at 8k, 16k, not at 24k"),
         ({"action": "stream", "ws_url": WS, "sample_rate": "44k"}, "$.sample_rate", "48k"),
+        ({"action": "stream", "ws_url": WS, "tracks": ["inbound", "outbound"]}, "$", "teler carries one track"),
+        ({"action": "stream", "ws_url": WS, "tracks": ["caller"]}, "$.tracks[0]", "inbound"),
         ({"action": "stream", "ws_url": WS, "sample_rate": 8000}, "$.sample_rate", "8k"),
         ({"action": "stream", "ws_url": WS, "record": "yes"}, "$.record", "boolean"),
         ({"action": "play"}, "$.media_url", "missing"),

@@ -16,7 +16,7 @@ from longline.base.errors import MediaUnavailable
 from longline.media import process
 from longline.media.engine import MediaEngine
 from longline.media.errors import MediaCommandRefused
-from longline.media.process import MediaServerSettings, find_binary
+from longline.media.process import MediaProcess, MediaServerSettings, find_binary
 from longline.media.protocol import SessionClose, SessionFailed, WorkerDied
 from longline.media.session import MediaSession
 
@@ -158,3 +158,14 @@ def test_the_binary_is_found_by_its_variable(tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("LONGLINE_MEDIA_BINARY", str(tmp_path / "nothing"))
     with pytest.raises(MediaUnavailable, match="LONGLINE_MEDIA_BINARY"):
         find_binary()
+
+
+async def test_a_folder_too_deep_for_a_socket_is_named_in_the_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    with pytest.raises(MediaUnavailable, match="set TMPDIR to a shorter one"):
+        await MediaProcess.spawn(MediaServerSettings(binary=Path("/bin/true")))
+    assert list(deep.iterdir()) == []
