@@ -205,7 +205,8 @@ class Connection:
     def poll_event(self) -> Event | None:
         return self._events.popleft() if self._events else None
 
-    # What the application commands. Speech is kept until it is acknowledged; BufferFull when too much of it waits.
+    # What the application commands. Speech is kept until it is acknowledged; BufferFull when too much of it waits. What
+    # comes when the stream is over is counted: the end may always be on its way.
 
     def say(self, payload: bytes, track: int = 0) -> int:
         """Speech in the agreed format (Opus: one packet), for all or for one party; the number of its last message."""
@@ -255,8 +256,8 @@ class Connection:
     def request(self, message: AppMessage) -> None:
         """Any other message: a transfer, a recording, a ping."""
         if self.state is State.OVER:
-            raise LocalProtocolError("the stream is over")
-        if self.state is State.READY:
+            self.counters["too_late"] += 1
+        elif self.state is State.READY:
             self._transmit.append(message.to_text())
         elif len(self._waiting) >= MAX_WAITING:
             raise LocalProtocolError(f"{MAX_WAITING} requests wait for a socket")
@@ -265,7 +266,8 @@ class Connection:
 
     def _say(self, message: Audio | NumberedAppMessage) -> None:
         if self.state is State.OVER:
-            raise LocalProtocolError("the stream is over")
+            self.counters["too_late"] += 1
+            return
         kept = self._unheard.put(message)
         if self.state is State.READY:
             kept.was_sent = True

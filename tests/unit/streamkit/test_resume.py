@@ -6,7 +6,6 @@ import random
 import pytest
 from tests.unit.streamkit.stream_pair import Pair, numbered_voice
 
-from longline.base.errors import LocalProtocolError
 from longline.streamkit import server_messages as told
 from longline.streamkit.app_messages import Hangup, Hello
 from longline.streamkit.connection import Connection, Dropped, Over, Stalled, State
@@ -163,8 +162,9 @@ def test_after_the_window_the_stream_is_over() -> None:
     assert dropped.until == 30.0
     pair.advance(31)
     assert pair.told(Over) == [Over("window_passed")]
-    with pytest.raises(LocalProtocolError):
-        pair.app.say(spoken(0))
+    pair.app.say(spoken(0))
+    pair.app.hangup()
+    assert pair.app.counters["too_late"] == 2
 
 
 def test_without_a_window_a_drop_is_the_end() -> None:

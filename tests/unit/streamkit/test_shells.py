@@ -69,7 +69,7 @@ async def test_an_application_dials_in_when_nobody_dials_it() -> None:
     async with server(echo, dial_in_after_s=0.05) as app:
         side = line()
         async with Wire(side, f"ws://127.0.0.1:{app.port}/") as wire:
-            side._url = await wire.listen()
+            side.url = await wire.listen()
             await wire.dial()
             assert await wire.until(lambda: side.is_ready, 5)
             await wire.drop()

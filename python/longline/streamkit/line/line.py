@@ -48,7 +48,7 @@ class Line:
     ) -> None:
         self._tokens = tokens
         self._voice = voice
-        self._window_ms, self._ring_ms, self._queue_limit_ms, self._url = window_ms, ring_ms, queue_limit_ms, url
+        self._window_ms, self._ring_ms, self._queue_limit_ms, self.url = window_ms, ring_ms, queue_limit_ms, url
         self.stream_id = stream_id
         self.format = offered or Format()
         self.hello: said.Hello | None = None
@@ -65,6 +65,8 @@ class Line:
         self.counters: Counter[str] = Counter()
         self.messages: list[Message | Audio] = []
         """What the application has said, in order, over all connections."""
+        self.sent_before: dict[int, int] = {}
+        """The last sequence of each track that was sent when the last socket ended."""
         self._rings: dict[int, Ring] = {}
         self._good: list[str] = []
         self._transmit: deque[str | bytes] = deque()
@@ -85,7 +87,7 @@ class Line:
         self._hello_until = now + HELLO_WITHIN_S
         token = next(self._tokens)
         self._good.append(token)
-        resume = told.ResumeOffer(token=token, window_ms=self._window_ms, ring_ms=self._ring_ms, url=self._url)
+        resume = told.ResumeOffer(token=token, window_ms=self._window_ms, ring_ms=self._ring_ms, url=self.url)
         start = {
             "account_id": "ac_1",
             "call_app_id": "app_1",
@@ -103,6 +105,8 @@ class Line:
         self._tell(told.Start.model_validate(start))
 
     def socket_closed(self, now: float, code: int | None) -> None:
+        if self.is_ready:
+            self.sent_before = {track: self._rings[track].next_sequence - 1 for track in self.tracks}
         self.is_open = self.is_ready = False
         self._hello_until = None
         self._transmit.clear()
@@ -222,6 +226,11 @@ class Line:
         """The stream is over."""
         self._tell(told.StopTold(reason=reason))
         self.closing, self.is_over = 1000, True
+
+    @property
+    def token(self) -> str:
+        """That of the last `start`."""
+        return self._good[-1]
 
     @property
     def heard(self) -> list[Audio]:

@@ -51,6 +51,8 @@ class Wire:
         self.subprotocol: str | None = None
         self.close_code: int | None = None
         self.dialled_in = 0
+        self.refused: list[str] = []
+        """Why applications that dialled in were refused."""
 
     async def __aenter__(self) -> Self:
         self._ticker = asyncio.create_task(self._tick())
@@ -66,7 +68,7 @@ class Wire:
             self._listener.close()
 
     async def dial(self, *, signed_at: float | None = None, secret: str | None = None) -> None:
-        """Connect, and begin. Raises OSError or InvalidHandshake when the application does not take it."""
+        """Connect, and begin; an older socket is fenced. Raises OSError or InvalidHandshake when nobody takes it."""
         target = "/" + self._url.split("://", 1)[1].partition("/")[2]
         headers: dict[str, str] = {}
         if (secret or self._secret) is not None:
@@ -83,7 +85,10 @@ class Wire:
             **options,
         )
         self.subprotocol = socket.subprotocol
+        older = self._socket
         self._take(socket)
+        if older is not None:
+            await older.close(FENCED)
 
     async def listen(self, host: str = "127.0.0.1") -> str:
         """Let the application dial in; the URL for `start`."""
@@ -136,9 +141,10 @@ class Wire:
 
     def _admit(self, socket: ServerConnection, request: Request) -> Response | None:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        if scheme != "Bearer" or not self.line.is_good(token):
-            return socket.respond(http.HTTPStatus.UNAUTHORIZED, "wrong or used token\n")
-        return None
+        if scheme == "Bearer" and self.line.is_good(token) and token not in request.path:
+            return None
+        self.refused.append("the token stands in the URL" if self.line.token in request.path else "wrong or used token")
+        return socket.respond(http.HTTPStatus.UNAUTHORIZED, f"{self.refused[-1]}\n")
 
     async def _be_dialled(self, socket: ServerConnection) -> None:
         self.dialled_in += 1
