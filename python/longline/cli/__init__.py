@@ -7,6 +7,7 @@ import typer
 from longline.cli.accounts import accounts
 from longline.cli.call import call
 from longline.cli.calls import calls
+from longline.cli.conformance import conformance
 from longline.cli.demo import demo
 from longline.cli.dial import dial
 from longline.cli.hangup import hangup
@@ -26,7 +27,7 @@ app = typer.Typer(
 )
 for command in (serve, call, calls, hangup, trunks, phones, dial, demo):
     app.command()(command)
-for group in (recordings, keys, accounts, webhooks):
+for group in (recordings, keys, accounts, webhooks, conformance):
     app.add_typer(group)
 
 

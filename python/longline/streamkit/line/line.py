@@ -172,8 +172,11 @@ class Line:
             if self.is_ready:
                 self._write(frame)
         for playout in self.playouts.values():
+            was_queued = playout.queued_ms > 0
             for message in playout.play(self.position):
                 self._tell(message)
+            if was_queued and playout.queued_ms == 0:
+                self._tell(told.Queue(state="drained", queued_ms=0))
         self.position += self.format.frame_samples
         self._progress_left_ms -= self.format.frame_ms
         if self.hello is not None and self.hello.progress_ms and self._progress_left_ms <= 0:
