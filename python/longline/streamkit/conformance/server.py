@@ -3,7 +3,7 @@
     kit = ServerKit(host, port)
     report = await kit.run(open_stream)
 
-`open_stream(url)` makes the server dial `url` (place a call, open a stream), once for each scenario; without it, whoever
+`open_stream(url)` makes the server dial `url` (place a call, open a stream), once for each scenario. Without it, who
 runs the kit sees to that. A party that is silent will do. Leaves out: voices, keys and several parties, which need a
 phone.
 """
