@@ -67,7 +67,7 @@ bench-load: setup bench-build  ## cost, memory, loss and delay of 100 to 2,000 c
 bench-signalling: setup-test  ## calls a second per core, set-up time, memory of an idle call and its end, SIPp on the other side: 3 minutes (CALLS= RATE= IDLE= IDLE_RATE=)
 	@$(VENV)/python bench/signalling/signalling.py $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(if $(IDLE),--idle $(IDLE)) $(if $(IDLE_RATE),--idle-rate $(IDLE_RATE))
 
-bench-micro: setup  ## what one frame costs the engine alone, by dialect, and the detectors of digits and voices: a few seconds
+bench-micro: setup  ## what one frame costs the engine alone, and its parts: each dialect, resampler, base64, JSON, detectors, beside a bare copy: half a minute
 	@cargo run --quiet --release --locked -p longline-micro
 
 bench-build:

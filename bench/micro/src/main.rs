@@ -2,30 +2,37 @@
 //! from the application and out to the phone, for each dialect, beside a bare copy of the same bytes.
 //!
 //! One JSON object a row: `dialect`, `calls` (their state is as cold as so many make it), `ns_per_frame`,
-//! `copy_ns_per_frame`. The best of several rounds, since what disturbs a round only adds. Then what a leg has only when it
-//! is asked for: the detectors of digits and voices.
+//! `copy_ns_per_frame`. The best of several rounds, since what disturbs a round only adds. Then the messages of each dialect
+//! alone, what is under them (resampler, base64, JSON), and what a leg has only when it is asked for: the detectors of digits
+//! and voices.
 //!
 //!     longline-micro [WEIGHTS]          of Silero, by default .setup/silero.weights; without the file it has no row
 
 mod detectors;
+mod dialects;
+mod measure;
+mod said;
+mod sounds;
 
 use std::hint::black_box;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use media::codec::g711;
 use media::rtp::delay::Bounds;
 use media::rtp::packet::Packet;
+use media::stream::dialect::{Entry, TABLE};
 use media::{
-    Codec, Dialect, Encoding, Engine, EngineConfig, LegKey, LegRemote, OpusSettings, PayloadTypes, Source,
+    Codec, Engine, EngineConfig, Form, Format, LegKey, LegRemote, OpusSettings, PayloadTypes, Source,
     StreamKey, StreamParams, TelephoneEvent, Time,
 };
+use said::said;
 
 const ROUNDS: usize = 7;
 const FRAMES: usize = 500;
 const SAMPLES: usize = 160;
+/// As many as a frame has on its four ways.
+const COPIED_BYTES: usize = 1_200;
 
 struct Call {
     leg: LegKey,
@@ -33,19 +40,26 @@ struct Call {
 }
 
 fn main() {
-    for dialect in [Dialect::Teler, Dialect::Twilio, Dialect::Binary] {
+    for entry in TABLE {
         for calls in [1, 300] {
-            let ns = (0..ROUNDS)
-                .map(|_| round(dialect, calls))
-                .min_by(f64::total_cmp)
-                .unwrap_or(f64::NAN);
+            let rounds = (0..ROUNDS).map(|_| round(entry, calls));
+            let Some(ns) = rounds.collect::<Option<Vec<f64>>>() else {
+                eprintln!(
+                    "{} has no row: what its applications say is not known here",
+                    entry.name
+                );
+                break;
+            };
+            let best = ns.into_iter().min_by(f64::total_cmp).unwrap_or(f64::NAN);
             let row = serde_json::json!({
-                "dialect": format!("{dialect:?}").to_lowercase(), "calls": calls, "ns_per_frame": ns.round(),
-                "copy_ns_per_frame": copy().round(),
+                "dialect": entry.name, "calls": calls, "ns_per_frame": best.round(),
+                "copy_ns_per_frame": measure::copy_ns(COPIED_BYTES).round(),
             });
             println!("{row}");
         }
     }
+    dialects::run();
+    sounds::run();
     detectors::run();
 }
 
@@ -62,46 +76,35 @@ fn speech() -> Vec<[i16; SAMPLES]> {
         .collect()
 }
 
-/// The message that carries a frame from the application.
-fn message(dialect: Dialect, frame: usize, samples: &[i16; SAMPLES]) -> Vec<u8> {
-    let pcm: Vec<u8> = samples.iter().flat_map(|sample| sample.to_le_bytes()).collect();
-    match dialect {
-        Dialect::Teler => format!(
-            r#"{{"type":"audio","audio_b64":"{}","chunk_id":{frame}}}"#,
-            STANDARD.encode(pcm)
-        )
-        .into_bytes(),
-        Dialect::Twilio => {
-            let mut codes = Vec::new();
-            g711::encode(g711::Law::Mu, samples, &mut codes);
-            format!(
-                r#"{{"event":"media","streamSid":"ms_1","media":{{"payload":"{}"}}}}"#,
-                STANDARD.encode(codes)
-            )
-            .into_bytes()
-        }
-        Dialect::Binary => [&[0; 16][..], &pcm].concat(),
-    }
+/// A frame in the first format of a dialect, of as many samples as that has.
+fn message(entry: &Entry, samples: &[i16; SAMPLES]) -> Option<(Form, Vec<u8>)> {
+    let Format { encoding, rate_hz } = entry.output[0];
+    let repeats = rate_hz as usize / 8_000;
+    let stretched: Vec<i16> = samples
+        .iter()
+        .flat_map(|&sample| std::iter::repeat_n(sample, repeats))
+        .collect();
+    let mut encoded = Vec::new();
+    encoding.append(&stretched, &mut encoded);
+    said(entry.name, &encoded)
 }
 
-fn round(dialect: Dialect, calls: usize) -> f64 {
+/// `None`: it is not known what applications of this dialect say.
+fn round(entry: &Entry, calls: usize) -> Option<f64> {
     let mut engine = Engine::new(EngineConfig::new(1, 0));
     let start = Time::from_millis(1_000);
     let far: SocketAddr = ([192, 0, 2, 1], 4_000).into();
-    let calls: Vec<Call> = (0..calls)
-        .map(|_| open(&mut engine, start, far, dialect))
-        .collect();
+    let calls: Vec<Call> = (0..calls).map(|_| open(&mut engine, start, far, entry)).collect();
     let speech = speech();
     let packets: Vec<Vec<u8>> = speech
         .iter()
         .enumerate()
         .map(|(n, samples)| packet(n, samples))
         .collect();
-    let messages: Vec<Vec<u8>> = speech
+    let messages: Vec<(Form, Vec<u8>)> = speech
         .iter()
-        .enumerate()
-        .map(|(n, samples)| message(dialect, n, samples))
-        .collect();
+        .map(|samples| message(entry, samples))
+        .collect::<Option<_>>()?;
     let began = Instant::now();
     for (n, (packet, message)) in packets.iter().zip(&messages).enumerate() {
         let now = start.plus_millis(20 * n as u64 + 5);
@@ -114,11 +117,11 @@ fn round(dialect: Dialect, calls: usize) -> f64 {
                 },
                 packet,
             );
-            let source = match dialect {
-                Dialect::Binary => Source::StreamBinary(call.stream),
-                Dialect::Teler | Dialect::Twilio => Source::Stream(call.stream),
+            let source = match message.0 {
+                Form::Binary => Source::StreamBinary(call.stream),
+                Form::Text => Source::Stream(call.stream),
             };
-            engine.receive(now, source, message);
+            engine.receive(now, source, &message.1);
         }
         engine.handle_timeout(start.plus_millis(20 * n as u64 + 20));
         while let Some(transmit) = engine.poll_transmit() {
@@ -126,10 +129,10 @@ fn round(dialect: Dialect, calls: usize) -> f64 {
         }
         while engine.poll_event().is_some() {}
     }
-    began.elapsed().as_nanos() as f64 / (FRAMES * calls.len()) as f64
+    Some(began.elapsed().as_nanos() as f64 / (FRAMES * calls.len()) as f64)
 }
 
-fn open(engine: &mut Engine, now: Time, far: SocketAddr, dialect: Dialect) -> Call {
+fn open(engine: &mut Engine, now: Time, far: SocketAddr, entry: &Entry) -> Call {
     let mut open = || -> Result<Call, media::CommandError> {
         let session = engine.open_session(now)?;
         let leg = engine.open_leg(now, session)?;
@@ -155,14 +158,9 @@ fn open(engine: &mut Engine, now: Time, far: SocketAddr, dialect: Dialect) -> Ca
         };
         engine.connect_leg(now, leg, remote)?;
         let params = StreamParams {
-            dialect,
-            chunk_ms: 20,
-            encoding: if dialect == Dialect::Twilio {
-                Encoding::MuLaw
-            } else {
-                Encoding::PcmS16le
-            },
-            rate_hz: 8_000,
+            dialect: entry.dialect,
+            encoding: entry.output[0].encoding,
+            rate_hz: entry.output[0].rate_hz,
             account_id: "acc_1".into(),
             call_app_id: "va_1".into(),
             call_id: "cs_1".into(),
@@ -189,15 +187,4 @@ fn packet(frame: usize, samples: &[i16; SAMPLES]) -> Vec<u8> {
     .write_header(&mut out);
     g711::encode(g711::Law::Mu, samples, &mut out);
     out
-}
-
-/// A bare copy of as many bytes as a frame has on its four ways.
-fn copy() -> f64 {
-    let (from, mut to) = ([7u8; 1_200], [0u8; 1_200]);
-    let began = Instant::now();
-    for _ in 0..100_000 {
-        to.copy_from_slice(black_box(&from));
-        black_box(&to);
-    }
-    began.elapsed().as_nanos() as f64 / 100_000.0
 }
