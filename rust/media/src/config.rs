@@ -229,6 +229,18 @@ pub enum Dialect {
     Twilio,
     /// Ours: audio in binary messages behind a header of 16 bytes, control in JSON text.
     Binary,
+    /// Telnyx Media Streaming: JSON text, a codec each way in base64.
+    Telnyx,
+    /// Plivo Audio Streaming: JSON text, µ-law or linear samples in base64.
+    Plivo,
+    /// Vonage's WebSocket endpoint: linear samples in binary messages, JSON text.
+    Vonage,
+    /// Exotel AgentStream: JSON text, linear samples in base64.
+    Exotel,
+    /// Asterisk's chan_websocket: media in binary messages, text that may be JSON.
+    Asterisk,
+    /// jambonz' listen: linear samples in binary messages, JSON text.
+    Jambonz,
 }
 
 impl Dialect {
@@ -289,6 +301,17 @@ pub struct StreamParams {
     pub start: StreamStart,
     /// Goes into `start`: a JSON object of at most [`MAX_METADATA_BYTES`], or nothing at all.
     pub metadata: String,
+}
+
+impl StreamParams {
+    /// What audio from the application is, when the dialect can carry it; else as to the application.
+    pub fn input_format(&self) -> Format {
+        let output = Format {
+            encoding: self.encoding,
+            rate_hz: self.rate_hz,
+        };
+        dialect::entry(self.dialect).input_of(self).unwrap_or(output)
+    }
 }
 
 impl Default for StreamParams {

@@ -183,6 +183,12 @@ pub enum RefusedMessage {
     NotAllowed,
     /// A track that nobody has.
     UnknownTrack,
+    /// It names another stream.
+    OtherStream,
+    /// Audio in a format that nobody can play.
+    WrongFormat,
+    /// Longer than the dialect has them.
+    TooLong,
 }
 
 impl RefusedMessage {
@@ -198,6 +204,9 @@ impl RefusedMessage {
             RefusedMessage::LimitReached => "limit_reached",
             RefusedMessage::NotAllowed => "not_allowed",
             RefusedMessage::UnknownTrack => "unknown_track",
+            RefusedMessage::OtherStream => "other_stream",
+            RefusedMessage::WrongFormat => "wrong_format",
+            RefusedMessage::TooLong => "too_long",
         }
     }
 }

@@ -114,6 +114,12 @@ pub struct StreamStats {
     pub not_allowed: u64,
     /// Named a track that nobody has.
     pub unknown_track: u64,
+    /// Refused: messages that name another stream.
+    pub other_stream: u64,
+    /// Refused: audio in a format that nobody can play.
+    pub wrong_format: u64,
+    /// Refused: messages longer than the dialect has them.
+    pub too_long: u64,
     /// Ignored: interrupt of a chunk that is not queued.
     pub unknown_chunk: u64,
     /// Audio of this stream sent to the leg.

@@ -50,6 +50,12 @@ struct Format {
 
 /// Reads a whole file into 8 kHz mono samples.
 pub fn parse(file: &[u8]) -> Result<Vec<i16>, WavError> {
+    let (rate_hz, samples) = samples(file)?;
+    resample(&samples, rate_hz, RATE_HZ).map_err(|error| unsupported_rate(error.0))
+}
+
+/// Reads a whole file into mono samples at the rate that it has.
+pub fn samples(file: &[u8]) -> Result<(u32, Vec<i16>), WavError> {
     let (riff, chunks) = file
         .split_first_chunk::<12>()
         .ok_or(WavError::NotWave("shorter than a RIFF header"))?;
@@ -73,7 +79,7 @@ pub fn parse(file: &[u8]) -> Result<Vec<i16>, WavError> {
             .map(|pair| mean(decode(&pair[..bytes]), decode(&pair[bytes..])))
             .collect(),
     };
-    resample(&samples, format.rate_hz, RATE_HZ).map_err(|error| unsupported_rate(error.0))
+    Ok((format.rate_hz, samples))
 }
 
 fn mean(left: i16, right: i16) -> i16 {

@@ -4,7 +4,7 @@ mod common;
 
 use common::*;
 use media::stream::dialect::{Audio, Message};
-use media::stream::twilio;
+use media::stream::events;
 use media::{Dialect, Encoding, Event, RefusedMessage, StreamKey, StreamParams};
 
 fn params() -> StreamParams {
@@ -159,11 +159,11 @@ fn what_is_no_message_is_refused_by_its_kind() {
         (r#"{"event":"mark"}"#, RefusedMessage::MissingField),
         (r#"{"event":"start"}"#, RefusedMessage::UnknownType),
     ] {
-        assert_eq!(twilio::parse(text.as_bytes()), Err(reason), "{text}");
+        assert_eq!(events::parse(text.as_bytes(), r#""MZ0""#), Err(reason), "{text}");
     }
     let escaped = r#"{"event":"media","media":{"payload":"\/\/8="}}"#;
     assert_eq!(
-        twilio::parse(escaped.as_bytes()),
+        events::parse(escaped.as_bytes(), r#""MZ0""#),
         Ok(Message::Audio(Audio::Base64("//8=".into()), None))
     );
 }

@@ -76,6 +76,14 @@ impl Marks {
         }
     }
 
+    /// All stand here now, and what was before them was dropped.
+    pub fn clear(&mut self, left: u64) {
+        for mark in self.0.iter_mut().filter(|mark| mark.at > left) {
+            mark.cleared = true;
+            mark.at = left;
+        }
+    }
+
     /// So many samples behind `from` are no more: a mark inside them stands at their start now.
     pub fn cut(&mut self, from: u64, count: u64) {
         for mark in &mut self.0 {

@@ -533,6 +533,16 @@ impl Playout {
         self.marks.put(name, at)
     }
 
+    /// Every mark that waits is reached now, as if what is before it had been dropped.
+    pub fn clear_marks(&mut self) {
+        self.marks.clear(self.left);
+    }
+
+    /// Nine tenths of the limit waited, and since then never eight or less.
+    pub fn is_high(&self) -> bool {
+        self.high
+    }
+
     /// The next mark that has been reached.
     pub fn take_mark(&mut self) -> Option<(Box<str>, MarkOutcome)> {
         let mark = self.marks.take(self.left)?;

@@ -6,11 +6,12 @@
 use std::borrow::Cow;
 
 use super::ears::{Chunk, Together};
-use super::{binary, teler, twilio};
+use super::{asterisk, binary, exotel, jambonz, plivo, teler, telnyx, twilio, vonage};
 use crate::Form;
 use crate::config::{Dialect, Encoding, Format, StreamParams};
 use crate::event::RefusedMessage;
 use crate::playout::{ChunkId, MarkOutcome};
+use crate::time::FRAME_MS;
 use crate::tracks::{Party, SAID, TrackSet};
 
 /// What a stream tells its application.
@@ -54,6 +55,21 @@ pub enum Tell<'a> {
     },
     /// All that was queued was played.
     Drained,
+    /// The answer to [`Message::AskEmpty`].
+    Empty,
+    /// Nine tenths of what may wait do.
+    QueueHigh,
+    /// It was high, and eight tenths wait, or less.
+    QueueLow,
+    /// The answer to [`Message::AskStatus`].
+    Status {
+        /// How much waits.
+        queued_ms: u64,
+        /// It is high.
+        is_high: bool,
+        /// Nothing is played.
+        is_paused: bool,
+    },
     /// The stream is over.
     Stop,
 }
@@ -75,6 +91,33 @@ pub enum Message<'a> {
     Clear,
     /// Say when all that is queued now has been played. The name is raw JSON, given back as it came.
     Mark(&'a str),
+    /// Queue a sound that has a format of its own.
+    Play(Play<'a>),
+    /// Answer every mark that waits as if what is before it had been cleared, and clear nothing.
+    ClearMarks,
+    /// Play nothing until [`Message::Resume`], and lose nothing.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Tell [`Tell::Status`].
+    AskStatus,
+    /// Tell [`Tell::Empty`] once, at the next frame for which there is nothing.
+    AskEmpty,
+    /// Understood, and there is nothing to do.
+    Nothing,
+}
+
+/// A sound in a format of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Play<'a> {
+    /// The sound.
+    pub audio: Audio<'a>,
+    /// What it is; `None`: a WAV file, which says so itself.
+    pub format: Option<Format>,
+    /// Drop everything before it.
+    pub replace: bool,
+    /// A mark behind it: raw JSON, given back as it came.
+    pub done: Option<&'a str>,
 }
 
 /// Samples in the encoding of what comes from the application.
@@ -84,6 +127,8 @@ pub enum Audio<'a> {
     Base64(Cow<'a, str>),
     /// As they are.
     Raw(&'a [u8]),
+    /// As they are, with the rest of the message before.
+    Joined(Vec<u8>),
 }
 
 /// The two ways of a wire format, for one stream. In steady state neither allocates.
@@ -150,6 +195,8 @@ pub struct Entry {
     pub formats: &'static str,
     /// Which tracks it can carry.
     pub tracks: Tracks,
+    /// Most that may wait of what the application says, if that is less than elsewhere.
+    pub queue_ms: Option<u32>,
     /// Makes its codec for one stream.
     pub make: fn(&StreamParams) -> Box<dyn WireFormat>,
 }
@@ -163,6 +210,45 @@ const fn mu_law(rate_hz: u32) -> Format {
     let encoding = Encoding::MuLaw;
     Format { encoding, rate_hz }
 }
+
+const fn a_law(rate_hz: u32) -> Format {
+    let encoding = Encoding::ALaw;
+    Format { encoding, rate_hz }
+}
+
+const fn pcm_be(rate_hz: u32) -> Format {
+    let encoding = Encoding::PcmS16be;
+    Format { encoding, rate_hz }
+}
+
+const EVERY_LINEAR: &[Format] = &[pcm(8_000), pcm(16_000), pcm(24_000), pcm(48_000)];
+
+const LINEAR_TO_24: &[Format] = &[pcm(8_000), pcm(16_000), pcm(24_000)];
+
+/// Both byte orders: clients disagree on L16.
+const TELNYX: &[Format] = &[
+    mu_law(8_000),
+    a_law(8_000),
+    pcm(8_000),
+    pcm(16_000),
+    pcm(24_000),
+    pcm(48_000),
+    pcm_be(8_000),
+    pcm_be(16_000),
+    pcm_be(24_000),
+    pcm_be(48_000),
+];
+
+const PLIVO: &[Format] = &[mu_law(8_000), pcm(8_000), pcm(16_000), pcm(24_000)];
+
+const ASTERISK: &[Format] = &[
+    mu_law(8_000),
+    a_law(8_000),
+    pcm(8_000),
+    pcm(16_000),
+    pcm(24_000),
+    pcm(48_000),
+];
 
 const EVERY_RATE: &[Format] = &[
     pcm(8_000),
@@ -184,6 +270,7 @@ pub static TABLE: &[Entry] = &[
         input: &[pcm(8_000)],
         formats: "teler carries pcm_s16le with a rate_hz of 8000 or 16000, and of 8000 from the application",
         tracks: Tracks::One,
+        queue_ms: None,
         make: |params| Box::new(teler::Teler::new(params)),
     },
     Entry {
@@ -193,6 +280,7 @@ pub static TABLE: &[Entry] = &[
         input: &[mu_law(8_000)],
         formats: "twilio carries mulaw with a rate_hz of 8000",
         tracks: Tracks::BothWays,
+        queue_ms: None,
         make: |params| Box::new(twilio::Twilio::new(params)),
     },
     Entry {
@@ -202,7 +290,68 @@ pub static TABLE: &[Entry] = &[
         input: EVERY_RATE,
         formats: "binary carries pcm_s16le or mulaw with a rate_hz of 8000, 16000, 24000 or 48000",
         tracks: Tracks::All,
+        queue_ms: None,
         make: |_| Box::new(binary::Binary),
+    },
+    Entry {
+        dialect: Dialect::Telnyx,
+        name: "telnyx",
+        output: TELNYX,
+        input: TELNYX,
+        formats: "telnyx carries mulaw or alaw with a rate_hz of 8000, pcm_s16le or pcm_s16be of 8000, 16000, 24000 or 48000",
+        tracks: Tracks::BothWays,
+        queue_ms: None,
+        make: |params| Box::new(telnyx::Telnyx::new(params)),
+    },
+    Entry {
+        dialect: Dialect::Plivo,
+        name: "plivo",
+        output: PLIVO,
+        input: PLIVO,
+        formats: "plivo carries mulaw with a rate_hz of 8000, or pcm_s16le of 8000, 16000 or 24000",
+        tracks: Tracks::BothWays,
+        queue_ms: None,
+        make: |params| Box::new(plivo::Plivo::new(params)),
+    },
+    Entry {
+        dialect: Dialect::Vonage,
+        name: "vonage",
+        output: LINEAR_TO_24,
+        input: LINEAR_TO_24,
+        formats: "vonage carries pcm_s16le with a rate_hz of 8000, 16000 or 24000",
+        tracks: Tracks::One,
+        queue_ms: None,
+        make: |_| Box::new(vonage::Vonage),
+    },
+    Entry {
+        dialect: Dialect::Exotel,
+        name: "exotel",
+        output: LINEAR_TO_24,
+        input: LINEAR_TO_24,
+        formats: "exotel carries pcm_s16le with a rate_hz of 8000, 16000 or 24000",
+        tracks: Tracks::BothWays,
+        queue_ms: None,
+        make: |params| Box::new(exotel::Exotel::new(params)),
+    },
+    Entry {
+        dialect: Dialect::Asterisk,
+        name: "asterisk",
+        output: ASTERISK,
+        input: ASTERISK,
+        formats: "asterisk carries mulaw or alaw with a rate_hz of 8000, or pcm_s16le of 8000, 16000, 24000 or 48000",
+        tracks: Tracks::One,
+        queue_ms: Some(asterisk::MAX_QUEUED_FRAMES * FRAME_MS),
+        make: |params| Box::new(asterisk::Asterisk::new(params)),
+    },
+    Entry {
+        dialect: Dialect::Jambonz,
+        name: "jambonz",
+        output: EVERY_LINEAR,
+        input: EVERY_LINEAR,
+        formats: "jambonz carries pcm_s16le with a rate_hz of 8000, 16000, 24000 or 48000",
+        tracks: Tracks::Stereo,
+        queue_ms: None,
+        make: |params| Box::new(jambonz::Jambonz::new(params)),
     },
 ];
 

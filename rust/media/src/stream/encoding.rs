@@ -1,6 +1,6 @@
 //! How samples stand in a message, before base64 if there is any.
 
-use crate::codec::g711::{mu_law_decode, mu_law_encode};
+use crate::codec::g711::{a_law_decode, a_law_encode, mu_law_decode, mu_law_encode};
 
 /// An encoding of samples.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -9,11 +9,20 @@ pub enum Encoding {
     PcmS16le,
     /// G.711 µ-law, at whatever rate.
     MuLaw,
+    /// G.711 A-law.
+    ALaw,
+    /// Linear, 16 bits, big-endian: RFC 2586's L16.
+    PcmS16be,
 }
 
 impl Encoding {
     /// Each, at the place of its number.
-    pub const ALL: [Encoding; 2] = [Encoding::PcmS16le, Encoding::MuLaw];
+    pub const ALL: [Encoding; 4] = [
+        Encoding::PcmS16le,
+        Encoding::MuLaw,
+        Encoding::ALaw,
+        Encoding::PcmS16be,
+    ];
 
     /// The encoding of this name.
     pub fn named(name: &str) -> Option<Encoding> {
@@ -27,28 +36,26 @@ impl Encoding {
         match self {
             Encoding::PcmS16le => "pcm_s16le",
             Encoding::MuLaw => "mulaw",
+            Encoding::ALaw => "alaw",
+            Encoding::PcmS16be => "pcm_s16be",
         }
     }
 
     /// Bytes of one sample.
     pub const fn bytes_per_sample(self) -> usize {
         match self {
-            Encoding::PcmS16le => 2,
-            Encoding::MuLaw => 1,
+            Encoding::PcmS16le | Encoding::PcmS16be => 2,
+            Encoding::MuLaw | Encoding::ALaw => 1,
         }
     }
 
     /// Appends samples.
     pub fn append(self, samples: &[i16], out: &mut Vec<u8>) {
         match self {
-            Encoding::PcmS16le => {
-                let start = out.len();
-                out.resize(start + 2 * samples.len(), 0);
-                for (pair, sample) in out[start..].chunks_exact_mut(2).zip(samples) {
-                    pair.copy_from_slice(&sample.to_le_bytes());
-                }
-            }
+            Encoding::PcmS16le => append_pairs(samples, i16::to_le_bytes, out),
+            Encoding::PcmS16be => append_pairs(samples, i16::to_be_bytes, out),
             Encoding::MuLaw => out.extend(samples.iter().map(|&sample| mu_law_encode(sample))),
+            Encoding::ALaw => out.extend(samples.iter().map(|&sample| a_law_encode(sample))),
         }
     }
 
@@ -60,12 +67,30 @@ impl Encoding {
                     *sample = i16::from_le_bytes([pair[0], pair[1]]);
                 }
             }
+            Encoding::PcmS16be => {
+                for (sample, pair) in out.iter_mut().zip(bytes.chunks_exact(2)) {
+                    *sample = i16::from_be_bytes([pair[0], pair[1]]);
+                }
+            }
             Encoding::MuLaw => {
                 for (sample, &code) in out.iter_mut().zip(bytes) {
                     *sample = mu_law_decode(code);
                 }
             }
+            Encoding::ALaw => {
+                for (sample, &code) in out.iter_mut().zip(bytes) {
+                    *sample = a_law_decode(code);
+                }
+            }
         }
         out.len().min(bytes.len() / self.bytes_per_sample())
+    }
+}
+
+fn append_pairs(samples: &[i16], bytes: impl Fn(i16) -> [u8; 2], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + 2 * samples.len(), 0);
+    for (pair, sample) in out[start..].chunks_exact_mut(2).zip(samples) {
+        pair.copy_from_slice(&bytes(*sample));
     }
 }

@@ -69,6 +69,14 @@ pub(super) fn string(raw: &str) -> Option<Cow<'_, str>> {
     }
 }
 
+/// A whole number, which may stand in a string.
+pub(super) fn number(raw: &str) -> Option<u32> {
+    match string(raw) {
+        Some(text) => text.trim().parse().ok(),
+        None => raw.parse().ok(),
+    }
+}
+
 /// Counts brackets; only a message with many of them is looked at closely.
 fn too_deep(text: &[u8]) -> bool {
     if opening_brackets(text) <= MAX_DEPTH {

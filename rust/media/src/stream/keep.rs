@@ -56,7 +56,8 @@ impl Stream {
             queue: self.mouths.all().keep(self.key.serial, ring),
             flags: flag(self.connected, stream_flags::CONNECTED)
                 | flag(self.first_audio_sent, stream_flags::AUDIO_SENT)
-                | flag(self.first_audio_received, stream_flags::AUDIO_RECEIVED),
+                | flag(self.first_audio_received, stream_flags::AUDIO_RECEIVED)
+                | flag(self.asks_empty, stream_flags::ASKS_EMPTY),
             told: self.told,
         }
     }
@@ -111,12 +112,15 @@ impl Stream {
         let mut stream = Stream::new(key, params, limits.playout_ms, session_hz)
             .map_err(|_| RecordError::Impossible("parameters of a stream"))?;
         stream.wire.resume(state.numbers);
+        let of_dialect = dialect::entry(stream.params.dialect).queue_ms;
+        let limit_ms = of_dialect.unwrap_or(limits.playout_ms).min(limits.playout_ms);
         let ours = entries.iter().filter(|entry| entry.stream == key.serial);
         let input_hz = stream.mouths.input.rate_hz;
-        *stream.mouths.all() = Playout::restored(limits.playout_ms, input_hz, &state.queue, ours);
+        *stream.mouths.all() = Playout::restored(limit_ms, input_hz, &state.queue, ours);
         stream.ears.resume(state.heard, &state.ears);
         stream.first_audio_sent = state.flags & stream_flags::AUDIO_SENT != 0;
         stream.first_audio_received = state.flags & stream_flags::AUDIO_RECEIVED != 0;
+        stream.asks_empty = state.flags & stream_flags::ASKS_EMPTY != 0;
         stream.told = state.told;
         stream.stats.messages_sent = state.messages_sent;
         stream.stats.messages_received = state.messages_received;

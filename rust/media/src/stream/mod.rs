@@ -4,19 +4,27 @@
 //! chunks in the playout queue. Which bytes carry them is the dialect's business ([`teler`], [`twilio`], [`binary`]), how
 //! they travel is the caller's.
 
+pub mod asterisk;
 pub mod base64;
 pub mod binary;
 pub mod dialect;
 pub mod ears;
 pub mod encoding;
+pub mod events;
+pub mod exotel;
+pub mod jambonz;
 pub mod json;
 mod keep;
 mod mouths;
+pub mod plivo;
 pub mod ring;
+mod sound;
 pub mod teler;
+pub mod telnyx;
 pub mod token;
 pub mod twilio;
 pub mod uplink;
+pub mod vonage;
 
 use crate::config::{
     Direction, Format, MAX_CHUNK_MS, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_START_FIELDS, StreamParams,
@@ -33,9 +41,10 @@ use crate::stats::StreamStats;
 use crate::time::{FRAME_MS, Time};
 use crate::tracks::{ALL, Heard, Party, TrackSet, is_known};
 use crate::{Destination, Form};
-use dialect::{Audio, Message, Tell, WireFormat};
+use dialect::{Audio, Message, Play, Tell, WireFormat};
 use ears::Ears;
 use mouths::Mouths;
+use sound::Sound;
 
 /// One stream of a session.
 pub(crate) struct Stream {
@@ -45,6 +54,10 @@ pub(crate) struct Stream {
     connected: bool,
     ears: Ears,
     mouths: Mouths,
+    /// Sounds of other formats.
+    sound: Sound,
+    /// The application wants to know when nothing waits.
+    asks_empty: bool,
     first_audio_sent: bool,
     first_audio_received: bool,
     /// Reasons of refusal already told, one bit each.
@@ -61,15 +74,22 @@ impl Stream {
         session_hz: u32,
     ) -> Result<Stream, CommandError> {
         let input = check(&params)?;
+        let entry = dialect::entry(params.dialect);
         let mut ears = Ears::new(params.encoding, params.rate_hz, params.chunk_ms, session_hz);
         ears.tune(&params.tracks, params.together)
             .ok_or(CommandError::LimitReached("tracks of a stream"))?;
         Ok(Stream {
             key,
-            wire: (dialect::entry(params.dialect).make)(&params),
+            wire: (entry.make)(&params),
             connected: false,
             ears,
-            mouths: Mouths::new(input, session_hz, playout_ms),
+            mouths: Mouths::new(
+                input,
+                session_hz,
+                entry.queue_ms.unwrap_or(playout_ms).min(playout_ms),
+            ),
+            sound: Sound::default(),
+            asks_empty: false,
             params,
             first_audio_sent: false,
             first_audio_received: false,
@@ -202,7 +222,13 @@ impl Stream {
         let Some(mouth) = self.mouths.iter_mut().find(|mouth| mouth.to == to) else {
             return;
         };
-        let Pulled { started, drained, .. } = mouth.speak(now, input_hz, mixer);
+        let Pulled {
+            started,
+            drained,
+            is_low,
+            count,
+        } = mouth.speak(now, input_hz, mixer);
+        let is_empty = to == ALL && count == 0 && mouth.playout.queued() == 0;
         self.answer_marks(context.outbox);
         if started {
             context.events.push(Event::PlayoutStarted { stream: self.key });
@@ -210,6 +236,12 @@ impl Stream {
         if drained {
             context.events.push(Event::PlayoutDrained { stream: self.key });
             self.tell(&Tell::Drained, true, context.outbox);
+        }
+        if is_low {
+            self.tell(&Tell::QueueLow, true, context.outbox);
+        }
+        if is_empty && std::mem::take(&mut self.asks_empty) {
+            self.tell(&Tell::Empty, true, context.outbox);
         }
     }
 
@@ -288,32 +320,90 @@ impl Stream {
                 }
                 None => self.stats.unknown_chunk += 1,
             },
-            Message::Clear => {
-                let cleared = self.mouths.clear();
+            Message::Play(play) => self.play(now, play, context)?,
+            Message::Clear => self.clear(context),
+            Message::Mark(name) => self.mark(name, context.outbox)?,
+            Message::ClearMarks => {
+                self.mouths.all().clear_marks();
                 self.answer_marks(context.outbox);
-                let Cleared { played, dropped } = cleared.unwrap_or_default();
-                let (played_ms, dropped_ms) = (self.millis(played), self.millis(dropped));
-                if cleared.is_some() {
-                    context.events.push(Event::PlayoutCleared {
-                        stream: self.key,
-                        played_ms,
-                        dropped_ms,
-                    });
-                }
-                let tell = Tell::Cleared {
-                    played_ms,
-                    dropped_ms,
+            }
+            Message::Pause => {
+                self.mouths.all().pause();
+            }
+            Message::Resume => {
+                self.mouths.all().resume(now);
+            }
+            Message::AskStatus => {
+                let playout = self.mouths.all();
+                let (queued, is_high, is_paused) = (playout.queued(), playout.is_high(), playout.is_paused());
+                let tell = Tell::Status {
+                    queued_ms: self.millis(queued as u64),
+                    is_high,
+                    is_paused,
                 };
                 self.tell(&tell, true, context.outbox);
             }
-            Message::Mark(name) => {
-                if !self.mouths.all().mark(name) {
-                    return Err(RefusedMessage::LimitReached);
-                }
-                self.answer_marks(context.outbox);
-            }
+            Message::AskEmpty => self.asks_empty = true,
+            Message::Nothing => {}
         }
         Ok(())
+    }
+
+    /// Drops everything queued, and tells it.
+    fn clear(&mut self, context: &mut Context<'_>) {
+        let was_high = self.mouths.all().is_high();
+        let cleared = self.mouths.clear();
+        self.answer_marks(context.outbox);
+        let Cleared { played, dropped } = cleared.unwrap_or_default();
+        let (played_ms, dropped_ms) = (self.millis(played), self.millis(dropped));
+        if cleared.is_some() {
+            context.events.push(Event::PlayoutCleared {
+                stream: self.key,
+                played_ms,
+                dropped_ms,
+            });
+        }
+        let tell = Tell::Cleared {
+            played_ms,
+            dropped_ms,
+        };
+        self.tell(&tell, true, context.outbox);
+        if was_high {
+            self.tell(&Tell::QueueLow, true, context.outbox);
+        }
+    }
+
+    fn mark(&mut self, name: &str, outbox: &mut Outbox) -> Result<(), RefusedMessage> {
+        if !self.mouths.all().mark(name) {
+            return Err(RefusedMessage::LimitReached);
+        }
+        self.answer_marks(outbox);
+        Ok(())
+    }
+
+    /// Queues a sound that has a format of its own, converted.
+    fn play(&mut self, now: Time, play: Play<'_>, context: &mut Context<'_>) -> Result<(), RefusedMessage> {
+        let bytes: &[u8] = match &play.audio {
+            Audio::Base64(text) => {
+                base64::decode(text.as_bytes(), context.scratch)?;
+                context.scratch
+            }
+            Audio::Raw(bytes) => bytes,
+            Audio::Joined(bytes) => bytes,
+        };
+        self.sound
+            .convert(bytes, play.format, self.mouths.input.rate_hz)?;
+        if play.replace {
+            self.clear(context);
+        }
+        let samples = self.sound.samples();
+        let has_audio = !samples.is_empty();
+        let pushed = self.mouths.all().push_samples(now, samples, None);
+        self.note_pushed(pushed, has_audio, context);
+        match play.done {
+            Some(name) => self.mark(name, context.outbox),
+            None => Ok(()),
+        }
     }
 
     /// Hears these from the next frame on; those that nobody has are left out, and it is said.
@@ -344,6 +434,7 @@ impl Stream {
                 &context.scratch[..]
             }
             Audio::Raw(bytes) => bytes,
+            Audio::Joined(ref bytes) => bytes,
         };
         let encoding = self.mouths.input.encoding;
         let playout = self.mouths.to(to).ok_or(RefusedMessage::LimitReached)?;
@@ -362,6 +453,9 @@ impl Stream {
             let dropped_ms = self.millis(pushed.dropped as u64);
             context.events.push(Event::PlayoutOverflow { stream, dropped_ms });
         }
+        if pushed.is_high {
+            self.tell(&Tell::QueueHigh, true, context.outbox);
+        }
     }
 
     fn refuse(&mut self, reason: RefusedMessage, context: &mut Context<'_>) {
@@ -375,6 +469,9 @@ impl Stream {
             RefusedMessage::LimitReached => &mut self.stats.refused_marks,
             RefusedMessage::NotAllowed => &mut self.stats.not_allowed,
             RefusedMessage::UnknownTrack => &mut self.stats.unknown_track,
+            RefusedMessage::OtherStream => &mut self.stats.other_stream,
+            RefusedMessage::WrongFormat => &mut self.stats.wrong_format,
+            RefusedMessage::TooLong => &mut self.stats.too_long,
         };
         *counter += 1;
         self.tell(&Tell::Refused(reason), true, context.outbox);

@@ -11,26 +11,12 @@
 //! What the application has attached to the call is the custom parameters of `start`: texts, as Twilio has them, so a value
 //! that is none stands as its JSON.
 
-use serde::Deserialize;
-use serde_json::value::RawValue;
-use serde_json::{Map, Value};
-
-use super::dialect::{Audio, Message, Tell, WireFormat, is_sent};
+use super::dialect::{Message, Tell, WireFormat, is_sent};
 use super::ears::Chunk;
-use super::{base64, json};
+use super::{base64, events, json};
 use crate::config::StreamParams;
 use crate::event::RefusedMessage;
 use crate::{Form, SAMPLES_PER_MS};
-
-/// The custom parameters of `start`.
-fn parameters(metadata: &str) -> String {
-    let given: Map<String, Value> = serde_json::from_str(metadata).unwrap_or_default();
-    let texts = given.into_iter().map(|(name, value)| match value {
-        Value::String(_) => (name, value),
-        other => (name, Value::from(other.to_string())),
-    });
-    Value::from_iter(texts).to_string()
-}
 
 /// The codec of one stream.
 #[derive(Clone, Debug)]
@@ -54,15 +40,11 @@ impl Twilio {
         Twilio {
             account_sid: json::quoted(&params.account_id),
             call_sid: json::quoted(&params.call_id),
-            tracks: match &params.tracks[..] {
-                [_, _] => r#"["inbound","outbound"]"#,
-                [track] if is_sent(*track) => r#"["outbound"]"#,
-                _ => r#"["inbound"]"#,
-            },
+            tracks: events::tracks(params),
             media: ["inbound", "outbound"]
                 .map(|track| format!(r#"","streamSid":{stream_sid},"media":{{"track":"{track}","chunk":""#)),
             stream_sid,
-            parameters: parameters(&params.metadata),
+            parameters: events::parameters_json(params),
             next_sequence: 1,
         }
     }
@@ -170,7 +152,7 @@ impl WireFormat for Twilio {
 
     fn read<'a>(&mut self, form: Form, message: &'a [u8]) -> Result<Message<'a>, RefusedMessage> {
         match form {
-            Form::Text => parse(message),
+            Form::Text => events::parse(message, &self.stream_sid),
             Form::Binary => Err(RefusedMessage::Binary),
         }
     }
@@ -181,52 +163,5 @@ impl WireFormat for Twilio {
 
     fn resume(&mut self, [next_sequence, _]: [u64; 2]) {
         self.next_sequence = next_sequence.max(1);
-    }
-}
-
-/// The fields that matter, of whatever type they are.
-#[derive(Deserialize)]
-struct Fields<'a> {
-    #[serde(borrow)]
-    event: Option<&'a RawValue>,
-    #[serde(borrow)]
-    media: Option<&'a RawValue>,
-    #[serde(borrow)]
-    mark: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Media<'a> {
-    #[serde(borrow)]
-    payload: Option<&'a RawValue>,
-}
-
-#[derive(Deserialize)]
-struct Mark<'a> {
-    #[serde(borrow)]
-    name: Option<&'a RawValue>,
-}
-
-/// Reads one message.
-pub fn parse(text: &[u8]) -> Result<Message<'_>, RefusedMessage> {
-    let fields: Fields<'_> = json::object(json::text(text)?).ok_or(RefusedMessage::MalformedJson)?;
-    let event = fields.event.and_then(|raw| json::string(raw.get()));
-    match event.ok_or(RefusedMessage::MissingField)?.as_ref() {
-        "media" => {
-            let media = fields.media.and_then(|raw| json::object::<Media<'_>>(raw.get()));
-            let payload = media.and_then(|media| media.payload);
-            let payload = payload.and_then(|raw| json::string(raw.get()));
-            Ok(Message::Audio(
-                Audio::Base64(payload.ok_or(RefusedMessage::MissingField)?),
-                None,
-            ))
-        }
-        "mark" => {
-            let mark = fields.mark.and_then(|raw| json::object::<Mark<'_>>(raw.get()));
-            let name = mark.ok_or(RefusedMessage::MissingField)?.name;
-            Ok(Message::Mark(name.map_or(r#""""#, RawValue::get)))
-        }
-        "clear" => Ok(Message::Clear),
-        _ => Err(RefusedMessage::UnknownType),
     }
 }

@@ -11,6 +11,7 @@ use media::{
     TelephoneEvent, Time, Track,
 };
 
+pub mod dialects;
 pub mod far_end;
 pub mod records;
 pub mod secure;

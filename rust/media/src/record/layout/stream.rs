@@ -112,6 +112,8 @@ pub mod stream_flags {
     pub const AUDIO_SENT: u32 = 2;
     /// The first audio from the application was told.
     pub const AUDIO_RECEIVED: u32 = 4;
+    /// The application wants to know when nothing waits.
+    pub const ASKS_EMPTY: u32 = 8;
 }
 
 /// Bits of [`QueueState::flags`].
