@@ -24,7 +24,7 @@ fn row(entry: &Entry) -> Option<serde_json::Value> {
         dialect: entry.dialect,
         encoding,
         rate_hz,
-        stream_id: "ms_0123456789abcdef".into(),
+        stream_id: "ms_1".into(),
         ..StreamParams::default()
     };
     let mut wire = (entry.make)(&params);
@@ -59,6 +59,7 @@ fn row(entry: &Entry) -> Option<serde_json::Value> {
                 &scratch[..]
             }
             Audio::Raw(bytes) => bytes,
+            Audio::Joined(ref bytes) => bytes,
         };
         assert_eq!(encoding.decode(bytes, &mut heard), samples.len());
         black_box(&heard);

@@ -10,7 +10,7 @@ pub fn said(dialect: &str, samples: &[u8]) -> Option<(Form, Vec<u8>)> {
     let text = match dialect {
         "teler" => format!(r#"{{"type":"audio","audio_b64":"{}","chunk_id":7}}"#, base64()),
         "twilio" => format!(
-            r#"{{"event":"media","streamSid":"MZ0123456789abcdef","media":{{"payload":"{}"}}}}"#,
+            r#"{{"event":"media","streamSid":"ms_1","media":{{"payload":"{}"}}}}"#,
             base64()
         ),
         "telnyx" => format!(r#"{{"event":"media","media":{{"payload":"{}"}}}}"#, base64()),
@@ -19,7 +19,7 @@ pub fn said(dialect: &str, samples: &[u8]) -> Option<(Form, Vec<u8>)> {
             base64()
         ),
         "exotel" => format!(
-            r#"{{"event":"media","stream_sid":"0123456789abcdef","media":{{"payload":"{}"}}}}"#,
+            r#"{{"event":"media","stream_sid":"ms_1","media":{{"payload":"{}"}}}}"#,
             base64()
         ),
         "longline" | "binary" => {

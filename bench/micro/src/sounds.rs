@@ -4,7 +4,7 @@
 use std::hint::black_box;
 
 use media::codec::resample::Resampler;
-use media::stream::{base64, twilio};
+use media::stream::{base64, events};
 
 use crate::measure::{copy_ns, noise, ns, rounded};
 use crate::said::said;
@@ -86,7 +86,7 @@ fn reading(bytes: usize) -> serde_json::Value {
         .map(|(_, message)| message)
         .unwrap_or_default();
     let took = ns(|| {
-        assert!(twilio::parse(black_box(&message)).is_ok());
+        assert!(events::parse(black_box(&message), r#""ms_1""#).is_ok());
     });
     serde_json::json!({
         "part": "JSON read", "bytes": message.len(), "ns_per_frame": rounded(took),
