@@ -329,3 +329,20 @@ fn every_dialect_says_what_its_transcript_says() {
         assert_eq!(found.lines().count(), expected.lines().count(), "{}", entry.name);
     }
 }
+
+#[test]
+fn the_page_of_the_dialects_shows_lines_of_their_transcripts() {
+    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/dialects.md");
+    let page = std::fs::read_to_string(page).unwrap();
+    let mut shown = 0;
+    for section in page.split("\n## ").skip(1) {
+        let name = section.lines().next().unwrap().to_lowercase();
+        let transcript = std::fs::read_to_string(golden(&name)).unwrap();
+        let mut lines = transcript.lines();
+        for line in section.lines().filter(|line| line.starts_with("{\"ms\"")) {
+            assert!(lines.any(|other| other == line), "{name}: {line}");
+            shown += 1;
+        }
+    }
+    assert!(shown > 60, "{shown} lines");
+}

@@ -8,8 +8,8 @@
 //! dropped, within it messages are joined; `FLUSH_MEDIA` ends buffering, and the marks and completions that it drops are not
 //! told; what comes while 1000 frames wait is dropped.
 //!
-//! Identifiers: the call is `channel_id`, the stream `connection_id` unless that is given; by name `channel` and
-//! `control_msg_format` (`plain-text` unless it is `json`). The parameters are the channel's variables. Left out: passthrough and unbuffered media, and
+//! Identifiers: the call is `channel_id`, the stream `connection_id` unless that is given; by name `channel`. `control_msg_format` is an
+//! identifier or a parameter: `plain-text` unless it is `json`. The parameters are the channel's variables. Left out: passthrough and unbuffered media, and
 //! `SET_MEDIA_DIRECTION`. `ANSWER` is for a call that is answered already.
 
 use serde::Deserialize;
@@ -25,6 +25,8 @@ use crate::event::RefusedMessage;
 use crate::playout::MarkOutcome;
 use crate::time::FRAME_MS;
 
+/// What says whether commands and events are JSON.
+const FORMAT: &str = "control_msg_format";
 /// The longest command. Rule: a longer one is ignored.
 pub const MAX_COMMAND_BYTES: usize = 128;
 /// Frames that may wait. Rule: what comes beyond them is dropped.
@@ -48,7 +50,7 @@ impl Asterisk {
     pub fn new(params: &StreamParams) -> Asterisk {
         let sample_bytes = params.encoding.bytes_per_sample();
         Asterisk {
-            is_json: params.start.id("control_msg_format") == "json",
+            is_json: control_msg_format(params) == "json",
             channel_id: params.call_id.clone(),
             frame_bytes: (params.rate_hz / 1_000 * FRAME_MS) as usize * sample_bytes,
             sample_bytes,
@@ -201,6 +203,13 @@ impl Asterisk {
         }
         Audio::Joined(joined)
     }
+}
+
+/// As it was given among the identifiers, or among the parameters.
+fn control_msg_format(params: &StreamParams) -> &str {
+    let start = &params.start;
+    let parameter = start.parameters.iter().find(|(name, _)| name == FORMAT);
+    or(start.id(FORMAT), parameter.map_or("", |(_, value)| value))
 }
 
 /// What Asterisk calls the codec.
