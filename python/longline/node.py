@@ -14,6 +14,7 @@ import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 import uvicorn
 
@@ -41,6 +42,7 @@ from longline.calls.trunk import Trunk
 from longline.calls.trunk_book import TrunkBook
 from longline.flows.controls import CallControls
 from longline.flows.fetch import HttpFlowFetcher
+from longline.flows.languages import languages
 from longline.flows.media_files import MediaFiles
 from longline.flows.runner import FlowRunner
 from longline.flows.sounds import Sounds
@@ -154,6 +156,10 @@ class Node:
         await apps.load()
         trunks.check_secret = secrets.get
         secrets.is_used = lambda secret_id: bool(apps.apps_of_secret(secret_id) or trunks.trunks_of_secret(secret_id))
+
+        def find_secret(secret_id: UUID | None) -> str | None:
+            return secrets.value(secret_id) or config.webhook_secret
+
         manager = CallManager(
             config,
             media,
@@ -163,14 +169,23 @@ class Node:
             trunks,
             apps,
             guard,
-            find_secret=lambda secret_id: secrets.value(secret_id) or config.webhook_secret,
+            find_secret=find_secret,
         )
         tracing = _tracing(config)
         if tracing is not None:
             stack.callback(self._bus.subscribe(tracing.on_event))
             stack.push_async_callback(_export_rest, tracing)
         trace_headers = no_headers if tracing is None else tracing.headers
-        fetcher = HttpFlowFetcher(config.flow_timeout_s, config.webhook_version, guard, config.ca_files, trace_headers)
+        spoken = languages(config.public_url or f"http://{format_address(http_socket.getsockname()[:2])}")
+        fetcher = HttpFlowFetcher(
+            config.flow_timeout_s,
+            config.webhook_version,
+            guard,
+            config.ca_files,
+            trace_headers,
+            languages=spoken,
+            find_secret=find_secret,
+        )
         stack.push_async_callback(fetcher.close)
         files = MediaFiles(config.sounds_dir, config.data_dir / "spool", guard, config.ca_files)
         files.clean()
@@ -206,7 +221,7 @@ class Node:
         know(trunks.trunks)
         await phones.restore(user_agent)
         own_address = (user_agent.listeners[0].host, user_agent.listeners[0].port)
-        manager.attach(user_agent, FlowRunner(fetcher, sounds), own_address)
+        manager.attach(user_agent, FlowRunner(fetcher, sounds, spoken), own_address)
         stack.push_async_callback(user_agent.leave_registrars)
         stack.push_async_callback(_end_calls, manager, user_agent, config.shutdown_deadline_s)
         if dialogs is not None:

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from longline.base.urls import http_url
 
-WebhookVersion = Literal["2025-08-01", "2026-06-01"]
+WebhookVersion = Literal["2025-08-01", "2026-06-01", "twilio"]
 
 MAX_CHANNEL_LIMIT = 100_000
 """The highest limit of calls at once that an app can be given."""
@@ -27,7 +27,9 @@ class VoiceApp(BaseModel):
     fallback_url: _HttpUrl | None = Field(default=None, description="Asked when flow_url fails.")
     webhook_url: _HttpUrl | None = Field(default=None, description="Told the status of each such call.")
     webhook_version: WebhookVersion | None = Field(
-        default=None, description="Format of its webhooks and of the ids in them; as the node's if not given."
+        default=None,
+        description="Format of its webhooks and of the ids in them; twilio: it is asked and told as by Twilio. As the "
+        "node's if not given.",
     )
     secret: str | None = Field(
         default=None,

@@ -257,7 +257,8 @@ class Config(_Section):
     )
     webhook_version: WebhookVersion = Field(
         default="2025-08-01",
-        description="Format of webhooks, and of ids: raw UUIDs in 2025-08-01, prefixed in 2026-06-01.",
+        description="Format of webhooks, and of ids: raw UUIDs in 2025-08-01, prefixed in 2026-06-01; twilio: "
+        "applications are asked and told as by Twilio.",
     )
     webhook_secret: str | None = Field(
         default=None, min_length=8, repr=False, description="Signs webhooks: X-Teler-Signature is sent."

@@ -83,6 +83,9 @@ class CallFacts:
     """The format that its app or trunk asks for; None: the node's."""
     secret_id: UUID | None = None
     """What signs what is told of it; None: the node's secret, if it has one."""
+    told: frozenset[EventType] | None = None
+    """Which events of the call's own states are told, where its format lets that be chosen; None: all."""
+    target_method: str = "POST"
     traceparent: str | None = None
     """The trace of the request that placed it (W3C Trace Context)."""
 
@@ -92,7 +95,7 @@ class Event:
     """One thing that happened, at a time (UTC), to a call and perhaps to one of its legs or streams; or to a trunk.
 
     `data` is JSON: strings, numbers, booleans, None, lists and dicts of these. `target_url` is who is told by
-    webhook instead of whoever is told of the call.
+    webhook instead of whoever is told of the call, `version` in which format, if not in the call's.
     """
 
     type: str
@@ -103,6 +106,8 @@ class Event:
     leg_id: UUID | None = None
     stream_id: UUID | None = None
     target_url: str | None = None
+    target_method: str = "POST"
+    version: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
     id: UUID = field(default_factory=new_id)
     call: CallFacts | None = field(default=None, repr=False, compare=False)

@@ -1,10 +1,13 @@
 """Checks of URLs and addresses that others hand us, for use in pydantic models. Each raises ValueError."""
 
 import re
+from collections.abc import Mapping
 from typing import Final
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 URL_MAX_CHARS: Final = 2083
+FORM: Final = "application/x-www-form-urlencoded; charset=utf-8"
+"""The content type of a form that is posted."""
 
 
 def http_url(text: str) -> str:
@@ -30,6 +33,13 @@ def _url(text: str, schemes: tuple[str, ...], wanted: str) -> str:
     if parts.scheme not in schemes or not parts.hostname:
         raise ValueError(wanted)
     return text
+
+
+def with_query(url: str, fields: Mapping[str, str]) -> str:
+    """The URL with these fields in its query, behind what is there."""
+    parts = urlsplit(url)
+    query = "&".join(part for part in (parts.query, urlencode(fields)) if part)
+    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))
 
 
 def host_port(text: str) -> tuple[str, int]:

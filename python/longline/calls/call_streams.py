@@ -121,7 +121,14 @@ class CallStreams:
         stream.ended.set()
 
     def _note(self, event_type: EventType, stream: Stream, at: datetime, data: dict[str, Any] | None = None) -> None:
-        self._context.note(event_type, stream.event_data() | (data or {}), at=at, stream_id=stream.id)
+        self._context.note(
+            event_type,
+            stream.event_data() | (data or {}),
+            at=at,
+            stream_id=stream.id,
+            target_url=stream.request.status_callback_url,
+            target_method=stream.request.status_callback_method,
+        )
 
     def _find(self, stream_id: str) -> Stream | None:
         return next((stream for key, stream in self._streams.items() if str(key) == stream_id), None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -113,11 +114,13 @@ class CallContext:
         leg_id: UUID | None = None,
         stream_id: UUID | None = None,
         target_url: str | None = None,
+        target_method: str = "POST",
     ) -> None:
         """This has changed, and is saved next: it is stored with that, so that neither is without the other after a
         crash, and told when that is done."""
         data = self._remember(event_type, data or {}, leg_id)
-        self._noted.append(self._event(event_type, data, at, leg_id, stream_id, target_url))
+        event = self._event(event_type, data, at, leg_id, stream_id, target_url)
+        self._noted.append(dataclasses.replace(event, target_method=target_method) if target_url else event)
 
     def publish(
         self,
@@ -164,6 +167,8 @@ class CallContext:
             leg_id=leg_id,
             stream_id=stream_id,
             target_url=target_url,
+            # Whoever is named in a document of another platform's is told as that platform tells.
+            version=call.manner.language if target_url else None,
             data=data,
             call=CallFacts(
                 account_id=call.account_id,
@@ -174,6 +179,8 @@ class CallContext:
                 sip_trunk_id=call.sip_trunk_id,
                 version=call.webhook_version,
                 secret_id=call.secret_id,
+                told=call.manner.told,
+                target_method=call.manner.told_method,
                 traceparent=call.traceparent,
             ),
         )

@@ -17,7 +17,7 @@ from longline.base import plivo
 from longline.base.ids import DEFAULT_VOICE_APP_ID, Prefix, encode_id
 from longline.base.stream_formats import DialectName, Encoding, SampleRate
 from longline.base.stream_tracks import Together, is_sent
-from longline.base.twilio import Sid, sid
+from longline.base.twilio import SIGNATURE_HEADER, Sid, sid, signature
 
 if TYPE_CHECKING:
     from longline.calls.call import Call
@@ -114,6 +114,12 @@ def telnyx_headers(call: Call, stream: Stream, secret: str | None) -> Headers:
     return bearer_or_basic(stream)
 
 
+def twilio_headers(call: Call, stream: Stream, secret: str | None) -> Headers:
+    """Signed as every request of Twilio's; the port and the query of the URL are not."""
+    signed = [] if secret is None else [(SIGNATURE_HEADER, signature(secret, stream.request.ws_url))]
+    return [*bearer_or_basic(stream), *signed]
+
+
 def jambonz_ids(call: Call, stream: Stream) -> Mapping[str, str]:
     return {
         "account_sid": str(call.account_id),
@@ -157,7 +163,9 @@ DIALECTS: Final[Mapping[DialectName, DialectTerms]] = {
         tracks="all",
         names=prefixed_names,
     ),
-    "twilio": DialectTerms({"mulaw": _NARROW}, "mulaw", "8k", 20, tracks="both_ways", names=twilio_names),
+    "twilio": DialectTerms(
+        {"mulaw": _NARROW}, "mulaw", "8k", 20, tracks="both_ways", names=twilio_names, headers=twilio_headers
+    ),
     "telnyx": DialectTerms(
         {"mulaw": _NARROW, "alaw": _NARROW, "pcm_s16le": _LINEAR, "pcm_s16be": _LINEAR},
         "mulaw",

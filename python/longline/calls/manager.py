@@ -36,6 +36,7 @@ from longline.calls.call_apps import CallApps, NotTaken, Taken, give_app, take
 from longline.calls.context import CallContext, FindSecret
 from longline.calls.destinations import check_destination, is_allowed
 from longline.calls.live_call import LiveCall
+from longline.calls.manner import Manner, manner_of
 from longline.calls.metadata import METADATA_KEY, update_metadata
 from longline.calls.originate import OriginateRequest, find_route, is_sip_user
 from longline.calls.phones import phone_peer_name
@@ -123,7 +124,9 @@ class CallManager:
         route = self._route(request)
         try:
             self._check_room()
-            live = self._start(_outbound_call(request, route, app, self._clock.now()))
+            call = _outbound_call(request, route, app, self._clock.now())
+            call.manner = request.manner or self._manner(call)
+            live = self._start(call)
             await live.begin_outbound(route)
         except BaseException:
             route.close()
@@ -285,6 +288,7 @@ class CallManager:
             record=self._config.recording,
         )
         take(call, taken)
+        call.manner = self._manner(call)
         if event.diversions:
             call.properties["diversions"] = [{"number": d.user, "reason": d.reason} for d in event.diversions]
         if trunk is None:
@@ -302,6 +306,9 @@ class CallManager:
         except Unavailable as error:
             return taken if isinstance(taken, NotTaken) else NotTaken(503, error.message)
         return taken
+
+    def _manner(self, call: Call) -> Manner:
+        return manner_of(call.webhook_version or self._config.webhook_version)
 
     def _calls_of_app(self, app_id: UUID) -> int:
         """Its calls that have not ended. Asked of apps that have a limit, which is soon reached."""
@@ -442,4 +449,6 @@ def _outbound_call(request: OriginateRequest, route: Route, app: VoiceAppRecord 
         give_app(call, app)
     elif request.account_id != DEFAULT_ACCOUNT_ID:
         call.voice_app_id = None  # the app of `[inbound]` is the default account's
+    call.webhook_version = request.webhook_version or call.webhook_version
+    call.fallback_url = request.fallback_url or call.fallback_url
     return call

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from longline.base.errors import BadRequest, InvalidTarget
 from longline.base.ids import DEFAULT_ACCOUNT_ID
+from longline.calls.manner import Manner
 from longline.calls.routes import Route, Routes
 
 _E164 = re.compile(r"\+\d{7,15}")
@@ -26,11 +27,16 @@ class OriginateRequest:
     from_number: str
     to_number: str
     flow_url: str | None = None
-    flow: dict[str, Any] | list[Any] | None = None
+    flow: dict[str, Any] | list[Any] | str | None = None
     status_callback_url: str | None = None
     record: bool = True
     account_id: UUID = DEFAULT_ACCOUNT_ID
     metadata: dict[str, Any] | None = None
+    fallback_url: str | None = None
+    webhook_version: str | None = None
+    """The format of its webhooks; None: that of its app, or the node's."""
+    manner: Manner | None = None
+    """How its application is spoken to; None: as the format has it."""
 
 
 def is_target(text: str) -> bool:

@@ -146,6 +146,7 @@ class Stream:
 
     def event_data(self) -> dict[str, Any]:
         data: dict[str, Any] = {"ws_url": self.request.ws_url}
+        data |= {"name": self.request.name} if self.request.name else {}
         if self.has_ended:
             data |= {"reason": self.reason, "code": self.code, "detail": self.detail}
             data |= {"refusal": self.refusal} if self.refusal else {}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
-from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
+from urllib.parse import urljoin
 
 from longline.base.urls import http_url
 from longline.calls.call import Call
@@ -62,11 +62,3 @@ class Language(Protocol):
 
 
 Languages = Mapping[str, Language]
-FORM = "application/x-www-form-urlencoded; charset=utf-8"
-
-
-def with_query(url: str, fields: Mapping[str, str]) -> str:
-    """The URL with these fields in its query, behind what is there."""
-    parts = urlsplit(url)
-    query = "&".join(part for part in (parts.query, urlencode(fields)) if part)
-    return urlunsplit((parts.scheme, parts.netloc, parts.path, query, ""))

@@ -13,8 +13,9 @@ from urllib.parse import urlencode
 from longline.base import twilio
 from longline.base.ids import Prefix, decode_id
 from longline.base.twilio import Sid, sid
+from longline.base.urls import FORM, with_query
 from longline.calls.call import Call
-from longline.flows.language import FORM, FlowRequest, Question, with_query
+from longline.flows.language import FlowRequest, Question
 
 Form = dict[str, str]
 

@@ -15,11 +15,13 @@ from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
 
+from longline.base.stream_tracks import INBOUND, OUTBOUND, StreamDirection
 from longline.base.urls import ws_url
 from longline.calls.bridge import FOR_EVER
 from longline.calls.manner import Method
 from longline.calls.stream import StreamRequest
 from longline.flows import verbs
+from longline.flows.fields import check_parameters
 from longline.flows.language import Document, FlowRequest, Question
 from longline.flows.parse import ActManner, Flow, FlowInvalid
 from longline.flows.steps import Answer, CloseStream, DialInTurn, OpenStream, SendDigits, Step
@@ -30,6 +32,7 @@ V = TypeVar("V", bound=BaseModel)
 Act = verbs.Verb | Step
 
 MAX_LOOP: Final = 1000
+TRACKS: Final = {"inbound_track": (INBOUND,), "outbound_track": (OUTBOUND,), "both_tracks": (INBOUND, OUTBOUND)}
 ANY_KEY: Final = "1234567890*#"
 """What ends a <Record> unless it says otherwise."""
 _DIGITS: Final = re.compile(r"[0-9A-D*#wW]{1,128}")
@@ -211,11 +214,11 @@ class _Reader:
         if stream.attributes.get("track", "inbound_track") != "inbound_track":
             raise FlowInvalid(f"{stream.path}@track", "a stream of <Connect> has the inbound_track")
         url = self._optional_url(element, "action")
-        self._add(element, OpenStream(self._stream(stream), flow_url=url))
+        self._add(element, OpenStream(self._stream(stream, "both"), flow_url=url))
 
     def start(self, element: Element) -> None:
         for child in self._streams(element):
-            self._add(child, OpenStream(self._stream(child), waits=False))
+            self._add(child, OpenStream(self._stream(child, "listen"), waits=False))
 
     def stop(self, element: Element) -> None:
         for child in self._streams(element):
@@ -229,13 +232,36 @@ class _Reader:
             raise FlowInvalid(element.path if strange is None else strange.path, f"<{element.name}> has <Stream>")
         return element.children
 
-    def _stream(self, element: Element) -> StreamRequest:
-        self._know(element, "url", "name", "track")
+    def _stream(self, element: Element, direction: StreamDirection) -> StreamRequest:
+        self._know(element, "url", "name", "track", "statusCallback", "statusCallbackMethod")
+        track = element.attributes.get("track", "inbound_track")
+        if track not in TRACKS:
+            raise FlowInvalid(f"{element.path}@track", f"must be one of {', '.join(TRACKS)}")
         try:
             url = ws_url(element.attributes.get("url", ""))
         except ValueError as error:
             raise FlowInvalid(f"{element.path}@url", str(error)) from None
-        return StreamRequest(ws_url=url, dialect="twilio", name=element.attributes.get("name"))
+        try:
+            parameters = check_parameters(dict(self._parameters(element)))
+        except ValueError as error:
+            raise FlowInvalid(element.path, f"{error}") from None
+        return StreamRequest(
+            ws_url=url,
+            dialect="twilio",
+            tracks=TRACKS[track],
+            direction=direction,
+            name=element.attributes.get("name"),
+            parameters=parameters,
+            status_callback_url=self._optional_url(element, "statusCallback"),
+            status_callback_method=_method(element, "statusCallbackMethod"),
+        )
+
+    def _parameters(self, element: Element) -> Iterator[tuple[str, str]]:
+        for child in element.children:
+            if child.name != "Parameter":
+                raise FlowInvalid(child.path, "<Stream> has <Parameter>")
+            self._know(child, "name", "value")
+            yield child.attributes.get("name", ""), child.attributes.get("value", "")
 
     def redirect(self, element: Element) -> None:
         self._know(element, "method")

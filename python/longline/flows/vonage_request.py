@@ -13,8 +13,9 @@ from typing import Any, Final
 
 from longline.base import vonage
 from longline.base.ids import Prefix, decode_id
+from longline.base.urls import with_query
 from longline.calls.call import Call
-from longline.flows.language import FlowRequest, Question, with_query
+from longline.flows.language import FlowRequest, Question
 
 _ACCEPT: Final = {"accept": "application/json"}
 

@@ -122,8 +122,8 @@ class Outbox:
     def _record(self, event: Event) -> EventRecord:
         shared = {name: getattr(event, name) for name in _SHARED}
         facts = event.call if event.call_id is not None else None
-        version = (facts and facts.version) or self._version
-        target_url = (event.target_url or facts.target_url) if facts and is_told(event.type, version) else None
+        version = event.version or (facts and facts.version) or self._version
+        target_url = (event.target_url or facts.target_url) if facts and is_told(event, facts, version) else None
         shared["target_url"] = target_url
         if facts is None or target_url is None:
             return EventRecord(**shared)

@@ -3,8 +3,8 @@
 2025-08-01 shows raw UUIDs and knows neither call.failed nor stream.failed: they are told as call.completed and
 stream.completed with an extra `reason`, and so is an answered call whose end was out of the ordinary. 2026-06-01 shows
 prefixed ids and has an envelope of its own. The legs that a call dials, and transfers, came with the later version; an
-application of the earlier one that uses them is told of them in its words. What `is_told` denies is stored
-and listed, and told to nobody.
+application of the earlier one that uses them is told of them in its words. The formats of other platforms are in
+`formats.py`. What `is_told` denies is stored and listed, and told to nobody.
 """
 
 from collections.abc import Callable
@@ -14,6 +14,7 @@ from uuid import UUID
 from longline.base.clock import rfc3339
 from longline.base.events import CallFacts, Event, EventType
 from longline.base.ids import DEFAULT_VOICE_APP_ID, PREFIXED_IDS_SINCE, Prefix, encode_id, render_id
+from longline.webhooks.formats import FORMATS
 
 WEBHOOK_TYPES: Final = frozenset(
     {
@@ -54,14 +55,20 @@ _SINCE_2026: Final = frozenset(
 """Told in the later version alone: an application of the earlier one has never heard of them."""
 
 
-def is_told(event_type: str, version: str) -> bool:
+def is_told(event: Event, call: CallFacts, version: str) -> bool:
     """Whether a webhook of this version tells such an event."""
-    return event_type in WEBHOOK_TYPES and (event_type not in _SINCE_2026 or version >= PREFIXED_IDS_SINCE)
+    foreign = FORMATS.get(version)
+    if foreign is not None:
+        return foreign.is_told(event, call)
+    return event.type in WEBHOOK_TYPES and (event.type not in _SINCE_2026 or version >= PREFIXED_IDS_SINCE)
 
 
 def render(event: Event, call: CallFacts, version: str) -> dict[str, Any]:
-    """The body of the webhook that tells this event of a call. The event's type is one of WEBHOOK_TYPES."""
+    """The body of the webhook that tells this event of a call, or what another platform's format makes it of. The event
+    is one that `is_told`."""
     assert event.call_id is not None
+    if version in FORMATS:
+        return FORMATS[version].render(event, call)
     dated = _dated_2026 if version >= PREFIXED_IDS_SINCE else _dated_2025
     return dated(event, event.call_id, call, version)
 

@@ -20,6 +20,8 @@ from longline.guard.client import guarded_client
 from longline.guard.guard import Guard
 from longline.guard.refused import Refused
 from longline.store.records import EventRecord
+from longline.webhooks.format import HookRequest
+from longline.webhooks.formats import FORMATS
 from longline.webhooks.signature import signature_headers
 
 ATTEMPT_TIMEOUT_S: Final = 10.0
@@ -82,12 +84,11 @@ class HttpSender:
 
     async def send(self, event: EventRecord, at: datetime) -> Outcome:
         """Send the event's payload to its target, once."""
-        body = json.dumps(event.payload, separators=(",", ":")).encode()
-        headers = request_headers(event, body, at, self._secrets_of(event), standard=self._standard)
+        request = self._request(event, at)
         async with self._at_once:
             try:
                 async with asyncio.timeout(ATTEMPT_TIMEOUT_S):
-                    status_code = await self._post(event.target_url or "", body, headers)
+                    status_code = await self._make(request)
             except (TimeoutError, httpx2.TimeoutException):
                 return Outcome(None, f"no answer within {ATTEMPT_TIMEOUT_S:g} s")
             except Refused as error:
@@ -104,8 +105,17 @@ class HttpSender:
             return self._of_node
         return self._secrets.values(event.secret_id) or self._of_node
 
-    async def _post(self, url: str, body: bytes, headers: dict[str, str]) -> int:
-        async with self._client.stream("POST", url, content=body, headers=headers) as response:
+    def _request(self, event: EventRecord, at: datetime) -> HookRequest:
+        url, secrets = event.target_url or "", self._secrets_of(event)
+        foreign = FORMATS.get(event.api_version or "")
+        if foreign is not None:
+            return foreign.request(event.payload or {}, url, next(iter(secrets), None))
+        body = json.dumps(event.payload, separators=(",", ":")).encode()
+        return HookRequest("POST", url, body, request_headers(event, body, at, secrets, standard=self._standard))
+
+    async def _make(self, request: HookRequest) -> int:
+        sent = self._client.stream(request.method, request.url, content=request.body, headers=dict(request.headers))
+        async with sent as response:
             return int(response.status_code)
 
 

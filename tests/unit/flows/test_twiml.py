@@ -137,7 +137,9 @@ def test_what_twilios_own_builder_writes_is_read() -> None:
     stop.stream(name="copy")
     response.append(stop)
     connect = Connect(action="/after")
-    stream = connect.stream(url="wss://app.example/ws", name="bot")
+    stream = connect.stream(
+        url="wss://app.example/ws", name="bot", status_callback="/told", status_callback_method="GET"
+    )
     stream.parameter(name="who", value="me")
     response.append(connect)
     response.say("Bye")
@@ -151,6 +153,11 @@ def test_what_twilios_own_builder_writes_is_read() -> None:
     assert close.name == "copy"
     assert (joined.waits, joined.flow_url) == (True, "https://app.example/after")
     assert joined.request.ws_url == "wss://app.example/ws"
+    assert (fork.request.direction, joined.request.direction) == ("listen", "both")
+    assert (fork.request.tracks, joined.request.tracks) == ((1, 129), (1,))
+    assert joined.request.parameters == {"who": "me"}
+    assert joined.request.status_callback_url == "https://app.example/told"
+    assert joined.request.status_callback_method == "GET"
 
 
 def test_a_gather_that_is_asked_about_nothing_is_the_last() -> None:
@@ -194,6 +201,13 @@ def test_what_has_no_effect_is_told() -> None:
             '<Connect><Stream url="wss://a/" track="both_tracks"/></Connect>',
             "Response/Connect/Stream@track",
             "inbound_track",
+        ),
+        ('<Start><Stream url="wss://a/" track="left"/></Start>', "Response/Start/Stream@track", "must be one of"),
+        ('<Start><Stream url="wss://a/"><Say/></Stream></Start>', "Response/Start/Stream/Say", "has <Parameter>"),
+        (
+            f'<Start><Stream url="wss://a/"><Parameter name="a" value="{"x" * 501}"/></Stream></Start>',
+            "Response/Start/Stream",
+            "more than 500 bytes",
         ),
         ("<Start><Recording/></Start>", "Response/Start/Recording", "has <Stream>"),
         ('<Reject reason="tired"/>', "Response/Reject", "reason"),

@@ -1,0 +1,112 @@
+"""Twilio's status callbacks: of calls, of the legs that they dial, of streams and of recordings. Pure.
+
+A call is told to its own StatusCallback, and of it what was asked for; what a leg or a stream has its own URL for is
+told there, the end alone of a leg. Each is a form, signed like every request of Twilio's.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+from urllib.parse import urlencode
+from uuid import UUID
+
+from longline.base import twilio
+from longline.base.events import CallFacts, Event, EventType
+from longline.base.twilio import Sid, sid
+from longline.base.urls import FORM, with_query
+from longline.webhooks.format import HookRequest
+
+Form = dict[str, str]
+
+_CALLS: Final = {
+    EventType.CALL_INITIATED: "initiated",
+    EventType.CALL_RINGING: "ringing",
+    EventType.CALL_ANSWERED: "in-progress",
+    EventType.CALL_COMPLETED: "completed",
+    EventType.CALL_FAILED: "failed",
+}
+_LEGS: Final = frozenset({EventType.LEG_COMPLETED, EventType.LEG_FAILED})
+_STREAMS: Final = {
+    EventType.STREAM_CONNECTED: "stream-started",
+    EventType.STREAM_COMPLETED: "stream-stopped",
+    EventType.STREAM_FAILED: "stream-error",
+}
+_ORDER: Final = tuple(_CALLS)
+
+
+class TwilioFormat:
+    def is_told(self, event: Event, call: CallFacts) -> bool:
+        if event.type in _CALLS:
+            return call.told is None or event.type in call.told
+        return event.target_url is not None and (event.type in _LEGS or event.type in _STREAMS)
+
+    def render(self, event: Event, call: CallFacts) -> dict[str, Any]:
+        method = event.target_method if event.target_url is not None else call.target_method
+        return {"method": method, "form": _form(event, call)}
+
+    def request(self, payload: Mapping[str, Any], url: str, secret: str | None) -> HookRequest:
+        form: Form = payload["form"]
+        if payload["method"] == "GET":
+            url = with_query(url, form)
+            return HookRequest("GET", url, headers=_signed(secret, url, {}))
+        headers = {"content-type": FORM} | _signed(secret, url, form)
+        return HookRequest("POST", url, urlencode(form).encode(), headers)
+
+
+def _signed(secret: str | None, url: str, form: Mapping[str, str]) -> dict[str, str]:
+    return {} if secret is None else {twilio.SIGNATURE_HEADER: twilio.signature(secret, url, form)}
+
+
+def _form(event: Event, call: CallFacts) -> Form:
+    assert event.call_id is not None
+    tell: Callable[[Event, CallFacts, UUID], Form]
+    tell = _of_call if event.type in _CALLS else _of_stream if event.type in _STREAMS else _of_leg
+    return tell(event, call, event.call_id) | {"Timestamp": twilio.rfc2822(event.at)}
+
+
+def _of_call(event: Event, call: CallFacts, call_id: UUID) -> Form:
+    kind = EventType(event.type)
+    is_over = kind in (EventType.CALL_COMPLETED, EventType.CALL_FAILED)
+    form = twilio.call_form(
+        call_id=call_id,
+        account_id=call.account_id,
+        from_number=call.from_number,
+        to_number=call.to_number,
+        direction=str(event.data.get("direction")),
+        status=twilio.call_status(event.data["state"], event.data.get("reason")) if is_over else _CALLS[kind],
+    )
+    form |= {"CallbackSource": "call-progress-events", "SequenceNumber": str(min(_ORDER.index(kind), 3))}
+    return form | (_duration(event) if is_over else {})
+
+
+def _duration(event: Event) -> Form:
+    seconds = int(event.data.get("duration_seconds") or 0)
+    return {"CallDuration": str(seconds), "Duration": str(-(-seconds // 60))}  # minutes that have begun
+
+
+def _of_leg(event: Event, call: CallFacts, call_id: UUID) -> Form:
+    assert event.leg_id is not None
+    form = twilio.call_form(
+        call_id=event.leg_id,
+        account_id=call.account_id,
+        from_number=event.data.get("from_number"),
+        to_number=event.data.get("to_number"),
+        direction="outbound",
+        status=twilio.call_status(event.data["state"], event.data.get("reason")),
+    )
+    form |= {"Direction": "outbound-dial", "ParentCallSid": sid(Sid.CALL, call_id)}
+    return form | {"CallbackSource": "call-progress-events"} | _duration(event)
+
+
+def _of_stream(event: Event, call: CallFacts, call_id: UUID) -> Form:
+    assert event.stream_id is not None
+    form = {
+        "AccountSid": sid(Sid.ACCOUNT, call.account_id),
+        "CallSid": sid(Sid.CALL, call_id),
+        "StreamSid": sid(Sid.STREAM, event.stream_id),
+        "StreamName": str(event.data.get("name") or sid(Sid.STREAM, event.stream_id)),
+        "StreamEvent": _STREAMS[EventType(event.type)],
+    }
+    if event.type == EventType.STREAM_FAILED:
+        why = event.data.get("detail") or event.data.get("reason") or "failed"
+        form["StreamError"] = str(why)
+    return form
