@@ -9,6 +9,7 @@ use crate::srtp::SrtpParams;
 use crate::stream::dialect;
 pub use crate::stream::ears::Together;
 pub use crate::stream::encoding::Encoding;
+pub use crate::stream::uplink::ResumeParams;
 use crate::time::RATE_HZ;
 use crate::tracks::ALL;
 
@@ -299,6 +300,8 @@ pub struct StreamParams {
     pub stream_id: String,
     /// What else `start` tells, of what the dialect has a place for.
     pub start: StreamStart,
+    /// How it goes on after a lost connection. `None`: its connection is its life.
+    pub resume: Option<ResumeParams>,
     /// Goes into `start`: a JSON object of at most [`MAX_METADATA_BYTES`], or nothing at all.
     pub metadata: String,
 }
@@ -330,6 +333,7 @@ impl Default for StreamParams {
             call_id: String::new(),
             stream_id: String::new(),
             start: StreamStart::default(),
+            resume: None,
             metadata: String::new(),
         }
     }

@@ -230,7 +230,22 @@ impl Engine {
     /// The stream's socket is there: `start` is made, then a message for every chunk of audio.
     pub fn stream_connected(&mut self, _now: Time, stream: StreamKey) -> Result<(), CommandError> {
         let (session, context) = with_context!(self, stream.session, CommandError::UnknownStream);
-        session.connect_stream(stream, context.outbox)?;
+        session.connect_stream(stream, context)?;
+        Ok(())
+    }
+
+    /// The stream's socket has gone, and the stream has not: what was queued for playout goes on, what is heard is kept for
+    /// the next [`Engine::stream_connected`].
+    pub fn stream_disconnected(&mut self, _now: Time, stream: StreamKey) -> Result<(), CommandError> {
+        let (session, _) = with_context!(self, stream.session, CommandError::UnknownStream);
+        session.stream_mut(stream)?.disconnect();
+        Ok(())
+    }
+
+    /// The stream's socket takes nothing more for now, or takes it again.
+    pub fn block_stream(&mut self, stream: StreamKey, is_blocked: bool) -> Result<(), CommandError> {
+        let (session, _) = with_context!(self, stream.session, CommandError::UnknownStream);
+        session.stream_mut(stream)?.block(is_blocked);
         Ok(())
     }
 

@@ -78,6 +78,22 @@ pub enum Event {
         /// The stream.
         stream: StreamKey,
     },
+    /// The application has agreed to a connection: audio goes both ways. Of streams that are resumed only.
+    StreamReady {
+        /// The stream.
+        stream: StreamKey,
+        /// Which connection of it, from 1.
+        epoch: u32,
+        /// It goes on with what it had before.
+        resumed: bool,
+    },
+    /// The application has asked for its connection to be closed, or has to be refused it.
+    StreamClosing {
+        /// The stream.
+        stream: StreamKey,
+        /// Why.
+        why: Closing,
+    },
     /// The first sample of a talkspurt left as RTP.
     PlayoutStarted {
         /// The stream.
@@ -209,4 +225,19 @@ impl RefusedMessage {
             RefusedMessage::TooLong => "too_long",
         }
     }
+}
+
+/// Why a connection is closed from inside.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closing {
+    /// The application has said `stop`.
+    Stopped,
+    /// Its `hello` cannot be met; in words.
+    BadHello(&'static str),
+    /// The token of its `hello` is wrong, or was used.
+    WrongToken,
+    /// It has not said `hello` in time.
+    NoHello,
+    /// A message was longer than its dialect allows.
+    TooLong,
 }

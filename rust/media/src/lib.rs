@@ -124,11 +124,12 @@ use std::net::SocketAddr;
 pub use codec::Codec;
 pub use config::{
     Bounds, Dialect, Direction, Encoding, EngineConfig, Format, Layout, LegRemote, Limits, Mute, Numbering,
-    OpusSettings, PayloadTypes, RecordingParams, StreamParams, StreamStart, TelephoneEvent, Together,
+    OpusSettings, PayloadTypes, RecordingParams, ResumeParams, StreamParams, StreamStart, TelephoneEvent,
+    Together,
 };
 pub use engine::{Engine, Restored, RestoredPlayback, RestoredSession};
 pub use error::CommandError;
-pub use event::{Event, PlaybackEnd, RefusedMessage};
+pub use event::{Closing, Event, PlaybackEnd, RefusedMessage};
 pub use fault::panic_message;
 pub use frame::Frame;
 pub use key::{LegKey, PlaybackKey, RecordingKey, SessionKey, StreamKey};

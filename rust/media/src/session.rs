@@ -345,12 +345,17 @@ impl Session {
     }
 
     /// Its socket is there.
-    pub fn connect_stream(&mut self, key: StreamKey, outbox: &mut Outbox) -> Result<(), CommandError> {
+    pub fn connect_stream(&mut self, key: StreamKey, mut context: Context<'_>) -> Result<(), CommandError> {
         let stream = self.streams.iter_mut().find(|stream| stream.key() == key);
         stream
             .ok_or(CommandError::UnknownStream)?
-            .connect(&self.parties, outbox);
+            .connect(&self.parties, &mut context);
         Ok(())
+    }
+
+    pub fn stream_mut(&mut self, key: StreamKey) -> Result<&mut Stream, CommandError> {
+        let stream = self.streams.iter_mut().find(|stream| stream.key() == key);
+        stream.ok_or(CommandError::UnknownStream)
     }
 
     /// Takes one message of its application.

@@ -88,6 +88,12 @@ pub struct LegStats {
 /// What a stream has seen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StreamStats {
+    /// Connections it has had.
+    pub connections: u64,
+    /// Chunks that went out later than they were made: over another connection, or when it took them again.
+    pub replayed: u64,
+    /// Chunks that never went out, since the ring had lost them.
+    pub missed: u64,
     /// Messages made for the application.
     pub messages_sent: u64,
     /// Messages that came from the application.

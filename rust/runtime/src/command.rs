@@ -94,6 +94,13 @@ pub enum Action {
         /// What to speak.
         params: StreamParams,
     },
+    /// Dial a stream elsewhere, should it lose its connection.
+    SetWays {
+        /// Its name.
+        stream: String,
+        /// Where from now on.
+        ways: Vec<Way>,
+    },
     /// Close a stream.
     CloseStream {
         /// Its name.
@@ -132,12 +139,32 @@ pub enum Action {
 /// How an application is dialled.
 #[derive(Debug)]
 pub struct Dial {
-    /// Where.
+    /// Where: at least one. The first that answers has the stream; when it is lost, all are tried in turn.
+    pub ways: Vec<Way>,
+    /// What the request says beside that.
+    pub upgrade: Upgrade,
+    /// How it goes on when the connection is lost. `None`: not at all.
+    pub resume: Option<ResumeWish>,
+}
+
+/// How a stream is resumed.
+#[derive(Clone, Debug)]
+pub struct ResumeWish {
+    /// How long it may be without a connection, in milliseconds; 0: not at all.
+    pub window_ms: u32,
+    /// How much of what is heard is kept, in milliseconds.
+    pub ring_ms: u32,
+    /// Where the application may dial in.
+    pub url: Option<String>,
+}
+
+/// Where an application is.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// Its URL.
     pub url: WebSocketUrl,
     /// The addresses that are dialled, in this order; `None` to look the URL's host up.
     pub addresses: Option<Vec<SocketAddr>>,
-    /// What the request says beside that.
-    pub upgrade: Upgrade,
 }
 
 /// How to listen for voices.

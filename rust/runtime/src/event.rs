@@ -123,6 +123,26 @@ pub enum StreamEvent {
         /// What the application has chosen of what it was offered.
         subprotocol: Option<String>,
     },
+    /// The connection is lost, and is tried to be made again.
+    Disconnected {
+        /// Why.
+        cause: CloseCause,
+        /// For how long that is tried.
+        window_ms: u64,
+    },
+    /// There is a connection again, and the application has agreed to it.
+    Resumed {
+        /// Which it is, from 1.
+        epoch: u32,
+        /// The application goes on with what it had.
+        resumed: bool,
+        /// For how long there was none.
+        outage_ms: u64,
+        /// How often it was dialled.
+        tries: u32,
+        /// The application has dialled.
+        dialled_in: bool,
+    },
     /// The first chunk went to the application.
     FirstAudioSent,
     /// The first audio came from the application.
@@ -220,6 +240,10 @@ pub enum CloseReason {
     AppStalled,
     /// The application answered no ping.
     PingTimeout,
+    /// The application's hello was wrong, or did not come.
+    BadHello,
+    /// The connection was lost and could not be made again in time.
+    WindowPassed,
     /// A fault of ours ended the session.
     SessionFailed,
 }
@@ -241,6 +265,8 @@ impl CloseReason {
             Self::MessageTooBig => "message_too_big",
             Self::AppStalled => "app_stalled",
             Self::PingTimeout => "ping_timeout",
+            Self::BadHello => "bad_hello",
+            Self::WindowPassed => "window_passed",
             Self::SessionFailed => "session_failed",
         }
     }

@@ -130,6 +130,26 @@ fn stream_event(stream: &str, event: &StreamEvent) -> (&'static str, Value) {
             "stream.connected",
             json!({"stream": stream, "connect_ms": connect_ms, "subprotocol": subprotocol}),
         ),
+        StreamEvent::Disconnected { cause, window_ms } => (
+            "stream.disconnected",
+            json!({
+                "stream": stream, "reason": cause.reason.as_str(), "code": cause.code, "detail": cause.detail,
+                "window_ms": window_ms,
+            }),
+        ),
+        StreamEvent::Resumed {
+            epoch,
+            resumed,
+            outage_ms,
+            tries,
+            dialled_in,
+        } => (
+            "stream.resumed",
+            json!({
+                "stream": stream, "epoch": epoch, "resumed": resumed, "outage_ms": outage_ms, "tries": tries,
+                "dialled_in": dialled_in,
+            }),
+        ),
         StreamEvent::FirstAudioSent => ("stream.first_audio_sent", json!({"stream": stream})),
         StreamEvent::FirstAudioReceived => ("stream.first_audio_received", json!({"stream": stream})),
         StreamEvent::PlayoutStarted => ("playout.started", json!({"stream": stream})),
@@ -241,6 +261,7 @@ fn stream(report: &StreamReport) -> Value {
         "other_stream": stats.other_stream,
         "wrong_format": stats.wrong_format,
         "too_long": stats.too_long,
+        "connections": stats.connections, "replayed": stats.replayed, "missed": stats.missed,
         "send_dropped": report.send_dropped, "played_ms": stats.played_ms, "cleared_ms": stats.cleared_ms,
         "overflow_ms": stats.overflow_ms, "trimmed_ms": stats.trimmed_ms, "underruns": stats.underruns,
         "queued_ms": stats.queued_ms,

@@ -20,10 +20,21 @@ use crate::tracks::{Party, SAID, TrackSet};
 pub enum Tell<'a> {
     /// The socket is there.
     Connected,
+    /// Which connection of the stream this is, from 1; told before its `Start`.
+    Epoch(u32),
     /// What the stream is, and who is there.
     Start(&'a StreamParams, &'a [Party]),
     /// One chunk of what was heard.
     Audio(Chunk<'a>),
+    /// Chunks of a track that will never be sent.
+    Gap {
+        /// Of which.
+        track: u8,
+        /// The sequence of the first.
+        from: u32,
+        /// The sequence of the last.
+        to: u32,
+    },
     /// One more party has a track.
     TrackAdded(&'a Party),
     /// A party has left.
@@ -358,6 +369,14 @@ pub static TABLE: &[Entry] = &[
 /// The entry of a dialect.
 pub fn entry(dialect: Dialect) -> &'static Entry {
     &TABLE[dialect as usize]
+}
+
+impl Dialect {
+    /// Its application says `hello` on each connection, and its messages have numbers: what one connection lost goes over
+    /// the next ([`Uplink`](super::uplink::Uplink)). Streams of other dialects that are dialled again begin anew.
+    pub const fn greets(self) -> bool {
+        false
+    }
 }
 
 impl Entry {

@@ -55,6 +55,10 @@ pub struct Chunk<'a> {
     pub timestamp: u64,
     /// Its samples, as they stand in a message.
     pub encoded: &'a [u8],
+    /// It is not of this moment: there was no connection when it was made, or none that took it.
+    pub is_replay: bool,
+    /// The chunk before it was never sent.
+    pub is_after_gap: bool,
 }
 
 /// A track on its way into chunks.
@@ -290,6 +294,8 @@ impl Ears {
             sequence,
             timestamp,
             encoded: &self.encoded,
+            is_replay: false,
+            is_after_gap: false,
         })
     }
 }

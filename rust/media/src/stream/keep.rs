@@ -107,6 +107,8 @@ impl Stream {
             call_id: call_id?,
             stream_id: stream_id?,
             start: StreamStart::default(),
+            // The sockets are gone with the process, and so is who waits for them.
+            resume: None,
             metadata: String::new(),
         };
         let mut stream = Stream::new(key, params, limits.playout_ms, session_hz)

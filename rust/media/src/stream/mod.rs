@@ -26,6 +26,8 @@ pub mod twilio;
 pub mod uplink;
 pub mod vonage;
 
+use std::io::Write as _;
+
 use crate::config::{
     Direction, Format, MAX_CHUNK_MS, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_START_FIELDS, StreamParams,
     Together,
@@ -45,6 +47,7 @@ use dialect::{Audio, Message, Play, Tell, WireFormat};
 use ears::Ears;
 use mouths::Mouths;
 use sound::Sound;
+use uplink::{Outgoing, Uplink};
 
 /// One stream of a session.
 pub(crate) struct Stream {
@@ -52,6 +55,8 @@ pub(crate) struct Stream {
     params: StreamParams,
     wire: Box<dyn WireFormat>,
     connected: bool,
+    /// What outlives a connection, of a dialect that greets.
+    uplink: Option<Box<Uplink>>,
     ears: Ears,
     mouths: Mouths,
     /// Sounds of other formats.
@@ -82,6 +87,7 @@ impl Stream {
             key,
             wire: (entry.make)(&params),
             connected: false,
+            uplink: uplink(&params),
             ears,
             mouths: Mouths::new(
                 input,
@@ -122,14 +128,108 @@ impl Stream {
         }
     }
 
-    /// The socket is there: `start` goes first.
-    pub fn connect(&mut self, parties: &[Party], outbox: &mut Outbox) {
-        if !std::mem::replace(&mut self.connected, true) {
-            self.tell(&Tell::Connected, false, outbox);
-            let start = Tell::Start(&self.params, parties);
-            let form = self.wire.write(&start, outbox.writer());
-            self.commit(form, false, outbox);
+    /// A socket is there, the first or another one: `start` goes first.
+    pub fn connect(&mut self, parties: &[Party], context: &mut Context<'_>) {
+        if std::mem::replace(&mut self.connected, true) && self.uplink.is_none() {
+            return;
         }
+        self.stats.connections += 1;
+        let epoch = match &mut self.uplink {
+            Some(uplink) => uplink.connect(),
+            None => self.stats.connections as u32,
+        };
+        self.tell(&Tell::Connected, false, context.outbox);
+        self.tell(&Tell::Epoch(epoch), false, context.outbox);
+        let start = Tell::Start(&self.params, parties);
+        let form = self.wire.write(&start, context.outbox.writer());
+        self.commit(form, false, context.outbox);
+        if self.uplink.is_none() && self.params.resume.is_some() {
+            let stream = self.key;
+            let resumed = false;
+            context.events.push(Event::StreamReady {
+                stream,
+                epoch,
+                resumed,
+            });
+        }
+    }
+
+    /// The socket has gone; what is heard is kept for the next, if the dialect can tell it later.
+    pub fn disconnect(&mut self) {
+        self.connected = false;
+        if let Some(uplink) = &mut self.uplink {
+            uplink.disconnect();
+        }
+    }
+
+    /// The socket takes nothing for now, or takes it again.
+    pub fn block(&mut self, is_blocked: bool) {
+        if let Some(uplink) = &mut self.uplink {
+            uplink.block(is_blocked);
+        }
+    }
+
+    #[allow(dead_code, reason = "the dialect that greets comes next")]
+    /// `hello` is answered: `ready` has been written, and what it is due goes out from now on.
+    pub fn begin(&mut self, resumed: bool, context: &mut Context<'_>) {
+        let Some(uplink) = &self.uplink else { return };
+        context.events.push(Event::StreamReady {
+            stream: self.key,
+            epoch: uplink.epoch(),
+            resumed,
+        });
+        self.send_due(context);
+    }
+
+    /// Sends what the connection is due of its tracks and events.
+    fn send_due(&mut self, context: &mut Context<'_>) {
+        let Some(mut uplink) = self.uplink.take() else {
+            return;
+        };
+        uplink.begin_frame();
+        while let Some(due) = uplink.poll() {
+            let form = match due {
+                Outgoing::Event(parts) => {
+                    parts
+                        .iter()
+                        .for_each(|part| context.outbox.writer().extend_from_slice(part));
+                    Some(Form::Text)
+                }
+                Outgoing::Gap { track, from, to } => {
+                    self.stats.missed += u64::from(to.wrapping_sub(from)) + 1;
+                    let gap = Tell::Gap { track, from, to };
+                    self.wire.write(&gap, context.outbox.writer())
+                }
+                Outgoing::Audio(chunk) => {
+                    self.stats.replayed += u64::from(chunk.is_replay);
+                    if !std::mem::replace(&mut self.first_audio_sent, true) {
+                        let stream = self.key;
+                        context.events.push(Event::StreamFirstAudioSent { stream });
+                    }
+                    self.wire.write(&Tell::Audio(chunk), context.outbox.writer())
+                }
+            };
+            self.commit(form, false, context.outbox);
+        }
+        self.uplink = Some(uplink);
+    }
+
+    #[allow(dead_code, reason = "the dialect that greets comes next")]
+    /// Has the dialect write what must not be lost with a socket, and sends it now or to the next connection.
+    fn tell_event(&mut self, tell: &Tell<'_>, context: &mut Context<'_>) {
+        let Some(uplink) = self.uplink.as_mut() else {
+            return self.tell(tell, true, context.outbox);
+        };
+        if !uplink.was_ready() {
+            return;
+        }
+        context.scratch.clear();
+        if self.wire.write(tell, context.scratch).is_none() || context.scratch.pop() != Some(b'}') {
+            return;
+        }
+        let _ = write!(context.scratch, r#","event":{}}}"#, uplink.next_event());
+        uplink.push_event(context.scratch);
+        self.send_due(context);
     }
 
     /// The stream is over: the application is told so, if its dialect can.
@@ -201,6 +301,16 @@ impl Stream {
 
     /// Takes one frame of what was heard.
     pub fn hear(&mut self, heard: &Heard<'_>, context: &mut Context<'_>) {
+        if let Some(uplink) = &mut self.uplink {
+            if uplink.was_ready() {
+                self.ears.hear(heard);
+                while let Some(chunk) = self.ears.take() {
+                    uplink.push_audio(&chunk);
+                }
+                self.send_due(context);
+            }
+            return;
+        }
         if !self.connected {
             return;
         }
@@ -484,6 +594,13 @@ impl Stream {
             });
         }
     }
+}
+
+/// The uplink of a dialect that greets.
+fn uplink(params: &StreamParams) -> Option<Box<Uplink>> {
+    let resume = params.resume.clone();
+    let resume = resume.filter(|_| params.dialect.greets())?;
+    Some(Box::new(Uplink::new(resume)))
 }
 
 /// The format of the application's audio, when all else is right too.

@@ -15,7 +15,7 @@ const EPOCH_DIGITS: usize = 8;
 pub const TOKEN_LENGTH: usize = HANDLE_DIGITS + EPOCH_DIGITS + 2 * MAC_BYTES;
 
 /// What a stream's tokens are made of.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct TokenKey {
     /// Names the stream on its node; not secret.
     pub handle: u64,

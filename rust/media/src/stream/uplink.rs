@@ -12,10 +12,9 @@
 //! [`MAX_EVENT_BYTES`] together. Rule when full: the oldest goes, and a gap tells so. A connection that has missed much catches
 //! up by [`CATCH_UP_MESSAGES`] of a track each frame, and one that does not take what is sent gets nothing until it does.
 
-use std::collections::VecDeque;
-
+use super::ears::Chunk;
 use super::ring::{Due, Line, Ring};
-use super::token::{Token, TokenKey};
+use super::token::TokenKey;
 
 /// Memory for the rings of one stream; a track whose ring does not fit has a shorter one.
 pub const MAX_RING_BYTES: usize = 8 << 20;
@@ -29,7 +28,7 @@ pub const CATCH_UP_MESSAGES: u32 = 25;
 pub const MAX_RING_MS: u32 = 60_000;
 
 /// How a stream that loses its connection is resumed.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResumeParams {
     /// For how long it waits. 0: it is not resumed; the ring then serves a connection that is slow.
     pub window_ms: u32,
@@ -50,15 +49,6 @@ pub struct ResumeRequest<'a> {
     pub received: &'a [(u8, i64)],
     /// The last event; `None`: it does not count them.
     pub event: Option<i64>,
-}
-
-/// What `start` says of its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Connection {
-    /// One for the first, one more for each later one.
-    pub epoch: u32,
-    /// What resumes it.
-    pub token: Token,
 }
 
 /// Why a `hello` does not resume.
@@ -85,27 +75,12 @@ pub enum Outgoing<'a> {
         to: u32,
     },
     /// Audio of a track.
-    Audio {
-        /// Of which.
-        track: u8,
-        /// Its number.
-        sequence: u32,
-        /// The position of its first sample.
-        timestamp: u64,
-        /// It is not of this moment.
-        is_replay: bool,
-        /// The message before it was never sent.
-        is_after_gap: bool,
-        /// The samples, in two parts.
-        samples: [&'a [u8]; 2],
-    },
+    Audio(Chunk<'a>),
 }
 
 struct Track {
     number: u8,
     line: Line,
-    /// The position of the next sample.
-    position: u64,
     /// Messages sent in this frame.
     sent: u32,
 }
@@ -135,8 +110,8 @@ pub struct Uplink {
     frame_ms: u32,
     frame_bytes: usize,
     tracks: Vec<Track>,
-    /// Positions of tracks that are not heard now: a track goes on where it was.
-    left: VecDeque<(u8, u64, u64)>,
+    /// For a message that lies around the end of its ring.
+    joined: Vec<u8>,
     events: Line,
     /// The first event that was made without a connection, of this outage.
     first_missed_event: u64,
@@ -155,7 +130,7 @@ impl Uplink {
             frame_ms: 20,
             frame_bytes: 0,
             tracks: Vec::new(),
-            left: VecDeque::new(),
+            joined: Vec::new(),
             events: Line::new(Ring::new(MAX_EVENTS, MAX_EVENT_BYTES)),
             first_missed_event: 0,
         }
@@ -181,15 +156,12 @@ impl Uplink {
         self.epoch
     }
 
-    /// A connection is there: what its `start` has to say. One before it, if any, is forgotten.
-    pub fn connect(&mut self) -> Connection {
+    /// A connection is there: its epoch, one for the first. One before it, if any, is forgotten.
+    pub fn connect(&mut self) -> u32 {
         self.disconnect();
         self.epoch += 1;
         self.state = State::Greeting;
-        Connection {
-            epoch: self.epoch,
-            token: self.params.key.token(self.epoch),
-        }
+        self.epoch
     }
 
     /// The connection is gone.
@@ -262,52 +234,28 @@ impl Uplink {
         self.good_from = self.epoch;
     }
 
-    /// Hear this track too. False: it is heard already.
-    pub fn subscribe(&mut self, number: u8) -> bool {
-        if self.tracks.iter().any(|track| track.number == number) {
-            return false;
-        }
+    /// One chunk of a track; kept whether there is a connection or not. The first of a track makes its ring.
+    pub fn push_audio(&mut self, chunk: &Chunk<'_>) {
+        let at = self.tracks.iter().position(|track| track.number == chunk.track);
+        let at = at.unwrap_or_else(|| self.hear(chunk.track, chunk.sequence));
+        self.tracks[at].line.push(chunk.timestamp, chunk.encoded);
+    }
+
+    fn hear(&mut self, number: u8, sequence: u32) -> usize {
         let messages = (self.params.ring_ms.min(MAX_RING_MS) / self.frame_ms) as usize;
         let room = MAX_RING_BYTES.saturating_sub(self.ring_bytes());
         let ring = Ring::new(messages, (messages * self.frame_bytes).min(room));
-        let before = self.left.iter().position(|(track, ..)| *track == number);
-        let (_, next, position) = before.and_then(|at| self.left.remove(at)).unwrap_or_default();
         self.tracks.push(Track {
             number,
-            line: Line::starting_at(next, ring),
-            position,
+            line: Line::starting_at(u64::from(sequence), ring),
             sent: 0,
         });
-        true
+        self.tracks.len() - 1
     }
 
-    /// Hear this track no more. False: it was not heard.
-    pub fn unsubscribe(&mut self, number: u8) -> bool {
-        let Some(at) = self.tracks.iter().position(|track| track.number == number) else {
-            return false;
-        };
-        let track = self.tracks.remove(at);
-        self.left.push_back((number, track.line.next(), track.position));
-        true
-    }
-
-    /// The tracks that are heard, in the order in which they were asked for.
-    pub fn tracks(&self) -> impl Iterator<Item = u8> {
-        self.tracks.iter().map(|track| track.number)
-    }
-
-    /// The position of the next sample of a track that is heard.
-    pub fn position(&self, number: u8) -> Option<u64> {
-        let track = self.tracks.iter().find(|track| track.number == number)?;
-        Some(track.position)
-    }
-
-    /// One message of a track, of so many samples; kept whether there is a connection or not.
-    pub fn push_audio(&mut self, number: u8, samples: u64, message: &[u8]) {
-        if let Some(track) = self.tracks.iter_mut().find(|track| track.number == number) {
-            track.line.push(track.position, message);
-            track.position += samples;
-        }
+    /// A track that is not heard any more: its ring is given back.
+    pub fn forget(&mut self, number: u8) {
+        self.tracks.retain(|track| track.number != number);
     }
 
     /// The number of the next event.
@@ -364,14 +312,14 @@ impl Uplink {
                 is_replay,
                 is_after_gap,
                 held,
-            } => Outgoing::Audio {
+            } => Outgoing::Audio(Chunk {
                 track: number,
                 sequence: sequence as u32,
                 timestamp: held.timestamp,
+                encoded: whole(held.bytes, &mut self.joined),
                 is_replay,
                 is_after_gap,
-                samples: held.bytes,
-            },
+            }),
         })
     }
 
@@ -383,6 +331,17 @@ impl Uplink {
     fn ring_bytes(&self) -> usize {
         self.tracks.iter().map(|track| track.line.capacity()).sum()
     }
+}
+
+/// Both parts in one.
+fn whole<'a>([front, back]: [&'a [u8]; 2], joined: &'a mut Vec<u8>) -> &'a [u8] {
+    if back.is_empty() {
+        return front;
+    }
+    joined.clear();
+    joined.extend_from_slice(front);
+    joined.extend_from_slice(back);
+    joined
 }
 
 #[cfg(test)]
@@ -401,6 +360,17 @@ mod tests {
         log: Vec<String>,
     }
 
+    fn chunk(track: u8, sequence: u32, encoded: &[u8]) -> Chunk<'_> {
+        Chunk {
+            track,
+            sequence,
+            timestamp: u64::from(sequence) * 160,
+            encoded,
+            is_replay: false,
+            is_after_gap: false,
+        }
+    }
+
     impl Pair {
         fn new() -> Pair {
             let params = ResumeParams {
@@ -417,20 +387,21 @@ mod tests {
             };
             pair.connect();
             pair.uplink.agree(20, BYTES);
-            pair.uplink.subscribe(0);
             pair.uplink.begin_anew();
             pair
         }
 
         fn connect(&mut self) -> String {
             let before = std::mem::take(&mut self.token);
-            self.token = self.uplink.connect().token.as_str().to_string();
+            let epoch = self.uplink.connect();
+            self.token = self.uplink.params().key.token(epoch).as_str().to_string();
             before
         }
 
         fn hear(&mut self, frames: u32) {
             for _ in 0..frames {
-                self.uplink.push_audio(0, 160, &self.next.to_le_bytes());
+                self.uplink
+                    .push_audio(&chunk(0, self.next, &self.next.to_le_bytes()));
                 self.next += 1;
                 self.told();
             }
@@ -458,14 +429,14 @@ mod tests {
                 self.log.push(match outgoing {
                     Outgoing::Event(parts) => String::from_utf8(parts.concat()).unwrap(),
                     Outgoing::Gap { from, to, .. } => format!("-{from}..{to}"),
-                    Outgoing::Audio {
+                    Outgoing::Audio(Chunk {
                         sequence,
                         timestamp,
                         is_replay,
-                        samples,
+                        encoded,
                         ..
-                    } => {
-                        let number = u32::from_le_bytes(samples.concat().try_into().unwrap());
+                    }) => {
+                        let number = u32::from_le_bytes(encoded.try_into().unwrap());
                         assert_eq!((number, timestamp), (sequence, u64::from(sequence) * 160));
                         format!("{sequence}{}", if is_replay { "r" } else { "" })
                     }
@@ -617,9 +588,8 @@ mod tests {
         let mut uplink = Uplink::new(params);
         uplink.connect();
         uplink.agree(20, BYTES);
-        uplink.subscribe(0);
         uplink.begin_anew();
-        (0..500).for_each(|_| uplink.push_audio(0, 160, &[0; BYTES]));
+        (0..500).for_each(|number| uplink.push_audio(&chunk(0, number, &[0; BYTES])));
         let mut frames = 0;
         while uplink.waiting() > 0 {
             uplink.begin_frame();
@@ -637,8 +607,7 @@ mod tests {
     fn a_track_that_is_heard_again_goes_on_with_its_numbers() {
         let mut pair = Pair::new();
         pair.hear(3);
-        assert!(pair.uplink.unsubscribe(0) && !pair.uplink.unsubscribe(0));
-        assert!(pair.uplink.subscribe(0) && !pair.uplink.subscribe(0));
+        pair.uplink.forget(0);
         pair.hear(1);
         assert_eq!(pair.log(), "0 1 2 3");
     }
@@ -653,9 +622,7 @@ mod tests {
         };
         let mut uplink = Uplink::new(params);
         uplink.agree(20, 1_920);
-        (0..=144).for_each(|track| {
-            uplink.subscribe(track);
-        });
+        (0..=144).for_each(|track| uplink.push_audio(&chunk(track, 0, &[0; 1_920])));
         assert!(uplink.ring_bytes() <= MAX_RING_BYTES);
     }
 }

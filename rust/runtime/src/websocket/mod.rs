@@ -28,6 +28,16 @@ pub mod close_code {
     pub const POLICY_VIOLATION: u16 = 1008;
     /// A message was over the limit.
     pub const MESSAGE_TOO_BIG: u16 = 1009;
+    /// longline.v1: `hello` could not be met.
+    pub const BAD_HELLO: u16 = 4400;
+    /// longline.v1: the token is wrong or used.
+    pub const WRONG_TOKEN: u16 = 4401;
+    /// longline.v1: no `hello` in time.
+    pub const NO_HELLO: u16 = 4408;
+    /// longline.v1: a newer connection has the stream.
+    pub const FENCED: u16 = 4409;
+    /// longline.v1: a message was too long.
+    pub const TOO_LONG: u16 = 4413;
 }
 
 /// Why the receiving side gave up. The connection is of no more use; `close_code` is what the peer is told.

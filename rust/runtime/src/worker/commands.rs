@@ -45,6 +45,7 @@ impl Worker<'_> {
             Action::OpenStream { stream, dial, params } => {
                 self.open_stream(now, &session, stream, dial, params)
             }
+            Action::SetWays { stream, ways } => self.set_ways(&session, &stream, ways),
             Action::CloseStream { stream } => self.close_stream_by_name(now, &session, &stream),
             Action::StopPlayback { playback } => self.stop_playback(now, &session, &playback),
             Action::CloseSession => return self.close_session(now, &session, close_code::NORMAL, reply),
@@ -193,12 +194,14 @@ impl Worker<'_> {
         }
     }
 
-    fn close_stream_by_name(&mut self, now: Time, session: &str, stream: &str) -> Outcome {
+    pub(super) fn stream_index(&self, session: &str, stream: &str) -> Result<u32, Refusal> {
         let entry = self.sessions.get(session).ok_or_else(no_session)?;
-        let index = *entry
-            .streams
-            .get(stream)
-            .ok_or(media::CommandError::UnknownStream)?;
+        let index = entry.streams.get(stream).copied();
+        index.ok_or_else(|| media::CommandError::UnknownStream.into())
+    }
+
+    fn close_stream_by_name(&mut self, now: Time, session: &str, stream: &str) -> Outcome {
+        let index = self.stream_index(session, stream)?;
         let report = self.close_by_control(now, index, close_code::NORMAL);
         report
             .map(Answer::Stream)

@@ -2,13 +2,14 @@
 
 use std::io::ErrorKind;
 
-use media::{StreamParams, Time};
+use media::stream::token::TokenKey;
+use media::{ResumeParams, StreamParams, Time};
 
 use super::files::exists;
 use super::legs::no_session;
 use super::mailbox::SocketId;
-use super::stream::{Phase, StreamSocket};
-use super::streams::take_messages;
+use super::stream::{Link, Phase, Resume, StreamSocket};
+use super::streams::{ping_ms, take_messages};
 use super::{Task, Worker};
 use crate::clock;
 use crate::command::{Answer, Dial, Outcome};
@@ -16,8 +17,6 @@ use crate::event::{CloseCause, CloseReason, Event, StreamEvent};
 use crate::poller::Token;
 use crate::transport::Transport;
 use crate::websocket::handshake::{Handshake, Upgraded};
-use crate::websocket::receiver::Receiver;
-use crate::websocket::send_queue::SendQueue;
 use crate::{resolver, tcp};
 
 impl Worker<'_> {
@@ -27,55 +26,95 @@ impl Worker<'_> {
         session: &str,
         name: String,
         dial: Dial,
-        params: StreamParams,
+        mut params: StreamParams,
     ) -> Outcome {
         let entry = self.sessions.get(session).ok_or_else(no_session)?;
         if entry.streams.contains_key(&name) {
             return Err(exists("stream", &name));
         }
-        let chunk_ms = params.chunk_ms;
+        let (chunk_ms, greets) = (params.chunk_ms, params.dialect.greets());
+        params.resume = dial.resume.as_ref().map(|wish| ResumeParams {
+            window_ms: wish.window_ms,
+            ring_ms: wish.ring_ms,
+            key: TokenKey::new(u64::from_ne_bytes(self.random.take()), self.random.take()),
+            url: wish.url.clone(),
+        });
         let key = self.engine.open_stream(now, entry.key, params)?;
         let id = SocketId {
             index: self.streams.vacant_key() as u32,
             serial: self.new_serial(),
         };
-        let deadline = now.plus_millis(self.shell.services.timeouts.connect_ms);
+        let resume = dial.resume.filter(|wish| wish.window_ms > 0);
+        let resume = resume.map(|wish| Resume::new(u64::from(wish.window_ms)));
         self.streams.insert(StreamSocket {
             id,
             key,
             session: session.to_string(),
             name: name.clone(),
-            url: dial.url,
+            ways: dial.ways,
+            way: 0,
+            next_ways: None,
+            next_way: 0,
             upgrade: dial.upgrade,
-            phase: Phase::Resolving,
+            resume,
+            greets,
+            was_open: false,
+            open_since: now,
+            was_ready: false,
+            ready_since: None,
+            dialled_in: false,
+            is_held_back: false,
+            phase: Phase::Waiting,
             opened_at: now,
-            deadline,
-            attempt_deadline: deadline,
+            deadline: now,
+            attempt_deadline: now,
             addresses: Vec::new(),
             address: None,
             last_failure: CloseCause::new(CloseReason::DnsFailed, "the name has no address"),
-            transport: None,
-            is_watched_for_write: false,
-            queue: SendQueue::new(chunk_ms),
-            receiver: Receiver::default(),
-            last_progress: now,
-            next_ping: deadline,
-            unanswered_pings: 0,
+            link: Link::new(now, chunk_ms),
+            chunk_ms,
+            dropped_before: 0,
         });
         self.stream_of.insert(key, id.index);
         if let Some(entry) = self.sessions.get_mut(session) {
             entry.streams.insert(name, id.index);
         }
-        match dial.addresses {
+        self.dial(now, id.index, 0);
+        Ok(Answer::Done)
+    }
+
+    /// Begin to dial one of the stream's URLs.
+    pub(super) fn dial(&mut self, now: Time, index: u32, way: usize) {
+        let deadline = now.plus_millis(self.shell.services.timeouts.connect_ms);
+        let serial = self.new_serial();
+        let Some(stream) = self.streams.get_mut(index as usize) else {
+            return;
+        };
+        // A name that is still being looked up for an earlier try is of no more use.
+        stream.id.serial = serial;
+        if let Some(ways) = stream.next_ways.take() {
+            stream.ways = ways;
+        }
+        (stream.deadline, stream.attempt_deadline) = (deadline, deadline);
+        if stream.ways.is_empty() {
+            // Every URL has been taken off the list: the application may still come itself.
+            stream.phase = Phase::Waiting;
+            return;
+        }
+        let way = way % stream.ways.len();
+        stream.way = way;
+        stream.phase = Phase::Resolving;
+        stream.last_failure = CloseCause::new(CloseReason::DnsFailed, "the name has no address");
+        let id = stream.id;
+        match stream.ways[way].addresses.clone() {
             // Whoever checked these addresses has seen them alone: a second look-up might find others.
             Some(addresses) => self.resolved(now, id, Ok(addresses)),
             None => self.resolve(now, id),
         }
-        Ok(Answer::Done)
     }
 
     fn resolve(&mut self, now: Time, id: SocketId) {
-        let url = &self.streams[id.index as usize].url;
+        let url = self.streams[id.index as usize].url();
         let resolved = match resolver::literal(&url.host, url.port) {
             Some(address) => Ok(vec![address]),
             None => {
@@ -112,7 +151,7 @@ impl Worker<'_> {
         let Some(stream) = self.streams.get_mut(index as usize) else {
             return;
         };
-        stream.transport = None;
+        stream.link.transport = None;
         while let Some(address) = stream.addresses.pop() {
             // What time is left is shared by the addresses that are: a silent one leaves some for the others.
             let share = stream.deadline.micros_since(now) / (stream.addresses.len() as u64 + 1);
@@ -125,8 +164,8 @@ impl Worker<'_> {
             match begun {
                 Ok(socket) => {
                     stream.phase = Phase::Connecting;
-                    stream.is_watched_for_write = true;
-                    stream.transport = Some(Transport::new(socket));
+                    stream.link.is_watched_for_write = true;
+                    stream.link.transport = Some(Transport::new(socket));
                     return;
                 }
                 Err(error) => stream.last_failure = connect_failure(stream, &error),
@@ -140,17 +179,18 @@ impl Worker<'_> {
         let Some(stream) = self.streams.get_mut(index as usize) else {
             return;
         };
-        let Some(transport) = stream.transport.as_mut() else {
+        let Some(transport) = stream.link.transport.as_mut() else {
             return;
         };
         if let Err(error) = tcp::outcome(&transport.socket) {
             stream.last_failure = connect_failure(stream, &error);
             return self.connect_next(now, index);
         }
-        if !stream.url.is_secure {
+        let url = &stream.ways[stream.way].url;
+        if !url.is_secure {
             return self.request_upgrade(now, index);
         }
-        match transport.secure(&self.shell.services.tls, &stream.url.host) {
+        match transport.secure(&self.shell.services.tls, &url.host) {
             Ok(()) => {
                 stream.phase = Phase::Securing;
                 self.flush(now, index);
@@ -164,8 +204,8 @@ impl Worker<'_> {
             return;
         };
         let handshake = Handshake::new(self.random.take(), stream.upgrade.subprotocols());
-        let request = handshake.request(&stream.url, &stream.upgrade, clock::unix_seconds() as u64);
-        stream.queue.push_raw(&request);
+        let request = handshake.request(stream.url(), &stream.upgrade, clock::unix_seconds() as u64);
+        stream.link.queue.push_raw(&request);
         stream.phase = Phase::Upgrading(handshake);
         self.flush(now, index);
     }
@@ -175,20 +215,25 @@ impl Worker<'_> {
             return;
         };
         stream.phase = Phase::Open;
-        stream.last_progress = now;
-        stream.next_ping = now.plus_millis(self.shell.services.timeouts.ping_ms);
+        let is_first = !std::mem::replace(&mut stream.was_open, true);
+        (stream.open_since, stream.dialled_in) = (now, false);
+        stream.link.last_progress = now;
+        stream.link.next_ping = now.plus_millis(ping_ms(&self.shell.services.timeouts, stream));
         let connect_ms = now.micros_since(stream.opened_at) as f64 / 1000.0;
         let (key, session, name) = (stream.key, stream.session.clone(), stream.name.clone());
-        self.tell(
-            &session,
-            Event::Stream {
-                stream: name,
-                event: StreamEvent::Connected {
-                    connect_ms,
-                    subprotocol: answer.subprotocol,
+        // A later connection of the same stream is told when the application has agreed to it.
+        if is_first {
+            self.tell(
+                &session,
+                Event::Stream {
+                    stream: name,
+                    event: StreamEvent::Connected {
+                        connect_ms,
+                        subprotocol: answer.subprotocol,
+                    },
                 },
-            },
-        );
+            );
+        }
         if let Err(error) = self.engine.stream_connected(now, key) {
             tracing::error!(%error, "the engine does not know a stream of its own");
         }

@@ -9,6 +9,8 @@ mod dialling;
 mod files;
 mod legs;
 mod mailbox;
+mod outage;
+mod redial;
 mod relay;
 mod stream;
 mod streams;

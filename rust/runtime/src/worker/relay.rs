@@ -115,6 +115,12 @@ impl Worker<'_> {
             EngineEvent::StreamFirstAudioReceived { stream } => {
                 self.tell_stream(stream, StreamEvent::FirstAudioReceived);
             }
+            EngineEvent::StreamReady {
+                stream,
+                epoch,
+                resumed,
+            } => self.stream_ready(now, stream, epoch, resumed),
+            EngineEvent::StreamClosing { stream, why } => self.stream_closing(now, stream, why),
             EngineEvent::PlayoutStarted { stream } => self.tell_stream(stream, StreamEvent::PlayoutStarted),
             EngineEvent::PlayoutDrained { stream } => self.tell_stream(stream, StreamEvent::PlayoutDrained),
             EngineEvent::PlayoutCleared {

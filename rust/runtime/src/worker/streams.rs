@@ -6,6 +6,7 @@ use super::Worker;
 use super::stream::{Phase, StreamSocket};
 use crate::command::StreamReport;
 use crate::event::{CloseCause, CloseReason, Event, StreamEvent};
+use crate::node::StreamTimeouts;
 use crate::poller::{Ready, Token};
 use crate::transport::{Received, TransportError};
 use crate::websocket::frame::OpCode;
@@ -17,8 +18,15 @@ use crate::websocket::{Violation, close_code};
 
 /// Unanswered pings after which the peer is dead.
 const MAX_UNANSWERED_PINGS: u32 = 2;
+/// A stream that is resumed is asked more often whether anybody is there: what is lost until that is known must be in
+/// its ring.
+const RESUMABLE_PING_MS: u64 = 1_000;
+const MAX_UNANSWERED_RESUMABLE_PINGS: u32 = 5;
 /// How long the closing handshake may take.
-const CLOSING_MS: u64 = 1000;
+pub(super) const CLOSING_MS: u64 = 1000;
+/// Bytes that wait for a connection at which the engine holds back what it can keep, and at which it goes on.
+const HOLD_BACK_BYTES: usize = 64 << 10;
+const GO_ON_BYTES: usize = 16 << 10;
 
 /// Why a stream ends, and the close code that the application is told, if it still can be.
 pub(super) type End = (CloseCause, Option<u16>);
@@ -67,7 +75,7 @@ impl Worker<'_> {
         let Some(stream) = streams.get_mut(index as usize) else {
             return;
         };
-        let Some(transport) = stream.transport.as_mut() else {
+        let Some(transport) = stream.link.transport.as_mut() else {
             return;
         };
         let outcome = match transport.read(scratch) {
@@ -77,7 +85,7 @@ impl Worker<'_> {
             Err(TransportError::Io(error)) => Err((stream.phase.lost(Some(&error)), None)),
             Err(TransportError::Tls(why)) => Err((tls_failure(&stream.phase, why), None)),
             Ok(Received::Data(data)) => {
-                stream.unanswered_pings = 0;
+                stream.link.unanswered_pings = 0;
                 match &mut stream.phase {
                     Phase::Securing if !transport.is_handshaking() => Ok(Step::Secured),
                     Phase::Upgrading(handshake) => match handshake.receive(data) {
@@ -110,7 +118,7 @@ impl Worker<'_> {
         while let Some(index) = self.dirty.pop() {
             let stream = self.streams.get(index as usize);
             // A blocked socket is written when the poller says that it takes more.
-            if stream.is_some_and(|stream| !stream.is_watched_for_write) {
+            if stream.is_some_and(|stream| !stream.link.is_watched_for_write) {
                 self.flush(now, index);
             }
         }
@@ -120,17 +128,28 @@ impl Worker<'_> {
         let Some(stream) = self.streams.get_mut(index as usize) else {
             return;
         };
-        let Some(transport) = stream.transport.as_mut() else {
+        let Some(transport) = stream.link.transport.as_mut() else {
             return;
         };
         let id = stream.id;
-        match transport.write(&mut stream.queue) {
+        match transport.write(&mut stream.link.queue) {
             Ok(written) => {
-                if written.bytes > 0 || stream.queue.is_empty() {
-                    stream.last_progress = now;
+                let waiting = stream.link.queue.unwritten().len();
+                let limit = if stream.is_held_back {
+                    GO_ON_BYTES
+                } else {
+                    HOLD_BACK_BYTES
+                };
+                if stream.greets && stream.is_held_back != (waiting > limit) {
+                    stream.is_held_back = waiting > limit;
+                    // The engine does not know a stream that has just ended.
+                    let _ = self.engine.block_stream(stream.key, stream.is_held_back);
                 }
-                if written.is_blocked != stream.is_watched_for_write {
-                    stream.is_watched_for_write = written.is_blocked;
+                if written.bytes > 0 || stream.link.queue.is_empty() {
+                    stream.link.last_progress = now;
+                }
+                if written.is_blocked != stream.link.is_watched_for_write {
+                    stream.link.is_watched_for_write = written.is_blocked;
                     let token = Token::Stream(index);
                     if let Err(error) = self
                         .shell
@@ -162,14 +181,20 @@ impl Worker<'_> {
                 continue;
             };
             match stream.phase {
-                Phase::Open => self.check_open(now, index),
+                Phase::Open => {
+                    self.check_open(now, index);
+                    self.check_greeting(now, index);
+                }
+                Phase::Waiting => self.check_waiting(now, index),
                 Phase::Closing if now >= stream.deadline => self.remove_stream(index),
                 Phase::Closing => {}
                 Phase::Connecting if now >= stream.attempt_deadline && now < stream.deadline => {
                     self.give_up_address(now, index);
                 }
                 _ => {
-                    if now >= stream.deadline
+                    if !self.check_window(now, index)
+                        && let Some(stream) = self.streams.get(index as usize)
+                        && now >= stream.deadline
                         && let Some(cause) = stream.phase.timeout()
                     {
                         self.fail(now, index, cause, None);
@@ -184,20 +209,24 @@ impl Worker<'_> {
         let Some(stream) = self.streams.get_mut(index as usize) else {
             return;
         };
-        if !stream.queue.is_empty() && now.millis_since(stream.last_progress) >= timeouts.stall_ms {
+        if !stream.link.queue.is_empty() && now.millis_since(stream.link.last_progress) >= timeouts.stall_ms {
             let detail = format!("the application took nothing for {} s", timeouts.stall_ms / 1000);
             return self.fail(now, index, CloseCause::new(CloseReason::AppStalled, detail), None);
         }
-        if now < stream.next_ping {
+        if now < stream.link.next_ping {
             return;
         }
-        if stream.unanswered_pings >= MAX_UNANSWERED_PINGS {
-            let detail = format!("nothing came from the application since {MAX_UNANSWERED_PINGS} pings");
+        let limit = match stream.resume {
+            Some(_) => MAX_UNANSWERED_RESUMABLE_PINGS,
+            None => MAX_UNANSWERED_PINGS,
+        };
+        if stream.link.unanswered_pings >= limit {
+            let detail = format!("nothing came from the application since {limit} pings");
             let cause = CloseCause::new(CloseReason::PingTimeout, detail);
             return self.fail(now, index, cause, Some(close_code::POLICY_VIOLATION));
         }
-        stream.unanswered_pings += 1;
-        stream.next_ping = now.plus_millis(timeouts.ping_ms);
+        stream.link.unanswered_pings += 1;
+        stream.link.next_ping = now.plus_millis(ping_ms(&timeouts, stream));
         stream.push(now, Kind::Control, OpCode::Ping, self.random.take(), &[]);
         self.dirty.push(index);
     }
@@ -218,12 +247,24 @@ impl Worker<'_> {
         Some(report)
     }
 
-    /// The stream is over. With a code, and if it was open, the application is told.
+    /// The connection is over, and so is the stream unless it goes on without one. With a code, and if it was open, the
+    /// application is told.
     pub(super) fn fail(&mut self, now: Time, index: u32, cause: CloseCause, code: Option<u16>) {
-        let is_open = self
-            .streams
-            .get(index as usize)
-            .is_some_and(|stream| matches!(stream.phase, Phase::Open));
+        if self.goes_on(now, index, &cause) {
+            return self.lose(now, index, cause, code);
+        }
+        let Some(stream) = self.streams.get(index as usize) else {
+            return;
+        };
+        let is_open = stream.phase.is_open();
+        if !stream.was_open
+            && stream.way + 1 < stream.ways.len()
+            && cause.reason != CloseReason::SessionFailed
+        {
+            // The application may be elsewhere.
+            let way = stream.way + 1;
+            return self.dial(now, index, way);
+        }
         self.conclude(now, index, cause);
         self.close_socket(now, index, code.filter(|_| is_open));
     }
@@ -233,7 +274,7 @@ impl Worker<'_> {
         // What the engine made so far still has its place before the close frame.
         self.relay(now);
         let key = self.streams.get(index as usize)?.key;
-        self.stream_of.get(&key)?;
+        self.stream_of.get(&key).filter(|known| **known == index)?;
         // The engine does not know the streams of a session that has failed.
         let stats = self.engine.close_stream(now, key).unwrap_or_default();
         self.relay(now);
@@ -272,10 +313,18 @@ impl Worker<'_> {
 
     fn remove_stream(&mut self, index: u32) {
         if let Some(mut stream) = self.streams.try_remove(index as usize)
-            && let Some(transport) = stream.transport.as_mut()
+            && let Some(transport) = stream.link.transport.as_mut()
         {
             transport.end();
         }
+    }
+}
+
+/// How often the peer is asked whether it is there.
+pub(super) fn ping_ms(timeouts: &StreamTimeouts, stream: &StreamSocket) -> u64 {
+    match stream.resume {
+        Some(_) => timeouts.ping_ms.min(RESUMABLE_PING_MS),
+        None => timeouts.ping_ms,
     }
 }
 
@@ -288,7 +337,7 @@ pub(super) fn take_messages(
     random: &mut RandomPool,
 ) -> Result<Step, End> {
     let mut closed = None;
-    let mut receiver = std::mem::take(&mut stream.receiver);
+    let mut receiver = std::mem::take(&mut stream.link.receiver);
     let taken = receiver.receive(data, |incoming| match incoming {
         Incoming::Text(text) => engine.receive(now, Source::Stream(stream.key), text.as_bytes()),
         Incoming::Binary(message) => engine.receive(now, Source::StreamBinary(stream.key), message),
@@ -296,7 +345,7 @@ pub(super) fn take_messages(
         Incoming::Pong => {}
         Incoming::Close { code, reason } => closed = Some((code, reason.to_string())),
     });
-    stream.receiver = receiver;
+    stream.link.receiver = receiver;
     taken.map_err(violation)?;
     match closed {
         // RFC 6455 §7.1.5: a close frame without a code counts as 1005. §5.5.1: the answer echoes the code.
@@ -310,7 +359,7 @@ pub(super) fn take_messages(
             };
             Err((cause, Some(code)))
         }
-        None if !stream.queue.is_empty() => Ok(Step::Flush),
+        None if !stream.link.queue.is_empty() => Ok(Step::Flush),
         None => Ok(Step::Messages),
     }
 }

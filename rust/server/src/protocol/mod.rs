@@ -16,7 +16,7 @@ use crate::signals::VadName;
 use legs::{FamilyName, LegConnect};
 use name::Name;
 use recordings::{Encryption, FormatName, LayoutName, Rate};
-use streams::StreamOpen;
+use streams::{StreamOpen, WayFields};
 
 /// The version of the protocol.
 pub const VERSION: u32 = 1;
@@ -73,6 +73,12 @@ pub enum Request {
     SessionStats { session: Name },
     #[serde(rename = "stream.open")]
     StreamOpen(StreamOpen),
+    #[serde(rename = "stream.urls")]
+    StreamUrls {
+        session: Name,
+        stream: Name,
+        urls: Vec<WayFields>,
+    },
     #[serde(rename = "stream.close")]
     StreamClose { session: Name, stream: Name },
     #[serde(rename = "playback.start")]
@@ -225,6 +231,17 @@ impl Request {
             ),
             Self::SessionClose { session } => (session, Action::CloseSession),
             Self::SessionStats { session } => (session, Action::SessionStats),
+            Self::StreamUrls {
+                session,
+                stream,
+                urls,
+            } => (
+                session,
+                Action::SetWays {
+                    stream: stream.into_string(),
+                    ways: streams::ways(urls.into_iter())?,
+                },
+            ),
             Self::StreamClose { session, stream } => (
                 session,
                 Action::CloseStream {

@@ -5,10 +5,11 @@ use std::fmt;
 use std::net::SocketAddr;
 
 use media::stream::dialect;
+use media::stream::uplink::MAX_RING_MS;
 use media::{Dialect, Direction, Encoding, Format, StreamParams, StreamStart, Together, tracks};
-use runtime::command::{Action, Command, Dial, Refusal};
+use runtime::command::{Action, Command, Dial, Refusal, ResumeWish, Way};
 use runtime::websocket::upgrade::Upgrade;
-use runtime::websocket::url::WebSocketUrl;
+use runtime::websocket::url::{MAX_URL_BYTES, WebSocketUrl};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -17,6 +18,13 @@ use super::name::Name;
 
 /// Addresses that one stream may be dialled at.
 const MAX_ADDRESSES: usize = 8;
+/// URLs of one stream.
+const MAX_WAYS: usize = 8;
+/// The longest time without a connection.
+const MAX_WINDOW_MS: u32 = 3_600_000;
+/// How much of what is heard is kept, unless it is said; and if the stream is not resumed.
+const DEFAULT_RING_MS: u32 = 10_000;
+const SHORT_RING_MS: u32 = 2_000;
 
 /// The fields of `stream.open`.
 #[derive(Deserialize)]
@@ -26,6 +34,10 @@ pub struct StreamOpen {
     url: String,
     #[serde(default)]
     addresses: Option<Vec<SocketAddr>>,
+    #[serde(default)]
+    alternatives: Vec<WayFields>,
+    #[serde(default)]
+    resume: Option<ResumeFields>,
     #[serde(default)]
     headers: Vec<(String, String)>,
     #[serde(default)]
@@ -104,14 +116,16 @@ impl fmt::Debug for StreamOpen {
 impl StreamOpen {
     /// What this asks of its session.
     pub fn into_command(self) -> Result<Command, Refusal> {
-        let url = WebSocketUrl::parse(&self.url).map_err(|error| bad(error.0))?;
-        if let Some(addresses) = &self.addresses {
-            check_addresses(addresses)?;
-        }
+        let first = WayFields {
+            url: self.url,
+            addresses: self.addresses,
+        };
+        let ways = ways(std::iter::once(first).chain(self.alternatives))?;
         let upgrade = Upgrade::new(self.headers, self.subprotocols)
             .and_then(|upgrade| upgrade.signed(&self.secrets, &self.stream_id))
             .map_err(|error| bad(error.0))?;
         let dialect = Dialect::named(&self.dialect).ok_or_else(|| bad("there is no such dialect"))?;
+        let resume = resume(self.resume, dialect)?;
         let encoding = match &self.encoding {
             Some(name) => parse_encoding(name)?,
             None => dialect::entry(dialect).output[0].encoding,
@@ -141,6 +155,7 @@ impl StreamOpen {
                 parameters: self.parameters.into_iter().collect(),
                 ids: self.ids.into_iter().collect(),
             },
+            resume: None,
             metadata: self
                 .metadata
                 .map_or_else(String::new, |object| Value::Object(object).to_string()),
@@ -150,14 +165,86 @@ impl StreamOpen {
             action: Action::OpenStream {
                 stream: self.stream.into_string(),
                 dial: Dial {
-                    url,
-                    addresses: self.addresses,
+                    ways,
                     upgrade,
+                    resume,
                 },
                 params,
             },
         })
     }
+}
+
+/// Where an application is.
+#[derive(Deserialize)]
+pub struct WayFields {
+    url: String,
+    #[serde(default)]
+    addresses: Option<Vec<SocketAddr>>,
+}
+
+impl fmt::Debug for WayFields {
+    /// Not where: path and query may carry a secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("WayFields")
+    }
+}
+
+/// How a lost connection is made again.
+#[derive(Deserialize)]
+struct ResumeFields {
+    window_ms: u32,
+    #[serde(default)]
+    ring_ms: Option<u32>,
+    #[serde(default)]
+    url: Option<String>,
+}
+
+/// All of these, checked.
+pub fn ways(fields: impl Iterator<Item = WayFields>) -> Result<Vec<Way>, Refusal> {
+    let ways: Vec<Way> = fields.map(WayFields::into_way).collect::<Result<_, _>>()?;
+    if ways.len() > MAX_WAYS {
+        return Err(bad("a stream has at most 8 URLs"));
+    }
+    Ok(ways)
+}
+
+impl WayFields {
+    fn into_way(self) -> Result<Way, Refusal> {
+        let url = WebSocketUrl::parse(&self.url).map_err(|error| bad(error.0))?;
+        if let Some(addresses) = &self.addresses {
+            check_addresses(addresses)?;
+        }
+        Ok(Way {
+            url,
+            addresses: self.addresses,
+        })
+    }
+}
+
+/// A dialect whose messages have numbers has a ring in any case, for a connection that is slow.
+fn resume(fields: Option<ResumeFields>, dialect: Dialect) -> Result<Option<ResumeWish>, Refusal> {
+    let Some(fields) = fields.filter(|fields| fields.window_ms > 0) else {
+        return Ok(dialect.greets().then_some(ResumeWish {
+            window_ms: 0,
+            ring_ms: SHORT_RING_MS,
+            url: None,
+        }));
+    };
+    let ring_ms = fields.ring_ms.unwrap_or(DEFAULT_RING_MS);
+    if fields.window_ms > MAX_WINDOW_MS || ring_ms > MAX_RING_MS {
+        return Err(bad(
+            "resume: window_ms is at most 3600000 and ring_ms at most 60000",
+        ));
+    }
+    if fields.url.as_ref().is_some_and(|url| url.len() > MAX_URL_BYTES) {
+        return Err(bad("resume: url is longer than 2083 bytes"));
+    }
+    Ok(Some(ResumeWish {
+        window_ms: fields.window_ms,
+        ring_ms,
+        url: fields.url,
+    }))
 }
 
 fn check_addresses(addresses: &[SocketAddr]) -> Result<(), Refusal> {

@@ -6,6 +6,7 @@ mod closing;
 mod control;
 mod faults;
 mod files;
+mod outages;
 mod recordings;
 mod signals;
 mod stopping;

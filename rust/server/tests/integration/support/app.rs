@@ -24,10 +24,12 @@ pub struct App {
 
 impl App {
     pub fn listen() -> Self {
-        Self {
-            listener: TcpListener::bind("127.0.0.1:0").unwrap(),
-            tls: None,
-        }
+        Self::on(TcpListener::bind("127.0.0.1:0").unwrap())
+    }
+
+    /// At a port of the caller's choice.
+    pub fn on(listener: TcpListener) -> Self {
+        Self { listener, tls: None }
     }
 
     pub fn listen_tls(config: ServerConfig) -> Self {
