@@ -257,6 +257,24 @@ class SessionStats(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class StreamUrl:
+    """Where else an application may be, and the addresses that its host was seen to have."""
+
+    url: str
+    addresses: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class StreamResume:
+    """For how long a lost connection is tried to be made again, how much of what is heard is kept meanwhile, and where
+    the application may dial in."""
+
+    window_ms: int
+    ring_ms: int | None = None
+    url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class StreamOpen(Command):
     """Dial the application's WebSocket; the outcome comes as an event. Headers may carry credentials: they do
     not show."""
@@ -288,6 +306,18 @@ class StreamOpen(Command):
     call_direction: str | None = None
     parameters: Mapping[str, str] = dataclasses.field(default_factory=dict)
     ids: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    alternatives: tuple[StreamUrl, ...] = ()
+    resume: StreamResume | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StreamUrls(Command):
+    """Dial the stream here from its next try on; none: it waits for the application to come itself."""
+
+    name: ClassVar[str] = "stream.urls"
+    session: str
+    stream: str
+    urls: tuple[StreamUrl, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -444,6 +474,32 @@ class StreamConnected(MediaEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamDisconnected(MediaEvent):
+    """The connection is lost, and is tried to be made again for so long. Fields as those of StreamClosed."""
+
+    name: ClassVar[str] = "stream.disconnected"
+    stream: str
+    reason: str
+    window_ms: int
+    code: int | None = None
+    detail: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamResumed(MediaEvent):
+    """There is a connection again. `resumed`: the application goes on with what it had; else it begins anew.
+    `dialled_in`: by itself."""
+
+    name: ClassVar[str] = "stream.resumed"
+    stream: str
+    epoch: int
+    resumed: bool
+    outage_ms: int
+    tries: int
+    dialled_in: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFirstAudioSent(MediaEvent):
     name: ClassVar[str] = "stream.first_audio_sent"
     stream: str
@@ -576,6 +632,8 @@ EVENTS: dict[str, type[MediaEvent]] = {
         LegSpeechStopped,
         LegQuality,
         StreamConnected,
+        StreamDisconnected,
+        StreamResumed,
         StreamFirstAudioSent,
         StreamFirstAudioReceived,
         PlayoutStarted,

@@ -44,6 +44,9 @@ from longline.media.protocol import (
     Stats,
     StreamClose,
     StreamOpen,
+    StreamResume,
+    StreamUrl,
+    StreamUrls,
     TelephoneEvent,
     Vad,
     format_address,
@@ -138,6 +141,8 @@ class StreamTarget:
     call_direction: str | None = None
     parameters: Mapping[str, str] = field(default_factory=dict)
     ids: Mapping[str, str] = field(default_factory=dict)
+    alternatives: tuple[StreamUrl, ...] = ()
+    resume: StreamResume | None = None
 
 
 class MediaSession:
@@ -221,6 +226,10 @@ class MediaSession:
         """Begin to dial; StreamConnected or StreamClosed tells the outcome."""
         fields = {each.name: getattr(target, each.name) for each in dataclasses.fields(target)}
         await self._request(StreamOpen(session=self.id, stream=stream, **fields))
+
+    async def set_stream_urls(self, stream: str, urls: tuple[StreamUrl, ...]) -> None:
+        """Dial it here, should it have no connection, from the next try on."""
+        await self._request(StreamUrls(self.id, stream, urls))
 
     async def close_stream(self, stream: str) -> Stats:
         return _stats(await self._request(StreamClose(self.id, stream)))
