@@ -40,6 +40,8 @@ fn row(entry: &Entry) -> Option<serde_json::Value> {
             sequence,
             timestamp,
             encoded: &encoded,
+            is_replay: false,
+            is_after_gap: false,
         };
         black_box(wire.write(&Tell::Audio(chunk), &mut out));
         sequence += 1;
