@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import itertools
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,8 @@ DELAYS_S = (0.0, 0.1, 0.25, 0.5, 1.0)
 class LineServer:
     """`async with LineServer() as server: await server.open(url)`. `make` makes the line of a stream."""
 
-    def __init__(self, make: Callable[..., Line] = Line) -> None:
+    def __init__(self, make: Callable[..., Line] = Line, tls: ssl.SSLContext | None = None) -> None:
+        self._tls = tls
         self._make = make
         self._numbers = itertools.count(1)
         self._tasks: list[asyncio.Task[None]] = []
@@ -39,7 +41,7 @@ class LineServer:
         self._tasks.append(asyncio.create_task(self._run(line, url)))
 
     async def _run(self, line: Line, url: str) -> None:
-        async with Wire(line, url) as wire:
+        async with Wire(line, url, tls=self._tls) as wire:
             line.url = await wire.listen()
             tries = 0
             while not line.is_over:

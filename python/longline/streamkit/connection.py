@@ -299,6 +299,9 @@ class Connection:
                 self.tracks = message.tracks
             elif isinstance(message, told.Gap):
                 self.counters["gaps"] += 1
+                # What is told as missing need not be told again after the next resume.
+                if message.track not in self._received or ahead(message.to, self._received[message.track]) > 0:
+                    self._received[message.track] = message.to
             self._events.append(message)
             if isinstance(message, told.StopTold):
                 self.closing = CLOSED_IN_ORDER

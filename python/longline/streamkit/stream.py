@@ -205,7 +205,8 @@ class Stream:
             self._arrived.set()
             if isinstance(event, Stalled) and self._socket is not None:
                 self._socket.transport.abort()
-                self._dial_in(0.0)
+                if self._dial_in_after_s is not None:
+                    self._dial_in(0.0)
             elif isinstance(event, Dropped) and self._dial_in_after_s is not None:
                 self._dial_in(self._dial_in_after_s)
         self._changed.set()

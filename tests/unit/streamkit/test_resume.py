@@ -264,3 +264,18 @@ def test_events_that_are_kept_no_longer_are_counted_by_their_numbers() -> None:
     pair.connect()
     assert len(pair.told(told.Dtmf)) == 1 + 256
     assert pair.app.counters["lost_events"] == 44
+
+
+def test_what_was_told_as_a_gap_is_not_replayed_after_the_next_drop() -> None:
+    pair = Pair()
+    pair.connect()
+    pair.advance(1.0)
+    pair.drop()
+    pair.app = Connection()
+    pair.events.clear()
+    pair.connect()
+    pair.drop()
+    pair.advance(0.1)
+    pair.connect()
+    assert [(gap.from_, gap.to) for gap in pair.told(told.Gap)] == [(0, 49)]
+    assert [frame.sequence for frame in pair.audio] == list(range(50, 55))

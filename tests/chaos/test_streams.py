@@ -1,0 +1,31 @@
+"""Streams under fire, a short form; `make chaos-streams` is the long one."""
+
+from pathlib import Path
+
+from longline.streamkit.audio import Audio
+from longline.streamkit.line.line import Line
+from tests.chaos.line_exchange import LineExchange
+from tests.chaos.streams import Fire
+
+
+async def test_lines_lose_nothing(tmp_path: Path) -> None:
+    """The harness itself: a second implementation of the server's side passes it."""
+    report = await Fire(LineExchange, tmp_path, seed=1, calls=4).run(breaks=10, rate=4, outage_s=1)
+    assert report.faults == []
+    assert report.replayed > 0
+    assert report.calls_alive_after_outage == 4
+
+
+class Forgetful(Line):
+    """Replays one frame too few."""
+
+    def _write(self, audio: Audio) -> None:
+        if audio.is_replay and audio.sequence % 7 == 0:
+            return
+        super()._write(audio)
+
+
+async def test_a_line_that_loses_a_frame_is_found(tmp_path: Path) -> None:
+    fire = Fire(lambda ca_file: LineExchange(ca_file, Forgetful), tmp_path, seed=1, calls=4)
+    report = await fire.run(breaks=10, rate=4, outage_s=1)
+    assert any("holes" in fault or "lost" in fault for fault in report.faults)
