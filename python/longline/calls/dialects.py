@@ -188,7 +188,13 @@ DIALECTS: Final[Mapping[DialectName, DialectTerms]] = {
     ),
     "vonage": DialectTerms({"pcm_s16le": ("8k", "16k", "24k")}, "pcm_s16le", "16k", 20, chunks_ms=(20, 20)),
     "exotel": DialectTerms(
-        {"pcm_s16le": ("8k", "16k", "24k")}, "pcm_s16le", "8k", 100, takes_https=True, names=hex_names
+        {"pcm_s16le": ("8k", "16k", "24k")},
+        "pcm_s16le",
+        "8k",
+        100,
+        takes_https=True,
+        tracks="both_ways",
+        names=hex_names,
     ),
     # The documentation names the first; the clients there are know the second alone.
     "jambonz": DialectTerms(

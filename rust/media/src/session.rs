@@ -62,7 +62,7 @@ pub(crate) struct Session {
     legs: Vec<Leg>,
     /// One for each leg, in the same order.
     parties: Vec<Party>,
-    /// How many have had a number.
+    /// The last number that was given to a leg.
     numbered: u8,
     /// There is one while there is more than one leg.
     conference: Option<Box<Conference>>,
@@ -137,7 +137,13 @@ impl Session {
             config.ntp_at_zero,
             context.random,
         ));
-        self.parties.push(Party::new(key));
+        let number = if self.numbered < MAX_PARTY {
+            self.numbered + 1
+        } else {
+            0
+        };
+        self.numbered = self.numbered.max(number);
+        self.parties.push(Party::new(key, number));
         match &mut self.conference {
             Some(conference) => conference.join(),
             None if self.legs.len() > 1 => {
@@ -186,7 +192,7 @@ impl Session {
         }
         self.leg_mut(key)?.connect(now, remote, context);
         self.settle_rate();
-        self.number_party(key, context);
+        self.admit_party(key, context);
         Ok(())
     }
 
@@ -203,13 +209,12 @@ impl Session {
     }
 
     /// A leg that is connected is a party.
-    fn number_party(&mut self, key: LegKey, context: &mut Context<'_>) {
+    fn admit_party(&mut self, key: LegKey, context: &mut Context<'_>) {
         let party = self.parties.iter_mut().find(|party| party.leg == key);
-        let Some(party) = party.filter(|party| party.track == 0 && self.numbered < MAX_PARTY) else {
+        let Some(party) = party.filter(|party| party.track != party.number) else {
             return;
         };
-        self.numbered += 1;
-        party.track = self.numbered;
+        party.track = party.number;
         for stream in &mut self.streams {
             stream.party_came(party, context.outbox);
         }

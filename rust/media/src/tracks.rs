@@ -7,8 +7,9 @@
 //! | 128 | what streams and playbacks say together |
 //! | 129 … 255 | what party *n* − 128 is sent |
 //!
-//! A leg is a party, and has its number, from when it is first connected. A number is not used again: a party that comes when all have
-//! been used has no track of its own, and is heard in the mix.
+//! A leg has its number from when it is opened, so that the first of a call is the first here too, whoever answers first; it is a
+//! party from when it is first connected. A number is not used again: a leg that comes when all have been used has no track of
+//! its own, and is heard in the mix.
 
 use crate::conference::Conference;
 use crate::frame::Frame;
@@ -81,16 +82,19 @@ pub struct Party {
     pub(crate) leg: LegKey,
     /// 1 … [`MAX_PARTY`]; 0 before it is connected, and when it came too late to have one.
     pub track: u8,
+    /// What its track is when it is connected.
+    pub(crate) number: u8,
     /// Who it is.
     pub label: Label,
 }
 
 impl Party {
-    /// Of a leg that is not connected yet.
-    pub(crate) fn new(leg: LegKey) -> Party {
+    /// Of a leg that is not connected yet; number 0: it has none.
+    pub(crate) fn new(leg: LegKey, number: u8) -> Party {
         Party {
             leg,
             track: 0,
+            number,
             label: Label::default(),
         }
     }

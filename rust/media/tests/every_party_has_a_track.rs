@@ -207,6 +207,26 @@ fn a_party_has_its_number_from_when_it_is_connected_and_nobody_has_it_after() {
 }
 
 #[test]
+fn the_first_leg_is_the_first_party_whoever_is_connected_first() {
+    let mut node = Node::new();
+    let (leg, phone) = node.add_leg(1);
+    let mut room = Room {
+        legs: vec![(leg, phone, Phone::new())],
+        node,
+    };
+    let stream = room.open(&[1, 2]);
+    room.talk(500);
+    assert_eq!((room.level(stream, 1), room.level(stream, 2)), (0, LEVELS[0]));
+    room.node.connect(remote(phone_rtp()));
+    room.legs.push((room.node.leg, phone_rtp(), Phone::new()));
+    room.talk(500);
+    assert_eq!(
+        (room.level(stream, 1), room.level(stream, 2)),
+        (LEVELS[1], LEVELS[0])
+    );
+}
+
+#[test]
 fn a_stream_that_listens_is_not_heard() {
     let mut room = Room::new(1);
     let stream = room.node.open_stream(StreamParams {
@@ -302,6 +322,61 @@ fn twilio_tells_the_two_ways_apart() {
         ]
     );
     let _ = stream;
+}
+
+#[test]
+fn jambonz_has_two_tracks_as_left_and_right_or_as_one_sum() {
+    let mut room = Room::new(1);
+    let [stereo, mixed] = [Together::Stereo, Together::Mixed].map(|together| {
+        room.node.open_stream(StreamParams {
+            dialect: Dialect::Jambonz,
+            together,
+            ..params(&[1, 129])
+        })
+    });
+    let source = Source::StreamBinary(mixed);
+    let said = bytes_of(&[500; 8_000]);
+    room.node.engine.receive(room.node.now, source, &said);
+    room.talk(500);
+    let last = |stream: StreamKey| {
+        let mut messages = room.node.binary_messages.iter().rev();
+        let (_, _, message) = messages.find(|(_, key, _)| *key == stream).unwrap();
+        samples_of(message)
+    };
+    let samples = last(stereo);
+    assert_eq!(
+        (samples.len(), &samples[..4]),
+        (320, &[LEVELS[0], 500, LEVELS[0], 500][..])
+    );
+    let samples = last(mixed);
+    assert_eq!((samples.len(), samples[0]), (160, LEVELS[0] + 500));
+    let told = |word: &str| room.node.messages.iter().any(|(_, _, text)| text.contains(word));
+    assert!(told(r#""mixType":"stereo""#) && told(r#""mixType":"mixed""#));
+}
+
+#[test]
+fn telnyx_plivo_and_exotel_name_the_two_ways_too() {
+    for dialect in [Dialect::Telnyx, Dialect::Plivo, Dialect::Exotel] {
+        let mut room = Room::new(1);
+        let format = media::stream::dialect::entry(dialect).output[0];
+        room.node.open_stream(StreamParams {
+            dialect,
+            encoding: format.encoding,
+            rate_hz: format.rate_hz,
+            direction: Direction::Listen,
+            ..params(&[1, 129])
+        });
+        room.talk(60);
+        for way in ["inbound", "outbound"] {
+            let track = format!(r#""track":"{way}""#);
+            let named = room
+                .node
+                .messages
+                .iter()
+                .filter(|(_, _, text)| text.contains(&track));
+            assert_eq!(named.count(), 3, "{dialect:?} {way}");
+        }
+    }
 }
 
 #[test]

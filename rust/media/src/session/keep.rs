@@ -121,7 +121,8 @@ impl Session {
         let mut writer = Writer::new::<Setup>(&mut fixed[setup_copy(generation)]);
         for (leg, party) in self.legs.iter().zip(&self.parties) {
             writer.put(&LegSetup {
-                track: party.track.into(),
+                number: party.number,
+                track: party.track,
                 ..leg.keep_setup()
             });
         }
@@ -237,8 +238,8 @@ impl Session {
                 .push(Leg::restored(key, setup.tick0, now, kept, context)?);
             session.parties.push(Party {
                 // Who it is, control tells again.
-                track: leg.track as u8,
-                ..Party::new(key)
+                track: leg.track,
+                ..Party::new(key, leg.number)
             });
         }
         let (entries, is_whole) = entries(&slot[RING_OFFSET..], state.ring_head, state.ring_tail);

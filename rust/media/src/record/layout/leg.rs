@@ -41,8 +41,10 @@ plain! {
         audio_used: u8,
         /// Payload type of telephone-events, when the flag says so.
         event_payload_type: u8,
-        /// Number of its party; 0 for none.
-        track: u16,
+        /// Of its party; 0 for none.
+        number: u8,
+        /// Its track; 0 before it is connected.
+        track: u8,
         /// Clock of telephone-events.
         event_clock_hz: u32,
         /// Sound in one packet, as the far end asked.
