@@ -3,6 +3,7 @@
 Names are in the past tense, noun first. Leaves out how an event is told to a webhook (`webhooks/payload.py`).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -86,6 +87,8 @@ class CallFacts:
     told: frozenset[EventType] | None = None
     """Which events of the call's own states are told, where its format lets that be chosen; None: all."""
     target_method: str = "POST"
+    echo: Mapping[str, str] = field(default_factory=dict)
+    """What its application wants back with each event, where its format has room for that."""
     traceparent: str | None = None
     """The trace of the request that placed it (W3C Trace Context)."""
 

@@ -130,6 +130,11 @@ class CallStreams:
             target_method=stream.request.status_callback_method,
         )
 
+    def told(self, stream_id: UUID) -> str | None:
+        """Who is told of a stream beside whoever is told of the call."""
+        stream = self._streams.get(stream_id)
+        return None if stream is None else stream.request.status_callback_url
+
     def _find(self, stream_id: str) -> Stream | None:
         return next((stream for key, stream in self._streams.items() if str(key) == stream_id), None)
 

@@ -119,6 +119,8 @@ class CallContext:
         """This has changed, and is saved next: it is stored with that, so that neither is without the other after a
         crash, and told when that is done."""
         data = self._remember(event_type, data or {}, leg_id)
+        if target_url is None and event_type in self.call.manner.targets:
+            target_url, target_method = self.call.manner.targets[event_type]
         event = self._event(event_type, data, at, leg_id, stream_id, target_url)
         self._noted.append(dataclasses.replace(event, target_method=target_method) if target_url else event)
 
@@ -181,6 +183,7 @@ class CallContext:
                 secret_id=call.secret_id,
                 told=call.manner.told,
                 target_method=call.manner.told_method,
+                echo=call.manner.echo,
                 traceparent=call.traceparent,
             ),
         )

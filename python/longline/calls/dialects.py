@@ -11,9 +11,8 @@ import base64
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Literal
-from uuid import UUID
 
-from longline.base import plivo
+from longline.base import plivo, telnyx
 from longline.base.ids import DEFAULT_VOICE_APP_ID, Prefix, encode_id
 from longline.base.stream_formats import DialectName, Encoding, SampleRate
 from longline.base.stream_tracks import Together, is_sent
@@ -89,13 +88,8 @@ def plivo_names(call: Call, stream: Stream) -> Names:
     return Names(plivo.account_id(call.account_id), str(call.id), str(stream.id))
 
 
-def call_control_id(call_id: UUID) -> str:
-    """As Telnyx writes the id by which a call is told what to do: v3: and base64url."""
-    return "v3:" + base64.urlsafe_b64encode(call_id.bytes).decode().rstrip("=")
-
-
 def telnyx_names(call: Call, stream: Stream) -> Names:
-    return Names(str(call.account_id), call_control_id(call.id), str(stream.id))
+    return Names(str(call.account_id), telnyx.call_control_id(call.id), str(stream.id))
 
 
 # --- ids and headers -------------------------------------------------------------------------------------------------
@@ -103,8 +97,8 @@ def telnyx_names(call: Call, stream: Stream) -> Names:
 
 def telnyx_ids(call: Call, stream: Stream) -> Mapping[str, str]:
     """`client_state` is base64, as whoever placed the call has it."""
-    ids = {"call_session_id": str(call.id), "call_leg_id": str(call.leg.id)}
-    return ids | ({"client_state": stream.request.client_state} if stream.request.client_state else {})
+    state = stream.request.client_state or call.manner.echo.get("client_state")
+    return {"call_session_id": str(call.id), "call_leg_id": str(call.id)} | ({"client_state": state} if state else {})
 
 
 def telnyx_headers(call: Call, stream: Stream, secret: str | None) -> Headers:

@@ -133,6 +133,10 @@ class CallManager:
             raise
         return live.call.to_record()
 
+    async def answer(self, call_id: UUID) -> None:
+        """Answer a live call that has come in; one that is answered stays so. Raise CallNotFound, CallNotLive."""
+        await (await self.find(call_id)).answer()
+
     async def hangup(self, call_id: UUID, *, reason: str | None = None, leg_id: UUID | None = None) -> None:
         """End a live call. Raise CallNotFound, CallNotLive, LegNotFound."""
         await (await self.find(call_id)).hang_up(reason, leg_id)
@@ -289,6 +293,8 @@ class CallManager:
         )
         take(call, taken)
         call.manner = self._manner(call)
+        if call.flow is None:
+            call.flow = call.manner.flow
         if event.diversions:
             call.properties["diversions"] = [{"number": d.user, "reason": d.reason} for d in event.diversions]
         if trunk is None:

@@ -94,4 +94,5 @@ class MediaEvents:
             at=datetime.fromtimestamp(event.at, UTC),
             leg_id=(leg.leg if leg is not None else self._context.call.leg).id,
             stream_id=None if stream is None else UUID(stream),
+            target_url=None if stream is None else self._streams.told(UUID(stream)),
         )

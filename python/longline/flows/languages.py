@@ -7,12 +7,13 @@ from typing import Final
 from longline.flows.language import Document, Languages
 from longline.flows.ncco import Ncco
 from longline.flows.plivo_xml import PlivoXml
+from longline.flows.telnyx_calls import TelnyxCalls
 from longline.flows.twiml import Twiml
 
 
 def languages(base_url: str = "") -> Languages:
     """`base_url` is where this node is to be reached."""
-    return {"twilio": Twiml(base_url), "plivo": PlivoXml(base_url), "vonage": Ncco(base_url)}
+    return {"twilio": Twiml(base_url), "plivo": PlivoXml(base_url), "vonage": Ncco(base_url), "telnyx": TelnyxCalls()}
 
 
 LANGUAGES: Final = languages()

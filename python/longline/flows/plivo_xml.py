@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from typing import Any, Final, get_args
 
 from longline.base.stream_formats import SAMPLE_RATES_HZ, Encoding, SampleRate
+from longline.base.stream_tracks import ALL, INBOUND, OUTBOUND
 from longline.base.urls import ws_url
 from longline.calls.dialects import settle
 from longline.calls.manner import Method
@@ -39,6 +40,7 @@ MAX_RETRIES: Final = 10
 """Of <GetDigits>; more are taken for so many."""
 EXTRA_HEADERS_MAX_BYTES: Final = 512
 _CONTENT_TYPE: Final = re.compile(r"audio/x-(l16|mulaw)\s*;\s*rate\s*=\s*(\d{4,5})", re.IGNORECASE)
+_TRACKS: Final = {"inbound": (INBOUND,), "outbound": (OUTBOUND,), "both": (INBOUND, OUTBOUND)}
 _ENCODINGS: Final[dict[str, Encoding]] = {"l16": "pcm_s16le", "mulaw": "mulaw"}
 
 
@@ -255,7 +257,7 @@ def stream_request(
 ) -> StreamRequest:
     """A stream as Plivo's XML and its API ask for it. Raise ValueError."""
     encoding, sample_rate = read_content_type(content_type)
-    if audio_track not in ("inbound", "outbound", "both"):
+    if audio_track not in _TRACKS:
         raise ValueError("audioTrack must be inbound, outbound or both")
     if bidirectional and audio_track != "inbound":
         raise ValueError("a bidirectional stream has the inbound track")
@@ -268,6 +270,7 @@ def stream_request(
         sample_rate=sample_rate,
         parameters=check_parameters(dict(_pairs(extra_headers or ""))),
         direction="both" if bidirectional else "listen",
+        tracks=(ALL,) if bidirectional else _TRACKS[audio_track],
         status_callback_url=status_callback_url,
         status_callback_method=status_callback_method,
     )

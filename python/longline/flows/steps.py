@@ -51,4 +51,11 @@ class DialInTurn:
     dials: tuple[Dial, ...]
 
 
-Step = Answer | SendDigits | OpenStream | CloseStream | DialInTurn
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """Do nothing until the call is over, or is told otherwise."""
+
+    action: ClassVar[str] = "stay"
+
+
+Step = Answer | SendDigits | OpenStream | CloseStream | DialInTurn | Stay

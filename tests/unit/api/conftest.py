@@ -72,6 +72,10 @@ class FakeManager:
         await self.durable.save_call(call)
         return call
 
+    async def answer(self, call_id: UUID) -> None:
+        self._ask(call_id)
+        await self._live(call_id)
+
     async def hangup(self, call_id: UUID, *, reason: str | None = None, leg_id: UUID | None = None) -> None:
         self._ask((call_id, reason, leg_id))
         call = await self._live(call_id)

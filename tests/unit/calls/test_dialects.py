@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from longline.base import plivo
+from longline.base import plivo, telnyx
 from longline.base.ids import new_id
 from longline.base.stream_formats import DialectName
 from longline.base.stream_tracks import Together
@@ -13,7 +13,6 @@ from longline.calls.call import Call, Direction
 from longline.calls.dialects import (
     DIALECTS,
     Format,
-    call_control_id,
     check_tracks,
     settle,
     settle_input,
@@ -92,7 +91,7 @@ def test_ids_are_written_as_the_dialect_writes_them() -> None:
     assert len(names.account_id) == 20
     assert (names.account_id[:2], names.call_id) == ("MA", str(call.id))
     call, stream = stream_of("telnyx")
-    assert DIALECTS["telnyx"].names(call, stream).call_id == call_control_id(call.id)
+    assert DIALECTS["telnyx"].names(call, stream).call_id == telnyx.call_control_id(call.id)
     assert DIALECTS["telnyx"].ids(call, stream)["call_session_id"] == str(call.id)
 
 

@@ -13,7 +13,7 @@ from longline.flows.actions.play import play
 from longline.flows.actions.record import record
 from longline.flows.actions.redirect import redirect
 from longline.flows.actions.reject import reject
-from longline.flows.actions.steps import close_stream, open_stream, send_digits
+from longline.flows.actions.steps import close_stream, open_stream, send_digits, stay
 from longline.flows.actions.stream import stream
 from longline.flows.outcome import Outcome
 from longline.flows.sounds import Sounds
@@ -49,5 +49,7 @@ async def act(live: LiveCall, verb: verbs.Verb | flow_steps.Step, sounds: Sounds
             return await open_stream(live, verb)
         case flow_steps.CloseStream():
             return await close_stream(live, verb)
+        case flow_steps.Stay():
+            return await stay()
         case flow_steps.DialInTurn():
             return await dial_in_turn(live, verb.dials, sounds, is_last=is_last)

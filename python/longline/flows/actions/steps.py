@@ -62,6 +62,12 @@ async def open_stream(live: LiveCall, step: steps.OpenStream) -> Outcome:
     return ask_or_go_on(step.flow_url, result)
 
 
+async def stay() -> Outcome:
+    """It is cancelled with the call."""
+    await asyncio.Event().wait()
+    return Outcome()
+
+
 async def close_stream(live: LiveCall, step: steps.CloseStream) -> Outcome:
     for stream in list(live.call.streams.values()):
         if not stream.has_ended and stream.request.name == step.name:
