@@ -28,15 +28,15 @@ impl Exotel {
     /// For one stream.
     pub fn new(params: &StreamParams) -> Exotel {
         let stream_sid = json::quoted(&params.stream_id);
-        // A stream both ways has one track, which has no name.
-        let names_tracks = params.direction == Direction::Listen;
         Exotel {
             account_sid: json::quoted(&params.account_id),
             call_sid: json::quoted(&params.call_id),
             media: ["inbound", "outbound"].map(|track| {
-                let track = names_tracks
-                    .then(|| format!(r#""track":"{track}","#))
-                    .unwrap_or_default();
+                let track = match params.direction {
+                    // A stream both ways has one track, which has no name.
+                    Direction::Both => String::new(),
+                    Direction::Listen => format!(r#""track":"{track}","#),
+                };
                 format!(r#"","stream_sid":{stream_sid},"media":{{{track}"chunk":""#)
             }),
             stream_sid,
