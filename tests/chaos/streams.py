@@ -227,7 +227,7 @@ class Fire:
         elif kind == "abort":
             self.report.dialled_in += 1
             for stream in call.server.streams.values():
-                await stream.abandon()
+                stream.drop()
         else:
             getattr(call.proxy, kind)()
 

@@ -86,7 +86,7 @@ class StreamServer:
     ) -> None:
         assert self._server is not None
         for stream in self.streams.values():
-            await stream.abandon()
+            stream.abandon()
         self._server.close(close_connections=False)
         for task in self._tasks:
             task.cancel()

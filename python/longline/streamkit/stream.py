@@ -185,14 +185,19 @@ class Stream:
                 self.connection.socket_closed(self._now(), socket.close_code)
                 self._settle()
 
-    async def abandon(self) -> None:
-        """The process ends: no socket is closed in order, so that the stream goes on elsewhere."""
+    def drop(self) -> None:
+        """Break the socket, to take the stream up again on another."""
+        if self._socket is not None:
+            self._socket.transport.abort()
+
+    def abandon(self) -> None:
+        """The process ends: no socket is closed in order, and none opened, so that the stream goes on elsewhere."""
+        self._dial_in_after_s = None
         if self._timer is not None:
             self._timer.cancel()
         if self._dialling is not None:
             self._dialling.cancel()
-        if self._socket is not None:
-            self._socket.transport.abort()
+        self.drop()
 
     def _receive(self, data: str | bytes) -> None:
         self.connection.receive(self._now(), data)
@@ -203,8 +208,8 @@ class Stream:
         while (event := self.connection.poll_event()) is not None:
             self._events.append(event)
             self._arrived.set()
-            if isinstance(event, Stalled) and self._socket is not None:
-                self._socket.transport.abort()
+            if isinstance(event, Stalled):
+                self.drop()
                 if self._dial_in_after_s is not None:
                     self._dial_in(0.0)
             elif isinstance(event, Dropped) and self._dial_in_after_s is not None:
