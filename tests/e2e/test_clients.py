@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from tests.support.app import App, AppCall
-from tests.support.clients import ClientApp
+from tests.support.clients import ClientApp, has_package
 from tests.support.conversation import (
     CALLER_HZ,
     GREETING_HZ,
@@ -41,7 +41,7 @@ async def pipecat() -> AsyncIterator[ClientApp]:
         yield app
 
 
-@pytest.mark.parametrize("provider", ["twilio"])
+@pytest.mark.parametrize("provider", ["twilio", "telnyx", "plivo", "exotel"])
 async def test_pipecat_finds_out_whose_stream_it_has(node: Exchange, pipecat: ClientApp, provider: str) -> None:
     pipecat.told.clear()
     async with node.call(pipecat.url("/bot"), provider) as phone:
@@ -49,6 +49,68 @@ async def test_pipecat_finds_out_whose_stream_it_has(node: Exchange, pipecat: Cl
     assert heard_hz(pipecat) == near(CALLER_HZ)
     call = (await pipecat.until("stream"))["call"]
     assert call["call_id"] and call["stream_id"]
+    if provider in ("telnyx", "exotel"):
+        assert call["from_number"] and call["to_number"]
+
+
+async def test_pipecat_joined_by_twiml_is_told_the_parameters(node: Exchange, pipecat: ClientApp) -> None:
+    """<Connect> waits until the bot closes its socket; then the next verb is done, and the document is over."""
+    pipecat.told.clear()
+    parameters = '<Parameter name="from_number" value="+15550100"/><Parameter name="plan" value="gold &amp; more"/>'
+    connect = f'<Connect><Stream url="{pipecat.url("/bot")}">{parameters}</Stream></Connect>'
+    async with node.call_with(f"<Response>{connect}<Pause length='1'/></Response>") as phone:
+        await converse(pipecat, phone, "twilio")
+    call = (await pipecat.until("stream"))["call"]
+    assert call["body"] == {"from_number": "+15550100", "plan": "gold & more"}
+    assert call["from_number"] == "+15550100" and call["call_id"].startswith("CA")
+
+
+async def test_pipecat_hears_a_law_where_telnyx_says_so(node: Exchange, pipecat: ClientApp) -> None:
+    """What it hears is in the encoding that `start` names, what it says in another."""
+    pipecat.told.clear()
+    options = {"encoding": "alaw", "input_encoding": "mulaw"}
+    async with node.call(pipecat.url("/bot"), "telnyx", **options) as phone:
+        await converse(pipecat, phone, "telnyx")
+    assert (await pipecat.until("stream"))["call"]["outbound_encoding"] == "PCMA"
+    assert heard_hz(pipecat) == near(CALLER_HZ)
+
+
+@pytest.mark.skipif(not has_package("pipecat_asterisk"), reason="pipecat-asterisk wants Python 3.12")
+async def test_pipecat_asterisk_is_spoken_to_as_by_asterisk(node: Exchange, pipecat: ClientApp) -> None:
+    """It keeps up to sixteen seconds in our queue, in messages of 65,500 bytes, and hangs up by command."""
+    pipecat.told.clear()
+    options = {"encoding": "pcm_s16le", "sample_rate": "16k"}
+    async with node.call(pipecat.url("/asterisk"), "asterisk", **options) as phone:
+        await converse(pipecat, phone, "asterisk")
+    assert heard_hz(pipecat) == near(CALLER_HZ)
+    assert (await pipecat.until("stream"))["headers"]["sec-websocket-protocol"] == "media"
+
+
+async def test_plivo_stream_sdk(node: Exchange) -> None:
+    """It says twenty seconds in one message. A checkpoint is told when it was played, and only then."""
+    async with ClientApp("plivo_bot.py") as app, node.call(app.url(), "plivo") as phone:
+        await converse(app, phone, "plivo")
+    assert heard_hz(app) == near(CALLER_HZ)
+    told = [line["event"] for line in app.told]
+    assert told.count("cleared") == 1
+    assert [line["name"] for line in app.told if line["event"] == "played"] == ["reply"]
+
+
+async def test_jambonz_sdk(node: Exchange) -> None:
+    """It knows one of the two subprotocols. Marks say whether they were played; a clip says when it is done."""
+    async with ClientApp("jambonz_bot.js") as app, node.call(app.url("/audio"), "jambonz") as phone:
+        talk = Conversation(app, phone)
+        stream = await talk.told("stream")
+        await talk.is_greeted()
+        await talk.interrupt()
+        await talk.press("5", REPLY_HZ)
+        await talk.press("6", 700)
+        assert (await talk.told("play_done"))["id"] == "clip"
+        await talk.take_leave()
+    assert heard_hz(app) == near(CALLER_HZ)
+    assert (stream["call"]["sampleRate"], stream["call"]["mixType"]) == (8000, "mono")
+    marks = [(line["name"], line["outcome"]) for line in app.told if line["event"] == "mark"]
+    assert marks == [("greeting", "cleared"), ("reply", "playout")]
 
 
 async def test_a_realtime_session_of_openai_agents(node: Exchange) -> None:
