@@ -1,0 +1,101 @@
+"""What an agent is put together from: ears, a mind, a voice, and a line to the caller. Each is one small protocol.
+
+An adapter is a class with one of these methods and imports its vendor within. All streams end by themselves or are
+closed by their reader (`aclose`), which must stop whatever costs money behind them. A fault is a `ProviderError`: the
+agent says so and goes on. Audio is PCM of 16 bits, little-endian, one channel; `rate_hz` is told beside it. Times are
+milliseconds of the audio.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from longline.agentkit.conversation import Conversation
+from longline.agentkit.heard import WordEnd
+from longline.base.errors import LonglineError
+
+
+class ProviderError(LonglineError):
+    """A service did not do what it is there for. `retry_after_s`: when it said that it might again."""
+
+    def __init__(self, provider: str, problem: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(f"{provider}: {problem}")
+        self.provider = provider
+        self.retry_after_s = retry_after_s
+
+
+# --- ears -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Transcript:
+    """What was understood. A partial replaces the partial before it; a final stands, and begins anew. `end_ms`: up to
+    where in the audio it reaches, when that is known."""
+
+    text: str
+    is_final: bool
+    confidence: float | None = None
+    end_ms: float | None = None
+
+
+class Ear(Protocol):
+    """Speech to text."""
+
+    def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
+        """Transcripts of one call, as it goes on. `audio` comes in frames of 10 to 60 ms, silence included; an empty
+        frame says that the caller's turn is over and that a final is wanted now."""
+        ...
+
+
+# --- mind -----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Something that the model may have done. `parameters` is a JSON Schema; `run` gets the arguments and returns what
+    the model is told, a text or what `json.dumps` can write. `speaks` is said while it runs, if that takes a while."""
+
+    name: str
+    description: str
+    run: Callable[..., Any]
+    parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
+    speaks: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model wants a tool run. It comes after the words before it."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+class Mind(Protocol):
+    """A language model, or anything else that knows what to say next."""
+
+    def reply(self, conversation: Conversation, tools: Sequence[Tool]) -> AsyncIterator[str | ToolCall]:
+        """Pieces of the answer as they come. To be interrupted it is closed."""
+        ...
+
+
+# --- voice ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Sound:
+    """A piece of speech; `ends` are of its words within the whole text, where the synthesiser tells them."""
+
+    pcm: bytes
+    rate_hz: int
+    ends: tuple[WordEnd, ...] = ()
+
+
+class Voice(Protocol):
+    """Text to speech."""
+
+    def say(self, text: str) -> AsyncIterator[Sound]:
+        """One sentence or phrase, in pieces as they are made."""
+        ...
