@@ -7,7 +7,7 @@ CARGO_TEST := cargo test --workspace --locked
 COMMA := ,
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: help setup setup-test demo test test-rust test-unit e2e chaos check format bench bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz fuzz-api docs clean
+.PHONY: help setup setup-test demo test test-rust test-unit e2e chaos chaos-streams check format bench bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz fuzz-api docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -37,6 +37,9 @@ e2e: setup-test  ## calls with baresip, SIPp, Kamailio and the vendor's SDK
 
 chaos: setup-test  ## `longline serve` killed at 200 random points under load: is a webhook lost, or an event without its call? 15 minutes (KILLS=)
 	@$(VENV)/python -m tests.chaos.kills $(or $(KILLS),200)
+
+chaos-streams: setup-test  ## 200 breaks of the sockets of 100 calls, in five ways, and an outage of 10 s: is a frame lost, heard twice, or heard by another? 3 minutes (BREAKS= CALLS= SEED=)
+	@$(VENV)/python -m tests.chaos.streams $(or $(BREAKS),200) $(if $(CALLS),--calls $(CALLS)) $(if $(SEED),--seed $(SEED))
 
 check: setup  ## formatting, lints, types and import contracts, in both languages
 	cargo fmt --all --check

@@ -17,6 +17,9 @@ class LineExchange:
         self._server = LineServer(make, tls=ssl.create_default_context(cafile=str(ca_file)))
         self._lines: dict[int, Line] = {}
 
+    async def start(self) -> None:
+        pass
+
     async def open(self, call: int, url: str) -> None:
         def voice(track: int, number: int, audio: Format) -> bytes:
             count = audio.frame_ms // 20

@@ -8,16 +8,20 @@ another call, every call is still there. An application that restarts without me
 and Longline had not received is its own loss. Leaves out: SIP, and the control plane.
 """
 
+import argparse
 import asyncio
 import contextlib
 import itertools
+import json
 import random
 import ssl
 import statistics
+import sys
+import tempfile
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -28,6 +32,7 @@ from longline.streamkit.connection import Dropped, Over
 from longline.streamkit.format import FormatWish
 from longline.streamkit.server import StreamServer, serve
 from longline.streamkit.stream import Stream
+from tests.chaos.media_exchange import MediaExchange
 from tests.support.breaking_proxy import BreakingProxy
 from tests.support.certificates import Authority
 from tests.support.identified_audio import TOWARD_APPLICATION, TOWARD_CALLER, Identity, frames, read, write
@@ -71,6 +76,8 @@ class Report:
 
 class Exchange(Protocol):
     """Whatever has the calls: the media server with phones, or lines without."""
+
+    async def start(self) -> None: ...
 
     async def open(self, call: int, url: str) -> None: ...
 
@@ -168,6 +175,7 @@ class Fire:
 
     async def run(self, breaks: int, rate: float, *, outage_s: float = OUTAGE_S) -> Report:
         """So many breaks, so many a second, each of a call that is well at that moment."""
+        await self._exchange.start()
         try:
             for call in self._calls:
                 await self._begin(call)
@@ -341,3 +349,22 @@ def _figures(values: list[float]) -> dict[str, float]:
         "p99": round(p99, 1),
         "most": round(values[-1], 1),
     }
+
+
+async def _main() -> int:
+    parser = argparse.ArgumentParser(description="Break streams, and ask for every frame.")
+    parser.add_argument("breaks", type=int, nargs="?", default=200)
+    parser.add_argument("--calls", type=int, default=100)
+    parser.add_argument("--rate", type=float, default=4.0, help="breaks a second")
+    parser.add_argument("--rtt-ms", type=float, default=10.0, help="added by the proxy")
+    parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 32))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        fire = Fire(MediaExchange, Path(folder), seed=options.seed, calls=options.calls, rtt_s=options.rtt_ms / 1000)
+        report = await fire.run(options.breaks, options.rate)
+    print(json.dumps(asdict(report), indent=1))
+    return 1 if report.faults else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(_main()))

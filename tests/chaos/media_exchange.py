@@ -1,0 +1,39 @@
+"""Calls on the media server, with phones that say and hear identified audio over RTP."""
+
+from pathlib import Path
+
+from tests.support.identified_audio import Identity
+from tests.support.media_streams import MediaStreams
+from tests.support.numbered_phones import Heard, NumberedPhones
+
+
+class MediaExchange:
+    """`async with MediaExchange(ca_file)`."""
+
+    def __init__(self, ca_file: Path) -> None:
+        self._media = MediaStreams(ca_file=ca_file)
+        self._phones = NumberedPhones()
+        self._numbers: dict[int, int] = {}
+        self._heard: dict[int, Heard] = {}
+
+    async def start(self) -> None:
+        await self._media.__aenter__()
+        await self._phones.__aenter__()
+
+    async def open(self, call: int, url: str) -> None:
+        port = await self._phones.open(call)
+        self._numbers[call], rtp = await self._media.open(url, phone=("127.0.0.1", port), encoding="mulaw")
+        await self._phones.connect(call, rtp)
+
+    def is_alive(self, call: int) -> bool:
+        return self._media.is_alive(self._numbers[call])
+
+    def unheard(self, call: int) -> int:
+        return self._heard[call].lost_packets
+
+    async def finish(self) -> dict[int, list[Identity]]:
+        self._heard = await self._phones.stop()
+        await self._media.close()
+        await self._media.__aexit__(None, None, None)
+        await self._phones.__aexit__(None, None, None)
+        return {call: heard.frames for call, heard in self._heard.items()}
