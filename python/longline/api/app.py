@@ -8,9 +8,10 @@ from fastapi.routing import APIRoute
 from longline import __version__
 from longline.api import auth, problems
 from longline.api.callers import Callers
-from longline.api.compat import plivo, telnyx
+from longline.api.compat import plivo, telnyx, twilio
 from longline.api.compat.plivo import PLIVO_DOOR
 from longline.api.compat.telnyx import TELNYX_DOOR
+from longline.api.compat.twilio import TWILIO_DOOR
 from longline.api.deps import Deps
 from longline.api.docs_page import router as docs_router
 from longline.api.idempotency import IdempotencyTable
@@ -37,7 +38,7 @@ from longline.api.routes import (
 )
 
 API_PREFIX: Final = "/api/v1"
-DOORS: Final = (PLIVO_DOOR, TELNYX_DOOR)
+DOORS: Final = (TWILIO_DOOR, PLIVO_DOOR, TELNYX_DOOR)
 """Those of other platforms."""
 
 _DESCRIPTION: Final = """\
@@ -69,7 +70,7 @@ def create_app(deps: Deps) -> FastAPI:
     app.add_middleware(ObservedMiddleware, observe=deps.observe_request, begin_trace=deps.begin_trace)
     protection = [Security(auth.declared), Depends(auth.check_scope)]
     app.include_router(_protected(), prefix=API_PREFIX, dependencies=protection)
-    for platform in (plivo, telnyx):
+    for platform in (twilio, plivo, telnyx):
         app.include_router(platform.router, dependencies=protection)
     app.include_router(recordings.signed_router, prefix=API_PREFIX)
     app.include_router(health.router)

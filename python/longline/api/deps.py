@@ -26,6 +26,7 @@ from longline.calls.app_directory import AppDirectory
 from longline.calls.lead import Transfer
 from longline.calls.originate import OriginateRequest
 from longline.calls.phones import PhoneBook
+from longline.calls.redirection import Redirection
 from longline.calls.secret_book import SecretBook
 from longline.calls.stream import StreamRequest
 from longline.calls.trunk_book import TrunkBook
@@ -63,6 +64,10 @@ class Calls(Protocol):
     async def open_stream(self, call_id: UUID, request: StreamRequest) -> StreamRecord: ...
 
     async def close_stream(self, call_id: UUID, stream_id: UUID) -> StreamRecord: ...
+
+    def stream_name(self, call_id: UUID, stream_id: UUID) -> str | None: ...
+
+    async def redirect(self, call_id: UUID, redirection: Redirection) -> None: ...
 
 
 class Controls(Protocol):

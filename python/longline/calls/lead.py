@@ -82,6 +82,12 @@ class CallLead:
         """The flow leads from now on."""
         self._leader = self._run(flow, f"flow {self._context.call.id}")
 
+    def restart(self, flow: Coroutine[Any, Any, None]) -> None:
+        """Another flow leads from now on; whoever led lets go of what he holds."""
+        former = self._leader
+        self.start(flow)
+        self._cancel(former)
+
     def stop(self) -> None:
         """The call is over: whoever leads, or is about to, stops."""
         self._cancel(self._leader)

@@ -44,6 +44,7 @@ from longline.calls.metadata import METADATA_KEY, update_metadata
 from longline.calls.ports import CallFlow, Signalling
 from longline.calls.reason import Reason
 from longline.calls.recording import Recording, RecordingPlan
+from longline.calls.redirection import Redirection
 from longline.calls.routes import Route
 from longline.calls.sip_leg import LegEnd, LegNews, SipLeg
 from longline.calls.stream import Stream, StreamRequest
@@ -179,6 +180,16 @@ class LiveCall:
             )
 
         return await self.ask(lambda: self.when_answered(start))
+
+    async def redirect(self, redirection: Redirection) -> None:
+        """Have it do something else from now on. Raise CallNotLive when it is not answered."""
+
+        async def redirect() -> None:
+            redirection.take_effect(self.call)
+            self.lead.restart(self._flow.run(self))
+            await self.context.save_call()
+
+        await self.ask(lambda: self.when_answered(redirect))
 
     async def update_metadata(self, patch: dict[str, Any]) -> None:
         """Change what the application has attached to the call; returns when it is stored. Raise CallNotLive,

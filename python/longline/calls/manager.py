@@ -43,6 +43,7 @@ from longline.calls.phones import phone_peer_name
 from longline.calls.ports import CallFlow, CallStore, Egress, Media, Signalling
 from longline.calls.reason import Reason
 from longline.calls.recording import recording_plan
+from longline.calls.redirection import Redirection
 from longline.calls.routes import Route, Routes
 from longline.calls.sip_leg import SipLeg
 from longline.calls.stream import StreamRequest
@@ -126,7 +127,7 @@ class CallManager:
             self._check_room()
             call = _outbound_call(request, route, app, self._clock.now())
             call.manner = request.manner or self._manner(call)
-            live = self._start(call)
+            live = self._start(call, request.ring_timeout_s)
             await live.begin_outbound(route)
         except BaseException:
             route.close()
@@ -195,6 +196,16 @@ class CallManager:
         """Close a stream of a live call. Raise CallNotFound, CallNotLive, StreamNotFound."""
         live = await self.find(call_id)
         return (await live.close_stream(stream_id)).to_record()
+
+    def stream_name(self, call_id: UUID, stream_id: UUID) -> str | None:
+        """What the flow of a live call calls a stream; None when it has no name, or is not there."""
+        live = self._calls.get(call_id)
+        stream = None if live is None else live.call.streams.get(stream_id)
+        return None if stream is None else stream.request.name
+
+    async def redirect(self, call_id: UUID, redirection: Redirection) -> None:
+        """Have a live call do something else. Raise CallNotFound, CallNotLive."""
+        await (await self.find(call_id)).redirect(redirection)
 
     def live(self) -> list[CallRecord]:
         """The calls that have not ended, oldest first."""
@@ -333,7 +344,7 @@ class CallManager:
 
     # --- live calls ------------------------------------------------------------------------------------------------
 
-    def _start(self, call: Call) -> LiveCall:
+    def _start(self, call: Call, ring_timeout_s: float | None = None) -> LiveCall:
         assert self._signalling is not None and self._flow is not None, "attach() comes first"
         live: LiveCall
         session = self._media.session(
@@ -355,7 +366,7 @@ class CallManager:
             ),
             self._signalling,
             self._flow,
-            ring_timeout_s=self._config.ring_timeout_s,
+            ring_timeout_s=ring_timeout_s or self._config.ring_timeout_s,
             srtp=self._config.srtp,
             recordings=self._recordings,
             codecs=tuple(self._config.codecs),

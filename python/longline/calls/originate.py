@@ -37,6 +37,8 @@ class OriginateRequest:
     """The format of its webhooks; None: that of its app, or the node's."""
     manner: Manner | None = None
     """How its application is spoken to; None: as the format has it."""
+    ring_timeout_s: float | None = None
+    """In which it has to be answered; None: as the node is set."""
 
 
 def is_target(text: str) -> bool:

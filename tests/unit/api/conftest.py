@@ -32,6 +32,7 @@ from longline.calls.app_directory import AppDirectory
 from longline.calls.lead import Transfer
 from longline.calls.originate import OriginateRequest
 from longline.calls.phones import PhoneBook
+from longline.calls.redirection import Redirection
 from longline.calls.secret_book import SecretBook
 from longline.calls.stream import StreamRequest
 from longline.calls.trunk_book import TrunkBook
@@ -59,6 +60,7 @@ class FakeManager:
     clock: VirtualClock
     asked: list[Any] = field(default_factory=list)
     refusal: Exception | None = None
+    stream_names: dict[UUID, str | None] = field(default_factory=dict)
     live_properties: dict[UUID, dict[str, Any]] = field(default_factory=dict)
 
     def account_of_live(self, call_id: UUID) -> UUID | None:
@@ -130,7 +132,15 @@ class FakeManager:
             chunk_size=request.format.chunk_ms, sample_rate=request.format.sample_rate, dialect=request.dialect,
         )  # fmt: skip
         await self.durable.save_stream(stream)
+        self.stream_names[stream.id] = request.name
         return stream
+
+    def stream_name(self, call_id: UUID, stream_id: UUID) -> str | None:
+        return self.stream_names.get(stream_id)
+
+    async def redirect(self, call_id: UUID, redirection: Redirection) -> None:
+        self._ask((call_id, redirection))
+        await self._live(call_id)
 
     async def close_stream(self, call_id: UUID, stream_id: UUID) -> StreamRecord:
         self._ask(stream_id)
