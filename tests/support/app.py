@@ -107,7 +107,7 @@ async def listen(call: AppCall) -> None:
 class Backend:
     """`async with Backend(flow)`: answers POST /flow by `flow(request body)`, and keeps what POST /webhook receives.
 
-    A flow that is a text is XML; a body may be a form.
+    A flow that is a text is XML; a body may be a form, and that of a GET is its query.
     """
 
     def __init__(self, flow: Callable[[dict[str, Any]], Awaitable[Any]] | dict[str, Any] | str | None = None) -> None:
@@ -170,6 +170,8 @@ class Backend:
                     self.deliveries.append((headers, raw))
                 is_form = headers.get("content-type", "").startswith("application/x-www-form-urlencoded")
                 body = dict(parse_qsl(raw.decode(), keep_blank_values=True)) if is_form else json.loads(raw or b"{}")
+                if request_line.startswith(b"GET "):
+                    body = dict(parse_qsl(path.partition("?")[2], keep_blank_values=True))
                 answered = await self._answer(path, body)
                 is_markup = isinstance(answered, str)
                 answer = answered.encode() if is_markup else json.dumps(answered).encode()

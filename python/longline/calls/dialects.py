@@ -98,7 +98,9 @@ def telnyx_names(call: Call, stream: Stream) -> Names:
 def telnyx_ids(call: Call, stream: Stream) -> Mapping[str, str]:
     """`client_state` is base64, as whoever placed the call has it."""
     state = stream.request.client_state or call.manner.echo.get("client_state")
-    return {"call_session_id": str(call.id), "call_leg_id": str(call.id)} | ({"client_state": state} if state else {})
+    token = None if stream.request.auth is None else stream.request.auth.token
+    ids = {"call_session_id": str(call.id), "call_leg_id": str(call.id), "client_state": state, "auth_token": token}
+    return {name: value for name, value in ids.items() if value is not None}
 
 
 def telnyx_headers(call: Call, stream: Stream, secret: str | None) -> Headers:
@@ -118,7 +120,7 @@ def jambonz_ids(call: Call, stream: Stream) -> Mapping[str, str]:
     return {
         "account_sid": str(call.account_id),
         "application_sid": str(call.voice_app_id or DEFAULT_VOICE_APP_ID),
-        "leg_id": str(call.leg.id),
+        "call_id": str(call.leg.id),
     }
 
 
