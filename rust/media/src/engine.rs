@@ -242,6 +242,12 @@ impl Engine {
         Ok(())
     }
 
+    /// Whether the application that comes with this token may have the stream.
+    pub fn stream_admits(&self, stream: StreamKey, token: &str) -> bool {
+        let session = self.session(stream.session);
+        session.is_some_and(|session| session.stream_admits(stream, token))
+    }
+
     /// The stream's socket takes nothing more for now, or takes it again.
     pub fn block_stream(&mut self, stream: StreamKey, is_blocked: bool) -> Result<(), CommandError> {
         let (session, _) = with_context!(self, stream.session, CommandError::UnknownStream);

@@ -358,6 +358,11 @@ impl Session {
         Ok(())
     }
 
+    pub fn stream_admits(&self, key: StreamKey, token: &str) -> bool {
+        let stream = self.streams.iter().find(|stream| stream.key() == key);
+        stream.is_some_and(|stream| stream.admits(token))
+    }
+
     pub fn stream_mut(&mut self, key: StreamKey) -> Result<&mut Stream, CommandError> {
         let stream = self.streams.iter_mut().find(|stream| stream.key() == key);
         stream.ok_or(CommandError::UnknownStream)

@@ -244,6 +244,8 @@ pub enum CloseReason {
     BadHello,
     /// The connection was lost and could not be made again in time.
     WindowPassed,
+    /// The application has come by a newer connection.
+    Fenced,
     /// A fault of ours ended the session.
     SessionFailed,
 }
@@ -267,6 +269,7 @@ impl CloseReason {
             Self::PingTimeout => "ping_timeout",
             Self::BadHello => "bad_hello",
             Self::WindowPassed => "window_passed",
+            Self::Fenced => "fenced",
             Self::SessionFailed => "session_failed",
         }
     }

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod command;
 pub mod event;
 mod key_map;
+pub mod listener;
 mod loader;
 pub mod node;
 mod placement;

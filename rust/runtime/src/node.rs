@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::io;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,6 +13,7 @@ use media::vad::silero::Model;
 
 use crate::command::{Action, Command, Refusal, Reply};
 use crate::event::Observer;
+use crate::listener::{Directory, ListenConfig, Listener, ListenerReport};
 use crate::loader::Loader;
 use crate::placement::Placement;
 use crate::recorder::Recorder;
@@ -36,6 +37,8 @@ pub struct NodeConfig {
     pub silero: Option<Arc<Model>>,
     /// The patience of streams.
     pub timeouts: StreamTimeouts,
+    /// Where applications may dial in.
+    pub stream_listen: Option<ListenConfig>,
 }
 
 /// How long a stream waits for its application, in milliseconds.
@@ -66,6 +69,8 @@ pub enum StartError {
     Tls(TlsConfigError),
     /// A thread or an epoll cannot be made.
     Io(io::Error),
+    /// The address for applications that dial in cannot be used.
+    Listen(io::Error),
     /// The range of ports holds no pair.
     NoPorts,
 }
@@ -75,6 +80,7 @@ impl fmt::Display for StartError {
         match self {
             Self::Tls(error) => error.fmt(formatter),
             Self::Io(error) => write!(formatter, "a thread cannot be started: {error}"),
+            Self::Listen(error) => write!(formatter, "applications cannot dial in: {error}"),
             Self::NoPorts => {
                 formatter.write_str("the range of RTP ports holds no even port and the one after it")
             }
@@ -113,6 +119,7 @@ pub struct Node {
     metrics: Vec<Arc<Metrics>>,
     placement: Arc<Placement>,
     ports: Arc<RtpPorts>,
+    listener: Option<Listener>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     is_shutting_down: AtomicBool,
 }
@@ -126,6 +133,7 @@ impl Node {
         }
         let placement = Arc::new(Placement::new(config.workers));
         let (recorder, recorder_thread) = Recorder::start(observer.clone())?;
+        let directory = Arc::new(Directory::default());
         let services = Services {
             observer,
             placement: placement.clone(),
@@ -135,6 +143,7 @@ impl Node {
             loader: Loader::start()?,
             recorder,
             timeouts: config.timeouts,
+            directory: directory.clone(),
             silero: config.silero.clone(),
         };
         let metrics: Vec<Arc<Metrics>> = (0..config.workers).map(|_| Arc::default()).collect();
@@ -145,6 +154,10 @@ impl Node {
             mailboxes.push(mailbox);
             threads.push(thread);
         }
+        let listener = match &config.stream_listen {
+            Some(listen) => Some(start_listener(listen, directory, mailboxes.clone())?),
+            None => None,
+        };
         // The recorder ends when the last worker has let go of it: it is joined last.
         threads.push(recorder_thread);
         Ok(Self {
@@ -152,6 +165,7 @@ impl Node {
             metrics,
             placement,
             ports,
+            listener,
             threads: threads.into(),
             is_shutting_down: AtomicBool::new(false),
         })
@@ -203,6 +217,12 @@ impl Node {
         self.metrics.iter().map(report).collect()
     }
 
+    /// Where applications may dial in, and what has come of it.
+    pub fn listener(&self) -> Option<(SocketAddr, ListenerReport)> {
+        let listener = self.listener.as_ref()?;
+        Some((listener.address(), listener.report()))
+    }
+
     /// The names of all sessions.
     pub fn sessions(&self) -> Vec<String> {
         self.placement.sessions()
@@ -217,6 +237,9 @@ impl Node {
     /// threads have ended: about a second when an application does not answer.
     pub fn shut_down(&self) {
         self.is_shutting_down.store(true, Ordering::Relaxed);
+        if let Some(listener) = &self.listener {
+            listener.stop();
+        }
         for mailbox in &self.mailboxes {
             mailbox.post(Task::Shutdown);
         }
@@ -227,4 +250,15 @@ impl Node {
             }
         }
     }
+}
+
+fn start_listener(
+    config: &ListenConfig,
+    directory: Arc<Directory>,
+    mailboxes: Vec<Mailbox>,
+) -> Result<Listener, StartError> {
+    let tls = config.tls.as_ref();
+    let tls = tls.map(|(certificate, key)| tls::server_config(certificate, key));
+    let tls = tls.transpose().map_err(StartError::Tls)?;
+    Listener::start(config.address, tls, directory, mailboxes).map_err(StartError::Listen)
 }

@@ -22,6 +22,8 @@ pub enum Token {
     Rtcp(u32),
     /// The TCP socket of a stream.
     Stream(u32),
+    /// The socket that applications dial.
+    Listener,
 }
 
 impl Token {
@@ -31,6 +33,7 @@ impl Token {
             Self::Rtp(index) => (1, index),
             Self::Rtcp(index) => (2, index),
             Self::Stream(index) => (3, index),
+            Self::Listener => (4, 0),
         };
         kind << 32 | u64::from(index)
     }
@@ -41,6 +44,7 @@ impl Token {
             1 => Self::Rtp(index),
             2 => Self::Rtcp(index),
             3 => Self::Stream(index),
+            4 => Self::Listener,
             _ => Self::Wake,
         }
     }
@@ -125,6 +129,11 @@ impl Poller {
         )?)
     }
 
+    /// Be told of a socket no more: it goes to another poller.
+    pub fn remove(&self, socket: impl AsFd) -> std::io::Result<()> {
+        Ok(epoll::delete(&self.epoll, socket)?)
+    }
+
     /// Collect all that is ready; when that is nothing, wait so many milliseconds for something. `None` waits for ever.
     /// False: there is nothing. A signal may end the wait early.
     pub fn wait(&mut self, timeout_ms: Option<u64>) -> std::io::Result<bool> {
@@ -179,6 +188,7 @@ mod tests {
             Token::Rtp(7),
             Token::Rtcp(u32::MAX),
             Token::Stream(0),
+            Token::Listener,
         ] {
             assert_eq!(Token::unpack(token.pack()), token);
         }

@@ -1,4 +1,4 @@
-//! TCP connections begun without waiting: the worker's poller tells when one is made.
+//! TCP connections, made without waiting: the worker's poller tells when one is made.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream};
@@ -25,6 +25,14 @@ pub fn connect(address: SocketAddr) -> io::Result<TcpStream> {
         Ok(()) | Err(rustix::io::Errno::INPROGRESS) => Ok(TcpStream::from(socket)),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Make a connection that was accepted like one that was dialled.
+pub fn prepare(socket: &TcpStream) -> io::Result<()> {
+    socket.set_nonblocking(true)?;
+    socket.set_nodelay(true)?;
+    sockopt::set_socket_send_buffer_size(socket, SEND_BUFFER_BYTES)?;
+    Ok(())
 }
 
 /// How the attempt ended; asked when the socket is writable.

@@ -1,12 +1,12 @@
-//! TLS for outgoing connections: whom to trust, and what is said when trust fails.
+//! TLS: whom to trust of those we dial, and what is said when trust fails; and who we are to those that dial us.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, ServerName};
-use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::{CertificateError, ClientConfig, ClientConnection, RootCertStore, ServerConfig};
 
 /// Why the configuration cannot be made.
 #[derive(Debug)]
@@ -17,7 +17,7 @@ pub struct TlsConfigError {
 
 impl fmt::Display for TlsConfigError {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "CA file {}: {}", self.file.display(), self.why)
+        write!(formatter, "{}: {}", self.file.display(), self.why)
     }
 }
 
@@ -64,6 +64,29 @@ fn add_file(roots: &mut RootCertStore, file: &Path) -> Result<(), String> {
     } else {
         Ok(())
     }
+}
+
+/// A configuration that shows the certificates of one file, with the key of another (PEM both).
+pub fn server_config(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsConfigError> {
+    let wrong = |file: &Path| {
+        let file = file.to_path_buf();
+        move |why: String| TlsConfigError { file, why }
+    };
+    let chain = CertificateDer::pem_file_iter(certificate)
+        .and_then(Iterator::collect::<Result<Vec<_>, _>>)
+        .map_err(|error| error.to_string())
+        .map_err(wrong(certificate))?;
+    let private = PrivateKeyDer::from_pem_file(key)
+        .map_err(|error| error.to_string())
+        .map_err(wrong(key))?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map(|builder| builder.with_no_client_auth())
+        .and_then(|builder| builder.with_single_cert(chain, private))
+        .map_err(|error| error.to_string())
+        .map_err(wrong(certificate))?;
+    Ok(Arc::new(config))
 }
 
 /// The client side of one connection to `host`, a name or an address.

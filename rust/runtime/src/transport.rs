@@ -4,7 +4,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-use rustls::{ClientConfig, ClientConnection};
+use rustls::{ClientConfig, Connection, ServerConfig, ServerConnection};
 
 use crate::tls;
 use crate::websocket::send_queue::SendQueue;
@@ -74,7 +74,7 @@ pub struct Written {
 pub struct Transport {
     /// The socket, for the poller.
     pub socket: TcpStream,
-    tls: Option<Box<ClientConnection>>,
+    tls: Option<Box<Connection>>,
 }
 
 impl Transport {
@@ -85,7 +85,14 @@ impl Transport {
 
     /// Begin TLS as the client of `host`.
     pub fn secure(&mut self, config: &Arc<ClientConfig>, host: &str) -> Result<(), String> {
-        self.tls = Some(Box::new(tls::connection(config, host)?));
+        self.tls = Some(Box::new(tls::connection(config, host)?.into()));
+        Ok(())
+    }
+
+    /// Begin TLS as the server.
+    pub fn secure_as_server(&mut self, config: &Arc<ServerConfig>) -> Result<(), String> {
+        let tls = ServerConnection::new(config.clone()).map_err(|error| error.to_string())?;
+        self.tls = Some(Box::new(tls.into()));
         Ok(())
     }
 
@@ -199,7 +206,7 @@ fn write_plain(mut socket: &TcpStream, queue: &mut SendQueue) -> io::Result<Writ
 
 /// Decrypt into `plain`; the bytes it got, and whether the peer has closed.
 fn decrypt(
-    tls: &mut ClientConnection,
+    tls: &mut Connection,
     mut cipher: &[u8],
     plain: &mut [u8],
 ) -> Result<(usize, bool), TransportError> {

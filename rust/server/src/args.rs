@@ -1,11 +1,12 @@
 //! The command line.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroUsize;
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use clap::Parser;
+use runtime::listener::ListenConfig;
 use runtime::node::{NodeConfig, StreamTimeouts};
 
 /// More workers than this is a slip of the pen.
@@ -67,6 +68,18 @@ pub struct Args {
     #[arg(long, value_name = "SECONDS", default_value = "15", value_parser = parse_seconds)]
     pub stream_ping_interval: u64,
 
+    /// Where applications may dial in to go on with their streams (longline.v1) [default: nowhere]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub stream_listen: Option<SocketAddr>,
+
+    /// The certificates that they are shown, PEM; without it they are spoken to without TLS
+    #[arg(long, value_name = "FILE", requires = "stream_listen_key")]
+    pub stream_listen_certificate: Option<PathBuf>,
+
+    /// The private key of that, PEM
+    #[arg(long, value_name = "FILE", requires = "stream_listen_certificate")]
+    pub stream_listen_key: Option<PathBuf>,
+
     /// What is logged to standard error: error, warn, info, debug, or a tracing filter
     #[arg(
         long,
@@ -96,6 +109,13 @@ impl Args {
                 stall_ms: self.stream_stall_timeout,
                 ping_ms: self.stream_ping_interval,
             },
+            stream_listen: self.stream_listen.map(|address| ListenConfig {
+                address,
+                tls: self
+                    .stream_listen_certificate
+                    .clone()
+                    .zip(self.stream_listen_key.clone()),
+            }),
         }
     }
 }

@@ -210,6 +210,7 @@ impl Control {
         json!({
             "version": VERSION, "pid": std::process::id(), "workers": self.node.worker_count(),
             "server": concat!("longline-media/", env!("CARGO_PKG_VERSION")),
+            "stream_listen": self.node.listener().map(|(address, _)| address.to_string()),
         })
     }
 

@@ -43,9 +43,15 @@ pub fn server(node: &Node, events_dropped: u64) -> Value {
             "late_ticks": worker.late_ticks, "send_failed": worker.send_failed, "deaths": worker.deaths,
         })
     });
+    let listener = node.listener().map(|(address, report)| {
+        json!({
+            "address": address.to_string(), "accepted": report.accepted, "handed_on": report.handed_on,
+            "refused": report.refused, "dropped": report.dropped,
+        })
+    });
     json!({
         "workers": workers.collect::<Vec<Value>>(), "rtp_ports_free": node.free_port_pairs(), "sessions": node.sessions(),
-        "events_dropped": events_dropped,
+        "events_dropped": events_dropped, "listener": listener,
     })
 }
 

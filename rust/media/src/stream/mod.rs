@@ -162,6 +162,11 @@ impl Stream {
         }
     }
 
+    /// Whether this token may begin a connection.
+    pub fn admits(&self, token: &str) -> bool {
+        self.uplink.as_ref().is_some_and(|uplink| uplink.admits(token))
+    }
+
     /// The socket takes nothing for now, or takes it again.
     pub fn block(&mut self, is_blocked: bool) {
         if let Some(uplink) = &mut self.uplink {

@@ -1,9 +1,7 @@
-//! The frame of RFC 6455 §5.2: a header parsed without a copy, and whole frames written masked.
-//!
-//! Only the client's side: what comes in must be unmasked, what goes out is masked. Messages and fragments are
-//! `receiver`'s business.
+//! The frame of RFC 6455 §5.2: a header parsed without a copy, and whole frames written. A client masks what it sends, a server
+//! does not. Messages and fragments are `receiver`'s business.
 
-use super::{Violation, mask};
+use super::{Role, Violation, mask};
 
 /// The longest payload of a control frame (§5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
@@ -52,7 +50,7 @@ impl OpCode {
     }
 }
 
-/// The header of a frame from the server.
+/// The header of a frame of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FrameHeader {
     /// The last fragment of a message, or a whole one.
@@ -63,12 +61,14 @@ pub struct FrameHeader {
     pub payload_length: u64,
     /// Bytes of the header itself.
     pub header_length: usize,
+    /// What its payload is masked with.
+    pub mask: Option<[u8; 4]>,
 }
 
 impl FrameHeader {
     /// The header at the start of `data`; `None` when more bytes are needed. A broken rule is told as soon as the
     /// byte that breaks it is there.
-    pub fn parse(data: &[u8]) -> Result<Option<Self>, Violation> {
+    pub fn parse(data: &[u8], role: Role) -> Result<Option<Self>, Violation> {
         let &[first, ref rest @ ..] = data else {
             return Ok(None);
         };
@@ -84,9 +84,12 @@ impl FrameHeader {
         let &[second, ref rest @ ..] = rest else {
             return Ok(None);
         };
-        // §5.1: a client MUST close a connection if it detects a masked frame.
-        if second & MASKED != 0 {
-            return Err(Violation::protocol("the server masked a frame"));
+        // §5.1: a client MUST close a connection if it detects a masked frame, a server if it detects one that is not.
+        let is_masked = second & MASKED != 0;
+        match (role, is_masked) {
+            (Role::Client, true) => return Err(Violation::protocol("the server masked a frame")),
+            (Role::Server, false) => return Err(Violation::protocol("the client did not mask a frame")),
+            _ => {}
         }
         let short = second & !MASKED;
         if opcode.is_control() && usize::from(short) > MAX_CONTROL_PAYLOAD {
@@ -95,11 +98,17 @@ impl FrameHeader {
         let Some((payload_length, extra)) = parse_length(short, rest)? else {
             return Ok(None);
         };
+        let mask = match rest.get(extra..).and_then(|rest| rest.first_chunk::<4>()) {
+            _ if !is_masked => None,
+            Some(key) => Some(*key),
+            None => return Ok(None),
+        };
         Ok(Some(Self {
             is_final,
             opcode,
             payload_length,
-            header_length: 2 + extra,
+            header_length: 2 + extra + mask.map_or(0, |key| key.len()),
+            mask,
         }))
     }
 }
@@ -127,32 +136,35 @@ fn parse_length(short: u8, rest: &[u8]) -> Result<Option<(u64, usize)>, Violatio
     Ok(Some((length, extra)))
 }
 
-/// Append one whole, masked frame to `out`; returns the bytes it took.
-pub fn write(out: &mut Vec<u8>, opcode: OpCode, key: [u8; 4], payload: &[u8]) -> usize {
+/// Append one whole frame to `out`, masked with a key if there is one; returns the bytes it took.
+pub fn write(out: &mut Vec<u8>, opcode: OpCode, key: Option<[u8; 4]>, payload: &[u8]) -> usize {
     let start = out.len();
+    let masked = if key.is_some() { MASKED } else { 0 };
     let mut header = [0; MAX_HEADER];
     header[0] = FIN | opcode as u8;
     let length_end = match payload.len() {
         length @ 0..=125 => {
-            header[1] = MASKED | length as u8;
+            header[1] = masked | length as u8;
             2
         }
         length @ 126..=0xFFFF => {
-            header[1] = MASKED | 126;
+            header[1] = masked | 126;
             header[2..4].copy_from_slice(&(length as u16).to_be_bytes());
             4
         }
         length => {
-            header[1] = MASKED | 127;
+            header[1] = masked | 127;
             header[2..10].copy_from_slice(&(length as u64).to_be_bytes());
             10
         }
     };
-    header[length_end..length_end + 4].copy_from_slice(&key);
-    out.extend_from_slice(&header[..length_end + 4]);
+    out.extend_from_slice(&header[..length_end]);
+    out.extend_from_slice(key.as_ref().map_or(&[], |key| &key[..]));
     let payload_start = out.len();
     out.extend_from_slice(payload);
-    mask::apply(&mut out[payload_start..], key);
+    if let Some(key) = key {
+        mask::apply(&mut out[payload_start..], key);
+    }
     out.len() - start
 }
 
@@ -162,7 +174,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn parse(data: &[u8]) -> Result<Option<FrameHeader>, Violation> {
-        FrameHeader::parse(data)
+        FrameHeader::parse(data, Role::Client)
     }
 
     #[test]
@@ -187,6 +199,7 @@ mod tests {
                 opcode,
                 payload_length,
                 header_length,
+                mask: None,
             };
             assert_eq!(parse(bytes), Ok(Some(expected)));
         }
@@ -195,7 +208,7 @@ mod tests {
     #[test]
     fn a_masked_text_is_written_as_in_the_rfc() {
         let mut out = Vec::new();
-        write(&mut out, OpCode::Text, [0x37, 0xfa, 0x21, 0x3d], b"Hello");
+        write(&mut out, OpCode::Text, Some([0x37, 0xfa, 0x21, 0x3d]), b"Hello");
         assert_eq!(
             out,
             [0x81, 0x85, 0x37, 0xfa, 0x21, 0x3d, 0x7f, 0x9f, 0x4d, 0x51, 0x58]
@@ -233,6 +246,12 @@ mod tests {
     }
 
     #[test]
+    fn a_client_that_does_not_mask_is_refused() {
+        let violation = FrameHeader::parse(&[0x81, 0x05, 0x48], Role::Server).unwrap_err();
+        assert_eq!(violation.close_code, 1002);
+    }
+
+    #[test]
     fn an_unfinished_header_asks_for_more() {
         let header = [0x82, 0x7F, 0, 0, 0, 0, 0, 1, 0, 0];
         for end in 0..header.len() {
@@ -244,20 +263,27 @@ mod tests {
         #[test]
         fn what_is_written_reads_back(payload in prop::collection::vec(any::<u8>(), 0..70_000), key: [u8; 4]) {
             let mut out = Vec::new();
-            let written = write(&mut out, OpCode::Binary, key, &payload);
+            let written = write(&mut out, OpCode::Binary, Some(key), &payload);
             prop_assert_eq!(written, out.len());
-            // Undo what only a server may not do, then read it as one would.
-            out[1] &= !MASKED;
-            let header = parse(&out).unwrap().unwrap();
-            prop_assert_eq!(header.payload_length, payload.len() as u64);
-            let mut body = out.split_off(header.header_length + 4);
+            let header = FrameHeader::parse(&out, Role::Server).unwrap().unwrap();
+            prop_assert_eq!((header.payload_length, header.mask), (payload.len() as u64, Some(key)));
+            for end in 0..header.header_length {
+                prop_assert_eq!(FrameHeader::parse(&out[..end], Role::Server), Ok(None));
+            }
+            let mut body = out.split_off(header.header_length);
             mask::apply(&mut body, key);
-            prop_assert_eq!(body, payload);
+            prop_assert_eq!(&body, &payload);
+
+            out.clear();
+            write(&mut out, OpCode::Binary, None, &payload);
+            let header = parse(&out).unwrap().unwrap();
+            prop_assert_eq!(out.split_off(header.header_length), payload);
         }
 
         #[test]
         fn no_bytes_make_it_panic(data in prop::collection::vec(any::<u8>(), 0..20)) {
             let _ = parse(&data);
+            let _ = FrameHeader::parse(&data, Role::Server);
         }
     }
 }

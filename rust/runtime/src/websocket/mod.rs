@@ -1,7 +1,9 @@
-//! The WebSocket protocol (RFC 6455), the client's side, as pure state: bytes in, messages out, and back.
+//! The WebSocket protocol (RFC 6455) as pure state: bytes in, messages out, and back. We are the client, but for an
+//! application that comes by itself to go on with its stream ([`acceptance`]).
 //!
 //! Nothing here owns a socket or reads a clock. Left out: extensions (compression is never offered).
 
+pub mod acceptance;
 pub mod frame;
 pub mod handshake;
 pub mod mask;
@@ -9,6 +11,16 @@ pub mod receiver;
 pub mod send_queue;
 pub mod upgrade;
 pub mod url;
+
+/// Which end of a connection we are: a client masks what it sends and a server does not (§5.3).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Role {
+    /// We have dialled.
+    #[default]
+    Client,
+    /// We were dialled.
+    Server,
+}
 
 /// Close codes of RFC 6455 §7.4.1 that are sent from here.
 pub mod close_code {

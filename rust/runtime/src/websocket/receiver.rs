@@ -3,8 +3,8 @@
 //! A message that came whole in one read is handed on in place, without a copy. Both buffers are bounded by
 //! `MAX_MESSAGE_BYTES`; one byte more is a violation, told at the header that announces it.
 
-use super::Violation;
 use super::frame::{FrameHeader, OpCode};
+use super::{Role, Violation, mask};
 
 /// The longest message, whole or in fragments, that an application may send.
 pub const MAX_MESSAGE_BYTES: usize = 1 << 20;
@@ -41,9 +41,20 @@ pub struct Receiver {
     /// The kind of message the fragments make.
     fragmented: Option<OpCode>,
     is_closed: bool,
+    role: Role,
+    /// The payload of a masked frame, without its mask.
+    unmasked: Vec<u8>,
 }
 
 impl Receiver {
+    /// Of this end of a connection.
+    pub fn new(role: Role) -> Self {
+        Self {
+            role,
+            ..Self::default()
+        }
+    }
+
     /// Take what arrived; `on` gets each message in order. After a close frame or a violation the rest is ignored.
     pub fn receive(&mut self, data: &[u8], mut on: impl FnMut(Incoming<'_>)) -> Result<(), Violation> {
         if self.partial.is_empty() {
@@ -71,7 +82,7 @@ impl Receiver {
         let mut used = 0;
         while !self.is_closed {
             let rest = &data[used..];
-            let Some(header) = FrameHeader::parse(rest)? else {
+            let Some(header) = FrameHeader::parse(rest, self.role)? else {
                 return Ok(used);
             };
             self.check(&header)?;
@@ -79,7 +90,19 @@ impl Receiver {
             let Some(payload) = rest.get(header.header_length..end) else {
                 return Ok(used);
             };
-            self.accept(&header, payload, on)?;
+            match header.mask {
+                None => self.accept(&header, payload, on)?,
+                Some(key) => {
+                    let mut unmasked = std::mem::take(&mut self.unmasked);
+                    unmasked.clear();
+                    unmasked.extend_from_slice(payload);
+                    mask::apply(&mut unmasked, key);
+                    self.accept(&header, &unmasked, on)?;
+                    if unmasked.capacity() <= KEPT_BUFFER_BYTES {
+                        self.unmasked = unmasked;
+                    }
+                }
+            }
             used += end;
         }
         Ok(data.len())
@@ -187,6 +210,7 @@ fn is_allowed_close_code(code: u16) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::frame;
     use super::*;
     use proptest::prelude::*;
 
@@ -317,6 +341,31 @@ mod tests {
     fn nothing_is_read_after_a_close() {
         let bytes = [frame(0x88, b""), frame(0x81, b"late"), vec![0xFF; 9]].concat();
         assert_eq!(all(&bytes).unwrap(), ["close None "]);
+    }
+
+    #[test]
+    fn a_server_reads_what_a_client_has_masked() {
+        let mut data = Vec::new();
+        for (number, text) in ["one", "", "three"].iter().enumerate() {
+            frame::write(
+                &mut data,
+                OpCode::Text,
+                Some([number as u8, 7, 0xFF, 0]),
+                text.as_bytes(),
+            );
+        }
+        for split in 0..data.len() {
+            let mut receiver = Receiver::new(Role::Server);
+            let mut told = Vec::new();
+            for part in [&data[..split], &data[split..]] {
+                let taken = receiver.receive(part, |incoming| match incoming {
+                    Incoming::Text(text) => told.push(text.to_string()),
+                    other => panic!("{other:?}"),
+                });
+                taken.unwrap();
+            }
+            assert_eq!(told, ["one", "", "three"]);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::Role;
 use super::frame::{self, OpCode};
 
 /// Audio that may wait for a peer that does not read, in milliseconds.
@@ -43,6 +44,7 @@ pub struct SendQueue {
     pongs: usize,
     max_audio_frames: usize,
     dropped: u64,
+    role: Role,
 }
 
 impl SendQueue {
@@ -57,7 +59,13 @@ impl SendQueue {
             pongs: 0,
             max_audio_frames: (MAX_QUEUED_AUDIO_MS / chunk_ms.max(1)).max(1) as usize,
             dropped: 0,
+            role: Role::Client,
         }
+    }
+
+    /// From here on as this end of a connection.
+    pub fn set_role(&mut self, role: Role) {
+        self.role = role;
     }
 
     /// Queue one whole message or control frame.
@@ -67,6 +75,7 @@ impl SendQueue {
             Kind::Pong if self.pongs >= MAX_QUEUED_PONGS => return,
             _ => {}
         }
+        let key = (self.role == Role::Client).then_some(key);
         let length = frame::write(&mut self.bytes, opcode, key, payload);
         self.frames.push_back(Queued { length, kind });
         self.count(kind, true);

@@ -33,10 +33,11 @@ impl Worker<'_> {
             return Err(exists("stream", &name));
         }
         let (chunk_ms, greets) = (params.chunk_ms, params.dialect.greets());
+        let handle = u64::from_ne_bytes(self.random.take());
         params.resume = dial.resume.as_ref().map(|wish| ResumeParams {
             window_ms: wish.window_ms,
             ring_ms: wish.ring_ms,
-            key: TokenKey::new(u64::from_ne_bytes(self.random.take()), self.random.take()),
+            key: TokenKey::new(handle, self.random.take()),
             url: wish.url.clone(),
         });
         let key = self.engine.open_stream(now, entry.key, params)?;
@@ -45,7 +46,11 @@ impl Worker<'_> {
             serial: self.new_serial(),
         };
         let resume = dial.resume.filter(|wish| wish.window_ms > 0);
-        let resume = resume.map(|wish| Resume::new(u64::from(wish.window_ms)));
+        let resume = resume.map(|wish| Resume::new(u64::from(wish.window_ms), handle));
+        let is_listed = greets && resume.is_some() && {
+            let worker = self.shell.number;
+            self.shell.services.directory.add(handle, worker)
+        };
         self.streams.insert(StreamSocket {
             id,
             key,
@@ -76,6 +81,9 @@ impl Worker<'_> {
             dropped_before: 0,
         });
         self.stream_of.insert(key, id.index);
+        if is_listed {
+            self.handles.insert(handle, id.index);
+        }
         if let Some(entry) = self.sessions.get_mut(session) {
             entry.streams.insert(name, id.index);
         }

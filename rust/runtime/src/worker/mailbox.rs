@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
 use crate::command::{Command, Reply};
+use crate::listener::Arrival;
 use crate::poller::Waker;
 use crate::recorder::FileId;
 
@@ -44,6 +45,8 @@ pub enum Task {
         /// Whether the file was made.
         opened: Result<(), String>,
     },
+    /// An application has come by itself.
+    Arrived(Box<Arrival>),
     /// Close everything and end.
     Shutdown,
     /// Panic, for tests of what then happens.

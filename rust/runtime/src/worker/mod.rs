@@ -4,6 +4,7 @@
 //! write each socket once. With nothing due and nothing ready it blocks. A panic ends its sessions and nothing else:
 //! the thread goes on with a new engine and empty tables.
 
+mod arrivals;
 mod commands;
 mod dialling;
 mod files;
@@ -30,6 +31,7 @@ use slab::Slab;
 use crate::clock;
 use crate::event::{Event, Notice, Observer};
 use crate::key_map::KeyMap;
+use crate::listener::Directory;
 use crate::loader::Loader;
 use crate::node::{StreamTimeouts, WorkerReport};
 use crate::placement::Placement;
@@ -68,6 +70,8 @@ pub struct Services {
     pub loader: Loader,
     pub recorder: Recorder,
     pub timeouts: StreamTimeouts,
+    /// Where the listener finds the streams that applications come for.
+    pub directory: Arc<Directory>,
     /// Silero's weights, for all legs.
     pub silero: Option<Arc<Model>>,
 }
@@ -138,6 +142,8 @@ struct Worker<'a> {
     leg_of: KeyMap<LegKey, u32>,
     streams: Slab<StreamSocket>,
     stream_of: KeyMap<StreamKey, u32>,
+    /// Streams that applications may come for, by the handles of their tokens.
+    handles: HashMap<u64, u32>,
     /// Session and name of each playback.
     playback_of: KeyMap<PlaybackKey, (String, String)>,
     recording_of: KeyMap<RecordingKey, files::Buffer>,
@@ -198,6 +204,7 @@ fn bury(shell: &mut Shell, reason: String) {
     shell.metrics.sessions.store(0, Ordering::Relaxed);
     shell.metrics.streams.store(0, Ordering::Relaxed);
     shell.services.recorder.abandon(shell.number);
+    shell.services.directory.remove_worker(shell.number);
     let sessions = shell.services.placement.remove_worker(shell.number);
     shell
         .services
@@ -218,6 +225,7 @@ impl<'a> Worker<'a> {
             leg_of: KeyMap::default(),
             streams: Slab::new(),
             stream_of: KeyMap::default(),
+            handles: HashMap::new(),
             playback_of: KeyMap::default(),
             recording_of: KeyMap::default(),
             dirty: Vec::new(),
@@ -308,6 +316,8 @@ impl<'a> Worker<'a> {
             position += 1;
             match ready.token {
                 Token::Wake => has_tasks = true,
+                // Another thread's.
+                Token::Listener => {}
                 Token::Rtp(index) => self.receive_rtp(now, index),
                 Token::Rtcp(index) => self.receive_rtcp(now, index),
                 Token::Stream(index) => self.serve_stream(now, index, ready),
@@ -343,6 +353,7 @@ impl<'a> Worker<'a> {
                 } => {
                     self.recording_opened(now, &session, &recording, file, opened);
                 }
+                Task::Arrived(arrival) => self.arrived(now, *arrival),
                 Task::Shutdown => self.shut_down(now),
                 Task::Panic => panic!("asked for by debug.panic"),
             }

@@ -110,12 +110,15 @@ pub struct Resume {
     pub redial: Option<Redial>,
     /// Control knows that there is no connection.
     pub is_told: bool,
+    /// What its tokens have in common.
+    pub handle: u64,
 }
 
 impl Resume {
     /// Of a stream that is opened.
-    pub fn new(window_ms: u64) -> Self {
+    pub fn new(window_ms: u64, handle: u64) -> Self {
         Self {
+            handle,
             window_ms,
             redial: None,
             is_told: false,

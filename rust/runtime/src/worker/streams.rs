@@ -280,6 +280,11 @@ impl Worker<'_> {
         self.relay(now);
         self.stream_of.remove(&key)?;
         let stream = self.streams.get(index as usize)?;
+        if let Some(resume) = &stream.resume
+            && self.handles.remove(&resume.handle).is_some()
+        {
+            self.shell.services.directory.remove(resume.handle);
+        }
         let report = stream.report(stats);
         let (session, name) = (stream.session.clone(), stream.name.clone());
         if let Some(entry) = self.sessions.get_mut(&session) {

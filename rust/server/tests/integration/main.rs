@@ -4,6 +4,7 @@
 mod audio;
 mod closing;
 mod control;
+mod dial_in;
 mod faults;
 mod files;
 mod outages;
