@@ -1,6 +1,7 @@
 """A bot on pipecat-ai, as its users write it: a WebSocket route, a pipeline, and its own detection of the provider.
 
 Asterisk's channel is no provider that pipecat knows: /asterisk speaks to it with the package pipecat-asterisk.
+Vonage is one that it does not detect: /vonage has its serializer.
 With HANG_UP=1 its serializers end the call by the provider's API, with these credentials: ACCOUNT and TOKEN. Twilio's
 is at TWILIO_BASE_URL; the hosts of the others are written into pipecat (see hosts.py).
 """
@@ -30,6 +31,7 @@ from pipecat.serializers.exotel import ExotelFrameSerializer
 from pipecat.serializers.plivo import PlivoFrameSerializer
 from pipecat.serializers.telnyx import TelnyxFrameSerializer
 from pipecat.serializers.twilio import TwilioFrameSerializer
+from pipecat.serializers.vonage import VonageFrameSerializer
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
 from pipecat.workers.runner import WorkerRunner
 from serving import serve_app
@@ -126,6 +128,17 @@ async def bot(websocket: WebSocket) -> None:
     tell("stream", provider=provider, call=call.model_dump(), headers=dict(websocket.headers))
     params = FastAPIWebsocketParams(
         audio_in_enabled=True, audio_out_enabled=True, serializer=serializer_for(provider, call)
+    )
+    await converse(FastAPIWebsocketTransport(websocket, params))
+
+
+@app.websocket("/vonage")
+async def vonage(websocket: WebSocket) -> None:
+    await websocket.accept()
+    tell("stream", provider="vonage", call={}, headers=dict(websocket.headers))
+    serializer = VonageFrameSerializer(VonageFrameSerializer.InputParams(vonage_sample_rate=16_000))
+    params = FastAPIWebsocketParams(
+        audio_in_enabled=True, audio_out_enabled=True, serializer=serializer, fixed_audio_packet_size=640
     )
     await converse(FastAPIWebsocketTransport(websocket, params))
 

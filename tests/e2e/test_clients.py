@@ -65,6 +65,15 @@ async def test_pipecat_joined_by_twiml_is_told_the_parameters(node: Exchange, pi
     assert call["from_number"] == "+15550100" and call["call_id"].startswith("CA")
 
 
+async def test_pipecat_joined_by_an_ncco(node: Exchange, pipecat: ClientApp) -> None:
+    """Vonage's messages are of 20 ms, its audio is linear at 16 kHz."""
+    pipecat.told.clear()
+    websocket = {"type": "websocket", "uri": pipecat.url("/vonage"), "content-type": "audio/l16;rate=16000"}
+    async with node.call_with([{"action": "connect", "endpoint": [websocket]}], "vonage") as phone:
+        await converse(pipecat, phone, "vonage")
+    assert heard_hz(pipecat) == near(CALLER_HZ)
+
+
 async def test_pipecat_hears_a_law_where_telnyx_says_so(node: Exchange, pipecat: ClientApp) -> None:
     """What it hears is in the encoding that `start` names, what it says in another."""
     pipecat.told.clear()
@@ -88,8 +97,13 @@ async def test_pipecat_asterisk_is_spoken_to_as_by_asterisk(node: Exchange, pipe
 
 async def test_plivo_stream_sdk(node: Exchange) -> None:
     """It says twenty seconds in one message. A checkpoint is told when it was played, and only then."""
-    async with ClientApp("plivo_bot.py") as app, node.call(app.url(), "plivo") as phone:
-        await converse(app, phone, "plivo")
+    attributes = 'bidirectional="true" keepCallAlive="true" contentType="audio/x-mulaw;rate=8000"'
+    async with ClientApp("plivo_bot.py") as app:
+        document = f"<Response><Stream {attributes}>{app.url()}</Stream></Response>"
+        async with node.call_with(document, "plivo") as phone:
+            await converse(app, phone, "plivo")
+    call = (await app.until("stream"))["call"]
+    assert call["account_id"].startswith("MA") and call["tracks"] == ["inbound"]
     assert heard_hz(app) == near(CALLER_HZ)
     told = [line["event"] for line in app.told]
     assert told.count("cleared") == 1

@@ -1,6 +1,7 @@
 """A call with an application of `tests/clients` from the caller's end of the line, where all is measured on packets."""
 
 import asyncio
+import json
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,6 +24,8 @@ TOLERANCE_HZ = 15
 LATE_S = 1.0
 """What two busy cores may need, at the worst, from an application's decision to its `clear`."""
 QUIET_S = 0.5
+NUMBERS = {"twilio": "+15550101", "plivo": "+15550102", "vonage": "+15550103"}
+SECRET = "secret-of-the-apps"
 
 
 def pitch_of(packets: list[RtpPacket]) -> float:
@@ -109,7 +112,7 @@ async def converse(app: ClientApp, phone: RawPhone, provider: str) -> Conversati
 
 
 class Exchange:
-    """A node; each call of it is streamed as the test says."""
+    """A node; each of its calls has the flow that the test says. It has an app for each language of `NUMBERS`."""
 
     def __init__(self, node: Node) -> None:
         self.node = node
@@ -121,10 +124,10 @@ class Exchange:
             yield phone
 
     @asynccontextmanager
-    async def call_with(self, flow: dict[str, Any] | str) -> AsyncIterator[RawPhone]:
-        """A flow that is a text is another platform's XML."""
+    async def call_with(self, flow: Any, language: str = "") -> AsyncIterator[RawPhone]:
+        """A flow in another platform's language is answered to that platform's question; a text is XML."""
         self.flow = flow
-        async with RawPhone(self.node.sip_port, keypad=True) as phone:
+        async with RawPhone(self.node.sip_port, keypad=True, to=NUMBERS.get(language, "longline")) as phone:
             assert await phone.call() == 200
             yield phone
 
@@ -137,6 +140,13 @@ async def exchange(folder: Path) -> AsyncIterator[Exchange]:
         return made[0].flow
 
     async with Backend(flow) as backend:
-        async with Node(folder / "node", LONGLINE_INBOUND__FLOW_URL=backend.flow_url) as node:
+        settings = {
+            "LONGLINE_INBOUND__FLOW_URL": backend.flow_url,
+            "LONGLINE_APPS": json.dumps(
+                {name: {"flow_url": backend.flow_url, "webhook_version": name, "secret": SECRET} for name in NUMBERS}
+            ),
+            "LONGLINE_NUMBERS": json.dumps({number: {"app": name} for name, number in NUMBERS.items()}),
+        }
+        async with Node(folder / "node", **settings) as node:
             made.append(Exchange(node))
             yield made[0]

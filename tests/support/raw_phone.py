@@ -77,12 +77,13 @@ class _RtpSocket:
 class RawPhone:
     """`async with RawPhone(sip_port) as phone: await phone.call()`. Loopback, UDP, PCMU."""
 
-    def __init__(self, sip_port: int, *, sdp: bytes | None = None, keypad: bool = False) -> None:
+    def __init__(self, sip_port: int, *, sdp: bytes | None = None, keypad: bool = False, to: str = "longline") -> None:
         self._node = ("127.0.0.1", sip_port)
         self._tag = f"{random.getrandbits(64):016x}"
         self._to_tag = ""
         self._sdp = sdp
         self._keypad = keypad
+        self._to = to
         self._sequence, self._ssrc = random.getrandbits(15), random.getrandbits(32)
         self.remote_rtp: tuple[str, int] = ("", 0)
 
@@ -206,10 +207,10 @@ class RawPhone:
         branch = "invite" if method in ("INVITE", "CANCEL") else method.lower()
         content = "Content-Type: application/sdp\r\n" if body else ""
         head = (
-            f"{method} sip:longline@127.0.0.1:{self._node[1]} SIP/2.0\r\n"
+            f"{method} sip:{self._to}@127.0.0.1:{self._node[1]} SIP/2.0\r\n"
             f"Via: SIP/2.0/UDP 127.0.0.1:{self._sip_port};branch=z9hG4bK-{self._tag}-{branch}\r\n"
             f"From: <sip:raw@127.0.0.1:{self._sip_port}>;tag={self._tag}\r\n"
-            f"To: <sip:longline@127.0.0.1:{self._node[1]}>{';tag=' + tag if tag else ''}\r\n"
+            f"To: <sip:{self._to}@127.0.0.1:{self._node[1]}>{';tag=' + tag if tag else ''}\r\n"
             f"Call-ID: {self._tag}@127.0.0.1\r\nCSeq: {sequence} {method}\r\n"
             f"Contact: <sip:raw@127.0.0.1:{self._sip_port}>\r\nMax-Forwards: 70\r\n"
             f"{content}Content-Length: {len(body)}\r\n\r\n"
