@@ -10,10 +10,10 @@ from tests.chaos.streams import Fire
 
 async def test_lines_lose_nothing(tmp_path: Path) -> None:
     """The harness itself: a second implementation of the server's side passes it."""
-    report = await Fire(LineExchange, tmp_path, seed=1, calls=4).run(breaks=10, rate=4, outage_s=1)
+    report = await Fire(LineExchange, tmp_path, seed=1, calls=8).run(breaks=10, rate=8, outage_s=0.5)
     assert report.faults == []
     assert report.replayed > 0
-    assert report.calls_alive_after_outage == 4
+    assert report.calls_alive_after_outage == 8
 
 
 class Forgetful(Line):
@@ -26,6 +26,6 @@ class Forgetful(Line):
 
 
 async def test_a_line_that_loses_a_frame_is_found(tmp_path: Path) -> None:
-    fire = Fire(lambda ca_file: LineExchange(ca_file, Forgetful), tmp_path, seed=1, calls=4)
-    report = await fire.run(breaks=10, rate=4, outage_s=1)
+    fire = Fire(lambda ca_file: LineExchange(ca_file, Forgetful), tmp_path, seed=1, calls=8)
+    report = await fire.run(breaks=5, rate=8, outage_s=0)
     assert any("holes" in fault or "lost" in fault for fault in report.faults)

@@ -43,7 +43,7 @@ async def talk(stream: Stream) -> None:
 
 async def test_an_application_of_the_kit_passes_every_check() -> None:
     async with serve_streams(talk, "127.0.0.1", 0, hello=Hello(progress_ms=60), secret="s", dial_in_after_s=0.1) as app:
-        report = await ApplicationKit(f"ws://127.0.0.1:{app.port}/app", secret="s").run()
+        report = await ApplicationKit(f"ws://127.0.0.1:{app.port}/app", secret="s").run(at_once=True)
     assert {name: result.why for name, result in report.results.items() if result.outcome != PASSED} == {}
     assert report.is_passed
     assert report.to_text().endswith(f"{len(report.rules)} passed, 0 failed, 0 skipped")

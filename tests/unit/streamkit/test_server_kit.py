@@ -16,7 +16,7 @@ from longline.streamkit.message import Message
 
 async def test_a_line_passes_every_check() -> None:
     async with LineServer() as server, asyncio.timeout(100):
-        report = await ServerKit().run(server.open)
+        report = await ServerKit().run(server.open, at_once=True)
     assert {name: result.why for name, result in report.results.items() if result.outcome != PASSED} == {}
 
 

@@ -185,8 +185,8 @@ class ApplicationKit:
         self._streams = itertools.count(1)
         self._run_id = secrets.token_hex(4)
 
-    async def run(self) -> Report:
-        """Every scenario, one after another. About half a minute."""
+    async def run(self, *, at_once: bool = False) -> Report:
+        """Every scenario, one after another in about half a minute, or all at once."""
         scenarios: list[Callable[[], Awaitable[None]]] = [
             self.opening,
             self.conversation,
@@ -200,11 +200,11 @@ class ApplicationKit:
             self.ending,
             self.signatures,
         ]
-        for scenario in scenarios:
-            try:
-                await scenario()
-            except (OSError, WebSocketException, TimeoutError) as error:
-                self.report.check("takes_a_stream_up_again", False, f"{scenario.__name__}: {error!r}")
+        if at_once:
+            await asyncio.gather(*map(self._attempt, scenarios))
+        else:
+            for scenario in scenarios:
+                await self._attempt(scenario)
         for name, result in self.report.results.items():
             if not result.times and not result.why:
                 self.report.skip(name, "the application did nothing that could have shown it")
@@ -398,6 +398,12 @@ class ApplicationKit:
                 self.report.check(name, taken is is_good, "it was taken" if taken else "it was refused")
 
     # What they share.
+
+    async def _attempt(self, scenario: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await scenario()
+        except (OSError, WebSocketException, TimeoutError) as error:
+            self.report.check("takes_a_stream_up_again", False, f"{scenario.__name__}: {error!r}")
 
     def _stream(self, **settings: Any) -> tuple[Watched, Wire]:
         tokens = (f"{self._run_id}-{number}-{secrets.token_hex(8)}" for number in itertools.count(1))

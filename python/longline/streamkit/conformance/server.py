@@ -51,14 +51,17 @@ class ServerKit:
         self._new: asyncio.Queue[Probe] = asyncio.Queue()
         self._again: dict[str, asyncio.Queue[Probe]] = {}
         self._open: OpenStream | None = None
+        self._turn = asyncio.Lock()
 
     @property
     def url(self) -> str:
         assert self._server is not None
         return f"ws://{self._host}:{next(iter(self._server.sockets)).getsockname()[1]}/conformance"
 
-    async def run(self, open_stream: OpenStream | None = None, *, only: Collection[str] = ()) -> Report:
-        """Every scenario (or only those named), one after another. About a minute."""
+    async def run(
+        self, open_stream: OpenStream | None = None, *, only: Collection[str] = (), at_once: bool = False
+    ) -> Report:
+        """Every scenario (or only those named), one after another in about a minute, or all at once."""
         self._open = open_stream
         scenarios: list[Callable[[], Awaitable[None]]] = [
             self.opening,
@@ -84,13 +87,12 @@ class ServerKit:
             compression=None,
             max_size=None,
         ) as self._server:
-            for scenario in scenarios:
-                if only and scenario.__name__ not in only:
-                    continue
-                try:
-                    await scenario()
-                except NoStream:
-                    self.report.check("start_first", False, f"{scenario.__name__}: the server did not dial")
+            wanted = [scenario for scenario in scenarios if not only or scenario.__name__ in only]
+            if at_once:
+                await asyncio.gather(*map(self._attempt, wanted))
+            else:
+                for scenario in wanted:
+                    await self._attempt(scenario)
         return self.report
 
     # Scenarios.
@@ -463,6 +465,12 @@ class ServerKit:
 
     # What they share.
 
+    async def _attempt(self, scenario: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await scenario()
+        except NoStream:
+            self.report.check("start_first", False, f"{scenario.__name__}: the server did not dial")
+
     async def _take(self, socket: ServerConnection) -> None:
         offered = socket.request.headers.get("Sec-WebSocket-Protocol", "") if socket.request else ""
         self.report.check("offers_the_subprotocol", PROTOCOL in offered, f"it offers {offered!r}")
@@ -475,15 +483,16 @@ class ServerKit:
 
     async def _stream(self) -> Probe:
         """A new one."""
-        while not self._new.empty():
-            self._new.get_nowait()
-        if self._open is not None:
-            await self._open(self.url)
-        try:
-            async with asyncio.timeout(STREAM_WITHIN_S):
-                probe = await self._new.get()
-        except TimeoutError:
-            raise NoStream from None
+        async with self._turn:
+            while not self._new.empty():
+                self._new.get_nowait()
+            if self._open is not None:
+                await self._open(self.url)
+            try:
+                async with asyncio.timeout(STREAM_WITHIN_S):
+                    probe = await self._new.get()
+            except TimeoutError:
+                raise NoStream from None
         self._again[probe.start["stream_id"]] = asyncio.Queue()
         return probe
 
