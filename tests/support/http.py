@@ -29,7 +29,7 @@ class RawServer:
                 (int(line.split(":")[1]) for line in head.lower().split("\r\n") if "content-length" in line), 0
             )
             self.requests.append((head, await reader.readexactly(length)))
-            answer = self.answers.get(head.split()[1])
+            answer = self.answers.get(head.split()[1].partition("?")[0])
             if answer is None:
                 await reader.read()
                 self.gone.set()

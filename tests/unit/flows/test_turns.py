@@ -11,6 +11,7 @@ from tests.support.calls import House
 from longline.calls.caller_input import MAX_KEYS, CallerInput
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
+from longline.calls.redirection import Redirection
 from longline.flows.language import Document
 from longline.media.protocol import (
     LegDigit,
@@ -391,3 +392,18 @@ async def test_a_document_that_is_wrong_is_told_with_its_place_and_the_fallback_
     await house.incoming()
     assert house.fetcher.asked == [FLOW_URL, FALLBACK_URL]
     assert "Response/Enqueue: is not known here" in house.event("flow.failed").data["detail"]
+
+
+async def test_a_live_call_is_sent_elsewhere_and_what_it_did_is_dropped(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: [HELLO, HANGUP], NEXT_URL: twiml('<Pause length="60"/>')}
+    await house.incoming()
+    await until(house, "playback.start")
+    call_id = next(iter(house.manager.live())).id
+    await house.manager.redirect(call_id, Redirection("twilio", flow_url=NEXT_URL, flow_method="GET"))
+    await until(house, "playback.stop")
+    assert await until_asked(house, 2) == {}
+    assert house.fetcher.methods == ["POST", "GET"]
+    assert house.record.state == "answered"
+    await house.manager.redirect(call_id, Redirection("twilio", flow="<Response><Hangup/></Response>"))
+    await house.clock.advance(0)
+    assert (house.record.state, len(house.fetcher.asked)) == ("completed", 2)
