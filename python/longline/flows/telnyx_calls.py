@@ -39,8 +39,9 @@ class TelnyxCalls:
     def read(self, document: Document) -> Flow:
         """Raise FlowInvalid."""
         try:
-            request = stream_request(json.loads(document.body))
-        except ValueError as error:
+            fields = json.loads(document.body)
+            request = stream_request(fields if isinstance(fields, dict) else {})
+        except (ValueError, RecursionError) as error:
             raise FlowInvalid("$", str(error)) from None
         return Flow((Stay(),) if request is None else (OpenStream(request, waits=False), Stay()))
 
@@ -54,7 +55,7 @@ def stream_request(fields: Mapping[str, Any]) -> StreamRequest | None:
     if mode not in (None, "rtp"):
         raise ValueError("stream_bidirectional_mode must be rtp: nobody here reads mp3")
     track = fields.get("stream_track") or "inbound_track"
-    if track not in _TRACKS:
+    if not isinstance(track, str) or track not in _TRACKS:
         raise ValueError(f"stream_track must be {', '.join(_TRACKS)}")
     encoding = _codec(fields, "stream_codec")
     input_encoding, input_rate = _codec(fields, "stream_bidirectional_codec"), None
