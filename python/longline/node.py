@@ -38,6 +38,7 @@ from longline.calls.manager import CallManager
 from longline.calls.phones import PhoneBook, admission_policy, phone_peers
 from longline.calls.recording import recording_plan
 from longline.calls.secret_book import SecretBook
+from longline.calls.stream_urls import StreamUrls
 from longline.calls.trunk import Trunk
 from longline.calls.trunk_book import TrunkBook
 from longline.flows.controls import CallControls
@@ -160,6 +161,8 @@ class Node:
         def find_secret(secret_id: UUID | None) -> str | None:
             return secrets.value(secret_id) or config.webhook_secret
 
+        stream_urls = StreamUrls(guard, config.ca_files)
+        stack.push_async_callback(stream_urls.close)
         manager = CallManager(
             config,
             media,
@@ -170,6 +173,7 @@ class Node:
             apps,
             guard,
             find_secret=find_secret,
+            find_stream=stream_urls.find,
         )
         tracing = _tracing(config)
         if tracing is not None:

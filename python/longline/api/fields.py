@@ -22,8 +22,9 @@ from longline.base.errors import (
     TrunkNotFound,
 )
 from longline.base.ids import MalformedId, Prefix, decode_id, id_pattern
-from longline.base.urls import URL_MAX_CHARS, http_url, ws_url
+from longline.base.urls import URL_MAX_CHARS, http_url
 from longline.calls.metadata import MAX_METADATA_BYTES, MAX_METADATA_DEPTH, check_metadata
+from longline.flows.fields import stream_url
 
 E164: Final = r"\+[0-9]{7,15}"
 
@@ -78,7 +79,8 @@ def _url_schema(scheme: str) -> dict[str, Any]:
 
 
 HttpUrlField = Annotated[str, AfterValidator(http_url), WithJsonSchema(_url_schema("http"))]
-WsUrlField = Annotated[str, AfterValidator(ws_url), WithJsonSchema(_url_schema("ws"))]
+StreamUrlField = Annotated[str, AfterValidator(stream_url), WithJsonSchema(_url_schema("ws"))]
+"""It stands behind `dialect`."""
 
 _VISIBLE_ASCII: Final = r"[\x21-\x7e]"
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=255)]

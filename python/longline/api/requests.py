@@ -29,9 +29,9 @@ from longline.api.fields import (
     Metadata,
     Number,
     RecordingIdField,
+    StreamUrlField,
     Target,
     TrunkIdField,
-    WsUrlField,
 )
 from longline.base.config import ChunkSize
 from longline.base.stream_formats import DialectName, Encoding, SampleRate
@@ -165,8 +165,8 @@ class DtmfRequest(StrictRequest):
 class StreamOpenRequest(StrictRequest):
     """Join a live call to one more WebSocket."""
 
-    ws_url: WsUrlField
     dialect: DialectName = Field(default="teler", description="The message format on the WebSocket.")
+    ws_url: StreamUrlField = Field(description="For exotel also an https:// URL that answers it.")
     encoding: Encoding | None = Field(default=None, description="Of the audio; as the dialect has it.")
     sample_rate: SampleRate | None = Field(default=None, description="As the dialect has it: 8k for teler.")
     chunk_size: ChunkSize | None = Field(

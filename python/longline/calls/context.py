@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +17,7 @@ from longline.base.log import get_logger
 from longline.calls.activity import count_in
 from longline.calls.call import Call
 from longline.calls.ports import CallStore, Egress
-from longline.calls.stream import Stream
+from longline.calls.stream import Stream, StreamRequest
 from longline.media.session import MediaSession
 from longline.store.records import CallRecord, RecordingRecord, StreamRecord
 
@@ -47,6 +47,14 @@ _OBSERVATIONS = frozenset(
 FindSecret = Callable[[UUID | None], str | None]
 """What signs for a call whose secret has this id, None: what signs when it has none. None when nothing does."""
 
+FindStream = Callable[[Call, StreamRequest], Awaitable[StreamRequest]]
+"""The request with the URL of its WebSocket, where it had another. Raises Refused."""
+
+
+async def as_it_is(_call: Call, request: StreamRequest) -> StreamRequest:
+    return request
+
+
 _OF_DIGITS = frozenset({EventType.DTMF_RECEIVED, EventType.DTMF_SENT})
 
 
@@ -65,6 +73,7 @@ class CallContext:
     observations: int = 0
     tells_digits: bool = False
     find_secret: FindSecret = lambda secret_id: None
+    find_stream: FindStream = field(default=as_it_is)
     _noted: list[Event] = field(default_factory=list)
 
     def now(self) -> datetime:

@@ -44,7 +44,7 @@ class DialectTerms:
     longest message. `has_two_formats`: the application may speak another format than it hears. `names`, `ids` and
     `headers` are asked for each stream: how it writes our ids, what its `start` has beyond them, and what goes with the
     handshake; headers are given what signs, if anything does. `takes_https`: the URL may be one that answers the
-    WebSocket's."""
+    WebSocket's, and may have a name and a password (`stream_urls.py`)."""
 
     formats: Formats
     encoding: Encoding

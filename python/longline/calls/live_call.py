@@ -49,6 +49,7 @@ from longline.calls.routes import Route
 from longline.calls.sip_leg import LegEnd, LegNews, SipLeg
 from longline.calls.stream import Stream, StreamRequest
 from longline.calls.trunk_limits import Channel
+from longline.guard.refused import Refused
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import MediaEvent, RecordingLayout
 from longline.sip.events import (
@@ -154,7 +155,11 @@ class LiveCall:
     async def open_stream(self, request: StreamRequest) -> Stream:
         """Raise CallNotLive when the call is not answered, LimitReached."""
         # The look-up may take seconds: it is not done where all that the call does waits in line.
-        way = await way_of(self.context.egress, request.ws_url)
+        try:
+            request = await self.context.find_stream(self.call, request)
+            way = await way_of(self.context.egress, request.ws_url)
+        except Refused as refused:
+            way = refused
         return await self.ask(lambda: self.when_answered(lambda: self._streams.open(request, way)))
 
     async def close_stream(self, stream_id: UUID) -> Stream:

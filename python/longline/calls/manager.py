@@ -33,7 +33,7 @@ from longline.base.trace import traceparent
 from longline.calls.app_directory import AppDirectory
 from longline.calls.call import Call, Direction
 from longline.calls.call_apps import CallApps, NotTaken, Taken, give_app, take
-from longline.calls.context import CallContext, FindSecret
+from longline.calls.context import CallContext, FindSecret, FindStream, as_it_is
 from longline.calls.destinations import check_destination, is_allowed
 from longline.calls.live_call import LiveCall
 from longline.calls.manner import Manner, manner_of
@@ -79,9 +79,11 @@ class CallManager:
         apps: AppDirectory,
         egress: Egress,
         find_secret: FindSecret = lambda secret_id: None,
+        find_stream: FindStream = as_it_is,
     ) -> None:
         self._config = config
         self._find_secret = find_secret
+        self._find_stream = find_stream
         self._egress = egress
         self._recordings = recording_plan(config)
         self._media = media
@@ -363,6 +365,7 @@ class CallManager:
                 self.counters,
                 tells_digits=self._config.digits_in_events,
                 find_secret=self._find_secret,
+                find_stream=self._find_stream,
             ),
             self._signalling,
             self._flow,

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, AliasChoices, Field
+from pydantic import AfterValidator, AliasChoices, Field, ValidationInfo
 
 from longline.base.stream_tracks import MAX_TRACK, MAX_TRACKS, TRACKS, TrackName
 from longline.base.urls import http_url, ws_url
-from longline.calls.dialects import check_tracks
+from longline.calls.dialects import DIALECTS, check_tracks
 from longline.calls.originate import is_sip_user, is_target
 from longline.calls.stream import StreamRequest
 
@@ -52,6 +52,14 @@ def _chunk_size(value: int) -> int:
     if value % CHUNK_SIZE_MIN_MS:
         raise ValueError(f"must be a multiple of {CHUNK_SIZE_MIN_MS}")
     return value
+
+
+def stream_url(text: str, info: ValidationInfo) -> str:
+    """A ws:// or wss:// URL, or, where the dialect has that, one that answers it."""
+    terms = DIALECTS.get(info.data.get("dialect", "teler"))
+    if terms is not None and terms.takes_https and text.startswith(("http://", "https://")):
+        return http_url(text)
+    return ws_url(text)
 
 
 def check_stream(request: StreamRequest) -> None:
@@ -126,7 +134,8 @@ def _stream_auth(auth: dict[str, str]) -> dict[str, str]:
 
 
 HttpUrl = Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(http_url)]
-WsUrl = Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(ws_url)]
+StreamUrl = Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(stream_url)]
+"""It stands behind `dialect`."""
 MediaUrl = Annotated[str, Field(min_length=1, max_length=URL_MAX_CHARS), AfterValidator(_media_url)]
 AliasedMediaUrl = Annotated[
     MediaUrl,

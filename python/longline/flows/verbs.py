@@ -29,9 +29,9 @@ from longline.flows.fields import (
     Parameters,
     SpokenText,
     StreamAuthField,
+    StreamUrl,
     Tracks,
     Voice,
-    WsUrl,
     all_parties,
     check_stream,
     lower_case,
@@ -120,8 +120,10 @@ class Stream(_Verb):
     """Join the call to a WebSocket until that ends."""
 
     action: Literal["stream"]
-    ws_url: WsUrl = Field(description="A ws:// or wss:// URL; its query is kept.")
     dialect: DialectName = Field(default="teler", description="The message format on the WebSocket.")
+    ws_url: StreamUrl = Field(
+        description="A ws:// or wss:// URL; its query is kept. For exotel also an https:// URL that answers it."
+    )
     encoding: Encoding | None = Field(default=None, description="Of the audio, both ways; as the dialect has it.")
     sample_rate: SampleRate | None = Field(
         default=None, description="Of the audio that the application is sent; as the dialect has it: 8k for teler."

@@ -25,8 +25,8 @@ WORDS = st.sampled_from(
 LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=5)
 NCCO_KEYS = st.sampled_from(
     ["action", "text", "loop", "bargeIn", "streamUrl", "type", "dtmf", "timeOut", "maxDigits", "endpoint", "uri",
-     "number", "headers", "authorization", "value", "content-type", "eventUrl", "eventMethod", "timeout", "from", "endOnKey",
-     "endOnSilence", "language", "level"]
+     "number", "headers", "authorization", "value", "content-type", "eventUrl", "eventMethod", "timeout", "from",
+     "endOnKey", "endOnSilence", "language", "level"]
 )  # fmt: skip
 FIELD_KEYS = st.sampled_from(
     ["to", "from", "answer_url", "hangup_url", "answer_method", "service_url", "bidirectional", "content_type",
