@@ -4,6 +4,7 @@
 //! parser promises. `make fuzz TARGET=rtp SECONDS=60` runs one under libFuzzer (`libfuzzer/`, a workspace of its own);
 //! `cargo test` replays the corpus, so that what was found stays found.
 
+mod conversation;
 mod demux;
 mod dialects;
 mod engine;
@@ -15,10 +16,12 @@ mod rtp;
 mod srtp;
 mod telephone_event;
 mod wav;
+mod websocket;
 
 type Target = fn(&[u8]);
 
 const TARGETS: &[(&str, Target)] = &[
+    ("conversation", conversation::run),
     ("demux", demux::run),
     ("dialects", dialects::run),
     ("engine", engine::run),
@@ -29,6 +32,7 @@ const TARGETS: &[(&str, Target)] = &[
     ("srtp", srtp::run),
     ("telephone_event", telephone_event::run),
     ("wav", wav::run),
+    ("websocket", websocket::run),
 ];
 
 /// The target of this name.
