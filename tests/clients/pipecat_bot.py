@@ -2,8 +2,8 @@
 
 Asterisk's channel is no provider that pipecat knows: /asterisk speaks to it with the package pipecat-asterisk.
 Vonage is one that it does not detect: /vonage has its serializer.
-With HANG_UP=1 its serializers end the call by the provider's API, with these credentials: ACCOUNT and TOKEN. Twilio's
-is at TWILIO_BASE_URL; the hosts of the others are written into pipecat (see hosts.py).
+Where it can, it ends the call by the provider's API, with the key TOKEN. Twilio's is at TWILIO_BASE_URL; the hosts of
+the others are written into pipecat (see hosts.py).
 """
 
 from __future__ import annotations
@@ -66,19 +66,14 @@ class Mind(FrameProcessor):
         await self.push_frame(frame, direction)
 
 
-HANGS_UP = os.environ.get("HANG_UP") == "1"
-ACCOUNT, TOKEN = os.environ.get("ACCOUNT"), os.environ.get("TOKEN")
-
-
 def serializer_for(provider: str, call: Any) -> Any:
     if provider == "twilio":
         return TwilioFrameSerializer(
             stream_sid=call.stream_id,
             call_sid=call.call_id,
-            account_sid=ACCOUNT,
-            auth_token=TOKEN,
-            base_url=os.environ.get("TWILIO_BASE_URL"),
-            params=TwilioFrameSerializer.InputParams(auto_hang_up=HANGS_UP),
+            account_sid=os.environ["TWILIO_ACCOUNT_SID"],
+            auth_token=os.environ["TOKEN"],
+            base_url=os.environ["TWILIO_BASE_URL"],
         )
     if provider == "telnyx":
         return TelnyxFrameSerializer(
@@ -86,16 +81,14 @@ def serializer_for(provider: str, call: Any) -> Any:
             call_control_id=call.call_id,
             outbound_encoding=call.outbound_encoding,
             inbound_encoding="PCMU",
-            api_key=TOKEN,
-            params=TelnyxFrameSerializer.InputParams(auto_hang_up=HANGS_UP),
+            api_key=os.environ["TOKEN"],
         )
     if provider == "plivo":
         return PlivoFrameSerializer(
             stream_id=call.stream_id,
             call_id=call.call_id,
-            auth_id=ACCOUNT,
-            auth_token=TOKEN,
-            params=PlivoFrameSerializer.InputParams(auto_hang_up=HANGS_UP),
+            auth_id=os.environ["PLIVO_AUTH_ID"],
+            auth_token=os.environ["TOKEN"],
         )
     assert provider == "exotel", provider
     return ExotelFrameSerializer(stream_sid=call.stream_id, call_sid=call.call_id)
