@@ -8,37 +8,33 @@ speech recognition, queues, conferences, messages, and what a voice is called.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 from urllib.parse import parse_qsl
-
-from pydantic import BaseModel, ValidationError
 
 from longline.base.stream_tracks import INBOUND, OUTBOUND, StreamDirection
 from longline.base.urls import ws_url
-from longline.calls.bridge import FOR_EVER
-from longline.calls.manner import Method
 from longline.calls.stream import StreamRequest
 from longline.flows import verbs
 from longline.flows.fields import check_parameters
 from longline.flows.language import Document, FlowRequest, Question
-from longline.flows.parse import ActManner, Flow, FlowInvalid
-from longline.flows.steps import Answer, CloseStream, DialInTurn, OpenStream, SendDigits, Step
+from longline.flows.markup import (
+    ANY_KEY,
+    DIGITS,
+    MarkupReader,
+    flag,
+    loop_of,
+    method_of,
+    number,
+    root_of,
+    telephone_number,
+)
+from longline.flows.parse import Flow, FlowInvalid
+from longline.flows.steps import Answer, CloseStream, DialInTurn, OpenStream, SendDigits
 from longline.flows.twilio_request import flow_request
-from longline.flows.xml import Element, XmlInvalid, parse_xml
+from longline.flows.xml import Element
 
-V = TypeVar("V", bound=BaseModel)
-Act = verbs.Verb | Step
-
-MAX_LOOP: Final = 1000
 TRACKS: Final = {"inbound_track": (INBOUND,), "outbound_track": (OUTBOUND,), "both_tracks": (INBOUND, OUTBOUND)}
-ANY_KEY: Final = "1234567890*#"
-"""What ends a <Record> unless it says otherwise."""
-_DIGITS: Final = re.compile(r"[0-9A-D*#wW]{1,128}")
-_NOT_IN_NUMBERS: Final = re.compile(r"[\s().\-]")
-_TRUE: Final = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False, "": False}
-_FOREIGN_VOICES: Final = re.compile(r"(man|woman|alice|polly\..*|google\..*|amazon\..*|elevenlabs.*)", re.IGNORECASE)
 
 
 class Twiml:
@@ -54,22 +50,10 @@ class Twiml:
         """Raise FlowInvalid."""
         if not document.body.strip():
             return Flow((verbs.Hangup(action="hangup"),))  # no answer is an empty one
-        try:
-            root = parse_xml(document.body)
-        except XmlInvalid as error:
-            raise FlowInvalid("$", f"is no TwiML: {error}") from None
-        if root.name != "Response":
-            raise FlowInvalid(root.name, "the root of TwiML is <Response>")
-        return _Reader(document).read(root)
+        return _Reader(document).read(root_of(document, "TwiML"))
 
 
-class _Reader:
-    def __init__(self, document: Document) -> None:
-        self._document = document
-        self._actions: list[Act] = []
-        self._manners: list[ActManner] = []
-        self._ignored: list[str] = []
-
+class _Reader(MarkupReader):
     def read(self, root: Element) -> Flow:
         is_over = False
         for element in root.children:
@@ -83,33 +67,29 @@ class _Reader:
             is_over = bool(self._actions) and isinstance(self._actions[-1], verbs.LAST)
         if not is_over:
             self._add(root, verbs.Hangup(action="hangup"))
-        return Flow(tuple(self._actions), tuple(self._ignored), is_list=True, manners=tuple(self._manners))
-
-    def _add(self, element: Element, action: Act, *, is_last: bool = False) -> None:
-        self._actions.append(action)
-        self._manners.append(ActManner(element.path, _method(element, "method"), is_last))
+        return self._flow()
 
     # --- verbs -----------------------------------------------------------------------------------------------------
 
     def say(self, element: Element) -> None:
         said = self._said(element)
         if said is not None:
-            self._add(element, self._make(element, verbs.Say, **said).model_copy(update=self._loop(element)))
+            self._add(element, self._make(element, verbs.Say, **said).model_copy(update=loop_of(element)))
 
     def play(self, element: Element) -> None:
         self._know(element, "loop", "digits")
         digits = element.attributes.get("digits")
         if digits is not None:
-            if not _DIGITS.fullmatch(digits):
+            if not DIGITS.fullmatch(digits):
                 raise FlowInvalid(f"{element.path}@digits", "has at most 128 of 0-9, A-D, *, # and w")
             self._add(element, SendDigits(digits))
             return
         played = self._make(element, verbs.Play, action="play", media_url=self._url(element, element.text))
-        self._add(element, played.model_copy(update=self._loop(element)))
+        self._add(element, played.model_copy(update=loop_of(element)))
 
     def pause(self, element: Element) -> None:
         self._know(element, "length")
-        seconds = _number(element, "length", 1, 0, 600)
+        seconds = number(element, "length", 1, 0, 600)
         if seconds > 0:
             self._add(element, self._make(element, verbs.Pause, action="pause", duration=seconds))
 
@@ -120,7 +100,7 @@ class _Reader:
             raise FlowInvalid(f"{element.path}@input", "only dtmf can be gathered: nobody here understands speech")
         if len(kinds) > 1:
             self._ignored.append(f"{element.path}@input: speech")
-        timeout = 5.0 if element.attributes.get("timeout") == "auto" else _number(element, "timeout", 5, 0, 120)
+        timeout = 5.0 if element.attributes.get("timeout") == "auto" else number(element, "timeout", 5, 0, 120)
         fields: dict[str, Any] = {
             "action": "gather",
             "prompt": list(self._prompts(element)) or None,
@@ -129,10 +109,10 @@ class _Reader:
             "flow_url": self._optional_url(element, "action"),
         }
         if "numDigits" in element.attributes:
-            fields["num_digits"] = int(_number(element, "numDigits", 1, 1, 64))
+            fields["num_digits"] = int(number(element, "numDigits", 1, 1, 64))
         # Without keys the next verb is done, unless the application wants to be asked all the same.
         self._add(
-            element, self._make(element, verbs.Gather, **fields), is_last=_flag(element, "actionOnEmptyResult", False)
+            element, self._make(element, verbs.Gather, **fields), is_last=flag(element, "actionOnEmptyResult", False)
         )
 
     def _prompts(self, element: Element) -> Iterator[verbs.PromptPart]:
@@ -140,14 +120,14 @@ class _Reader:
             if child.name == "Say":
                 said = self._said(child)
                 if said is not None:
-                    yield self._make(child, verbs.SaySound, **said).model_copy(update=self._loop(child))
+                    yield self._make(child, verbs.SaySound, **said).model_copy(update=loop_of(child))
             elif child.name == "Play":
                 self._know(child, "loop")
                 played = self._make(child, verbs.PlaySound, action="play", media_url=self._url(child, child.text))
-                yield played.model_copy(update=self._loop(child))
+                yield played.model_copy(update=loop_of(child))
             elif child.name == "Pause":
                 self._know(child, "length")
-                seconds = _number(child, "length", 1, 0, 600)
+                seconds = number(child, "length", 1, 0, 600)
                 if seconds > 0:
                     yield self._make(child, verbs.PauseSound, action="pause", duration=seconds)
             else:
@@ -159,9 +139,9 @@ class _Reader:
             element,
             verbs.Record,
             action="record",
-            beep=_flag(element, "playBeep", True),
-            max_length=int(_number(element, "maxLength", 3600, 1, 3600)),
-            silence_end=_number(element, "timeout", 5, 0, 120),
+            beep=flag(element, "playBeep", True),
+            max_length=int(number(element, "maxLength", 3600, 1, 3600)),
+            silence_end=number(element, "timeout", 5, 0, 120),
             flow_url=self._optional_url(element, "action"),
         )
         keys = element.attributes.get("finishOnKey", ANY_KEY)
@@ -173,14 +153,14 @@ class _Reader:
         self._know(element, "action", "method", "timeout", "callerId", "record", "answerOnBridge")
         nouns = element.children or [element]
         fields: dict[str, Any] = {
-            "timeout": int(_number(element, "timeout", 30, 1, 600)),
+            "timeout": int(number(element, "timeout", 30, 1, 600)),
             "record": _dial_record(element),
             "flow_url": self._optional_url(element, "action"),
         }
         if "callerId" in element.attributes:
-            fields["from_number"] = _telephone_number(element.attributes["callerId"])
+            fields["from_number"] = telephone_number(element.attributes["callerId"])
         dials = tuple(self._dial(noun, fields) for noun in nouns)
-        if not _flag(element, "answerOnBridge", False):
+        if not flag(element, "answerOnBridge", False):
             self._add(element, Answer())
         self._add(element, dials[0] if len(dials) == 1 else DialInTurn(dials))
 
@@ -192,7 +172,7 @@ class _Reader:
             headers = {name: value for name, value in parse_qsl(query) if name.lower().startswith("x-")}
         elif noun.name in ("Number", "Dial"):
             self._know(noun, "statusCallback", *(_OF_DIAL if noun.name == "Dial" else ()))
-            target = _telephone_number(target)
+            target = telephone_number(target)
         else:
             raise FlowInvalid(noun.path, "a <Number> or a <Sip> can be dialled, nothing else")
         callback = self._optional_url(noun, "statusCallback")
@@ -253,7 +233,7 @@ class _Reader:
             name=element.attributes.get("name"),
             parameters=parameters,
             status_callback_url=self._optional_url(element, "statusCallback"),
-            status_callback_method=_method(element, "statusCallbackMethod"),
+            status_callback_method=method_of(element, "statusCallbackMethod"),
         )
 
     def _parameters(self, element: Element) -> Iterator[tuple[str, str]]:
@@ -279,47 +259,12 @@ class _Reader:
 
     # --- what they share -------------------------------------------------------------------------------------------
 
-    def _know(self, element: Element, *names: str) -> None:
-        """Every other attribute has no effect here."""
-        self._ignored += [f"{element.path}@{name}" for name in element.attributes if name not in names]
-
-    def _make(self, element: Element, model: type[V], **fields: Any) -> V:
-        try:
-            return model.model_validate({name: value for name, value in fields.items() if value is not None})
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-            place = ".".join(str(part) for part in first["loc"])
-            raise FlowInvalid(element.path, f"{place}: {first['msg'].removeprefix('Value error, ')}") from None
-
     def _said(self, element: Element) -> dict[str, Any] | None:
         """None when there is nothing to say."""
         self._know(element, "loop", "language", "voice")
         if not element.content:
             return None
-        said: dict[str, Any] = {"action": "say", "text": element.content}
-        voice = element.attributes.get("voice")
-        if voice is not None and _FOREIGN_VOICES.fullmatch(voice):
-            self._ignored.append(f"{element.path}@voice")
-        elif voice:
-            said["voice"] = voice
-        if element.attributes.get("language"):
-            said["language"] = element.attributes["language"]
-        return said
-
-    def _loop(self, element: Element) -> dict[str, int]:
-        """How often it is heard: 0 is until something else happens."""
-        times = int(_number(element, "loop", 1, 0, MAX_LOOP))
-        return {"loop": FOR_EVER if times == 0 else times}
-
-    def _url(self, element: Element, text: str) -> str:
-        try:
-            return self._document.absolute(text)
-        except ValueError as error:
-            raise FlowInvalid(element.path, str(error)) from None
-
-    def _optional_url(self, element: Element, name: str) -> str | None:
-        text = element.attributes.get(name)
-        return None if text is None else self._url(element, text)
+        return {"action": "say", "text": element.content, **self._voice(element)}
 
 
 _OF_DIAL: Final = ("action", "method", "timeout", "callerId", "record", "answerOnBridge")
@@ -338,42 +283,6 @@ _VERBS: Final[dict[str, Callable[[_Reader, Element], None]]] = {
     "Reject": _Reader.reject,
     "Hangup": _Reader.hangup,
 }
-
-
-def _number(element: Element, name: str, default: float, least: float, most: float) -> float:
-    """A number within our bounds; one beyond them is taken for the bound."""
-    text = element.attributes.get(name, "")
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if value != value:  # nan
-        raise FlowInvalid(f"{element.path}@{name}", "must be a number")
-    return min(max(value, least), most)
-
-
-def _flag(element: Element, name: str, default: bool) -> bool:
-    text = element.attributes.get(name)
-    if text is None:
-        return default
-    value = _TRUE.get(text.lower())
-    if value is None:
-        raise FlowInvalid(f"{element.path}@{name}", "must be true or false")
-    return value
-
-
-def _method(element: Element, name: str) -> Method:
-    text = element.attributes.get(name, "POST").upper()
-    if text not in ("GET", "POST"):
-        raise FlowInvalid(f"{element.path}@{name}", "must be GET or POST")
-    return "GET" if text == "GET" else "POST"
-
-
-def _telephone_number(text: str) -> str:
-    """As people write it, or a SIP URI."""
-    return text if text.startswith(("sip:", "sips:")) else _NOT_IN_NUMBERS.sub("", text)
 
 
 def _dial_record(element: Element) -> bool | str:

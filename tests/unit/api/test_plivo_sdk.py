@@ -16,6 +16,7 @@ from longline.base.events import EventType
 from longline.base.ids import new_id
 from longline.calls.dialects import Format
 from longline.calls.originate import OriginateRequest
+from longline.calls.redirection import Redirection
 from longline.calls.stream import StreamRequest
 
 AUTH_ID = "MA" + "X" * 18
@@ -132,6 +133,26 @@ async def test_streams_are_started_shown_and_stopped(house: Any, client: RestCli
     await do(client.calls.delete_all_streams, str(call.id))
     statuses = {stream.status for stream in (await do(client.calls.get_all_streams, str(call.id))).objects}
     assert statuses == {"stopped"}
+
+
+async def test_a_live_call_is_given_other_xml(house: Any, client: RestClient) -> None:
+    call = await house.call()
+    done = await do(
+        client.calls.transfer, str(call.id), legs="aleg", aleg_url="https://app.example/b", aleg_method="GET"
+    )
+    assert (done.message, done.call_uuids) == ("transfer executed", [str(call.id)])
+    assert house.manager.asked[-1][1] == Redirection("plivo", flow_url="https://app.example/b", flow_method="GET")
+    with pytest.raises(ValidationError, match="legs must be aleg"):
+        await do(client.calls.transfer, str(call.id), legs="both", aleg_url="https://app.example/b")
+
+
+async def test_a_recording_is_had_where_its_url_leads(house: Any, base_url: str) -> None:
+    recording = await house.recording(b"RIFF0123456789")
+    async with httpx.AsyncClient(auth=(AUTH_ID, KEY)) as http:
+        path = f"{base_url}/v1/Account/{AUTH_ID}/Recording"
+        audio = await http.get(f"{path}/{recording.id}/audio")
+        assert (audio.status_code, audio.content) == (200, b"RIFF0123456789")
+        assert (await http.get(f"{path}/{new_id()}/audio")).status_code == 404
 
 
 async def test_digits_are_sent(house: Any, client: RestClient) -> None:

@@ -12,12 +12,15 @@ from longline.base.events import EventType
 from longline.base.urls import ws_url
 from longline.calls.manner import Manner, Method
 from longline.calls.originate import OriginateRequest
+from longline.calls.redirection import Redirection
 from longline.calls.stream import StreamRequest
 from longline.flows.plivo_xml import stream_request
 
 LIMIT_DEFAULT: Final = 20
 LIMIT_MAX: Final = 20
 OFFSET_MAX: Final = 10_000
+RING_DEFAULT_S: Final = 120
+RING_MAX_S: Final = 600
 DESTINATIONS_MAX: Final = 20
 """Numbers that one request calls; Plivo's separator is `<`."""
 
@@ -53,9 +56,20 @@ def calls(fields: dict[str, Any], account_id: UUID, *, record: bool) -> list[Ori
             account_id=account_id,
             webhook_version="plivo",
             manner=manner,
+            ring_timeout_s=number(fields, "ring_timeout", RING_DEFAULT_S, 1, RING_MAX_S),
         )
         for destination in destinations
     ]
+
+
+def redirection(fields: dict[str, Any]) -> Redirection:
+    """What a live call is to do from now on. Raise BadRequest."""
+    if one_of(fields, "legs", ("aleg", "bleg", "both"), "aleg") != "aleg":
+        raise BadRequest("legs must be aleg: the other party of a call follows no XML of its own.")
+    url = optional_url(fields, "aleg_url")
+    if url is None:
+        raise BadRequest("aleg_url is missing.")
+    return Redirection("plivo", flow_url=url, flow_method=method(fields, "aleg_method"))
 
 
 def stream(fields: dict[str, Any]) -> StreamRequest:

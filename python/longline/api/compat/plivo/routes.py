@@ -6,16 +6,19 @@ from __future__ import annotations
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
+from longline.api.audio import audio_response
 from longline.api.compat.fields import FieldsOf
 from longline.api.compat.plivo import requests, views
 from longline.api.compat.plivo.door import envelope
 from longline.api.compat.values import required, text
 from longline.api.deps import CallerOf, DepsOf, StoreOf
+from longline.api.links import recording_file
+from longline.api.owned import own_call
 from longline.base import plivo
-from longline.base.errors import BadRequest, CallNotFound, CallNotLive, StreamNotFound
+from longline.base.errors import BadRequest, CallNotFound, CallNotLive, RecordingNotFound, StreamNotFound
 from longline.store.account_store import AccountStore
 from longline.store.pages import PAGE_LIMIT_MAX, PageRequest
 from longline.store.records import CallFilter, CallRecord, StreamRecord
@@ -25,13 +28,7 @@ router = APIRouter(prefix="/v1/Account/{auth_id}", tags=["calls"], include_in_sc
 
 async def existing_call(call_uuid: str, deps: DepsOf, caller: CallerOf) -> UUID:
     """The id of a call of the account that there is, or was. Raises CallNotFound."""
-    call_id = plivo.read_id(call_uuid)
-    if call_id is None:
-        raise CallNotFound
-    owner = deps.manager.account_of_live(call_id) or await deps.durable.account_of_call(call_id)
-    if owner != caller.account_id:
-        raise CallNotFound
-    return call_id
+    return await own_call(plivo.read_id(call_uuid), deps, caller)
 
 
 CallUuid = Annotated[UUID, Depends(existing_call)]
@@ -96,6 +93,13 @@ async def retrieve_call(auth_id: str, call_uuid: str, fields: FieldsOf, store: S
     return JSONResponse(envelope(**views.call(call, auth_id)))
 
 
+@router.post("/Call/{call_uuid}/")
+async def transfer_call(call_id: CallUuid, fields: FieldsOf, deps: DepsOf) -> Response:
+    """Have a live call do something else: its XML is asked of `aleg_url` from now on."""
+    await deps.manager.redirect(call_id, requests.redirection(fields))
+    return accepted(message="transfer executed", call_uuids=[str(call_id)])
+
+
 @router.delete("/Call/{call_uuid}/", status_code=204)
 @router.delete("/Request/{call_uuid}/", status_code=204)
 async def hang_up_call(call_id: CallUuid, deps: DepsOf) -> Response:
@@ -155,6 +159,20 @@ async def stop_stream(call_id: CallUuid, stream_id: str, deps: DepsOf) -> Respon
         raise StreamNotFound
     await deps.manager.close_stream(call_id, found)
     return Response(status_code=204)
+
+
+# --- recordings ------------------------------------------------------------------------------------------------------
+
+
+@router.get("/Recording/{recording_id}/audio")
+async def recording_audio(recording_id: str, request: Request, deps: DepsOf, store: StoreOf) -> Response:
+    """What the RecordUrl of a <Record> leads to."""
+    found = plivo.read_id(recording_id)
+    recording = None if found is None else await store.get_recording(found)
+    if recording is None:
+        raise RecordingNotFound
+    whole = await recording_file(deps.durable, recording.id)
+    return audio_response(whole, recording_id, request.headers.get("range"), deps.config.recording_key)
 
 
 # --- reading ---------------------------------------------------------------------------------------------------------

@@ -18,6 +18,8 @@ from longline.flows.telnyx_calls import client_state, stream_request
 from longline.flows.transfer import TransferOrder
 
 LOOP_MAX: Final = 100
+RING_DEFAULT_S: Final = 30
+RING_MAX_S: Final = 600
 
 
 def dial(fields: dict[str, Any], account_id: UUID, *, record: bool) -> OriginateRequest:
@@ -39,6 +41,7 @@ def dial(fields: dict[str, Any], account_id: UUID, *, record: bool) -> Originate
         account_id=account_id,
         webhook_version="telnyx",
         manner=Manner("telnyx", told_method="GET" if told == "GET" else "POST", echo=_echo(fields)),
+        ring_timeout_s=number(fields, "timeout_secs", RING_DEFAULT_S, 5, RING_MAX_S),
     )
 
 
@@ -62,7 +65,7 @@ def transfer(fields: dict[str, Any]) -> TransferOrder:
     to = required(fields, "to")
     if not is_target(to):
         raise BadRequest("to must be an E.164 number or a sip: URI.")
-    seconds = number(fields, "timeout_secs", 30, 5, 600)
+    seconds = number(fields, "timeout_secs", RING_DEFAULT_S, 5, RING_MAX_S)
     return TransferOrder(DialRequest(to=to, timeout_s=seconds, role="transfer_target"))
 
 

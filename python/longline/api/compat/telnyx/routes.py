@@ -10,6 +10,7 @@ from fastapi import APIRouter, Depends
 from longline.api.compat.fields import FieldsOf
 from longline.api.compat.telnyx import requests
 from longline.api.deps import CallerOf, DepsOf, StoreOf
+from longline.api.owned import own_call
 from longline.base import telnyx
 from longline.base.errors import BadRequest, CallNotFound
 from longline.store.pages import PAGE_LIMIT_MAX, PageRequest
@@ -22,13 +23,7 @@ OK: dict[str, Any] = {"data": {"result": "ok"}}
 
 async def existing_call(call_control_id: str, deps: DepsOf, caller: CallerOf) -> UUID:
     """The id of a call of the account that there is, or was. Raises CallNotFound."""
-    call_id = telnyx.read_call_control_id(call_control_id)
-    if call_id is None:
-        raise CallNotFound
-    owner = deps.manager.account_of_live(call_id) or await deps.durable.account_of_call(call_id)
-    if owner != caller.account_id:
-        raise CallNotFound
-    return call_id
+    return await own_call(telnyx.read_call_control_id(call_control_id), deps, caller)
 
 
 CallId = Annotated[UUID, Depends(existing_call)]

@@ -16,6 +16,7 @@ from longline.api.compat.twilio.door import TwilioRefusal
 from longline.api.compat.twilio.form import FormOf
 from longline.api.deps import CallerOf, DepsOf, StoreOf
 from longline.api.links import recording_file
+from longline.api.owned import own_call
 from longline.base import twilio
 from longline.base.errors import BadRequest, CallNotFound, CallNotLive, NotFound, RecordingNotFound, StreamNotFound
 from longline.base.twilio import API_VERSION, Sid, read_sid
@@ -41,13 +42,7 @@ router = APIRouter(
 
 async def existing_call(call_sid: str, deps: DepsOf, caller: CallerOf) -> UUID:
     """The id of a call of the account that there is, or was. Raises CallNotFound."""
-    call_id = read_sid(Sid.CALL, call_sid)
-    if call_id is None:
-        raise CallNotFound
-    owner = deps.manager.account_of_live(call_id) or await deps.durable.account_of_call(call_id)
-    if owner != caller.account_id:
-        raise CallNotFound
-    return call_id
+    return await own_call(read_sid(Sid.CALL, call_sid), deps, caller)
 
 
 CallId = Annotated[UUID, Depends(existing_call)]
