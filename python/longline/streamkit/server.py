@@ -39,6 +39,8 @@ MAX_STREAMS: Final = 10_000
 _log = logging.getLogger(__name__)
 
 Handler = Callable[[Stream], Awaitable[None]]
+Otherwise = Callable[[ServerConnection, str | bytes], Awaitable[None]]
+"""Takes a connection that speaks something else, with its first message."""
 
 
 class StreamServer:
@@ -53,7 +55,9 @@ class StreamServer:
         dial_in_after_s: float | None,
         tls: ssl.SSLContext | None,
         listen: dict[str, Any],
+        otherwise: Otherwise | None = None,
     ) -> None:
+        self._otherwise = otherwise
         self._handler = handler
         self._hello = hello
         self._secret = secret
@@ -106,9 +110,15 @@ class StreamServer:
         try:
             async with asyncio.timeout(START_WITHIN_S):
                 first = await socket.recv()
-            stream_id = json.loads(first)["stream_id"]
-        except (ConnectionClosed, TimeoutError, ValueError, KeyError, TypeError):
+        except (ConnectionClosed, TimeoutError):
             await socket.close(1002, "start is the first message")
+            return
+        stream_id = _stream_of(first)
+        if stream_id is None:
+            if self._otherwise is not None:
+                await self._otherwise(socket, first)
+            else:
+                await socket.close(1002, "start is the first message")
             return
         stream = self.streams.get(stream_id)
         if stream is None or stream.is_over:
@@ -133,6 +143,16 @@ class StreamServer:
                 del self.streams[stream_id]
 
 
+def _stream_of(first: str | bytes) -> str | None:
+    """Whose `start` this is; None when it is not one of longline.v1."""
+    try:
+        message = json.loads(first)
+        stream_id = message["stream_id"] if message["protocol"] == PROTOCOL else None
+    except (ValueError, KeyError, TypeError):
+        return None
+    return stream_id if isinstance(stream_id, str) else None
+
+
 async def _finish(stream: Stream) -> None:
     """Stop it, though its socket may have to come back for that."""
     if not stream.is_over:
@@ -152,16 +172,18 @@ def serve(
     dial_tls: ssl.SSLContext | None = None,
     dial_in_after_s: float | None = DIAL_IN_AFTER_S,
     max_streams: int = MAX_STREAMS,
+    otherwise: Otherwise | None = None,
     **listen: Any,
 ) -> StreamServer:
-    """`tls` makes it wss; `secret` refuses what Longline has not signed; `dial_in_after_s` None: never dial in.
+    """`tls` makes it wss; `secret` refuses what Longline has not signed; `dial_in_after_s` None: never dial in;
+    `otherwise` takes connections whose first message is no `start` of longline.v1.
 
     `listen` goes to `websockets.asyncio.server.serve` (`sock`, `unix`, …).
     """
     listen = {"host": host, "port": port, "ssl": tls} | listen
     if "sock" in listen:
         del listen["host"], listen["port"]
-    return StreamServer(handler, hello or Hello(), secret, max_streams, dial_in_after_s, dial_tls, listen)
+    return StreamServer(handler, hello or Hello(), secret, max_streams, dial_in_after_s, dial_tls, listen, otherwise)
 
 
 def _choose(socket: ServerConnection, offered: Sequence[Subprotocol]) -> Subprotocol | None:

@@ -1,0 +1,1 @@
+"""The lines: one file for each protocol that brings a caller."""
