@@ -15,8 +15,9 @@ from longline.calls.call_playbacks import PlayHow
 from longline.calls.lead import Transfer
 from longline.calls.live_call import LiveCall
 from longline.calls.ports import FlowFailed
-from longline.flows.sounds import Sounds
+from longline.flows.sounds import SAID, Sounds
 from longline.flows.transfer import TransferOrder, carry_out
+from longline.flows.verbs import SaySound
 from longline.media.errors import MediaCommandRefused
 
 
@@ -29,12 +30,18 @@ class LiveCalls(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PlayOrder:
-    """No `leg_id`: the primary leg."""
+    """A file, or a text that is said in its place. No `leg_id`: the primary leg."""
 
     media_url: str
     leg_id: UUID | None = None
     repeat: int = 1
     stops_on_digit: bool = True
+    says: SaySound | None = None
+
+    @property
+    def source(self) -> str:
+        """How events name it."""
+        return self.media_url if self.says is None else SAID
 
 
 class CallControls:
@@ -45,8 +52,8 @@ class CallControls:
         self._sounds = sounds
 
     async def play(self, call_id: UUID, order: PlayOrder) -> UUID:
-        """Begin to fetch and play a file; the id of the playback. Raise CallNotFound, CallNotLive, LegNotFound,
-        LimitReached."""
+        """Begin to fetch and play a file, or to speak a text; the id of the playback. Raise CallNotFound, CallNotLive,
+        LegNotFound, LimitReached."""
         live = await self._calls.find(call_id)
         how = PlayHow(stops_on_digit=order.stops_on_digit)
         await live.begin_work(order.leg_id, lambda: self._play(live, order, how))
@@ -55,13 +62,14 @@ class CallControls:
     async def _play(self, live: LiveCall, order: PlayOrder, how: PlayHow) -> None:
         leg_id = order.leg_id or live.call.leg.id
         try:
-            async with self._sounds.open_file(order.media_url) as path:
-                playback = await live.play_to(leg_id, path, order.media_url, order.repeat, how)
+            opened = self._sounds.open_file(order.media_url) if order.says is None else self._sounds.open(order.says)
+            async with opened as path:
+                playback = await live.play_to(leg_id, path, order.source, order.repeat, how)
                 await playback.finished.wait()
         except FlowFailed as error:
-            live.playbacks.failed(order.media_url, error.detail, leg_id, how.playback_id)
+            live.playbacks.failed(order.source, error.detail, leg_id, how.playback_id)
         except (MediaCommandRefused, MediaUnavailable, LegNotFound) as error:
-            live.playbacks.failed(order.media_url, str(error), leg_id, how.playback_id)
+            live.playbacks.failed(order.source, str(error), leg_id, how.playback_id)
 
     async def transfer(self, call_id: UUID, order: TransferOrder) -> Transfer:
         """Begin to give a call to somebody else. Raise CallNotFound, CallNotLive, TransferInProgress, InvalidTarget,

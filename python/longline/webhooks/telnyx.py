@@ -40,7 +40,7 @@ class TelnyxFormat:
         assert event.call_id is not None
         data = {
             "record_type": "event",
-            "event_type": _TYPES[EventType(event.type)],
+            "event_type": _kind(event),
             "id": str(event.id),
             "occurred_at": telnyx.time_of(event.at),
             "payload": _payload(event, call, event.call_id),
@@ -54,6 +54,12 @@ class TelnyxFormat:
         return HookRequest(payload["method"], url, body, headers)
 
 
+def _kind(event: Event) -> str:
+    """What is said has events of its own."""
+    kind = _TYPES[EventType(event.type)]
+    return kind.replace(".playback.", ".speak.") if event.data.get("media_url") == "say" else kind
+
+
 def _payload(event: Event, call: CallFacts, call_id: UUID) -> dict[str, Any]:
     payload: dict[str, Any] = {
         "call_control_id": telnyx.call_control_id(call_id),
@@ -64,7 +70,7 @@ def _payload(event: Event, call: CallFacts, call_id: UUID) -> dict[str, Any]:
         "from": call.from_number,
         "to": call.to_number,
     }
-    kind, data = _TYPES[EventType(event.type)], event.data
+    kind, data = _kind(event), event.data
     if kind == "call.initiated":
         is_incoming = data.get("direction") == "inbound"
         payload |= {
@@ -91,7 +97,7 @@ def _payload(event: Event, call: CallFacts, call_id: UUID) -> dict[str, Any]:
     elif kind.startswith("streaming."):
         payload |= {"stream_id": str(event.stream_id), "stream_url": data.get("ws_url")}
     elif kind.startswith("call.playback."):
-        payload |= {"media_url": data.get("media_url") or data.get("source"), "overlay": False}
+        payload |= {"media_url": data.get("media_url"), "overlay": False}
         payload |= {"status": "completed"} if kind.endswith("ended") else {}
     elif kind == "call.dtmf.received":
         payload["digit"] = data["digit"]

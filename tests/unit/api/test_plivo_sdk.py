@@ -14,6 +14,7 @@ from tests.unit.api.test_teler_sdk import KEY, serving
 from longline.base.errors import LimitReached
 from longline.base.events import EventType
 from longline.base.ids import new_id
+from longline.calls.bridge import FOR_EVER
 from longline.calls.dialects import Format
 from longline.calls.originate import OriginateRequest
 from longline.calls.redirection import Redirection
@@ -153,6 +154,18 @@ async def test_a_recording_is_had_where_its_url_leads(house: Any, base_url: str)
         audio = await http.get(f"{path}/{recording.id}/audio")
         assert (audio.status_code, audio.content) == (200, b"RIFF0123456789")
         assert (await http.get(f"{path}/{new_id()}/audio")).status_code == 404
+
+
+async def test_a_file_is_played_and_a_text_said(house: Any, client: RestClient) -> None:
+    call = await house.call()
+    await do(client.calls.play, str(call.id), "https://app.example/a.wav", loop=True)
+    order = house.manager.asked[-1][1]
+    assert (order.media_url, order.repeat, order.stops_on_digit) == ("https://app.example/a.wav", FOR_EVER, False)
+    await do(client.calls.speak, str(call.id), "Hello", language="en-GB")
+    order = house.manager.asked[-1][1]
+    assert (order.says.text, order.says.language) == ("Hello", "en-GB")
+    with pytest.raises(ValidationError, match="text"):
+        await do(client.calls.speak, str(call.id), " ")
 
 
 async def test_digits_are_sent(house: Any, client: RestClient) -> None:

@@ -102,6 +102,9 @@ async def test_commands_of_a_call(house: Any, client: AsyncTelnyx) -> None:
     await actions.start_playback(control_id, audio_url="https://app.example/a.wav", loop=2)
     order = house.manager.asked[-1][1]
     assert (order.media_url, order.repeat) == ("https://app.example/a.wav", 2)
+    await actions.speak(control_id, payload="Hello", voice="female", language="de-DE")
+    order = house.manager.asked[-1][1]
+    assert (order.says.text, order.says.language, order.source) == ("Hello", "de-DE", "say")
     await actions.transfer(control_id, to="sip:bob@b.example")
     assert house.manager.asked[-1][1].dial.to == "sip:bob@b.example"
     await actions.hangup(control_id)

@@ -156,6 +156,15 @@ def test_telnyx_is_told_of_streams_and_keys() -> None:
     assert (pressed["event_type"], pressed["payload"]["digit"]) == ("call.dtmf.received", "5")
 
 
+def test_telnyx_is_told_of_what_is_played_and_of_what_is_said() -> None:
+    told_of = [
+        body_of(told("telnyx", an_event(kind, media_url=source)))["data"]["event_type"]
+        for source in ("https://app.example/a.wav", "say")
+        for kind in (EventType.PLAYBACK_STARTED, EventType.PLAYBACK_FINISHED)
+    ]
+    assert told_of == ["call.playback.started", "call.playback.ended", "call.speak.started", "call.speak.ended"]
+
+
 def test_telnyx_webhooks_are_signed_by_the_key_that_the_api_shows() -> None:
     request = told("telnyx", an_event(EventType.CALL_COMPLETED, **ENDED))
     assert request is not None

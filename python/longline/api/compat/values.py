@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from pydantic import ValidationError
+
 from longline.base.errors import BadRequest
 from longline.base.urls import http_url
+from longline.flows.verbs import SaySound
 
 
 def text(fields: Mapping[str, Any], name: str) -> str | None:
@@ -17,6 +20,14 @@ def text(fields: Mapping[str, Any], name: str) -> str | None:
     if not isinstance(given, str | int) or isinstance(given, bool):
         raise BadRequest(f"{name} must be a text.")
     return str(given)
+
+
+def spoken(fields: Mapping[str, Any], name: str) -> SaySound:
+    """A text to say, in its `language`; whose voice it is, is our affair."""
+    try:
+        return SaySound(action="say", text=required(fields, name), language=text(fields, "language"))
+    except ValidationError as error:
+        raise BadRequest(f"{name}: {error.errors()[0]['msg'].removeprefix('Value error, ')}.") from None
 
 
 def required(fields: Mapping[str, Any], name: str) -> str:

@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID
 
-from longline.api.compat.values import number, one_of, optional_url, required, text
+from longline.api.compat.values import number, one_of, optional_url, required, spoken, text
 from longline.base.errors import BadRequest
 from longline.base.events import EventType
 from longline.base.urls import ws_url
+from longline.calls.bridge import FOR_EVER
 from longline.calls.manner import Manner, Method
 from longline.calls.originate import OriginateRequest
 from longline.calls.redirection import Redirection
 from longline.calls.stream import StreamRequest
+from longline.flows.controls import PlayOrder
 from longline.flows.plivo_xml import stream_request
 
 LIMIT_DEFAULT: Final = 20
@@ -60,6 +62,20 @@ def calls(fields: dict[str, Any], account_id: UUID, *, record: bool) -> list[Ori
         )
         for destination in destinations
     ]
+
+
+def play(fields: dict[str, Any]) -> PlayOrder:
+    """Raise BadRequest."""
+    url = optional_url(fields, "urls")
+    if url is None:
+        raise BadRequest("urls is missing.")
+    return PlayOrder(url, repeat=FOR_EVER if truth(fields, "loop") else 1, stops_on_digit=False)
+
+
+def speak(fields: dict[str, Any]) -> PlayOrder:
+    """Raise BadRequest."""
+    repeat = FOR_EVER if truth(fields, "loop") else 1
+    return PlayOrder("", repeat=repeat, stops_on_digit=False, says=spoken(fields, "text"))
 
 
 def redirection(fields: dict[str, Any]) -> Redirection:

@@ -120,6 +120,19 @@ async def send_digits(call_id: CallUuid, fields: FieldsOf, deps: DepsOf) -> Resp
     return accepted(message="digits sent")
 
 
+@router.post("/Call/{call_uuid}/Play/")
+async def play(call_id: CallUuid, fields: FieldsOf, deps: DepsOf) -> Response:
+    """Play one file to the call's first party."""
+    await deps.controls.play(call_id, requests.play(fields))
+    return accepted(message="play started")
+
+
+@router.post("/Call/{call_uuid}/Speak/")
+async def speak(call_id: CallUuid, fields: FieldsOf, deps: DepsOf) -> Response:
+    await deps.controls.play(call_id, requests.speak(fields))
+    return accepted(message="speak started")
+
+
 # --- streams ---------------------------------------------------------------------------------------------------------
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 from uuid import UUID
 
-from longline.api.compat.values import number, one_of, optional_url, required, text
+from longline.api.compat.values import number, one_of, optional_url, required, spoken, text
 from longline.base.errors import BadRequest
 from longline.calls.bridge import DialRequest
 from longline.calls.manner import Manner
@@ -55,9 +55,18 @@ def play(fields: dict[str, Any]) -> PlayOrder:
     url = optional_url(fields, "audio_url")
     if url is None:
         raise BadRequest("audio_url is missing.")
-    loop = fields.get("loop")
-    repeat = LOOP_MAX if loop == "infinity" else number(fields, "loop", 1, 1, LOOP_MAX)
-    return PlayOrder(media_url=url, repeat=repeat, stops_on_digit=False)
+    return PlayOrder(media_url=url, repeat=_loop(fields), stops_on_digit=False)
+
+
+def speak(fields: dict[str, Any]) -> PlayOrder:
+    """Raise BadRequest."""
+    if fields.get("payload_type") == "ssml":
+        raise BadRequest("payload_type must be text.")
+    return PlayOrder("", repeat=_loop(fields), stops_on_digit=False, says=spoken(fields, "payload"))
+
+
+def _loop(fields: dict[str, Any]) -> int:
+    return LOOP_MAX if fields.get("loop") == "infinity" else number(fields, "loop", 1, 1, LOOP_MAX)
 
 
 def transfer(fields: dict[str, Any]) -> TransferOrder:

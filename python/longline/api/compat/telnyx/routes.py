@@ -105,6 +105,12 @@ async def start_playback(call_id: CallId, fields: FieldsOf, deps: DepsOf) -> dic
     return OK
 
 
+@router.post("/calls/{call_control_id}/actions/speak")
+async def speak(call_id: CallId, fields: FieldsOf, deps: DepsOf) -> dict[str, Any]:
+    await deps.controls.play(call_id, requests.speak(fields))
+    return OK
+
+
 @router.post("/calls/{call_control_id}/actions/send_dtmf")
 async def send_dtmf(call_id: CallId, fields: FieldsOf, deps: DepsOf) -> dict[str, Any]:
     digits, held_ms = requests.digits(fields)
