@@ -157,6 +157,7 @@ class Node:
         await apps.load()
         trunks.check_secret = secrets.get
         secrets.is_used = lambda secret_id: bool(apps.apps_of_secret(secret_id) or trunks.trunks_of_secret(secret_id))
+        base_url = (config.public_url or f"http://{format_address(http_socket.getsockname()[:2])}").rstrip("/")
 
         def find_secret(secret_id: UUID | None) -> str | None:
             return secrets.value(secret_id) or config.webhook_secret
@@ -173,6 +174,7 @@ class Node:
             apps,
             guard,
             find_secret=find_secret,
+            base_url=base_url,
             find_stream=stream_urls.find,
         )
         tracing = _tracing(config)
@@ -180,7 +182,7 @@ class Node:
             stack.callback(self._bus.subscribe(tracing.on_event))
             stack.push_async_callback(_export_rest, tracing)
         trace_headers = no_headers if tracing is None else tracing.headers
-        spoken = languages(config.public_url or f"http://{format_address(http_socket.getsockname()[:2])}")
+        spoken = languages(base_url)
         fetcher = HttpFlowFetcher(
             config.flow_timeout_s,
             config.webhook_version,

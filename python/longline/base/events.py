@@ -60,6 +60,7 @@ class EventType(StrEnum):
     FLOW_REQUESTED = "flow.requested"
     FLOW_RECEIVED = "flow.received"
     FLOW_FAILED = "flow.failed"
+    FLOW_LEFT = "flow.left"
     GATHER_COMPLETED = "gather.completed"
     RECORDING_COMPLETED = "recording.completed"
     RECORDING_FAILED = "recording.failed"
@@ -87,6 +88,8 @@ class CallFacts:
     told: frozenset[EventType] | None = None
     """Which events of the call's own states are told, where its format lets that be chosen; None: all."""
     target_method: str = "POST"
+    base_url: str = ""
+    """Where applications reach this node, for what they are to fetch from it."""
     echo: Mapping[str, str] = field(default_factory=dict)
     """What its application wants back with each event, where its format has room for that."""
     traceparent: str | None = None

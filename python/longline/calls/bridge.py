@@ -80,6 +80,8 @@ class DialRequest:
     ringback: Ringback = "passthrough"
     status_callback_url: str | None = None
     leg_id: UUID = field(default_factory=new_id)
+    time_limit_s: float | None = None
+    """How long the two may talk."""
     from_number: str | None = None
     """Who the other is told is calling; None: whoever the call says."""
 
@@ -243,6 +245,8 @@ class Bridge:
         if self._request.record is not None:
             self._recording = await live.recording.start_part(LAYOUTS[self._request.record])
         live.legs.joined(target.leg)
+        if self._request.time_limit_s is not None:
+            live.start_timer(self._request.time_limit_s, lambda: live.legs.end(target, LegEnd(Reason.COMPLETED)))
 
     async def _leave(self) -> None:
         """Nothing of it stays, however it ended."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from longline.base.errors import MediaUnavailable
 from longline.base.events import EventType
 from longline.base.ids import Prefix, encode_id, new_id
 from longline.calls.context import CallContext
-from longline.calls.recording import Recording, RecordingPlan, completed_facts
+from longline.calls.recording import Recording, RecordingHeirs, RecordingPlan, completed_facts
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol import RecordingFinished, RecordingLayout
 from longline.media.recording_file import duration_ms, party_files
@@ -36,14 +36,14 @@ class CallRecording:
             self._has_begun = True
             await self.start_part(self._plan.layout)
 
-    async def start_part(self, layout: RecordingLayout | None = None) -> Recording:
+    async def start_part(self, layout: RecordingLayout | None = None, heirs: RecordingHeirs | None = None) -> Recording:
         """Begin one more recording, with the layout of the settings if none is given; `stop` ends it. One that cannot
         be begun is told of, and the call goes on.
 
         It is stored before it begins: after a kill its file is found by that."""
         plan = self._plan if layout is None else dataclasses.replace(self._plan, layout=layout)
         call = self._context.call
-        recording = Recording(call.id, call.leg.id, plan, self._context.now(), account_id=call.account_id)
+        recording = Recording(call.id, call.leg.id, plan, self._context.now(), account_id=call.account_id, heirs=heirs)
         self._running[str(recording.id)] = recording
         await self._context.save_recordings(recording.to_record("recording"))
         try:
@@ -103,7 +103,8 @@ class CallRecording:
         ]
         for record in records:
             leg.recordings.append(encode_id(Prefix.RECORDING, record.id))
-            self._context.note(EventType.RECORDING_COMPLETED, completed_facts(record), leg_id=recording.leg_id)
+            self._note(EventType.RECORDING_COMPLETED, recording, completed_facts(record))
+        self._tell_next(recording, completed_facts(records[0]))
         await self._context.save_recordings(*records, with_call=True)
         recording.duration_ms, recording.is_whole = records[0].duration_ms, True
         recording.finished.set()
@@ -112,6 +113,19 @@ class CallRecording:
         self._running.pop(str(recording.id), None)
         self._context.counters["recordings_failed"] += 1
         data = {"recording_id": recording.name, "reason": why}
-        self._context.note(EventType.RECORDING_FAILED, data, leg_id=recording.leg_id)
+        self._note(EventType.RECORDING_FAILED, recording, data)
         await self._context.save_recordings(recording.to_record("failed"))
         recording.finished.set()
+
+    def _note(self, event_type: EventType, recording: Recording, data: Mapping[str, object]) -> None:
+        url, method = (recording.heirs and recording.heirs.status) or (None, "POST")
+        self._context.note(event_type, dict(data), leg_id=recording.leg_id, target_url=url, target_method=method)
+
+    def _tell_next(self, recording: Recording, data: Mapping[str, object]) -> None:
+        """The caller has hung up while he was recorded: whom his flow would have gone on with has the recording."""
+        call, heirs = self._context.call, recording.heirs
+        if heirs is None or heirs.next is None or not recording.was_left or not call.has_ended:
+            return
+        url, method = heirs.next
+        told = call.event_data() | dict(data) | {"flow_url": url}
+        self._context.note(EventType.FLOW_LEFT, told, leg_id=recording.leg_id, target_url=url, target_method=method)

@@ -74,6 +74,7 @@ class CallContext:
     tells_digits: bool = False
     find_secret: FindSecret = lambda secret_id: None
     find_stream: FindStream = field(default=as_it_is)
+    base_url: str = ""
     _noted: list[Event] = field(default_factory=list)
 
     def now(self) -> datetime:
@@ -192,6 +193,7 @@ class CallContext:
                 secret_id=call.secret_id,
                 told=call.manner.told,
                 target_method=call.manner.told_method,
+                base_url=self.base_url,
                 echo=call.manner.echo,
                 traceparent=call.traceparent,
             ),

@@ -43,7 +43,7 @@ from longline.calls.media_events import MediaEvents
 from longline.calls.metadata import METADATA_KEY, update_metadata
 from longline.calls.ports import CallFlow, Signalling
 from longline.calls.reason import Reason
-from longline.calls.recording import Recording, RecordingPlan
+from longline.calls.recording import Recording, RecordingHeirs, RecordingPlan
 from longline.calls.redirection import Redirection
 from longline.calls.routes import Route
 from longline.calls.sip_leg import LegEnd, LegNews, SipLeg
@@ -287,9 +287,9 @@ class LiveCall:
         if self.call.record:
             await self.ask(lambda: self.when_answered(self.recording.start))
 
-    async def start_part(self, layout: RecordingLayout) -> Recording:
+    async def start_part(self, layout: RecordingLayout, heirs: RecordingHeirs | None = None) -> Recording:
         """Record a part of the call. One that cannot be begun is told of, and has finished. Raise CallNotLive."""
-        return await self.ask(lambda: self.when_answered(lambda: self.recording.start_part(layout)))
+        return await self.ask(lambda: self.when_answered(lambda: self.recording.start_part(layout, heirs)))
 
     def let_go_of_part(self, recording: Recording) -> None:
         """End a recording soon, if it still runs."""

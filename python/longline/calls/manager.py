@@ -80,7 +80,10 @@ class CallManager:
         egress: Egress,
         find_secret: FindSecret = lambda secret_id: None,
         find_stream: FindStream = as_it_is,
+        base_url: str = "",
     ) -> None:
+        """`base_url` is where applications reach this node."""
+        self._base_url = base_url
         self._config = config
         self._find_secret = find_secret
         self._find_stream = find_stream
@@ -365,6 +368,7 @@ class CallManager:
                 self.counters,
                 tells_digits=self._config.digits_in_events,
                 find_secret=self._find_secret,
+                base_url=self._base_url,
                 find_stream=self._find_stream,
             ),
             self._signalling,

@@ -11,6 +11,7 @@ from uuid import UUID
 
 from longline.base.config import Config
 from longline.base.ids import DEFAULT_ACCOUNT_ID, Prefix, encode_id, new_id
+from longline.calls.manner import Method
 from longline.media.protocol import Encryption, RecordingFormat, RecordingLayout
 from longline.media.recording_file import SEALED_SUFFIX
 from longline.media.sealed import MasterKey
@@ -40,6 +41,15 @@ def recording_plan(config: Config) -> RecordingPlan:
     return RecordingPlan(config.recordings_dir, config.recording_format, config.recording_layout, master_key)
 
 
+@dataclass(frozen=True, slots=True)
+class RecordingHeirs:
+    """Who is told of a recording in a flow of another language: that it is whole (`status`), and, when the call ends
+    while it is made, with whom the flow would have gone on (`next`). Each is a URL and how it is asked."""
+
+    status: tuple[str, Method] | None = None
+    next: tuple[str, Method] | None = None
+
+
 @dataclass(slots=True)
 class Recording:
     """One recording of one call. A file for each party is a recording of its own when it is finished.
@@ -52,6 +62,9 @@ class Recording:
     created_at: datetime
     id: UUID = field(default_factory=new_id)
     account_id: UUID = DEFAULT_ACCOUNT_ID
+    heirs: RecordingHeirs | None = None
+    was_left: bool = False
+    """Whoever would have gone on with it does not wait any more."""
     duration_ms: int = 0
     is_whole: bool = False
     finished: asyncio.Event = field(default_factory=asyncio.Event)

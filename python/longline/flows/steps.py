@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from longline.calls.recording import RecordingHeirs
 from longline.calls.stream import StreamRequest
-from longline.flows.verbs import Dial
+from longline.flows.verbs import Dial, Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,15 @@ class CloseStream:
 
 
 @dataclass(frozen=True, slots=True)
+class RecordFor:
+    """Record what the caller says, and tell those who are named beside the flow."""
+
+    action: ClassVar[str] = "record"
+    verb: Record
+    heirs: RecordingHeirs
+
+
+@dataclass(frozen=True, slots=True)
 class DialInTurn:
     """Call several parties one after the other until one has answered."""
 
@@ -58,4 +68,4 @@ class Stay:
     action: ClassVar[str] = "stay"
 
 
-Step = Answer | SendDigits | OpenStream | CloseStream | DialInTurn | Stay
+Step = Answer | SendDigits | OpenStream | CloseStream | DialInTurn | Stay | RecordFor

@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl
 
 from longline.base.stream_tracks import INBOUND, OUTBOUND, StreamDirection
 from longline.base.urls import ws_url
+from longline.calls.recording import RecordingHeirs
 from longline.calls.stream import StreamRequest
 from longline.flows import verbs
 from longline.flows.fields import check_parameters
@@ -30,7 +31,7 @@ from longline.flows.markup import (
     telephone_number,
 )
 from longline.flows.parse import Flow, FlowInvalid
-from longline.flows.steps import Answer, CloseStream, DialInTurn, OpenStream, SendDigits
+from longline.flows.steps import Answer, CloseStream, DialInTurn, OpenStream, RecordFor, SendDigits
 from longline.flows.twilio_request import flow_request
 from longline.flows.xml import Element
 
@@ -134,7 +135,9 @@ class _Reader(MarkupReader):
                 raise FlowInvalid(child.path, "<Gather> has <Say>, <Play> and <Pause>")
 
     def record(self, element: Element) -> None:
-        self._know(element, "action", "method", "timeout", "finishOnKey", "maxLength", "playBeep")
+        of_status = ("recordingStatusCallback", "recordingStatusCallbackMethod")
+        self._know(element, "action", "method", "timeout", "finishOnKey", "maxLength", "playBeep", *of_status)
+        url = self._optional_url(element, "action") or self._document.url
         verb = self._make(
             element,
             verbs.Record,
@@ -142,21 +145,28 @@ class _Reader(MarkupReader):
             beep=flag(element, "playBeep", True),
             max_length=int(number(element, "maxLength", 3600, 1, 3600)),
             silence_end=number(element, "timeout", 5, 0, 120),
-            flow_url=self._optional_url(element, "action"),
+            flow_url=url,
         )
         keys = element.attributes.get("finishOnKey", ANY_KEY)
         if not set(keys) <= set(ANY_KEY):
             raise FlowInvalid(f"{element.path}@finishOnKey", "must be keys: 0-9, * and #")
-        self._add(element, verb.model_copy(update={"finish_key": keys}))
+        told = self._optional_url(element, of_status[0])
+        heirs = RecordingHeirs(
+            status=None if told is None else (told, method_of(element, of_status[1])),
+            next=None if url is None else (url, method_of(element, "method")),
+        )
+        self._add(element, RecordFor(verb.model_copy(update={"finish_key": keys}), heirs))
 
     def dial(self, element: Element) -> None:
-        self._know(element, "action", "method", "timeout", "callerId", "record", "answerOnBridge")
+        self._know(element, *_OF_DIAL)
         nouns = element.children or [element]
         fields: dict[str, Any] = {
             "timeout": int(number(element, "timeout", 30, 1, 600)),
             "record": _dial_record(element),
             "flow_url": self._optional_url(element, "action"),
         }
+        if "timeLimit" in element.attributes:
+            fields["time_limit"] = int(number(element, "timeLimit", 14_400, 1, 86_400))
         if "callerId" in element.attributes:
             fields["from_number"] = telephone_number(element.attributes["callerId"])
         dials = tuple(self._dial(noun, fields) for noun in nouns)
@@ -213,7 +223,12 @@ class _Reader(MarkupReader):
         return element.children
 
     def _stream(self, element: Element, direction: StreamDirection) -> StreamRequest:
-        self._know(element, "url", "name", "track", "statusCallback", "statusCallbackMethod")
+        self._know(
+            element, "url", "name", "track", "statusCallback", "statusCallbackMethod", "audioFormat", "sampleRate"
+        )
+        for name, known in (("audioFormat", _MULAW), ("sampleRate", ("8000",))):
+            if element.attributes.get(name, known[0]).lower() not in known:
+                raise FlowInvalid(f"{element.path}@{name}", "a stream of Twilio's has mulaw at 8000 Hz here")
         track = element.attributes.get("track", "inbound_track")
         if track not in TRACKS:
             raise FlowInvalid(f"{element.path}@track", f"must be one of {', '.join(TRACKS)}")
@@ -267,7 +282,8 @@ class _Reader(MarkupReader):
         return {"action": "say", "text": element.content, **self._voice(element)}
 
 
-_OF_DIAL: Final = ("action", "method", "timeout", "callerId", "record", "answerOnBridge")
+_OF_DIAL: Final = ("action", "method", "timeout", "timeLimit", "callerId", "record", "answerOnBridge")
+_MULAW: Final = ("mulaw", "audio/x-mulaw", "pcmu")
 
 _VERBS: Final[dict[str, Callable[[_Reader, Element], None]]] = {
     "Say": _Reader.say,

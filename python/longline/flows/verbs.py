@@ -212,6 +212,9 @@ class Dial(_Verb):
         default_factory=dict, description="Up to 16 headers X-… of the INVITE, each of at most 256 bytes."
     )
     status_callback_url: HttpUrl | None = Field(default=None, description="Told of that leg.")
+    time_limit: Annotated[int, Field(ge=1, le=86_400)] | None = Field(
+        default=None, description="Seconds of talk, after which the other is let go."
+    )
     from_number: Caller | None = Field(
         default=None, description="Who it is told is calling; the call's own caller if not given."
     )

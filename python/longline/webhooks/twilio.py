@@ -11,6 +11,7 @@ from uuid import UUID
 
 from longline.base import twilio
 from longline.base.events import CallFacts, Event, EventType
+from longline.base.ids import Prefix, decode_id
 from longline.base.twilio import Sid, sid
 from longline.base.urls import FORM, with_query
 from longline.webhooks.format import HookRequest
@@ -30,6 +31,7 @@ _STREAMS: Final = {
     EventType.STREAM_COMPLETED: "stream-stopped",
     EventType.STREAM_FAILED: "stream-error",
 }
+_RECORDINGS: Final = {EventType.RECORDING_COMPLETED: "completed", EventType.RECORDING_FAILED: "failed"}
 _ORDER: Final = tuple(_CALLS)
 
 
@@ -37,7 +39,7 @@ class TwilioFormat:
     def is_told(self, event: Event, call: CallFacts) -> bool:
         if event.type in _CALLS:
             return call.told is None or event.type in call.told
-        return event.target_url is not None and (event.type in _LEGS or event.type in _STREAMS)
+        return event.target_url is not None and event.type in _OWN
 
     def render(self, event: Event, call: CallFacts) -> dict[str, Any]:
         method = event.target_method if event.target_url is not None else call.target_method
@@ -58,8 +60,7 @@ def _signed(secret: str | None, url: str, form: Mapping[str, str]) -> dict[str, 
 
 def _form(event: Event, call: CallFacts) -> Form:
     assert event.call_id is not None
-    tell: Callable[[Event, CallFacts, UUID], Form]
-    tell = _of_call if event.type in _CALLS else _of_stream if event.type in _STREAMS else _of_leg
+    tell = _of_call if event.type in _CALLS else _OWN[EventType(event.type)]
     return tell(event, call, event.call_id) | {"Timestamp": twilio.rfc2822(event.at)}
 
 
@@ -72,10 +73,14 @@ def _of_call(event: Event, call: CallFacts, call_id: UUID) -> Form:
         from_number=call.from_number,
         to_number=call.to_number,
         direction=str(event.data.get("direction")),
-        status=twilio.call_status(event.data["state"], event.data.get("reason")) if is_over else _CALLS[kind],
+        status=_status(event) if is_over else _CALLS[kind],
     )
     form |= {"CallbackSource": "call-progress-events", "SequenceNumber": str(min(_ORDER.index(kind), 3))}
     return form | (_duration(event) if is_over else {})
+
+
+def _status(event: Event) -> str:
+    return twilio.call_status(str(event.data.get("state")), event.data.get("reason"))
 
 
 def _duration(event: Event) -> Form:
@@ -91,7 +96,7 @@ def _of_leg(event: Event, call: CallFacts, call_id: UUID) -> Form:
         from_number=event.data.get("from_number"),
         to_number=event.data.get("to_number"),
         direction="outbound",
-        status=twilio.call_status(event.data["state"], event.data.get("reason")),
+        status=_status(event),
     )
     form |= {"Direction": "outbound-dial", "ParentCallSid": sid(Sid.CALL, call_id)}
     return form | {"CallbackSource": "call-progress-events"} | _duration(event)
@@ -110,3 +115,44 @@ def _of_stream(event: Event, call: CallFacts, call_id: UUID) -> Form:
         why = event.data.get("detail") or event.data.get("reason") or "failed"
         form["StreamError"] = str(why)
     return form
+
+
+def _recording(event: Event, call: CallFacts) -> Form:
+    recording = decode_id(str(event.data["recording_id"]), Prefix.RECORDING)
+    return {
+        "RecordingSid": sid(Sid.RECORDING, recording),
+        "RecordingUrl": call.base_url + twilio.recording_path(call.account_id, recording),
+        "RecordingDuration": str(int(event.data.get("duration_ms") or 0) // 1000),
+    }
+
+
+def _of_recording(event: Event, call: CallFacts, call_id: UUID) -> Form:
+    return _recording(event, call) | {
+        "AccountSid": sid(Sid.ACCOUNT, call.account_id),
+        "CallSid": sid(Sid.CALL, call_id),
+        "RecordingStatus": _RECORDINGS[EventType(event.type)],
+        "RecordingChannels": str(event.data.get("channels") or 1),
+        "RecordingSource": "RecordVerb",
+    }
+
+
+def _of_flow(event: Event, call: CallFacts, call_id: UUID) -> Form:
+    """As the action of a <Record> is asked, of a caller who has hung up meanwhile."""
+    form = twilio.call_form(
+        call_id=call_id,
+        account_id=call.account_id,
+        from_number=call.from_number,
+        to_number=call.to_number,
+        direction=str(event.data.get("direction")),
+        status=_status(event),
+    )
+    return form | _recording(event, call) | {"Digits": "hangup"}
+
+
+_OWN: Final[Mapping[EventType, Callable[[Event, CallFacts, UUID], Form]]] = {
+    **dict.fromkeys(_LEGS, _of_leg),
+    **dict.fromkeys(_STREAMS, _of_stream),
+    **dict.fromkeys(_RECORDINGS, _of_recording),
+    EventType.FLOW_LEFT: _of_flow,
+}
+"""What is told to a URL of its own, and how."""

@@ -20,7 +20,7 @@ from longline.media.protocol import (
     PlaybackFinished,
     RecordingFinished,
 )
-from longline.sip.events import InfoDigit
+from longline.sip.events import Ended, InfoDigit
 
 FLOW_URL = "http://app/flow"
 NEXT_URL = "http://app/next"
@@ -407,3 +407,31 @@ async def test_a_live_call_is_sent_elsewhere_and_what_it_did_is_dropped(house: H
     await house.manager.redirect(call_id, Redirection("twilio", flow="<Response><Hangup/></Response>"))
     await house.clock.advance(0)
     assert (house.record.state, len(house.fetcher.asked)) == ("completed", 2)
+
+
+VOICEMAIL = '<Record action="/next" method="GET" playBeep="false" recordingStatusCallback="/whole"/>'
+
+
+async def test_a_caller_who_hangs_up_on_a_recording_has_left_it_all_the_same(house: House) -> None:
+    house.fetcher.answers[FLOW_URL] = twiml(VOICEMAIL)
+    handle = await house.incoming()
+    await until(house, "recording.start")
+    await house.sip(Ended(handle, "remote", "bye"))
+    await recording_ends(house)
+    left, whole = house.event("flow.left"), house.event("recording.completed")
+    assert (left.target_url, left.target_method, left.version) == (NEXT_URL, "GET", "twilio")
+    assert left.data["recording_id"] == whole.data["recording_id"]
+    assert (left.data["state"], left.data["duration_ms"]) == ("completed", 2500)
+    assert (whole.target_url, whole.version) == ("http://app/whole", "twilio")
+    assert house.fetcher.asked == [FLOW_URL]
+
+
+async def test_a_recording_that_ends_in_time_goes_on_with_its_flow_alone(house: House) -> None:
+    house.fetcher.answers |= {FLOW_URL: twiml(VOICEMAIL), NEXT_URL: twiml("<Hangup/>")}
+    await house.incoming()
+    await until(house, "recording.start")
+    await press(house, "5")
+    await recording_ends(house)
+    told = await until_asked(house, 2)
+    assert (told["reason"], told["key"]) == ("finish_key", "5")
+    assert "flow.left" not in house.told()

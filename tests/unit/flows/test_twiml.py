@@ -1,15 +1,20 @@
 """TwiML as a flow: what each verb becomes, and what is refused, with its place."""
 
+import contextlib
+import xml.etree.ElementTree as ET
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from twilio.twiml.voice_response import Connect, Gather, Start, Stop, VoiceResponse
 
 from longline.calls.bridge import FOR_EVER
+from longline.calls.recording import RecordingHeirs
 from longline.flows import verbs
 from longline.flows.language import Document
 from longline.flows.parse import Flow, FlowInvalid
-from longline.flows.steps import Answer, CloseStream, DialInTurn, OpenStream, SendDigits
+from longline.flows.steps import Answer, CloseStream, DialInTurn, OpenStream, RecordFor, SendDigits
 from longline.flows.twiml import Twiml
 
 URL = "https://app.example/voice/in.xml"
@@ -59,7 +64,7 @@ CASES: list[tuple[str, type, dict[str, Any]]] = [
             "finish_key": "#",
         },
     ),
-    ("<Record/>", verbs.Record, {"finish_key": "1234567890*#", "max_length": 3600, "flow_url": None}),
+    ("<Record/>", verbs.Record, {"finish_key": "1234567890*#", "max_length": 3600, "flow_url": URL}),
     ("<Redirect>../other</Redirect>", verbs.Redirect, {"flow_url": "https://app.example/other"}),
     ("<Redirect/>", verbs.Redirect, {"flow_url": URL}),
     ("<Reject/>", verbs.Reject, {"reason": "rejected"}),
@@ -71,6 +76,7 @@ CASES: list[tuple[str, type, dict[str, Any]]] = [
 @pytest.mark.parametrize(("inner", "kind", "expected"), CASES, ids=[case[0] for case in CASES])
 def test_a_verb_becomes_an_action_of_ours(inner: str, kind: type, expected: dict[str, Any]) -> None:
     action = only(inner)
+    action = action.verb if isinstance(action, RecordFor) else action
     assert type(action) is kind
     found = fields(action)
     assert {name: found[name] for name in expected} == expected
@@ -79,12 +85,13 @@ def test_a_verb_becomes_an_action_of_ours(inner: str, kind: type, expected: dict
 DIALS: list[tuple[str, dict[str, Any]]] = [
     ("<Dial>+1 (415) 555-0100</Dial>", {"to": "+14155550100", "timeout": 30, "record": False, "flow_url": None}),
     (
-        '<Dial action="/done" timeout="9" callerId="+15550111" record="record-from-answer-dual"><Number>+15550100'
-        "</Number></Dial>",
+        '<Dial action="/done" timeout="9" callerId="+15550111" timeLimit="60" record="record-from-answer-dual">'
+        "<Number>+15550100</Number></Dial>",
         {
             "to": "+15550100",
             "timeout": 9,
             "from_number": "+15550111",
+            "time_limit": 60,
             "record": "stereo",
             "flow_url": "https://app.example/done",
         },
@@ -209,6 +216,7 @@ def test_what_has_no_effect_is_told() -> None:
             "Response/Start/Stream",
             "more than 500 bytes",
         ),
+        ('<Start><Stream url="wss://a/" audioFormat="L16"/></Start>', "Response/Start/Stream@audioFormat", "mulaw"),
         ("<Start><Recording/></Start>", "Response/Start/Recording", "has <Stream>"),
         ('<Reject reason="tired"/>', "Response/Reject", "reason"),
         ('<Record playBeep="loud"/>', "Response/Record@playBeep", "true or false"),
@@ -230,3 +238,64 @@ def test_a_document_without_a_url_names_only_whole_ones() -> None:
     with pytest.raises(FlowInvalid):
         read("<Play>a.wav</Play>", url=None)
     assert read("<Play>https://a.example/a.wav</Play>", url=None).actions
+
+
+def test_a_recording_is_told_to_those_who_are_named() -> None:
+    record = only('<Record action="/rec" method="GET" recordingStatusCallback="/whole"/>')
+    assert record.heirs == RecordingHeirs(
+        status=("https://app.example/whole", "POST"), next=("https://app.example/rec", "GET")
+    )
+    assert only("<Record/>").heirs == RecordingHeirs(next=(URL, "POST"))
+
+
+NAMES = st.sampled_from(
+    [
+        *("Response", "Say", "Play", "Pause", "Gather", "Record", "Dial", "Number", "Sip"),
+        *("Connect", "Start", "Stop", "Stream", "Parameter", "Redirect", "Reject"),
+    ]
+)
+ATTRIBUTES = st.dictionaries(
+    st.sampled_from(
+        [
+            *("action", "method", "timeout", "finishOnKey", "numDigits", "loop", "length", "digits", "url", "name"),
+            *("value", "track", "record", "maxLength", "callerId", "playBeep", "reason", "voice", "language"),
+            *("answerOnBridge", "statusCallback", "input", "timeLimit", "recordingStatusCallback"),
+        ]
+    ),
+    st.sampled_from(["", "0", "1", "-1", "1e9", "nan", "true", "GET", "#", "wss://a/b", "/x", "://", "both_tracks"])
+    | st.text(max_size=8),
+    max_size=3,
+)
+TEXTS = st.sampled_from(["", "+15550100", "sip:a@b?X-A=b", "http://[", "hello"]) | st.text(max_size=8)
+
+
+def _element(children: st.SearchStrategy[ET.Element] | None) -> st.SearchStrategy[ET.Element]:
+    def make(name: str, attributes: dict[str, str], text: str, within: list[ET.Element]) -> ET.Element:
+        element = ET.Element(name, attributes)
+        element.text = text
+        element.extend(within)
+        return element
+
+    return st.builds(
+        make, NAMES, ATTRIBUTES, TEXTS, st.just([]) if children is None else st.lists(children, max_size=3)
+    )
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.recursive(_element(None), _element, max_leaves=8))
+def test_whatever_it_is_it_is_a_flow_or_refused(element: ET.Element) -> None:
+    root = ET.Element("Response")
+    root.append(element)
+    try:
+        flow = Twiml().read(Document(ET.tostring(root), URL))
+    except FlowInvalid:
+        return
+    assert len(flow.manners) == len(flow.actions)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=200))
+def test_bytes_of_any_kind_are_a_flow_or_refused(body: bytes) -> None:
+    with contextlib.suppress(FlowInvalid):
+        Twiml().read(Document(b"<Response><Say>" + body, URL))
+        Twiml().read(Document(body, URL))

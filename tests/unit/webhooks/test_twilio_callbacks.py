@@ -10,6 +10,7 @@ import pytest
 from twilio.request_validator import RequestValidator
 
 from longline.base.events import CallFacts, Event, EventType
+from longline.base.ids import encode_id
 from longline.webhooks.payload import is_told, render
 from longline.webhooks.twilio import TwilioFormat
 
@@ -119,6 +120,30 @@ def test_a_leg_is_a_call_with_a_parent() -> None:
     assert (told["CallSid"], told["ParentCallSid"]) == (f"CA{LEG.hex}", f"CA{CALL.hex}")
     assert (told["From"], told["To"], told["Direction"]) == ("+1", "+2", "outbound-dial")
     assert (told["CallStatus"], told["CallDuration"]) == ("completed", "5")
+
+
+def test_a_recording_is_told_and_where_it_is() -> None:
+    facts = replace(FACTS, base_url="https://node.example")
+    about = {"recording_id": encode_id("rec", LEG), "duration_ms": 4200, "channels": 1}
+    told = form(event("recording.completed", OWN, **about), facts)
+    url = f"https://node.example/2010-04-01/Accounts/AC{ACCOUNT.hex}/Recordings/RE{LEG.hex}"
+    assert told == {
+        "AccountSid": f"AC{ACCOUNT.hex}",
+        "CallSid": f"CA{CALL.hex}",
+        "RecordingSid": f"RE{LEG.hex}",
+        "RecordingUrl": url,
+        "RecordingDuration": "4",
+        "RecordingStatus": "completed",
+        "RecordingChannels": "1",
+        "RecordingSource": "RecordVerb",
+        "Timestamp": OF_CALL["Timestamp"],
+    }
+    left = form(event("flow.left", OWN, state="completed", direction="inbound", **about), facts)
+    assert (left["Digits"], left["RecordingUrl"], left["CallStatus"]) == ("hangup", url, "completed")
+    assert (
+        form(event("recording.failed", OWN, recording_id=about["recording_id"], reason="x"))["RecordingStatus"]
+        == "failed"
+    )
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])

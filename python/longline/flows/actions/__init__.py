@@ -51,5 +51,7 @@ async def act(live: LiveCall, verb: verbs.Verb | flow_steps.Step, sounds: Sounds
             return await close_stream(live, verb)
         case flow_steps.Stay():
             return await stay()
+        case flow_steps.RecordFor():
+            return await record(live, verb.verb, verb.heirs)
         case flow_steps.DialInTurn():
             return await dial_in_turn(live, verb.dials, sounds, is_last=is_last)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from longline.calls.bridge import Sound
 from longline.calls.live_call import LiveCall
+from longline.calls.recording import RecordingHeirs
 from longline.calls.tones import beep_file
 from longline.flows import verbs
 from longline.flows.outcome import Outcome
@@ -16,7 +17,7 @@ from longline.flows.waiting import until_any
 RecordReason = Literal["finish_key", "silence", "max_length", "failed"]
 
 
-async def record(live: LiveCall, verb: verbs.Record) -> Outcome:
+async def record(live: LiveCall, verb: verbs.Record, heirs: RecordingHeirs | None = None) -> Outcome:
     """The next flow is asked when the recording is whole: whoever is told of it can have it."""
     await live.answer()
     await live.start_recording()
@@ -26,9 +27,12 @@ async def record(live: LiveCall, verb: verbs.Record) -> Outcome:
     live.input.drop_keys()
     listens = verb.silence_end > 0 and await live.listen_for_voice()
     try:
-        part = await live.start_part("mono")
+        part = await live.start_part("mono", heirs)
         try:
             reason, key = await _until_done(live, verb, listens=listens, over=part.finished)
+        except asyncio.CancelledError:
+            part.was_left = True
+            raise
         finally:
             live.let_go_of_part(part)
         await part.finished.wait()
