@@ -38,16 +38,18 @@ pub fn run(data: &[u8]) {
 
 fn check(message: &Message<'_>, length: usize) {
     match message {
-        Message::Audio(audio, _) | Message::Play(Play { audio, .. }) => match audio {
-            Audio::Base64(text) => {
-                let mut audio = Vec::new();
-                if base64::decode(text.as_bytes(), &mut audio).is_ok() {
-                    assert!(audio.len() <= text.len());
+        Message::Audio(audio, _) | Message::AudioTo(_, audio) | Message::Play(Play { audio, .. }) => {
+            match audio {
+                Audio::Base64(text) => {
+                    let mut audio = Vec::new();
+                    if base64::decode(text.as_bytes(), &mut audio).is_ok() {
+                        assert!(audio.len() <= text.len());
+                    }
                 }
+                Audio::Raw(audio) => assert!(audio.len() <= length),
+                Audio::Joined(audio) => assert!(audio.len() <= length + JOINED),
             }
-            Audio::Raw(audio) => assert!(audio.len() <= length),
-            Audio::Joined(audio) => assert!(audio.len() <= length + JOINED),
-        },
+        }
         Message::Mark(name) => assert!(name.len() <= length),
         _ => {}
     }

@@ -195,8 +195,8 @@ impl Bench {
                 let (dialect, encoding) = [
                     (Dialect::Teler, Encoding::PcmS16le),
                     (Dialect::Twilio, Encoding::MuLaw),
-                    (Dialect::Binary, Encoding::PcmS16le),
-                    (Dialect::Binary, Encoding::MuLaw),
+                    (Dialect::Longline, Encoding::PcmS16le),
+                    (Dialect::Longline, Encoding::MuLaw),
                 ][usize::from(operation >> 4 & 3)];
                 let params = StreamParams {
                     dialect,

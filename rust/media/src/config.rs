@@ -228,8 +228,8 @@ pub enum Dialect {
     Teler,
     /// Twilio Media Streams: JSON text, µ-law in base64.
     Twilio,
-    /// Ours: audio in binary messages behind a header of 16 bytes, control in JSON text.
-    Binary,
+    /// Ours, `longline.v1`: audio in binary messages behind a header of 16 bytes or in JSON, control in JSON.
+    Longline,
     /// Telnyx Media Streaming: JSON text, a codec each way in base64.
     Telnyx,
     /// Plivo Audio Streaming: JSON text, µ-law or linear samples in base64.
@@ -276,7 +276,8 @@ pub enum Direction {
 pub struct StreamParams {
     /// The dialect spoken.
     pub dialect: Dialect,
-    /// Audio per message to the application: 20..=[`MAX_CHUNK_MS`], a multiple of 20.
+    /// Audio per message to the application: 20..=[`MAX_CHUNK_MS`], a multiple of 20; of longline one of
+    /// [`FRAMES_MS`](crate::stream::longline::FRAMES_MS), until the application wants another.
     pub chunk_ms: u32,
     /// How samples stand in a message to the application: what the dialect can carry.
     pub encoding: Encoding,
@@ -290,6 +291,8 @@ pub struct StreamParams {
     pub tracks: Vec<u8>,
     /// How those come together.
     pub together: Together,
+    /// How much of what the application says may wait, if that is less than the engine's own limit.
+    pub queue_limit_ms: u32,
     /// Goes into `start` as it is.
     pub account_id: String,
     /// Goes into `start` as it is.
@@ -328,6 +331,7 @@ impl Default for StreamParams {
             direction: Direction::Both,
             tracks: vec![ALL],
             together: Together::Apart,
+            queue_limit_ms: DEFAULT_PLAYOUT_MS,
             account_id: String::new(),
             call_app_id: String::new(),
             call_id: String::new(),

@@ -32,14 +32,9 @@ impl Events {
         self.queue.len()
     }
 
-    /// The digits among those that came after the first `count`, and for how many milliseconds each was held.
-    pub fn digits_after(&self, count: usize) -> impl Iterator<Item = (char, u32)> {
-        self.queue.iter().skip(count).filter_map(|event| match event {
-            Event::DigitReceived {
-                digit, duration_ms, ..
-            } => Some((*digit, *duration_ms)),
-            _ => None,
-        })
+    /// One that waits.
+    pub fn get(&self, at: usize) -> Option<&Event> {
+        self.queue.get(at)
     }
 
     pub fn pop(&mut self) -> Option<Event> {

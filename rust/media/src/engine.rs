@@ -17,6 +17,7 @@ use crate::random::Random;
 use crate::session::Session;
 use crate::signals::Detect;
 use crate::stats::{EngineStats, LegStats, SessionStats, StreamStats};
+use crate::stream::dialect::Answer;
 use crate::time::{FRAME_TICKS, Time};
 use crate::tracks::Label;
 use crate::{Form, Source, Transmit};
@@ -252,6 +253,18 @@ impl Engine {
     pub fn block_stream(&mut self, stream: StreamKey, is_blocked: bool) -> Result<(), CommandError> {
         let (session, _) = with_context!(self, stream.session, CommandError::UnknownStream);
         session.stream_mut(stream)?.block(is_blocked);
+        Ok(())
+    }
+
+    /// Answers a request of the application ([`Event::StreamRequest`]): `request_id` is raw JSON, as it came.
+    pub fn answer_stream(
+        &mut self,
+        _now: Time,
+        stream: StreamKey,
+        answer: Answer<'_>,
+    ) -> Result<(), CommandError> {
+        let (session, mut context) = with_context!(self, stream.session, CommandError::UnknownStream);
+        session.answer_stream(stream, answer, &mut context)?;
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use crate::dtmf::{Method, SentDigit};
 use crate::key::{LegKey, PlaybackKey, SessionKey, StreamKey};
 use crate::playout::ChunkId;
 use crate::quality::Quality;
+use crate::stream::dialect::Action;
 use crate::vad::Evidence;
 
 /// Something happened.
@@ -136,6 +137,19 @@ pub enum Event {
         /// Why.
         reason: RefusedMessage,
     },
+    /// The application asks control for something.
+    StreamRequest {
+        /// The stream.
+        stream: StreamKey,
+        /// What the application calls it, as raw JSON; `None`: it wants no answer.
+        request_id: Option<String>,
+        /// What is to be done.
+        action: Action,
+        /// The particulars: a JSON object.
+        fields: String,
+        /// The leg that it is about; `None`: it does not say.
+        leg: Option<LegKey>,
+    },
     /// Of several legs another speaks now, by its energy.
     SpeakerChanged {
         /// The session.
@@ -199,6 +213,8 @@ pub enum RefusedMessage {
     NotAllowed,
     /// A track that nobody has.
     UnknownTrack,
+    /// A packet that is none of its encoding.
+    MalformedAudio,
     /// It names another stream.
     OtherStream,
     /// Audio in a format that nobody can play.
@@ -220,6 +236,7 @@ impl RefusedMessage {
             RefusedMessage::LimitReached => "limit_reached",
             RefusedMessage::NotAllowed => "not_allowed",
             RefusedMessage::UnknownTrack => "unknown_track",
+            RefusedMessage::MalformedAudio => "malformed_audio",
             RefusedMessage::OtherStream => "other_stream",
             RefusedMessage::WrongFormat => "wrong_format",
             RefusedMessage::TooLong => "too_long",

@@ -117,6 +117,7 @@ pub mod stream;
 mod time;
 pub mod tracks;
 pub mod vad;
+mod voices;
 pub mod wav;
 
 use std::net::SocketAddr;

@@ -26,8 +26,10 @@ use crate::playback::Playback;
 use crate::recording::{Recording, Taps};
 use crate::stats::{LegStats, SessionStats, StreamStats};
 use crate::stream::Stream;
+use crate::stream::dialect::Answer;
 use crate::time::{FRAME_TICKS, RATE_HZ, Time};
 use crate::tracks::{ALL, Heard, Label, MAX_PARTY, Party, Sounds};
+use crate::voices::Voices;
 
 /// Legs of one session. Rule for all four: more are refused.
 pub const MAX_LEGS: usize = 16;
@@ -74,6 +76,8 @@ pub(crate) struct Session {
     /// What playbacks and streams say in this frame to one leg alone. At most [`MAX_PLAYBACKS`], and one of each stream to
     /// each leg; kept for its room.
     asides: Vec<(LegKey, Frame)>,
+    /// Who is listened to for a stream that wants to know when a voice begins.
+    voices: Voices,
     late_frames: u64,
     skipped_frames: u64,
     /// Set by tests: the next frame panics.
@@ -98,6 +102,7 @@ impl Session {
             recordings: Vec::new(),
             limiter: Limiter::default(),
             asides: Vec::new(),
+            voices: Voices::default(),
             late_frames: 0,
             skipped_frames: 0,
             is_broken: false,
@@ -216,7 +221,7 @@ impl Session {
         };
         party.track = party.number;
         for stream in &mut self.streams {
-            stream.party_came(party, context.outbox);
+            stream.party_came(party, context);
         }
     }
 
@@ -256,8 +261,9 @@ impl Session {
         let mut leg = self.legs.remove(at);
         leg.close(now, context);
         let party = self.parties.remove(at);
+        self.voices.forget(key);
         for stream in &mut self.streams {
-            stream.party_left(&party, context.outbox);
+            stream.party_left(&party, context);
         }
         for (_, recording) in &mut self.recordings {
             recording.forget(key);
@@ -319,9 +325,26 @@ impl Session {
 
     /// The digits among the events after the first `told` go to the streams as well.
     fn tell_digits(&mut self, told: usize, context: &mut Context<'_>) {
-        for (digit, duration_ms) in context.events.digits_after(told) {
-            for stream in &mut self.streams {
-                stream.tell_digit(digit, duration_ms, context.outbox);
+        for at in told..context.events.len() {
+            match context.events.get(at) {
+                Some(&Event::DigitReceived {
+                    leg,
+                    digit,
+                    duration_ms,
+                    ..
+                }) => {
+                    let party = self.parties.iter().find(|party| party.leg == leg);
+                    let track = party.map_or(ALL, |party| party.track);
+                    for stream in &mut self.streams {
+                        stream.tell_digit(digit, duration_ms, track, context);
+                    }
+                }
+                Some(&Event::DigitSent { sent, .. }) => {
+                    for stream in &mut self.streams {
+                        stream.tell_digit_sent(sent.digit, sent.left, context);
+                    }
+                }
+                _ => {}
             }
         }
     }
@@ -379,6 +402,18 @@ impl Session {
         let stream = self.streams.iter_mut().find(|stream| stream.key() == key);
         let stream = stream.ok_or(CommandError::UnknownStream)?;
         stream.receive(now, message, &self.parties, context);
+        Ok(())
+    }
+
+    /// Control has done what its application asked for, or says why not.
+    pub fn answer_stream(
+        &mut self,
+        key: StreamKey,
+        answer: Answer<'_>,
+        context: &mut Context<'_>,
+    ) -> Result<(), CommandError> {
+        let stream = self.streams.iter_mut().find(|stream| stream.key() == key);
+        stream.ok_or(CommandError::UnknownStream)?.answer(answer, context);
         Ok(())
     }
 
@@ -532,6 +567,10 @@ impl Session {
         if let Some(leg) = self.legs.first_mut() {
             leg.hear(now, &mut heard, context);
         }
+        self.tick_streams(now, context);
+        if let Some(party) = self.parties.first() {
+            self.voices.hear(now, party, &heard, &mut self.streams, context);
+        }
         let spoken = self.pull_said(now, context);
         self.pull_asides(now, context);
         let aside;
@@ -567,12 +606,21 @@ impl Session {
     }
 
     fn run_conference(&mut self, now: Time, frame: u64, context: &mut Context<'_>) {
+        self.tick_streams(now, context);
+        let Some(conference) = &mut self.conference else {
+            return;
+        };
+        let sum = conference.hear(now, self.rate_hz, &mut self.legs, context);
+        for (at, party) in self.parties.iter().enumerate() {
+            if let Some(frame) = conference.heard(at) {
+                self.voices.hear(now, party, frame, &mut self.streams, context);
+            }
+        }
         let said = self.pull_said(now, context);
         self.pull_asides(now, context);
         let Some(conference) = &mut self.conference else {
             return;
         };
-        let sum = conference.hear(now, self.rate_hz, &mut self.legs, context);
         conference.keeps_sent = self.streams.iter().any(Stream::hears_sent);
         let is_listened_to = !self.streams.is_empty() || !self.recordings.is_empty();
         let legs = is_listened_to.then(|| conference.all(&sum)).flatten();
@@ -603,6 +651,14 @@ impl Session {
                 .filter_map(|(at, leg)| Some((leg.key(), conference.heard(at)?)));
             recording.write(*key, taps, parties, context.outbox);
         }
+    }
+
+    /// What time brings for streams, and whether voices are listened for.
+    fn tick_streams(&mut self, now: Time, context: &mut Context<'_>) {
+        for stream in &mut self.streams {
+            stream.tick(now, context);
+        }
+        self.voices.listen(self.streams.iter().any(Stream::wants_voices));
     }
 
     /// What streams and playbacks say. While no leg sends, everything waits.

@@ -126,6 +126,12 @@ pub struct StreamStats {
     pub wrong_format: u64,
     /// Refused: messages longer than the dialect has them.
     pub too_long: u64,
+    /// Refused: a packet that is none of its encoding.
+    pub malformed_audio: u64,
+    /// Messages that had come already, by their numbers.
+    pub repeated: u64,
+    /// Audio from before a clear, dropped.
+    pub stale: u64,
     /// Ignored: interrupt of a chunk that is not queued.
     pub unknown_chunk: u64,
     /// Audio of this stream sent to the leg.

@@ -5,7 +5,7 @@ mod common;
 use std::net::SocketAddr;
 
 use common::*;
-use media::stream::binary::Header;
+use media::stream::longline::Header;
 use media::{
     CommandError, Dialect, Direction, Encoding, Event, Label, LegKey, RefusedMessage, Source, StreamKey,
     StreamParams, Together,
@@ -18,6 +18,8 @@ const LEVELS: [i16; 3] = [924, 1_884, 3_900];
 struct Room {
     node: Node,
     legs: Vec<(LegKey, SocketAddr, Phone)>,
+    /// The number of what is said next.
+    next: u32,
 }
 
 impl Room {
@@ -28,7 +30,7 @@ impl Room {
             let (leg, phone) = node.add_leg(number as u16);
             legs.push((leg, phone, Phone::new()));
         }
-        Room { node, legs }
+        Room { node, legs, next: 0 }
     }
 
     fn talk(&mut self, ms: u64) {
@@ -46,7 +48,7 @@ impl Room {
     }
 
     fn open(&mut self, tracks: &[u8]) -> StreamKey {
-        self.node.open_stream(params(tracks))
+        self.node.agree(params(tracks), "{}")
     }
 
     /// Header and samples of what a stream was sent of one track.
@@ -72,9 +74,11 @@ impl Room {
         let mut message = Vec::new();
         Header {
             track,
+            sequence: self.next,
             ..Header::default()
         }
         .write(&mut message);
+        self.next += 1;
         message.extend_from_slice(&bytes_of(samples));
         let source = Source::StreamBinary(stream);
         self.node.engine.receive(self.node.now, source, &message);
@@ -89,7 +93,7 @@ impl Room {
 
 fn params(tracks: &[u8]) -> StreamParams {
     StreamParams {
-        dialect: Dialect::Binary,
+        dialect: Dialect::Longline,
         tracks: tracks.to_vec(),
         ..stream_params(20, 8_000)
     }
@@ -203,7 +207,16 @@ fn a_party_has_its_number_from_when_it_is_connected_and_nobody_has_it_after() {
     let (leg, phone) = room.node.add_leg(7);
     room.legs.push((leg, phone, Phone::new()));
     room.talk(500);
-    assert_eq!((room.level(stream, 2), room.level(stream, 3)), (0, LEVELS[1]));
+    assert_eq!(room.level(stream, 3), LEVELS[1]);
+    assert!(room.heard(stream, 2).len() <= 5, "it has left");
+    let tracks = |kind: &str| -> Vec<u64> {
+        let told = room.node.told(stream, kind);
+        told.iter().filter_map(|told| told["track"].as_u64()).collect()
+    };
+    assert_eq!(
+        (tracks("track.removed"), tracks("track.added")),
+        (vec![2], vec![3])
+    );
 }
 
 #[test]
@@ -229,10 +242,11 @@ fn the_first_leg_is_the_first_party_whoever_is_connected_first() {
 #[test]
 fn a_stream_that_listens_is_not_heard() {
     let mut room = Room::new(1);
-    let stream = room.node.open_stream(StreamParams {
+    let listening = StreamParams {
         direction: Direction::Listen,
         ..params(&[1])
-    });
+    };
+    let stream = room.node.agree(listening, "{}");
     room.say(stream, 0, &[500; 4_000]);
     room.node.message(stream, r#"{"type":"clear"}"#);
     room.talk(300);

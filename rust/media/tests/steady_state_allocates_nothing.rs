@@ -75,15 +75,56 @@ fn the_other_dialects_allocate_nothing_either() {
     );
     let allocations = allocations_of_an_echo(twilio, Source::Stream, media.as_bytes());
     assert_eq!(allocations, Some(0), "twilio");
+}
 
-    let binary = StreamParams {
-        dialect: Dialect::Binary,
-        ..stream_params(20, 8_000)
-    };
-    let mut frame = vec![0x10; 16 + 320];
-    frame[1..16].fill(0);
-    let allocations = allocations_of_an_echo(binary, Source::StreamBinary, &frame);
-    assert_eq!(allocations, Some(0), "binary");
+/// Audio both ways in every format and mode, with progress, acknowledgements, voices and utterances.
+#[test]
+fn longline_allocates_nothing_either() {
+    for (audio, hello) in [
+        (vec![0x10; 320], r#"{"speech":true}"#),
+        (
+            vec![0x10; 160],
+            r#"{"audio":{"encoding":"alaw"},"progress_ms":20}"#,
+        ),
+        (
+            vec![0x10; 960],
+            r#"{"audio":{"rate_hz":24000,"frame_ms":10},"generations":true}"#,
+        ),
+        (
+            vec![0x10; 320],
+            r#"{"audio":{"mode":"json","frame_ms":60},"barge_in":{"mode":"local"}}"#,
+        ),
+    ] {
+        let params = StreamParams {
+            dialect: Dialect::Longline,
+            ..stream_params(20, 8_000)
+        };
+        let mut node = Node::connected();
+        let (leg, from) = (node.leg, phone_rtp());
+        let stream = node.agree(params, hello);
+        let mut phone = Phone::new();
+        let mut packet = phone.tone();
+        let mut message = [vec![0; 16], audio].concat();
+        message[0] = 0x10;
+        let mut bytes = 0;
+        for number in 0..2_000u32 {
+            if number == 1_000 {
+                ALLOCATIONS.set(Some(0));
+            }
+            packet[2..4].copy_from_slice(&(number as u16).to_be_bytes());
+            packet[4..8].copy_from_slice(&(number * 160).to_be_bytes());
+            message[4..8].copy_from_slice(&number.to_le_bytes());
+            node.engine.receive(node.now, Source::Rtp { leg, from }, &packet);
+            node.engine
+                .receive(node.now, Source::StreamBinary(stream), &message);
+            node.now = node.now.plus_millis(20);
+            node.engine.handle_timeout(node.now);
+            bytes += discard(&mut node);
+        }
+        assert_eq!(ALLOCATIONS.take(), Some(0), "{hello}");
+        assert!(bytes > 2_000 * 300, "it did work: {bytes}");
+        assert!(node.stream_stats().played_ms > 20_000, "{hello}");
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::dialect::{Audio, Message, Tell, WireFormat};
+use super::dialect::{Audio, Level, Message, Tell, WireFormat};
 use super::encoding::Encoding;
 use super::events::{or, parameters_json, write};
 use super::json;
@@ -246,8 +246,12 @@ impl WireFormat for Asterisk {
                 name,
                 outcome: MarkOutcome::Played,
             } => self.write_mark(name, out),
-            Tell::QueueHigh => self.write_event("MEDIA_XOFF", &[], out),
-            Tell::QueueLow => self.write_event("MEDIA_XON", &[], out),
+            Tell::Queue {
+                level: Level::High, ..
+            } => self.write_event("MEDIA_XOFF", &[], out),
+            Tell::Queue {
+                level: Level::Low, ..
+            } => self.write_event("MEDIA_XON", &[], out),
             Tell::Empty => self.write_event("QUEUE_DRAINED", &[], out),
             Tell::Status {
                 queued_ms,

@@ -5,8 +5,9 @@
 
 use std::borrow::Cow;
 
+use super::barge_in::By;
 use super::ears::{Chunk, Together};
-use super::{asterisk, binary, exotel, jambonz, plivo, teler, telnyx, twilio, vonage};
+use super::{asterisk, exotel, jambonz, longline, plivo, teler, telnyx, twilio, vonage};
 use crate::Form;
 use crate::config::{Dialect, Encoding, Format, StreamParams};
 use crate::event::RefusedMessage;
@@ -41,14 +42,29 @@ pub enum Tell<'a> {
     TrackRemoved(&'a Party),
     /// These are heard now, each in messages of its own.
     Tracks(TrackSet),
+    /// What was agreed on.
+    Ready(Ready),
     /// What the application asked for was not done.
     Refused(RefusedMessage),
-    /// The caller pressed a key.
+    /// What the application wants cannot be, in words.
+    NotAgreed(&'a str),
+    /// A party pressed a key.
     Digit {
         /// `0`..`9`, `*`, `#`, `A`..`D`.
         digit: char,
         /// How long.
         duration_ms: u32,
+        /// Which party.
+        track: u8,
+        /// When, as a position of the tracks.
+        at: u64,
+    },
+    /// A key was pressed for the application.
+    DigitSent {
+        /// Which.
+        digit: char,
+        /// How many are still to come.
+        left: usize,
     },
     /// A mark was reached.
     Mark {
@@ -63,15 +79,89 @@ pub enum Tell<'a> {
         played_ms: u64,
         /// How much never will be.
         dropped_ms: u64,
+        /// Whose will it was.
+        by: By,
+        /// Clears so far.
+        generation: u32,
+        /// The marks that were cleared, as raw JSON.
+        marks: &'a [Box<str>],
+        /// The utterances that were not over.
+        utterances: &'a [Utterance],
     },
+    /// What becomes of an utterance.
+    Playback {
+        /// Its name.
+        id: Option<ChunkId>,
+        /// Who hears it.
+        track: u8,
+        /// What.
+        playback: Playback,
+    },
+    /// The last number of the application's messages that has come.
+    Received(u32),
+    /// Speech is held.
+    Paused {
+        /// How much of the utterance was heard.
+        played_ms: u64,
+        /// How much waits.
+        queued_ms: u64,
+        /// Whose will it was.
+        by: By,
+    },
+    /// Speech goes on.
+    Resumed {
+        /// Whose will it was.
+        by: By,
+    },
+    /// A party begins to talk, or has stopped.
+    Speech {
+        /// Which.
+        track: u8,
+        /// When, as a position of the tracks.
+        at: u64,
+        /// What.
+        speech: Speech,
+    },
+    /// How full the queue is has changed.
+    Queue {
+        /// How.
+        level: Level,
+        /// What waits.
+        queued_ms: u64,
+        /// What did not fit.
+        dropped_ms: Option<u64>,
+    },
+    /// A moment by the wall clock and in the tracks.
+    Clock {
+        /// Unix milliseconds.
+        unix_ms: u64,
+        /// The position of the tracks.
+        at: u64,
+        /// How long the last ping took.
+        rtt_ms: Option<u64>,
+    },
+    /// A ping of ours.
+    Ping {
+        /// Its number.
+        id: u32,
+        /// Unix milliseconds.
+        unix_ms: u64,
+    },
+    /// The answer to a ping of the application.
+    Pong {
+        /// Raw JSON, as it came.
+        id: &'a str,
+        /// Raw JSON, as it came.
+        at: Option<&'a str>,
+        /// Unix milliseconds.
+        unix_ms: u64,
+    },
+    /// What came of a request.
+    Answer(Answer<'a>),
     /// All that was queued was played.
     Drained,
     /// The answer to [`Message::AskEmpty`].
     Empty,
-    /// Nine tenths of what may wait do.
-    QueueHigh,
-    /// It was high, and eight tenths wait, or less.
-    QueueLow,
     /// The answer to [`Message::AskStatus`].
     Status {
         /// How much waits.
@@ -83,6 +173,204 @@ pub enum Tell<'a> {
     },
     /// The stream is over.
     Stop,
+}
+
+/// How audio travels both ways.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioFormat {
+    /// Encoding and rate.
+    pub format: Format,
+    /// Sound of a message to the application.
+    pub frame_ms: u32,
+    /// As text.
+    pub is_text: bool,
+}
+
+/// What was agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ready {
+    /// How audio travels.
+    pub audio: AudioFormat,
+    /// What is heard.
+    pub tracks: TrackSet,
+    /// The last number of the application's messages that has come.
+    pub received: Option<u32>,
+    /// Clears so far.
+    pub generation: u32,
+    /// The application goes on where it was.
+    pub resumed: bool,
+}
+
+/// What becomes of an utterance.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Playback {
+    /// Its first sample left, at this position of the tracks.
+    Started {
+        /// Samples.
+        at: u64,
+    },
+    /// It is being played.
+    Progress {
+        /// Heard of it.
+        played_ms: u64,
+        /// All that waits.
+        queued_ms: u64,
+    },
+    /// It is over.
+    Finished {
+        /// Heard of it.
+        played_ms: u64,
+        /// How.
+        outcome: MarkOutcome,
+    },
+}
+
+/// What was heard of an utterance that was cleared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Utterance {
+    /// Its name.
+    pub id: Option<ChunkId>,
+    /// Heard.
+    pub played_ms: u64,
+    /// Never to be heard.
+    pub dropped_ms: u64,
+}
+
+/// A voice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Speech {
+    /// It begins.
+    Started {
+        /// How loud, in dB of full scale.
+        level_db: i32,
+        /// Speech was paused for it.
+        paused: bool,
+    },
+    /// It has ended.
+    Stopped {
+        /// How long it was.
+        duration_ms: u32,
+    },
+}
+
+/// How full a queue is, when that is worth a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Full: something was dropped.
+    Overflow,
+    /// Empty in the middle of speech.
+    Underrun,
+    /// At nine tenths.
+    High,
+    /// Back at eight tenths.
+    Low,
+}
+
+impl Level {
+    /// The word that the native dialect uses.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Level::Overflow => "overflow",
+            Level::Underrun => "underrun",
+            Level::High => "high",
+            Level::Low => "low",
+        }
+    }
+}
+
+/// What came of a request to control.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answer<'a> {
+    /// Raw JSON, as the application gave it.
+    pub request_id: &'a str,
+    /// Code and words, when it was not done.
+    pub error: Option<(&'a str, &'a str)>,
+}
+
+/// What an application wants, before anything else.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hello {
+    /// How audio is to travel.
+    pub audio: Wish,
+    /// What to hear; `None`: as the stream was opened.
+    pub tracks: Option<Vec<u8>>,
+    /// How often to tell what has been played; 0: never.
+    pub progress_ms: u32,
+    /// Tell voices.
+    pub speech: bool,
+    /// Pause speech when a party begins to talk, and wait so long for a word.
+    pub decide_ms: Option<u32>,
+    /// At most so much may wait.
+    pub queue_limit_ms: Option<u32>,
+    /// The application is a live sender, with so much backlog at most.
+    pub live_ms: Option<u32>,
+    /// Its audio carries generations.
+    pub generations: bool,
+    /// It knows the stream.
+    pub resume: Option<Resume>,
+}
+
+/// What is wanted of a format; the rest stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wish {
+    /// How each sample is written.
+    pub encoding: Option<Encoding>,
+    /// Samples in a second.
+    pub rate_hz: Option<u32>,
+    /// Sound of a message.
+    pub frame_ms: Option<u32>,
+    /// As text.
+    pub is_text: Option<bool>,
+}
+
+/// What an application has of a stream that it knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resume {
+    /// Of the last `start`.
+    pub token: String,
+    /// The last sequence of each track; a negative one: none.
+    pub received: Vec<(u8, i64)>,
+    /// The last event; a negative one: none.
+    pub event: Option<i64>,
+}
+
+/// What control is asked to do with the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// End it.
+    Hangup,
+    /// Connect it with somebody else.
+    Transfer,
+    /// Record it.
+    StartRecording,
+    /// Do not record it any more.
+    StopRecording,
+    /// Press keys.
+    SendDigits,
+}
+
+impl Action {
+    /// The word that the native dialect and the control protocol use.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Action::Hangup => "hangup",
+            Action::Transfer => "transfer",
+            Action::StartRecording => "record.start",
+            Action::StopRecording => "record.stop",
+            Action::SendDigits => "send_dtmf",
+        }
+    }
+}
+
+/// What stands around a message, in a dialect that has such.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct About {
+    /// Its number.
+    pub number: Option<u32>,
+    /// The generation of audio, modulo 256.
+    pub generation: Option<u8>,
+    /// Whom it concerns: 0 all parties, else one; `None`: it does not say.
+    pub to: Option<u8>,
 }
 
 /// What an application asks.
@@ -116,6 +404,75 @@ pub enum Message<'a> {
     AskEmpty,
     /// Understood, and there is nothing to do.
     Nothing,
+    /// What it wants, or why that cannot be read.
+    Hello(Result<Box<Hello>, &'static str>),
+    /// What follows is this utterance.
+    Speak(ChunkId),
+    /// The utterance is complete.
+    SpeakEnd,
+    /// Drop this utterance, queued or playing.
+    InterruptUtterance(ChunkId),
+    /// Control is asked for something.
+    Request {
+        /// What the application calls it, as raw JSON.
+        id: Option<&'a str>,
+        /// What is to be done.
+        action: Action,
+        /// A JSON object that has the particulars.
+        fields: &'a str,
+    },
+    /// The stream is over.
+    Stop,
+    /// A ping, to be answered.
+    Ping {
+        /// Raw JSON.
+        id: &'a str,
+        /// Raw JSON.
+        at: Option<&'a str>,
+    },
+    /// The answer to the ping of this number.
+    Pong(u32),
+}
+
+impl Tell<'_> {
+    /// It must not be lost with a socket.
+    pub fn is_event(&self) -> bool {
+        match self {
+            Tell::Playback { playback, .. } => !matches!(playback, Playback::Progress { .. }),
+            Tell::TrackAdded(_)
+            | Tell::TrackRemoved(_)
+            | Tell::Digit { .. }
+            | Tell::DigitSent { .. }
+            | Tell::Mark { .. }
+            | Tell::Cleared { .. }
+            | Tell::Paused { .. }
+            | Tell::Resumed { .. }
+            | Tell::Speech { .. }
+            | Tell::Answer(_) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Message<'_> {
+    /// It changes what is heard, and is done once though it is said twice.
+    pub fn is_numbered(&self) -> bool {
+        match self {
+            Message::Request { action, .. } => *action == Action::SendDigits,
+            Message::Hello(_)
+            | Message::Subscribe(_)
+            | Message::Unsubscribe(_)
+            | Message::Stop
+            | Message::Ping { .. }
+            | Message::Pong(_) => false,
+            _ => true,
+        }
+    }
+
+    /// A stream that only listens may say it too.
+    pub fn is_for_listeners(&self) -> bool {
+        !self.is_numbered() && !matches!(self, Message::Request { .. })
+    }
 }
 
 /// A sound in a format of its own.
@@ -150,6 +507,11 @@ pub trait WireFormat: Send {
 
     /// Reads one message.
     fn read<'a>(&mut self, form: Form, message: &'a [u8]) -> Result<Message<'a>, RefusedMessage>;
+
+    /// What stood around the message that was read last.
+    fn about(&self) -> About {
+        About::default()
+    }
 
     /// What another process needs to go on.
     fn numbers(&self) -> [u64; 2];
@@ -261,15 +623,17 @@ const ASTERISK: &[Format] = &[
     pcm(48_000),
 ];
 
-const EVERY_RATE: &[Format] = &[
+const LONGLINE: &[Format] = &[
     pcm(8_000),
     pcm(16_000),
     pcm(24_000),
     pcm(48_000),
     mu_law(8_000),
-    mu_law(16_000),
-    mu_law(24_000),
-    mu_law(48_000),
+    a_law(8_000),
+    Format {
+        encoding: Encoding::Opus,
+        rate_hz: 48_000,
+    },
 ];
 
 /// All dialects, each at the place of its number.
@@ -295,14 +659,14 @@ pub static TABLE: &[Entry] = &[
         make: |params| Box::new(twilio::Twilio::new(params)),
     },
     Entry {
-        dialect: Dialect::Binary,
-        name: "binary",
-        output: EVERY_RATE,
-        input: EVERY_RATE,
-        formats: "binary carries pcm_s16le or mulaw with a rate_hz of 8000, 16000, 24000 or 48000",
+        dialect: Dialect::Longline,
+        name: "longline",
+        output: LONGLINE,
+        input: LONGLINE,
+        formats: "longline carries pcm_s16le with a rate_hz of 8000, 16000, 24000 or 48000, mulaw and alaw of 8000, and opus of 48000",
         tracks: Tracks::All,
         queue_ms: None,
-        make: |_| Box::new(binary::Binary),
+        make: |_| Box::new(longline::Longline::default()),
     },
     Entry {
         dialect: Dialect::Telnyx,
@@ -375,7 +739,7 @@ impl Dialect {
     /// Its application says `hello` on each connection, and its messages have numbers: what one connection lost goes over
     /// the next ([`Uplink`](super::uplink::Uplink)). Streams of other dialects that are dialled again begin anew.
     pub const fn greets(self) -> bool {
-        false
+        matches!(self, Dialect::Longline)
     }
 }
 

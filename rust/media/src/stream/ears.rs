@@ -4,6 +4,7 @@
 //! samples from where the stream's audio began, so that a track that is subscribed late stands where the others do. One that is
 //! no longer heard keeps its numbers until its party has left.
 
+use crate::codec::opus;
 use crate::frame::{Converter, Frame};
 use crate::limiter::Limiter;
 use crate::mix::Mixer;
@@ -84,6 +85,8 @@ impl Gathered {
 /// What goes into messages of its own.
 struct Ear {
     left: Gathered,
+    /// Of a track that goes out in packets.
+    opus: Option<Box<opus::Encoder>>,
     right: Option<Gathered>,
     is_heard: bool,
     /// Of the next chunk.
@@ -165,8 +168,10 @@ impl Ears {
             Ok(at) => at,
             Err(_) if self.ears.len() >= MAX_HEARD => return None,
             Err(at) => {
+                let in_packets = self.encoding == Encoding::Opus;
                 let ear = Ear {
                     left: self.gather(track),
+                    opus: in_packets.then(|| Box::new(opus::Encoder::new(opus::Settings::default()))),
                     right: None,
                     is_heard: false,
                     sequence: 0,
@@ -274,11 +279,12 @@ impl Ears {
         let mut ears = self.ears.iter_mut();
         let ear = ears.find(|ear| ear.is_heard && ear.left.samples.len() >= count)?;
         self.encoded.clear();
-        match &mut ear.right {
-            None => self
+        match (&mut ear.right, &mut ear.opus) {
+            (None, Some(opus)) => opus.encode(&ear.left.samples[..count], &mut self.encoded),
+            (None, None) => self
                 .encoding
                 .append(&ear.left.samples[..count], &mut self.encoded),
-            Some(right) => {
+            (Some(right), _) => {
                 for (&left, &right) in ear.left.samples[..count].iter().zip(&right.samples) {
                     self.encoding.append(&[left, right], &mut self.encoded);
                 }

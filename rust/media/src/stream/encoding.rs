@@ -13,15 +13,18 @@ pub enum Encoding {
     ALaw,
     /// Linear, 16 bits, big-endian: RFC 2586's L16.
     PcmS16be,
+    /// Opus (RFC 6716), a packet a message. It has no samples of its own: [`codec::opus`](crate::codec::opus) makes them.
+    Opus,
 }
 
 impl Encoding {
     /// Each, at the place of its number.
-    pub const ALL: [Encoding; 4] = [
+    pub const ALL: [Encoding; 5] = [
         Encoding::PcmS16le,
         Encoding::MuLaw,
         Encoding::ALaw,
         Encoding::PcmS16be,
+        Encoding::Opus,
     ];
 
     /// The encoding of this name.
@@ -38,24 +41,26 @@ impl Encoding {
             Encoding::MuLaw => "mulaw",
             Encoding::ALaw => "alaw",
             Encoding::PcmS16be => "pcm_s16be",
+            Encoding::Opus => "opus",
         }
     }
 
-    /// Bytes of one sample.
+    /// Bytes of one sample; of Opus, the least that one can be.
     pub const fn bytes_per_sample(self) -> usize {
         match self {
             Encoding::PcmS16le | Encoding::PcmS16be => 2,
-            Encoding::MuLaw | Encoding::ALaw => 1,
+            Encoding::MuLaw | Encoding::ALaw | Encoding::Opus => 1,
         }
     }
 
-    /// Appends samples.
+    /// Appends samples; nothing for Opus.
     pub fn append(self, samples: &[i16], out: &mut Vec<u8>) {
         match self {
             Encoding::PcmS16le => append_pairs(samples, i16::to_le_bytes, out),
             Encoding::PcmS16be => append_pairs(samples, i16::to_be_bytes, out),
             Encoding::MuLaw => out.extend(samples.iter().map(|&sample| mu_law_encode(sample))),
             Encoding::ALaw => out.extend(samples.iter().map(|&sample| a_law_encode(sample))),
+            Encoding::Opus => {}
         }
     }
 
@@ -82,6 +87,7 @@ impl Encoding {
                     *sample = a_law_decode(code);
                 }
             }
+            Encoding::Opus => return 0,
         }
         out.len().min(bytes.len() / self.bytes_per_sample())
     }

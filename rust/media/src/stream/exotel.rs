@@ -101,7 +101,9 @@ impl WireFormat for Exotel {
             Tell::Connected => out.extend_from_slice(br#"{"event":"connected"}"#),
             Tell::Start(params, _) => self.write_start(params, out),
             Tell::Audio(heard) => self.write_audio(&heard, out),
-            Tell::Digit { digit, duration_ms } => self.write_digit(digit, duration_ms, out),
+            Tell::Digit {
+                digit, duration_ms, ..
+            } => self.write_digit(digit, duration_ms, out),
             Tell::Mark { name, .. } => self.write_event("mark", &[r#""mark":{"name":"#, name, "}"], out),
             Tell::Stop => {
                 let (call, account) = (self.call_sid.clone(), self.account_sid.clone());

@@ -107,7 +107,9 @@ impl WireFormat for Jambonz {
                 out.extend_from_slice(chunk.encoded);
                 return Some(Form::Binary);
             }
-            Tell::Digit { digit, duration_ms } => {
+            Tell::Digit {
+                digit, duration_ms, ..
+            } => {
                 let samples = u64::from(duration_ms) * 8;
                 let message = format!(r#"{{"event":"dtmf","dtmf":"{digit}","duration":"{samples}"}}"#);
                 out.extend_from_slice(message.as_bytes());

@@ -109,3 +109,125 @@ fn opening_brackets(text: &[u8]) -> usize {
         .map(|part| usize::from(part.iter().map(is_bracket).sum::<u8>()))
         .sum()
 }
+
+/// One JSON object being appended, field by field, without allocating.
+pub(super) struct Object<'a> {
+    out: &'a mut Vec<u8>,
+    has_fields: bool,
+}
+
+impl<'a> Object<'a> {
+    /// An object without fields.
+    pub fn new(out: &'a mut Vec<u8>) -> Object<'a> {
+        out.push(b'{');
+        Object {
+            out,
+            has_fields: false,
+        }
+    }
+
+    fn name(&mut self, name: &str) {
+        if std::mem::replace(&mut self.has_fields, true) {
+            self.out.push(b',');
+        }
+        self.out.push(b'"');
+        self.out.extend_from_slice(name.as_bytes());
+        self.out.extend_from_slice(b"\":");
+    }
+
+    /// A field of JSON as it is.
+    pub fn raw(mut self, name: &str, json: &str) -> Object<'a> {
+        self.name(name);
+        self.out.extend_from_slice(json.as_bytes());
+        self
+    }
+
+    /// A number.
+    pub fn number(mut self, name: &str, number: u64) -> Object<'a> {
+        self.name(name);
+        write_number(number, self.out);
+        self
+    }
+
+    /// A number that may be below zero.
+    pub fn signed(mut self, name: &str, number: i64) -> Object<'a> {
+        self.name(name);
+        if number < 0 {
+            self.out.push(b'-');
+        }
+        write_number(number.unsigned_abs(), self.out);
+        self
+    }
+
+    /// A number; nothing when there is none.
+    pub fn number_if(self, name: &str, number: Option<u64>) -> Object<'a> {
+        match number {
+            Some(number) => self.number(name, number),
+            None => self,
+        }
+    }
+
+    /// True or false.
+    pub fn truth(self, name: &str, truth: bool) -> Object<'a> {
+        self.raw(name, if truth { "true" } else { "false" })
+    }
+
+    /// A text of any kind.
+    pub fn text(mut self, name: &str, text: &str) -> Object<'a> {
+        self.name(name);
+        // Writing to memory does not fail.
+        let _ = serde_json::to_writer(&mut *self.out, text);
+        self
+    }
+
+    /// A list of numbers.
+    pub fn numbers(mut self, name: &str, numbers: impl IntoIterator<Item = u64>) -> Object<'a> {
+        self.name(name);
+        self.list(numbers, |number, out| write_number(number, out));
+        self
+    }
+
+    /// A list of what `write` appends of each.
+    pub fn all<T>(
+        mut self,
+        name: &str,
+        list: impl IntoIterator<Item = T>,
+        write: impl FnMut(T, &mut Vec<u8>),
+    ) -> Object<'a> {
+        self.name(name);
+        self.list(list, write);
+        self
+    }
+
+    fn list<T>(&mut self, list: impl IntoIterator<Item = T>, mut write: impl FnMut(T, &mut Vec<u8>)) {
+        self.out.push(b'[');
+        for (at, item) in list.into_iter().enumerate() {
+            if at > 0 {
+                self.out.push(b',');
+            }
+            write(item, self.out);
+        }
+        self.out.push(b']');
+    }
+
+    /// An object of its own.
+    pub fn object(mut self, name: &str, write: impl FnOnce(Object<'_>)) -> Object<'a> {
+        self.name(name);
+        write(Object::new(self.out));
+        self
+    }
+
+    /// Base64 of these bytes.
+    pub fn base64(mut self, name: &str, bytes: &[u8]) -> Object<'a> {
+        self.name(name);
+        self.out.push(b'"');
+        super::base64::append(bytes, self.out);
+        self.out.push(b'"');
+        self
+    }
+
+    /// The object is complete.
+    pub fn end(self) {
+        self.out.push(b'}');
+    }
+}

@@ -102,6 +102,7 @@ impl Stream {
                 .into_iter()
                 .find(|together| *together as u32 == setup.together)
                 .ok_or(RecordError::Impossible("tracks of a stream"))?,
+            queue_limit_ms: limits.playout_ms,
             account_id: account_id?,
             call_app_id: call_app_id?,
             call_id: call_id?,

@@ -1,12 +1,14 @@
 //! A media stream: one WebSocket to the application, seen from the session.
 //!
 //! Up: frames of what was heard gather into chunks, each chunk becomes a message of the dialect. Down: messages become
-//! chunks in the playout queue. Which bytes carry them is the dialect's business ([`teler`], [`twilio`], [`binary`]), how
-//! they travel is the caller's.
+//! chunks in the playout queue. Which bytes carry them is the dialect's business ([`teler`], [`twilio`], [`longline`]), how
+//! they travel is the caller's. What else there is between a stream and an application that agrees with us first on what is to
+//! be stands in `talk.rs` and `talking.rs`.
 
 pub mod asterisk;
+mod barge_in;
 pub mod base64;
-pub mod binary;
+mod clock;
 pub mod dialect;
 pub mod ears;
 pub mod encoding;
@@ -15,10 +17,14 @@ pub mod exotel;
 pub mod jambonz;
 pub mod json;
 mod keep;
+pub mod longline;
 mod mouths;
+mod numbering;
 pub mod plivo;
 pub mod ring;
 mod sound;
+mod talk;
+mod talking;
 pub mod teler;
 pub mod telnyx;
 pub mod token;
@@ -34,19 +40,21 @@ use crate::config::{
 };
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::event::{Event, RefusedMessage};
+use crate::event::{Closing, Event, RefusedMessage};
 use crate::key::StreamKey;
 use crate::mix::Mixer;
 use crate::outbox::Outbox;
-use crate::playout::{ChunkId, Cleared, Pulled, Pushed};
+use crate::playout::{ChunkId, Cleared, MarkOutcome, Playout, Pulled, Pushed, Told};
 use crate::stats::StreamStats;
 use crate::time::{FRAME_MS, Time};
-use crate::tracks::{ALL, Heard, Party, TrackSet, is_known};
+use crate::tracks::{ALL, Heard, Party, TrackSet, is_known, sent_to};
 use crate::{Destination, Form};
-use dialect::{Audio, Message, Play, Tell, WireFormat};
+pub use barge_in::By;
+use dialect::{Audio, Level, Message, Play, Playback, Tell, Utterance, WireFormat, Wish};
 use ears::Ears;
-use mouths::Mouths;
+use mouths::{Manner, Mouths};
 use sound::Sound;
+use talk::Talk;
 use uplink::{Outgoing, Uplink};
 
 /// One stream of a session.
@@ -63,6 +71,11 @@ pub(crate) struct Stream {
     sound: Sound,
     /// The application wants to know when nothing waits.
     asks_empty: bool,
+    session_hz: u32,
+    /// One message on its way to the uplink.
+    event: Vec<u8>,
+    /// What is agreed with an application that greets.
+    talk: Option<Box<Talk>>,
     first_audio_sent: bool,
     first_audio_received: bool,
     /// Reasons of refusal already told, one bit each.
@@ -74,12 +87,20 @@ impl Stream {
     /// A stream that waits for its socket.
     pub fn new(
         key: StreamKey,
-        params: StreamParams,
+        mut params: StreamParams,
         playout_ms: u32,
         session_hz: u32,
     ) -> Result<Stream, CommandError> {
         let input = check(&params)?;
         let entry = dialect::entry(params.dialect);
+        let greets = params.dialect.greets();
+        let limit_ms = entry.queue_ms.unwrap_or(playout_ms).min(playout_ms);
+        params.queue_limit_ms = params.queue_limit_ms.min(limit_ms);
+        let manner = Manner {
+            limit_ms: params.queue_limit_ms,
+            live_ms: None,
+            is_followed: greets,
+        };
         let mut ears = Ears::new(params.encoding, params.rate_hz, params.chunk_ms, session_hz);
         ears.tune(&params.tracks, params.together)
             .ok_or(CommandError::LimitReached("tracks of a stream"))?;
@@ -89,13 +110,12 @@ impl Stream {
             connected: false,
             uplink: uplink(&params),
             ears,
-            mouths: Mouths::new(
-                input,
-                session_hz,
-                entry.queue_ms.unwrap_or(playout_ms).min(playout_ms),
-            ),
+            mouths: Mouths::new(input, session_hz, manner),
             sound: Sound::default(),
             asks_empty: false,
+            session_hz,
+            event: Vec::new(),
+            talk: greets.then(Box::default),
             params,
             first_audio_sent: false,
             first_audio_received: false,
@@ -138,11 +158,23 @@ impl Stream {
             Some(uplink) => uplink.connect(),
             None => self.stats.connections as u32,
         };
-        self.tell(&Tell::Connected, false, context.outbox);
-        self.tell(&Tell::Epoch(epoch), false, context.outbox);
-        let start = Tell::Start(&self.params, parties);
-        let form = self.wire.write(&start, context.outbox.writer());
-        self.commit(form, false, context.outbox);
+        for greeting in [
+            Tell::Connected,
+            Tell::Epoch(epoch),
+            Tell::Start(&self.params, parties),
+        ] {
+            let form = self.wire.write(&greeting, context.outbox.writer());
+            let stream = self.key;
+            if let Some(form) = form {
+                self.stats.messages_sent += 1;
+                let to = Destination::Stream {
+                    stream,
+                    form,
+                    may_drop: false,
+                };
+                self.stats.bytes_sent += context.outbox.commit(to) as u64;
+            }
+        }
         if self.uplink.is_none() && self.params.resume.is_some() {
             let stream = self.key;
             let resumed = false;
@@ -174,7 +206,6 @@ impl Stream {
         }
     }
 
-    #[allow(dead_code, reason = "the dialect that greets comes next")]
     /// `hello` is answered: `ready` has been written, and what it is due goes out from now on.
     pub fn begin(&mut self, resumed: bool, context: &mut Context<'_>) {
         let Some(uplink) = &self.uplink else { return };
@@ -219,43 +250,60 @@ impl Stream {
         self.uplink = Some(uplink);
     }
 
-    #[allow(dead_code, reason = "the dialect that greets comes next")]
     /// Has the dialect write what must not be lost with a socket, and sends it now or to the next connection.
     fn tell_event(&mut self, tell: &Tell<'_>, context: &mut Context<'_>) {
-        let Some(uplink) = self.uplink.as_mut() else {
-            return self.tell(tell, true, context.outbox);
+        let Some(uplink) = self.uplink.as_mut().filter(|uplink| uplink.was_ready()) else {
+            return;
         };
-        if !uplink.was_ready() {
-            return;
+        let mut event = std::mem::take(&mut self.event);
+        event.clear();
+        if self.wire.write(tell, &mut event).is_some() && event.pop() == Some(b'}') {
+            let _ = write!(event, r#","event":{}}}"#, uplink.next_event());
+            uplink.push_event(&event);
+            self.send_due(context);
         }
-        context.scratch.clear();
-        if self.wire.write(tell, context.scratch).is_none() || context.scratch.pop() != Some(b'}') {
-            return;
-        }
-        let _ = write!(context.scratch, r#","event":{}}}"#, uplink.next_event());
-        uplink.push_event(context.scratch);
-        self.send_due(context);
+        self.event = event;
     }
 
     /// The stream is over: the application is told so, if its dialect can.
     pub fn stop(&mut self, outbox: &mut Outbox) {
-        if self.connected {
-            self.tell(&Tell::Stop, false, outbox);
-            self.connected = false;
+        if std::mem::take(&mut self.connected) {
+            let form = self.wire.write(&Tell::Stop, outbox.writer());
+            self.commit(form, false, outbox);
         }
     }
 
-    /// The caller pressed a key.
-    pub fn tell_digit(&mut self, digit: char, duration_ms: u32, outbox: &mut Outbox) {
-        self.tell(&Tell::Digit { digit, duration_ms }, true, outbox);
+    /// A party pressed a key.
+    pub fn tell_digit(&mut self, digit: char, duration_ms: u32, track: u8, context: &mut Context<'_>) {
+        let tell = Tell::Digit {
+            digit,
+            duration_ms,
+            track,
+            at: self.ears.heard(),
+        };
+        self.tell(&tell, true, context);
     }
 
-    /// Has the dialect write this, if there is a socket and it can.
-    fn tell(&mut self, tell: &Tell<'_>, may_drop: bool, outbox: &mut Outbox) {
-        if self.connected {
-            let form = self.wire.write(tell, outbox.writer());
-            self.commit(form, may_drop, outbox);
+    /// A key was pressed for somebody on this call.
+    pub fn tell_digit_sent(&mut self, digit: char, left: usize, context: &mut Context<'_>) {
+        self.tell(&Tell::DigitSent { digit, left }, true, context);
+    }
+
+    /// Has the dialect write this: now if there is a socket that may have it; of an application that greets, what must not be
+    /// lost for the next one.
+    fn tell(&mut self, tell: &Tell<'_>, may_drop: bool, context: &mut Context<'_>) {
+        if self.uplink.is_some() && tell.is_event() {
+            return self.tell_event(tell, context);
         }
+        if self.may_tell() {
+            let form = self.wire.write(tell, context.outbox.writer());
+            self.commit(form, may_drop, context.outbox);
+        }
+    }
+
+    /// There is a socket, and what is to be said on it is agreed.
+    fn may_tell(&self) -> bool {
+        self.connected && self.uplink.as_ref().is_none_or(|uplink| uplink.is_ready())
     }
 
     /// What the dialect wrote becomes a message, if it wrote one.
@@ -272,6 +320,7 @@ impl Stream {
 
     /// The session has another rate now.
     pub fn set_rate(&mut self, session_hz: u32) {
+        self.session_hz = session_hz;
         self.ears.set_rate(session_hz);
         self.mouths.set_rate(session_hz);
     }
@@ -282,25 +331,26 @@ impl Stream {
     }
 
     /// One more party has a track.
-    pub fn party_came(&mut self, party: &Party, outbox: &mut Outbox) {
-        self.tell(&Tell::TrackAdded(party), false, outbox);
+    pub fn party_came(&mut self, party: &Party, context: &mut Context<'_>) {
+        self.tell(&Tell::TrackAdded(party), false, context);
     }
 
     /// A party has left.
-    pub fn party_left(&mut self, party: &Party, outbox: &mut Outbox) {
-        if party.track != 0 {
-            self.mouths.empty(party.track);
-            self.answer_marks(outbox);
-            self.mouths.forget(party.track);
-            if !self.connected {
-                return;
+    pub fn party_left(&mut self, party: &Party, context: &mut Context<'_>) {
+        if party.track == 0 {
+            return;
+        }
+        self.mouths.empty(party.track);
+        self.answer_marks(context);
+        self.tell_playback(context);
+        self.mouths.forget(party.track);
+        self.tell(&Tell::TrackRemoved(party), false, context);
+        // Whoever does not know that it has left goes on hearing its silence.
+        if let Some(uplink) = &mut self.uplink {
+            for track in [party.track, sent_to(party.track)] {
+                uplink.forget(track);
             }
-            let form = self.wire.write(&Tell::TrackRemoved(party), outbox.writer());
-            if form.is_some() {
-                // Whoever does not know that it has left goes on hearing its silence.
-                self.ears.forget(party.track);
-            }
-            self.commit(form, false, outbox);
+            self.ears.forget(party.track);
         }
     }
 
@@ -344,20 +394,52 @@ impl Stream {
             count,
         } = mouth.speak(now, input_hz, mixer);
         let is_empty = to == ALL && count == 0 && mouth.playout.queued() == 0;
-        self.answer_marks(context.outbox);
+        self.answer_marks(context);
+        self.tell_playback(context);
         if started {
             context.events.push(Event::PlayoutStarted { stream: self.key });
         }
         if drained {
             context.events.push(Event::PlayoutDrained { stream: self.key });
-            self.tell(&Tell::Drained, true, context.outbox);
+            self.tell(&Tell::Drained, true, context);
         }
         if is_low {
-            self.tell(&Tell::QueueLow, true, context.outbox);
+            self.tell_level(Level::Low, None, context);
         }
         if is_empty && std::mem::take(&mut self.asks_empty) {
-            self.tell(&Tell::Empty, true, context.outbox);
+            self.tell(&Tell::Empty, true, context);
         }
+    }
+
+    /// Tells what became of utterances.
+    fn tell_playback(&mut self, context: &mut Context<'_>) {
+        while let Some((track, told)) = self.mouths.take_told() {
+            self.tell_one(track, &told, context);
+        }
+    }
+
+    fn tell_one(&mut self, track: u8, told: &Told, context: &mut Context<'_>) {
+        let (id, playback) = match *told {
+            Told::Started(id) => {
+                let at = self.ears.heard();
+                (id, Playback::Started { at })
+            }
+            Told::Finished(ended) => {
+                let played_ms = self.millis(ended.played);
+                let outcome = ended.outcome;
+                (ended.id, Playback::Finished { played_ms, outcome })
+            }
+        };
+        self.tell(&Tell::Playback { id, track, playback }, true, context);
+    }
+
+    fn tell_level(&mut self, level: Level, dropped: Option<usize>, context: &mut Context<'_>) {
+        let tell = Tell::Queue {
+            level,
+            queued_ms: self.millis(self.mouths.queued() as u64),
+            dropped_ms: dropped.map(|samples| self.millis(samples as u64)),
+        };
+        self.tell(&tell, true, context);
     }
 
     /// It has spoken to this party alone.
@@ -365,9 +447,9 @@ impl Stream {
         party != ALL && self.mouths.tracks().any(|track| track == party)
     }
 
-    fn answer_marks(&mut self, outbox: &mut Outbox) {
+    fn answer_marks(&mut self, context: &mut Context<'_>) {
         while let Some((name, outcome)) = self.mouths.take_mark() {
-            self.tell(&Tell::Mark { name: &name, outcome }, true, outbox);
+            self.tell(&Tell::Mark { name: &name, outcome }, true, context);
         }
     }
 
@@ -381,10 +463,11 @@ impl Stream {
     ) {
         self.stats.messages_received += 1;
         self.stats.bytes_received += message.len() as u64;
-        let outcome = self
-            .wire
-            .read(form, message)
-            .and_then(|message| self.obey(now, message, parties, context));
+        let outcome = match self.wire.read(form, message) {
+            Ok(message) if self.talk.is_some() => self.converse(now, message, parties, context),
+            Ok(message) => self.obey(now, message, parties, context),
+            Err(reason) => Err(reason),
+        };
         if let Err(reason) = outcome {
             self.refuse(reason, context);
         }
@@ -397,8 +480,7 @@ impl Stream {
         parties: &[Party],
         context: &mut Context<'_>,
     ) -> Result<(), RefusedMessage> {
-        let changes_what_is_heard = matches!(message, Message::Subscribe(_) | Message::Unsubscribe(_));
-        if self.params.direction == Direction::Listen && !changes_what_is_heard {
+        if self.params.direction == Direction::Listen && !message.is_for_listeners() {
             return Err(RefusedMessage::NotAllowed);
         }
         match message {
@@ -414,15 +496,20 @@ impl Stream {
                     return Err(RefusedMessage::NotAllowed);
                 }
                 let subscribed = self.subscribe(tracks, parties);
-                self.tell(&Tell::Tracks(self.ears.tracks().collect()), false, context.outbox);
+                self.tell(&Tell::Tracks(self.ears.tracks().collect()), false, context);
                 subscribed?;
             }
             Message::Unsubscribe(tracks) => {
                 if self.params.together != Together::Apart {
                     return Err(RefusedMessage::NotAllowed);
                 }
-                tracks.iter().for_each(|track| self.ears.unsubscribe(track));
-                self.tell(&Tell::Tracks(self.ears.tracks().collect()), false, context.outbox);
+                for track in tracks.iter() {
+                    self.ears.unsubscribe(track);
+                    if let Some(uplink) = &mut self.uplink {
+                        uplink.forget(track);
+                    }
+                }
+                self.tell(&Tell::Tracks(self.ears.tracks().collect()), false, context);
             }
             Message::Interrupt(id) => match id.and_then(|id| Some((id, self.mouths.interrupt(&id)?))) {
                 Some((chunk_id, dropped)) => {
@@ -436,17 +523,47 @@ impl Stream {
                 None => self.stats.unknown_chunk += 1,
             },
             Message::Play(play) => self.play(now, play, context)?,
-            Message::Clear => self.clear(context),
-            Message::Mark(name) => self.mark(name, context.outbox)?,
+            Message::Clear => self.clear(self.wire.about().to, By::Application, context),
+            Message::Mark(name) => self.mark(name, parties, context)?,
             Message::ClearMarks => {
                 self.mouths.all().clear_marks();
-                self.answer_marks(context.outbox);
+                self.answer_marks(context);
             }
-            Message::Pause => {
-                self.mouths.all().pause();
+            Message::Pause => self.pause(By::Application, context),
+            Message::Resume => self.go_on(now, By::Application, context),
+            Message::Speak(id) => {
+                if !self.playout(parties)?.speak(Some(id)) {
+                    return Err(RefusedMessage::LimitReached);
+                }
+                self.tell_playback(context);
             }
-            Message::Resume => {
-                self.mouths.all().resume(now);
+            Message::SpeakEnd => {
+                self.playout(parties)?.end_utterance();
+                self.tell_playback(context);
+            }
+            Message::InterruptUtterance(id) => self.interrupt_utterance(&id, context),
+            Message::Request { id, action, fields } => {
+                let to = self.wire.about().to.filter(|to| *to != ALL);
+                let leg = match to.map(|to| parties.iter().find(|party| party.track == to)) {
+                    Some(None) => return Err(RefusedMessage::UnknownTrack),
+                    Some(Some(party)) => Some(party.leg),
+                    None => None,
+                };
+                context.events.push(Event::StreamRequest {
+                    stream: self.key,
+                    request_id: id.map(str::to_owned),
+                    action,
+                    fields: fields.to_owned(),
+                    leg,
+                });
+            }
+            Message::Stop => context.events.push(Event::StreamClosing {
+                stream: self.key,
+                why: Closing::Stopped,
+            }),
+            // Between an application and us, before or beside what the stream does.
+            Message::Hello(_) | Message::Ping { .. } | Message::Pong(_) => {
+                return Err(RefusedMessage::NotAllowed);
             }
             Message::AskStatus => {
                 let playout = self.mouths.all();
@@ -456,7 +573,7 @@ impl Stream {
                     is_high,
                     is_paused,
                 };
-                self.tell(&tell, true, context.outbox);
+                self.tell(&tell, true, context);
             }
             Message::AskEmpty => self.asks_empty = true,
             Message::Nothing => {}
@@ -464,13 +581,41 @@ impl Stream {
         Ok(())
     }
 
-    /// Drops everything queued, and tells it.
-    fn clear(&mut self, context: &mut Context<'_>) {
+    /// The queue that the message read last is about.
+    fn playout(&mut self, parties: &[Party]) -> Result<&mut Playout, RefusedMessage> {
+        let to = self.wire.about().to.unwrap_or(ALL);
+        if to != ALL && !parties.iter().any(|party| party.track == to) {
+            return Err(RefusedMessage::UnknownTrack);
+        }
+        let mouth = self.mouths.to(to).ok_or(RefusedMessage::LimitReached)?;
+        Ok(&mut mouth.playout)
+    }
+
+    /// Drops what all are to hear, or what one party alone is, and tells what was heard of it.
+    fn clear(&mut self, to: Option<u8>, by: By, context: &mut Context<'_>) {
         let was_high = self.mouths.all().is_high();
-        let cleared = self.mouths.clear();
-        self.answer_marks(context.outbox);
+        let cleared = self.mouths.clear(to);
+        let (mut marks, mut utterances) = (Vec::new(), Vec::new());
+        while let Some((name, outcome)) = self.mouths.take_mark() {
+            self.tell(&Tell::Mark { name: &name, outcome }, true, context);
+            if self.talk.is_some() && outcome == MarkOutcome::Cleared {
+                marks.push(name);
+            }
+        }
+        while let Some((track, told)) = self.mouths.take_told() {
+            self.tell_one(track, &told, context);
+            if let Told::Finished(ended) = told
+                && ended.outcome == MarkOutcome::Cleared
+            {
+                utterances.push(Utterance {
+                    id: ended.id,
+                    played_ms: self.millis(ended.played),
+                    dropped_ms: self.millis(ended.dropped),
+                });
+            }
+        }
         let Cleared { played, dropped } = cleared.unwrap_or_default();
-        let (played_ms, dropped_ms) = (self.millis(played), self.millis(dropped));
+        let (mut played_ms, dropped_ms) = (self.millis(played), self.millis(dropped));
         if cleared.is_some() {
             context.events.push(Event::PlayoutCleared {
                 stream: self.key,
@@ -478,21 +623,37 @@ impl Stream {
                 dropped_ms,
             });
         }
+        let mut generation = 0;
+        if let Some(talk) = &mut self.talk {
+            talk.barge_in.decided();
+            talk.generation = talk.generation.wrapping_add(1);
+            generation = talk.generation;
+            played_ms = utterances.iter().map(|utterance| utterance.played_ms).sum();
+        }
         let tell = Tell::Cleared {
             played_ms,
             dropped_ms,
+            by,
+            generation,
+            marks: &marks,
+            utterances: &utterances,
         };
-        self.tell(&tell, true, context.outbox);
-        if was_high {
-            self.tell(&Tell::QueueLow, true, context.outbox);
+        self.tell(&tell, true, context);
+        if was_high && !self.mouths.all().is_high() {
+            self.tell_level(Level::Low, None, context);
         }
     }
 
-    fn mark(&mut self, name: &str, outbox: &mut Outbox) -> Result<(), RefusedMessage> {
-        if !self.mouths.all().mark(name) {
+    fn mark(
+        &mut self,
+        name: &str,
+        parties: &[Party],
+        context: &mut Context<'_>,
+    ) -> Result<(), RefusedMessage> {
+        if !self.playout(parties)?.mark(name) {
             return Err(RefusedMessage::LimitReached);
         }
-        self.answer_marks(outbox);
+        self.answer_marks(context);
         Ok(())
     }
 
@@ -509,14 +670,14 @@ impl Stream {
         self.sound
             .convert(bytes, play.format, self.mouths.input.rate_hz)?;
         if play.replace {
-            self.clear(context);
+            self.clear(None, By::Application, context);
         }
         let samples = self.sound.samples();
         let has_audio = !samples.is_empty();
         let pushed = self.mouths.all().push_samples(now, samples, None);
         self.note_pushed(pushed, has_audio, context);
         match play.done {
-            Some(name) => self.mark(name, context.outbox),
+            Some(name) => self.mark(name, &[], context),
             None => Ok(()),
         }
     }
@@ -552,8 +713,9 @@ impl Stream {
             Audio::Joined(ref bytes) => bytes,
         };
         let encoding = self.mouths.input.encoding;
-        let playout = self.mouths.to(to).ok_or(RefusedMessage::LimitReached)?;
-        let pushed = playout.push(now, encoding, bytes, id);
+        let mouth = self.mouths.to(to).ok_or(RefusedMessage::LimitReached)?;
+        let pushed = mouth.push(now, encoding, bytes, id);
+        let pushed = pushed.ok_or(RefusedMessage::MalformedAudio)?;
         let has_audio = !bytes.is_empty();
         self.note_pushed(pushed, has_audio, context);
         Ok(())
@@ -567,9 +729,13 @@ impl Stream {
         if pushed.overflow_began {
             let dropped_ms = self.millis(pushed.dropped as u64);
             context.events.push(Event::PlayoutOverflow { stream, dropped_ms });
+            self.tell_level(Level::Overflow, Some(pushed.dropped), context);
+        }
+        if pushed.underrun {
+            self.tell_level(Level::Underrun, None, context);
         }
         if pushed.is_high {
-            self.tell(&Tell::QueueHigh, true, context.outbox);
+            self.tell_level(Level::High, None, context);
         }
     }
 
@@ -584,12 +750,19 @@ impl Stream {
             RefusedMessage::LimitReached => &mut self.stats.refused_marks,
             RefusedMessage::NotAllowed => &mut self.stats.not_allowed,
             RefusedMessage::UnknownTrack => &mut self.stats.unknown_track,
+            RefusedMessage::MalformedAudio => &mut self.stats.malformed_audio,
             RefusedMessage::OtherStream => &mut self.stats.other_stream,
             RefusedMessage::WrongFormat => &mut self.stats.wrong_format,
             RefusedMessage::TooLong => &mut self.stats.too_long,
         };
         *counter += 1;
-        self.tell(&Tell::Refused(reason), true, context.outbox);
+        self.tell(&Tell::Refused(reason), true, context);
+        if reason == RefusedMessage::TooLong && self.talk.is_some() {
+            context.events.push(Event::StreamClosing {
+                stream: self.key,
+                why: Closing::TooLong,
+            });
+        }
         let bit = 1 << reason as u8;
         if self.told & bit == 0 {
             self.told |= bit;
@@ -601,21 +774,24 @@ impl Stream {
     }
 }
 
-/// The uplink of a dialect that greets.
+/// The uplink of a dialect that greets. One that is not resumed has a short ring, for a connection that is slow.
 fn uplink(params: &StreamParams) -> Option<Box<Uplink>> {
-    let resume = params.resume.clone();
-    let resume = resume.filter(|_| params.dialect.greets())?;
-    Some(Box::new(Uplink::new(resume)))
+    let resume = || params.resume.clone().unwrap_or_default();
+    params.dialect.greets().then(|| Box::new(Uplink::new(resume())))
 }
 
 /// The format of the application's audio, when all else is right too.
 fn check(params: &StreamParams) -> Result<Format, CommandError> {
-    if !(FRAME_MS..=MAX_CHUNK_MS).contains(&params.chunk_ms) || !params.chunk_ms.is_multiple_of(FRAME_MS) {
+    let entry = dialect::entry(params.dialect);
+    if params.dialect.greets() {
+        talk::format(params, &Wish::default(), entry.output).map_err(CommandError::BadParameter)?;
+    } else if !(FRAME_MS..=MAX_CHUNK_MS).contains(&params.chunk_ms)
+        || !params.chunk_ms.is_multiple_of(FRAME_MS)
+    {
         return Err(CommandError::BadParameter(
             "chunk_ms must be a multiple of 20 from 20 to 2000",
         ));
     }
-    let entry = dialect::entry(params.dialect);
     let input = entry
         .input_of(params)
         .ok_or(CommandError::BadParameter(entry.formats))?;

@@ -40,6 +40,18 @@ pub struct ResumeParams {
     pub url: Option<String>,
 }
 
+impl Default for ResumeParams {
+    /// Of a stream that is not resumed: a short ring, for a connection that is slow, and tokens that nobody is told.
+    fn default() -> ResumeParams {
+        ResumeParams {
+            window_ms: 0,
+            ring_ms: 1_000,
+            key: TokenKey::new(0, [0; 32]),
+            url: None,
+        }
+    }
+}
+
 /// What an application says of the connection it had before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ResumeRequest<'a> {

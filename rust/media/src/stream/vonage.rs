@@ -44,7 +44,9 @@ impl WireFormat for Vonage {
                 out.extend_from_slice(chunk.encoded);
                 return Some(Form::Binary);
             }
-            Tell::Digit { digit, duration_ms } => {
+            Tell::Digit {
+                digit, duration_ms, ..
+            } => {
                 let message =
                     format!(r#"{{"event":"websocket:dtmf","digit":"{digit}","duration":{duration_ms}}}"#);
                 out.extend_from_slice(message.as_bytes());

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 
 use media::codec::g711::{self, Law};
 use media::rtp::packet::Packet;
+use media::stream::longline::Header;
 use media::{
     Bounds, Codec, Destination, Engine, EngineConfig, Event, FRAME_SAMPLES, Form, LegKey, LegRemote,
     LegStats, OpusSettings, PayloadTypes, SessionKey, Source, StreamKey, StreamParams, StreamStats,
@@ -193,6 +194,36 @@ impl Node {
         self.engine.stream_connected(self.now, stream).unwrap();
         self.drain();
         stream
+    }
+
+    /// A stream whose application has said this `hello`.
+    pub fn agree(&mut self, params: StreamParams, hello: &str) -> StreamKey {
+        let stream = self.open_stream(params);
+        let fields = hello.strip_prefix('{').unwrap();
+        let comma = if fields == "}" { "" } else { "," };
+        self.message(stream, &format!(r#"{{"type":"hello"{comma}{fields}"#));
+        stream
+    }
+
+    /// Binary audio of the application, with this number.
+    pub fn say_binary(&mut self, stream: StreamKey, sequence: u32, audio: &[u8]) {
+        let mut message = Vec::new();
+        let header = Header {
+            sequence,
+            ..Header::default()
+        };
+        header.write(&mut message);
+        message.extend_from_slice(audio);
+        self.engine
+            .receive(self.now, Source::StreamBinary(stream), &message);
+        self.drain();
+    }
+
+    /// What a stream was told in texts, of this type.
+    pub fn told(&self, stream: StreamKey, kind: &str) -> Vec<serde_json::Value> {
+        let texts = self.messages.iter().filter(|(_, key, _)| *key == stream);
+        let told = texts.map(|(_, _, text)| serde_json::from_str::<serde_json::Value>(text).unwrap());
+        told.filter(|message| message["type"] == kind).collect()
     }
 
     pub fn rtp_from(&mut self, from: SocketAddr, data: &[u8]) {
