@@ -12,8 +12,8 @@ pub enum Dialect {
     Teler,
     /// JSON, µ-law in base64.
     Twilio,
-    /// Binary messages, L16.
-    Binary,
+    /// Ours: binary messages, L16.
+    Longline,
 }
 
 impl Dialect {
@@ -22,7 +22,7 @@ impl Dialect {
         match self {
             Dialect::Teler => "teler",
             Dialect::Twilio => "twilio",
-            Dialect::Binary => "binary",
+            Dialect::Longline => "longline",
         }
     }
 
@@ -30,7 +30,7 @@ impl Dialect {
     pub fn opcode(self) -> u8 {
         match self {
             Dialect::Teler | Dialect::Twilio => 1,
-            Dialect::Binary => 2,
+            Dialect::Longline => 2,
         }
     }
 
@@ -39,7 +39,7 @@ impl Dialect {
         match self {
             Dialect::Teler => 428,
             Dialect::Twilio => 216,
-            Dialect::Binary => 320,
+            Dialect::Longline => 320,
         }
     }
 
@@ -47,7 +47,7 @@ impl Dialect {
     fn suffix(self) -> usize {
         match self {
             Dialect::Teler | Dialect::Twilio => r#""}}"#.len(),
-            Dialect::Binary => 0,
+            Dialect::Longline => 0,
         }
     }
 
@@ -67,9 +67,20 @@ impl Dialect {
                 br#"{"event":"media","streamSid":"ms_1000","media":{"payload":""#,
                 br#""}}"#,
             ),
-            Dialect::Binary => (&[0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], b""),
+            Dialect::Longline => (&[0x10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0], b""),
         };
         ([before, &audio, after].concat(), before.len())
+    }
+
+    /// What the application says first: a frame of text.
+    pub fn hello(self) -> Option<Vec<u8>> {
+        let hello = br#"{"type":"hello","progress_ms":0}"#;
+        (self == Dialect::Longline).then(|| [&[0x81, hello.len() as u8], &hello[..]].concat())
+    }
+
+    /// Where the number of an answer is in it: four bytes, the lowest first.
+    pub fn sequence_at(self) -> Option<usize> {
+        (self == Dialect::Longline).then_some(4)
     }
 
     /// The number of the frame in this audio.
@@ -81,7 +92,7 @@ impl Dialect {
                 decode(audio.get(..24)?, &mut bytes)?;
                 linear(&bytes, &mut codes);
             }
-            Dialect::Binary => linear(audio, &mut codes),
+            Dialect::Longline => linear(audio, &mut codes),
             Dialect::Twilio => {
                 decode(audio.get(..12)?, &mut bytes)?;
                 codes.copy_from_slice(&bytes[..8]);

@@ -66,6 +66,8 @@ struct Call {
     to: SocketAddr,
     tcp: TcpStream,
     partial: Vec<u8>,
+    /// Answers sent.
+    answered: u32,
     /// When the frame of this number was sent, and its echo.
     sent_at: [u64; RING],
     echoed_at: [u64; RING],
@@ -74,6 +76,9 @@ struct Call {
     up_phases: Vec<u16>,
     down_phases: Vec<u16>,
 }
+
+/// Before the message of an answer: no mask, and a length of two bytes.
+const FRAME_HEAD: usize = 4;
 
 /// All phones behind one socket, and the application.
 pub struct Generator {
@@ -120,11 +125,15 @@ impl Generator {
         for (number, (to, tcp)) in addresses.iter().zip(sockets).enumerate() {
             call_of_port[usize::from(to.port())] = u16::try_from(number).map_err(Error::other)?;
             setsockopt(&tcp, ReceiveTimestampns, &true)?;
+            if let Some(hello) = dialect.hello().filter(|_| subject == Subject::Server) {
+                (&tcp).write_all(&hello)?;
+            }
             epoll::add(&epoll, &tcp, EventData::new_u64(number as u64), EventFlags::IN)?;
             calls.push(Call {
                 to: *to,
                 tcp,
                 partial: Vec::new(),
+                answered: 0,
                 sent_at: [0; RING],
                 echoed_at: [0; RING],
                 last_packet: None,
@@ -337,6 +346,11 @@ impl Generator {
             let answer = answers.len();
             answers.extend_from_slice(&self.answer);
             answers[answer + self.answer_audio_at..][..audio.len()].copy_from_slice(audio);
+            if let Some(at) = self.dialect.sequence_at() {
+                let from = answer + FRAME_HEAD + at;
+                answers[from..from + 4].copy_from_slice(&call.answered.to_le_bytes());
+                call.answered += 1;
+            }
             if let Some(place) = numbers.get_mut(messages - 1) {
                 *place = found;
             }

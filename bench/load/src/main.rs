@@ -41,7 +41,7 @@ struct Args {
     #[arg(long, value_delimiter = ',', default_values_t = [100, 500, 1000, 2000])]
     calls: Vec<usize>,
     /// Dialects to measure, each in rows of its own.
-    #[arg(long, value_delimiter = ',', default_values = ["teler", "twilio", "binary"])]
+    #[arg(long, value_delimiter = ',', default_values = ["teler", "twilio", "longline"])]
     dialects: Vec<Dialect>,
     /// How often server and floor take turns in a row.
     #[arg(long, default_value_t = 2)]

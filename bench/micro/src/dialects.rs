@@ -47,7 +47,7 @@ fn row(entry: &Entry) -> Option<serde_json::Value> {
         sequence += 1;
         timestamp += samples.len() as u64;
     });
-    let (form, message) = said(entry.name, &encoded)?;
+    let (form, message) = said(entry.name, 0, &encoded)?;
     let (mut scratch, mut heard) = (Vec::new(), vec![0; samples.len()]);
     let from_app_ns = ns(|| {
         let audio = match wire.read(form, black_box(&message)) {

@@ -77,7 +77,7 @@ fn speech() -> Vec<[i16; SAMPLES]> {
 }
 
 /// A frame in the first format of a dialect, of as many samples as that has.
-fn message(entry: &Entry, samples: &[i16; SAMPLES]) -> Option<(Form, Vec<u8>)> {
+fn message(entry: &Entry, number: usize, samples: &[i16; SAMPLES]) -> Option<(Form, Vec<u8>)> {
     let Format { encoding, rate_hz } = entry.output[0];
     let repeats = rate_hz as usize / 8_000;
     let stretched: Vec<i16> = samples
@@ -86,7 +86,7 @@ fn message(entry: &Entry, samples: &[i16; SAMPLES]) -> Option<(Form, Vec<u8>)> {
         .collect();
     let mut encoded = Vec::new();
     encoding.append(&stretched, &mut encoded);
-    said(entry.name, &encoded)
+    said(entry.name, number as u32, &encoded)
 }
 
 /// `None`: it is not known what applications of this dialect say.
@@ -103,7 +103,8 @@ fn round(entry: &Entry, calls: usize) -> Option<f64> {
         .collect();
     let messages: Vec<(Form, Vec<u8>)> = speech
         .iter()
-        .map(|samples| message(entry, samples))
+        .enumerate()
+        .map(|(number, samples)| message(entry, number, samples))
         .collect::<Option<_>>()?;
     let began = Instant::now();
     for (n, (packet, message)) in packets.iter().zip(&messages).enumerate() {
@@ -169,6 +170,9 @@ fn open(engine: &mut Engine, now: Time, far: SocketAddr, entry: &Entry) -> Call 
         };
         let stream = engine.open_stream(now, session, params)?;
         engine.stream_connected(now, stream)?;
+        if entry.dialect.greets() {
+            engine.receive(now, Source::Stream(stream), br#"{"type":"hello"}"#);
+        }
         Ok(Call { leg, stream })
     };
     open().unwrap_or_else(|error| panic!("the engine takes no call: {error}"))

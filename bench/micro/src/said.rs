@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use media::Form;
 
 /// Of the dialect of this name; these are the samples as they stand in the message. `None`: a dialect that is not known here.
-pub fn said(dialect: &str, samples: &[u8]) -> Option<(Form, Vec<u8>)> {
+pub fn said(dialect: &str, number: u32, samples: &[u8]) -> Option<(Form, Vec<u8>)> {
     let base64 = || STANDARD.encode(samples);
     let text = match dialect {
         "teler" => format!(r#"{{"type":"audio","audio_b64":"{}","chunk_id":7}}"#, base64()),
@@ -22,8 +22,10 @@ pub fn said(dialect: &str, samples: &[u8]) -> Option<(Form, Vec<u8>)> {
             r#"{{"event":"media","stream_sid":"ms_1","media":{{"payload":"{}"}}}}"#,
             base64()
         ),
-        "longline" | "binary" => {
-            let header = [[0x10].as_slice(), &[0; 15]].concat();
+        "longline" => {
+            let mut header = [0; 16];
+            header[0] = 0x10;
+            header[4..8].copy_from_slice(&number.to_le_bytes());
             return Some((Form::Binary, [&header, samples].concat()));
         }
         "vonage" | "jambonz" | "asterisk" => return Some((Form::Binary, samples.to_vec())),

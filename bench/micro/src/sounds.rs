@@ -82,7 +82,7 @@ fn decoding(bytes: usize) -> serde_json::Value {
 
 /// A message of JSON, its audio left in base64.
 fn reading(bytes: usize) -> serde_json::Value {
-    let message = said("twilio", &vec![0xA5; bytes])
+    let message = said("twilio", 0, &vec![0xA5; bytes])
         .map(|(_, message)| message)
         .unwrap_or_default();
     let took = ns(|| {

@@ -226,6 +226,7 @@ fn the_first_leg_is_the_first_party_whoever_is_connected_first() {
     let mut room = Room {
         legs: vec![(leg, phone, Phone::new())],
         node,
+        next: 0,
     };
     let stream = room.open(&[1, 2]);
     room.talk(500);

@@ -708,7 +708,9 @@ fn a_wrong_message_is_answered_and_costs_nothing_else() {
             "unknown_track",
             bad,
             bad,
-            bad, bad],
+            bad,
+            bad
+        ],
         "the unknown type is ignored"
     );
     let stats = node.stream_stats();

@@ -360,7 +360,8 @@ fn an_application_that_only_listens_is_refused_whatever_it_says() {
 #[test]
 fn samples_are_what_they_were_in_every_encoding() {
     for encoding in Encoding::ALL {
-        if encoding.bytes_per_sample() == 0 {
+        // Packets have no samples of their own.
+        if encoding == Encoding::Opus {
             continue;
         }
         let samples: Vec<i16> = (-64..64).map(|n| n * 500).collect();

@@ -101,6 +101,15 @@ pub enum Action {
         /// Where from now on.
         ways: Vec<Way>,
     },
+    /// Answer what the application of a stream asked control for.
+    AnswerStream {
+        /// Its name.
+        stream: String,
+        /// What the application calls its request: JSON.
+        request_id: String,
+        /// Code and words, when it was not done.
+        error: Option<(String, String)>,
+    },
     /// Close a stream.
     CloseStream {
         /// Its name.

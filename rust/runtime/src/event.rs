@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 
 use media::dtmf::{Method, SentDigit};
 use media::quality::Quality;
+use media::stream::dialect::Action;
 use media::vad::Evidence;
 use media::{ChunkId, PlaybackEnd};
 
@@ -142,6 +143,17 @@ pub enum StreamEvent {
         tries: u32,
         /// The application has dialled.
         dialled_in: bool,
+    },
+    /// The application asks control for something.
+    Request {
+        /// What it calls its request: JSON; `None`: it wants no answer.
+        request_id: Option<String>,
+        /// What is to be done.
+        action: Action,
+        /// The particulars: a JSON object.
+        fields: String,
+        /// The leg that it is about.
+        leg: Option<String>,
     },
     /// The first chunk went to the application.
     FirstAudioSent,

@@ -156,6 +156,22 @@ fn stream_event(stream: &str, event: &StreamEvent) -> (&'static str, Value) {
                 "dialled_in": dialled_in,
             }),
         ),
+        StreamEvent::Request {
+            request_id,
+            action,
+            fields,
+            leg,
+        } => {
+            let value = |json: &str| serde_json::from_str::<Value>(json).unwrap_or_default();
+            let request_id = request_id.as_deref().map(value);
+            (
+                "stream.request",
+                json!({
+                    "stream": stream, "request_id": request_id, "action": action.as_str(), "fields": value(fields),
+                    "leg": leg,
+                }),
+            )
+        }
         StreamEvent::FirstAudioSent => ("stream.first_audio_sent", json!({"stream": stream})),
         StreamEvent::FirstAudioReceived => ("stream.first_audio_received", json!({"stream": stream})),
         StreamEvent::PlayoutStarted => ("playout.started", json!({"stream": stream})),
@@ -261,7 +277,8 @@ fn stream(report: &StreamReport) -> Value {
         "malformed_json": stats.malformed_json, "malformed_base64": stats.malformed_base64,
         "missing_field": stats.missing_field, "unknown_type": stats.unknown_type,
         "unknown_chunk": stats.unknown_chunk, "binary_messages": stats.binary_messages,
-        "bad_header": stats.bad_header, "refused_marks": stats.refused_marks,
+        "bad_header": stats.bad_header, "malformed_audio": stats.malformed_audio,
+        "repeated": stats.repeated, "stale": stats.stale, "refused_marks": stats.refused_marks,
         "not_allowed": stats.not_allowed,
         "unknown_track": stats.unknown_track,
         "other_stream": stats.other_stream,

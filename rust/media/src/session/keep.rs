@@ -88,6 +88,9 @@ impl Session {
         for leg in &mut self.legs {
             stale |= leg.take_setup_changed();
         }
+        for stream in &mut self.streams {
+            stale |= stream.take_setup_changed();
+        }
         let now_for = (
             self.next_serial,
             self.legs.len(),

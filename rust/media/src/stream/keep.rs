@@ -42,9 +42,15 @@ impl Stream {
         }
     }
 
+    /// What changes rarely has changed since this was asked last.
+    pub fn take_setup_changed(&mut self) -> bool {
+        std::mem::take(&mut self.is_reshaped)
+    }
+
     /// What changes with messages and frames; brings the ring up to date.
     pub fn keep_state(&mut self, ring: &mut Ring<'_>) -> StreamState {
         let flag = |set: bool, flag: u32| if set { flag } else { 0 };
+        let talk = self.talk.as_ref();
         StreamState {
             messages_sent: self.stats.messages_sent,
             messages_received: self.stats.messages_received,
@@ -54,10 +60,17 @@ impl Stream {
             heard: self.ears.heard(),
             ears: self.ears.keep(),
             queue: self.mouths.all().keep(self.key.serial, ring),
+            received: talk
+                .and_then(|talk| talk.numbering.received())
+                .map_or(0, |last| u64::from(last) + 1),
+            generation: talk.map_or(0, |talk| talk.generation),
+            reserved: 0,
             flags: flag(self.connected, stream_flags::CONNECTED)
                 | flag(self.first_audio_sent, stream_flags::AUDIO_SENT)
                 | flag(self.first_audio_received, stream_flags::AUDIO_RECEIVED)
-                | flag(self.asks_empty, stream_flags::ASKS_EMPTY),
+                | flag(self.asks_empty, stream_flags::ASKS_EMPTY)
+                | flag(talk.is_some_and(|talk| talk.is_agreed), stream_flags::AGREED)
+                | flag(talk.is_some_and(|talk| talk.is_text), stream_flags::TEXT),
             told: self.told,
         }
     }
@@ -125,6 +138,13 @@ impl Stream {
         stream.first_audio_received = state.flags & stream_flags::AUDIO_RECEIVED != 0;
         stream.asks_empty = state.flags & stream_flags::ASKS_EMPTY != 0;
         stream.told = state.told;
+        if let Some(talk) = &mut stream.talk {
+            talk.is_agreed = state.flags & stream_flags::AGREED != 0;
+            talk.is_text = state.flags & stream_flags::TEXT != 0;
+            let received = state.received.checked_sub(1);
+            talk.numbering.resume(received.map(|last| last as u32));
+            talk.generation = state.generation;
+        }
         stream.stats.messages_sent = state.messages_sent;
         stream.stats.messages_received = state.messages_received;
         stream.stats.bytes_sent = state.bytes_sent;

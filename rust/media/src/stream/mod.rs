@@ -74,6 +74,8 @@ pub(crate) struct Stream {
     session_hz: u32,
     /// One message on its way to the uplink.
     event: Vec<u8>,
+    /// The application has had it in another format than it was opened with.
+    is_reshaped: bool,
     /// What is agreed with an application that greets.
     talk: Option<Box<Talk>>,
     first_audio_sent: bool,
@@ -115,6 +117,7 @@ impl Stream {
             asks_empty: false,
             session_hz,
             event: Vec::new(),
+            is_reshaped: false,
             talk: greets.then(Box::default),
             params,
             first_audio_sent: false,

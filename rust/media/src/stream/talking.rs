@@ -143,7 +143,7 @@ impl Stream {
             return Err("there is no such track");
         }
         // Those that the stream was opened with may be of parties that are still to come.
-        let tracks = hello.tracks.as_ref().unwrap_or(&self.params.tracks);
+        let tracks = &hello.tracks.clone().unwrap_or(self.params.tracks.clone());
         let mut ears = Ears::new(format.encoding, format.rate_hz, frame_ms, self.session_hz);
         if !tracks.is_empty() {
             ears.tune(tracks, Together::Apart)
@@ -161,6 +161,10 @@ impl Stream {
         self.mouths = Mouths::new(format, self.session_hz, manner);
         (self.params.encoding, self.params.rate_hz) = (format.encoding, format.rate_hz);
         (self.params.input, self.params.chunk_ms) = (Some(format), frame_ms);
+        if !tracks.is_empty() {
+            self.params.tracks.clone_from(tracks);
+        }
+        self.is_reshaped = true;
         if let Some(talk) = &mut self.talk {
             talk.is_text = hello.audio.is_text.unwrap_or(false);
         }

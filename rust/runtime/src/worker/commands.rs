@@ -46,6 +46,11 @@ impl Worker<'_> {
                 self.open_stream(now, &session, stream, dial, params)
             }
             Action::SetWays { stream, ways } => self.set_ways(&session, &stream, ways),
+            Action::AnswerStream {
+                stream,
+                request_id,
+                error,
+            } => self.answer_stream(now, &session, &stream, &request_id, error.as_ref()),
             Action::CloseStream { stream } => self.close_stream_by_name(now, &session, &stream),
             Action::StopPlayback { playback } => self.stop_playback(now, &session, &playback),
             Action::CloseSession => return self.close_session(now, &session, close_code::NORMAL, reply),
@@ -198,6 +203,23 @@ impl Worker<'_> {
         let entry = self.sessions.get(session).ok_or_else(no_session)?;
         let index = entry.streams.get(stream).copied();
         index.ok_or_else(|| media::CommandError::UnknownStream.into())
+    }
+
+    fn answer_stream(
+        &mut self,
+        now: Time,
+        session: &str,
+        stream: &str,
+        request_id: &str,
+        error: Option<&(String, String)>,
+    ) -> Outcome {
+        let index = self.stream_index(session, stream)?;
+        let found = self.streams.get(index as usize).map(|stream| stream.key);
+        let key = found.ok_or(media::CommandError::UnknownStream)?;
+        let error = error.map(|(code, words)| (code.as_str(), words.as_str()));
+        let answer = media::stream::dialect::Answer { request_id, error };
+        self.engine.answer_stream(now, key, answer)?;
+        Ok(Answer::Done)
     }
 
     fn close_stream_by_name(&mut self, now: Time, session: &str, stream: &str) -> Outcome {

@@ -120,6 +120,23 @@ impl Worker<'_> {
                 epoch,
                 resumed,
             } => self.stream_ready(now, stream, epoch, resumed),
+            EngineEvent::StreamRequest {
+                stream,
+                request_id,
+                action,
+                fields,
+                leg,
+            } => {
+                let index = leg.and_then(|leg| self.leg_of.get(&leg).copied());
+                let leg = index.and_then(|index| self.legs.get(index as usize));
+                let event = StreamEvent::Request {
+                    request_id,
+                    action,
+                    fields,
+                    leg: leg.map(|leg| leg.name.clone()),
+                };
+                self.tell_stream(stream, event);
+            }
             EngineEvent::StreamClosing { stream, why } => self.stream_closing(now, stream, why),
             EngineEvent::PlayoutStarted { stream } => self.tell_stream(stream, StreamEvent::PlayoutStarted),
             EngineEvent::PlayoutDrained { stream } => self.tell_stream(stream, StreamEvent::PlayoutDrained),

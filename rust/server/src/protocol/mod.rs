@@ -79,6 +79,17 @@ pub enum Request {
         stream: Name,
         urls: Vec<WayFields>,
     },
+    #[serde(rename = "stream.answer")]
+    StreamAnswer {
+        session: Name,
+        stream: Name,
+        request_id: String,
+        ok: bool,
+        #[serde(default)]
+        code: String,
+        #[serde(default)]
+        message: String,
+    },
     #[serde(rename = "stream.close")]
     StreamClose { session: Name, stream: Name },
     #[serde(rename = "playback.start")]
@@ -240,6 +251,21 @@ impl Request {
                 Action::SetWays {
                     stream: stream.into_string(),
                     ways: streams::ways(urls.into_iter())?,
+                },
+            ),
+            Self::StreamAnswer {
+                session,
+                stream,
+                request_id,
+                ok,
+                code,
+                message,
+            } => (
+                session,
+                Action::AnswerStream {
+                    stream: stream.into_string(),
+                    request_id: serde_json::Value::from(request_id).to_string(),
+                    error: (!ok).then_some((code, message)),
                 },
             ),
             Self::StreamClose { session, stream } => (

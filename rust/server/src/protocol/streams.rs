@@ -159,6 +159,7 @@ impl StreamOpen {
             metadata: self
                 .metadata
                 .map_or_else(String::new, |object| Value::Object(object).to_string()),
+            ..StreamParams::default()
         };
         Ok(Command {
             session: self.session.into_string(),

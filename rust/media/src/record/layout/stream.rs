@@ -55,6 +55,12 @@ plain! {
         ears: [EarState; KEPT_EARS],
         /// The queue.
         queue: QueueState,
+        /// One more than the last number of the application's messages that came; 0: none.
+        received: u64,
+        /// Clears so far.
+        generation: u32,
+        /// Zero.
+        reserved: u32,
         /// [`stream_flags`].
         flags: u32,
         /// Reasons of refusal told, a bit each.
@@ -112,6 +118,10 @@ pub mod stream_flags {
     pub const AUDIO_SENT: u32 = 2;
     /// The first audio from the application was told.
     pub const AUDIO_RECEIVED: u32 = 4;
+    /// What is spoken was agreed with the application.
+    pub const AGREED: u32 = 16;
+    /// Audio is text.
+    pub const TEXT: u32 = 32;
     /// The application wants to know when nothing waits.
     pub const ASKS_EMPTY: u32 = 8;
 }
