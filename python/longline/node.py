@@ -409,6 +409,8 @@ def _media_settings(config: Config) -> MediaServerSettings:
         ca_files=config.ca_files,
         recordings_dir=config.recordings_dir,
         silero_weights=config.silero_weights,
+        stream_listen=config.stream_listen,
+        stream_listen_tls=config.stream_listen_tls,
     )
 
 

@@ -38,8 +38,18 @@ from longline.base.stream_formats import DialectName, Encoding, SampleRate
 from longline.base.stream_tracks import StreamDirection, Together
 from longline.calls.originate import OriginateRequest
 from longline.calls.stream import StreamAuth, StreamRequest
-from longline.flows.fields import Parameters, StreamAuthField, Tracks, all_parties, check_stream, track_numbers
+from longline.flows.fields import (
+    OtherWsUrls,
+    Parameters,
+    ResumeWindow,
+    StreamAuthField,
+    Tracks,
+    all_parties,
+    check_stream,
+    track_numbers,
+)
 from longline.flows.parse import FlowInvalid, parse_flow
+from longline.media.protocol import Comfort
 from longline.store.pages import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, PageRequest
 from longline.store.records import CallFilter, CallState, DeliveryStatus, EventFilter
 
@@ -192,6 +202,15 @@ class StreamOpenRequest(StrictRequest):
     direction: StreamDirection = Field(
         default="both", description="listen: what the application says is refused, and nobody hears it."
     )
+    urls: OtherWsUrls = Field(default_factory=list)
+    resume_window: ResumeWindow | None = Field(
+        default=None,
+        description="Seconds for which a lost connection is tried to be made again; as the dialect has it: 60 for "
+        "longline, 0 (the stream has failed) for the others.",
+    )
+    comfort: Comfort = Field(
+        default="silence", description="What the parties hear without a connection, once what was queued is played."
+    )
 
     @model_validator(mode="after")
     def _has_such_a_format(self) -> "StreamOpenRequest":
@@ -211,6 +230,9 @@ class StreamOpenRequest(StrictRequest):
             tracks=track_numbers(self.tracks),
             together=self.together,
             direction=self.direction,
+            urls=tuple(self.urls),
+            resume_window_s=self.resume_window,
+            comfort=self.comfort,
             auth=None if self.auth is None else StreamAuth(**self.auth),
         )
 

@@ -196,6 +196,18 @@ class Config(_Section):
         default=None, repr=False, description="SQLAlchemy async URL; a SQLite file in data_dir if not given."
     )
     media_workers: int = Field(default=0, ge=0, le=256, description="Threads of the media server; 0 is one per core.")
+    stream_listen: Listen | None = Field(
+        default=None,
+        description="Where applications may dial in to go on with a stream whose connection was lost (longline.v1); "
+        "nowhere if not given.",
+    )
+    stream_listen_url: WsUrl | None = Field(
+        default=None,
+        description="The ws:// or wss:// URL under which applications reach that; made of stream_listen if not given.",
+    )
+    stream_listen_tls: Annotated[list[Path], Field(min_length=2, max_length=2)] | None = Field(
+        default=None, description="Certificates and private key of stream_listen, PEM; without TLS if not given."
+    )
     ca_files: list[Path] = Field(
         default_factory=list,
         max_length=64,
@@ -379,6 +391,14 @@ class Config(_Section):
         return self
 
     @model_validator(mode="after")
+    def _dialable_streams(self) -> Self:
+        if self.stream_listen is not None and self.stream_listen_url is None:
+            host, _ = host_port(self.stream_listen)
+            if host in ("0.0.0.0", "::"):
+                raise ValueError(f"stream_listen_url must be given: applications cannot dial {host}")
+        return self
+
+    @model_validator(mode="after")
     def _reachable_rtp(self) -> Self:
         if not self.media_addresses:
             raise ValueError("rtp_address must be given when the host of sip_listen is a name")
@@ -400,6 +420,14 @@ class Config(_Section):
     @property
     def http_address(self) -> tuple[str, int]:
         return host_port(self.http_listen)
+
+    @property
+    def resume_url(self) -> str | None:
+        """Where applications are told to dial in."""
+        if self.stream_listen is None:
+            return None
+        scheme = "ws" if self.stream_listen_tls is None else "wss"
+        return self.stream_listen_url or f"{scheme}://{self.stream_listen}/streams"
 
     @property
     def egress_allowed(self) -> list[str]:

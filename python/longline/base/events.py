@@ -27,6 +27,8 @@ class EventType(StrEnum):
     CALL_HOLD_FAILED = "call.hold_failed"
     STREAM_INITIATED = "stream.initiated"
     STREAM_CONNECTED = "stream.connected"
+    STREAM_DISCONNECTED = "stream.disconnected"
+    STREAM_RESUMED = "stream.resumed"
     STREAM_COMPLETED = "stream.completed"
     STREAM_FAILED = "stream.failed"
     STREAM_FIRST_AUDIO_SENT = "stream.first_audio_sent"

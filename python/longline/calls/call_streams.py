@@ -13,11 +13,18 @@ from longline.base.ids import DEFAULT_VOICE_APP_ID, Prefix, encode_id
 from longline.base.stream_formats import SAMPLE_RATES_HZ
 from longline.calls.context import CallContext
 from longline.calls.dialects import DIALECTS
-from longline.calls.ports import Egress
 from longline.calls.stream import CALL_ENDED, Stream, StreamRequest
+from longline.calls.stream_ways import StreamWatch, Ways
 from longline.guard.refused import Refusal, Refused
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import StreamClosed, StreamConnected
+from longline.media.protocol import (
+    StreamClosed,
+    StreamConnected,
+    StreamDisconnected,
+    StreamResume,
+    StreamResumed,
+    StreamUrl,
+)
 from longline.media.session import StreamTarget
 
 MAX_STREAMS_PER_CALL = 8
@@ -26,17 +33,6 @@ OPEN_FAILED = "open_failed"
 NOT_FOUND = "dns_failed"
 REFUSED = "url_refused"
 
-Way = tuple[str, ...] | Refused
-"""The addresses that a stream is dialled at, or why it is not."""
-
-
-async def way_of(egress: Egress, ws_url: str) -> Way:
-    """Never raises for what a URL, or a name server, may do."""
-    try:
-        return await egress.check_ws(ws_url)
-    except Refused as refused:
-        return refused
-
 
 class CallStreams:
     """Every method is called by the call's own task, one at a time."""
@@ -44,8 +40,10 @@ class CallStreams:
     def __init__(self, context: CallContext) -> None:
         self._context = context
         self._streams = context.call.streams
+        self._watch = StreamWatch(context)
+        self._ways: dict[UUID, tuple[StreamUrl, ...]] = {}
 
-    async def open(self, request: StreamRequest, way: Way) -> Stream:
+    async def open(self, request: StreamRequest, ways: Ways) -> Stream:
         """Begin to dial the application. The stream returned may have failed already."""
         live = sum(not stream.has_ended for stream in self._streams.values())
         if live >= MAX_STREAMS_PER_CALL:
@@ -55,12 +53,13 @@ class CallStreams:
         self._streams[stream.id] = stream
         self._note(EventType.STREAM_INITIATED, stream, stream.created_at)
         await self._context.save_stream(stream)
-        if isinstance(way, Refused):
-            stream.refusal = str(way.code)
-            await self._end(stream, NOT_FOUND if way.code is Refusal.NAME_NOT_FOUND else REFUSED, detail=str(way))
+        if isinstance(ways, Refused):
+            stream.refusal = str(ways.code)
+            await self._end(stream, NOT_FOUND if ways.code is Refusal.NAME_NOT_FOUND else REFUSED, detail=str(ways))
             return stream
+        self._ways[stream.id] = ways
         try:
-            await self._context.session.open_stream(str(stream.id), self._target(stream, way))
+            await self._context.session.open_stream(str(stream.id), self._target(stream, ways))
         except (MediaCommandRefused, MediaUnavailable) as error:
             await self._end(stream, OPEN_FAILED, detail=str(error))
         return stream
@@ -91,6 +90,30 @@ class CallStreams:
             self._note(told_by, stream, at, {"connect_ms": event.connect_ms})
             await self._context.save_stream(stream)
 
+    async def disconnected(self, event: StreamDisconnected) -> None:
+        stream = self._find(event.stream)
+        told_by = stream and stream.drop()
+        if stream and told_by:
+            self._watch.begin(stream, self._ways.get(stream.id, ()))
+            lost = {"reason": event.reason, "code": event.code, "detail": event.detail, "window_ms": event.window_ms}
+            self._note(told_by, stream, datetime.fromtimestamp(event.at, UTC), lost)
+            await self._context.save_stream(stream)
+
+    async def resumed(self, event: StreamResumed) -> None:
+        stream = self._find(event.stream)
+        told_by = stream and stream.resume()
+        if stream and told_by:
+            self._watch.end(stream)
+            found = {
+                "epoch": event.epoch,
+                "resumed": event.resumed,
+                "outage_ms": event.outage_ms,
+                "tries": event.tries,
+                "dialled_in": event.dialled_in,
+            }
+            self._note(told_by, stream, datetime.fromtimestamp(event.at, UTC), found)
+            await self._context.save_stream(stream)
+
     async def closed(self, event: StreamClosed) -> None:
         stream = self._find(event.stream)
         if stream is not None:
@@ -104,6 +127,7 @@ class CallStreams:
         ended: list[Stream] = []
         for stream in self._streams.values():
             if not stream.has_ended:
+                self._watch.end(stream)
                 stream.stats = (stats or {}).get(str(stream.id), {})
                 told_by = stream.end(CALL_ENDED, at)
                 if told_by is not None:
@@ -116,6 +140,7 @@ class CallStreams:
         told_by = stream.end(reason, at, code, detail)
         if told_by is None:
             return
+        self._watch.end(stream)
         self._note(told_by, stream, at)
         await self._context.save_stream(stream)
         stream.ended.set()
@@ -138,13 +163,18 @@ class CallStreams:
     def _find(self, stream_id: str) -> Stream | None:
         return next((stream for key, stream in self._streams.items() if str(key) == stream_id), None)
 
-    def _target(self, stream: Stream, addresses: tuple[str, ...]) -> StreamTarget:
+    def _target(self, stream: Stream, ways: tuple[StreamUrl, ...]) -> StreamTarget:
         call, request = self._context.call, stream.request
         terms, spoken, heard = DIALECTS[request.dialect], request.format, request.input_format
         names = terms.names(call, stream)
+        first, *others = ways
+        secret = self._context.secret()
         return StreamTarget(
-            url=request.ws_url,
-            addresses=addresses,
+            url=first.url,
+            addresses=first.addresses,
+            alternatives=tuple(others),
+            resume=self._resume(request),
+            secrets=(secret,) if terms.signs and secret is not None else (),
             dialect=request.dialect,
             encoding=spoken.encoding,
             chunk_ms=spoken.chunk_ms,
@@ -156,7 +186,7 @@ class CallStreams:
             call_id=names.call_id,
             stream_id=names.stream_id,
             metadata=call.metadata or None,
-            headers=tuple(terms.headers(call, stream, self._context.secret())),
+            headers=tuple(terms.headers(call, stream, secret)),
             subprotocols=terms.subprotocols,
             from_number=call.from_number,
             to_number=call.to_number,
@@ -167,3 +197,8 @@ class CallStreams:
             direction=request.direction,
             ids=terms.ids(call, stream),
         )
+
+    def _resume(self, request: StreamRequest) -> StreamResume | None:
+        if request.window_s == 0:
+            return None
+        return StreamResume(request.window_s * 1000, url=self._context.resume_url, comfort=request.comfort)

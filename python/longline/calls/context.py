@@ -75,6 +75,8 @@ class CallContext:
     find_secret: FindSecret = lambda secret_id: None
     find_stream: FindStream = field(default=as_it_is)
     base_url: str = ""
+    resume_url: str | None = None
+    """Where applications may dial in to go on with their streams."""
     _noted: list[Event] = field(default_factory=list)
 
     def now(self) -> datetime:

@@ -44,7 +44,9 @@ class DialectTerms:
     longest message. `has_two_formats`: the application may speak another format than it hears. `names`, `ids` and
     `headers` are asked for each stream: how it writes our ids, what its `start` has beyond them, and what goes with the
     handshake; headers are given what signs, if anything does. `takes_https`: the URL may be one that answers the
-    WebSocket's, and may have a name and a password (`stream_urls.py`)."""
+    WebSocket's, and may have a name and a password (`stream_urls.py`). `signs`: the media server signs the handshake
+    with the secret. `resume_window_s`: for how long a lost connection is tried to be made again when nothing is said of
+    it."""
 
     formats: Formats
     encoding: Encoding
@@ -53,6 +55,8 @@ class DialectTerms:
     chunks_ms: tuple[int, int] = (20, 2000)
     has_two_formats: bool = False
     takes_https: bool = False
+    signs: bool = False
+    resume_window_s: int = 0
     subprotocols: tuple[str, ...] = ()
     names: Callable[[Call, Stream], Names] = lambda call, stream: uuid_names(call, stream)
     ids: Callable[[Call, Stream], Mapping[str, str]] = lambda call, stream: {}
@@ -156,6 +160,8 @@ DIALECTS: Final[Mapping[DialectName, DialectTerms]] = {
         20,
         chunks_ms=(20, 60),
         subprotocols=("longline.v1",),
+        signs=True,
+        resume_window_s=60,
         tracks="all",
         names=prefixed_names,
     ),

@@ -32,7 +32,7 @@ from longline.calls.call import Call, Direction
 from longline.calls.call_legs import CallLegs
 from longline.calls.call_playbacks import CallPlaybacks, Playback, PlayHow
 from longline.calls.call_recording import CallRecording
-from longline.calls.call_streams import CallStreams, way_of
+from longline.calls.call_streams import CallStreams
 from longline.calls.call_transfers import CallTransfers
 from longline.calls.caller_input import CallerInput
 from longline.calls.context import CallContext
@@ -48,6 +48,7 @@ from longline.calls.redirection import Redirection
 from longline.calls.routes import Route
 from longline.calls.sip_leg import LegEnd, LegNews, SipLeg
 from longline.calls.stream import Stream, StreamRequest
+from longline.calls.stream_ways import ways_of
 from longline.calls.trunk_limits import Channel
 from longline.guard.refused import Refused
 from longline.media.errors import MediaCommandRefused
@@ -157,10 +158,10 @@ class LiveCall:
         # The look-up may take seconds: it is not done where all that the call does waits in line.
         try:
             request = await self.context.find_stream(self.call, request)
-            way = await way_of(self.context.egress, request.ws_url)
+            ways = await ways_of(self.context.egress, request)
         except Refused as refused:
-            way = refused
-        return await self.ask(lambda: self.when_answered(lambda: self._streams.open(request, way)))
+            ways = refused
+        return await self.ask(lambda: self.when_answered(lambda: self._streams.open(request, ways)))
 
     async def close_stream(self, stream_id: UUID) -> Stream:
         """Raise CallNotLive, StreamNotFound."""

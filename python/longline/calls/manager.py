@@ -370,6 +370,7 @@ class CallManager:
                 find_secret=self._find_secret,
                 base_url=self._base_url,
                 find_stream=self._find_stream,
+                resume_url=self._config.resume_url,
             ),
             self._signalling,
             self._flow,

@@ -60,6 +60,10 @@ class MediaEvents:
     async def receive(self, event: MediaEvent) -> None:
         if isinstance(event, protocol.StreamConnected):
             await self._streams.connected(event)
+        elif isinstance(event, protocol.StreamDisconnected):
+            await self._streams.disconnected(event)
+        elif isinstance(event, protocol.StreamResumed):
+            await self._streams.resumed(event)
         elif isinstance(event, protocol.StreamClosed):
             await self._streams.closed(event)
         elif isinstance(event, protocol.PlaybackFinished):

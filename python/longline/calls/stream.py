@@ -1,7 +1,8 @@
 """A stream: a call's live audio joined to one WebSocket of the application.
 
 The states and inputs are a table that names the event each move is told by: a stream is initiated once, and is
-completed or fails once, whatever the media server, the application and the caller do at the same moment.
+completed or fails once, whatever the media server, the application and the caller do at the same moment. In between it
+may lose its connection and get another one any number of times.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ from longline.base.events import EventType
 from longline.base.ids import new_id
 from longline.base.stream_formats import DialectName, Encoding, SampleRate
 from longline.base.stream_tracks import ALL, StreamDirection, Together
-from longline.calls.dialects import Format, settle, settle_input
+from longline.calls.dialects import DIALECTS, Format, settle, settle_input
 from longline.calls.manner import Method
+from longline.media.protocol import Comfort
 from longline.store.records import StreamRecord
 
 CALL_ENDED = "call_ended"
@@ -31,12 +33,15 @@ ORDERLY_REASONS = frozenset({"closed_by_app", "closed_by_control", CALL_ENDED})
 class StreamState(StrEnum):
     CONNECTING = "connecting"
     CONNECTED = "connected"
+    DISCONNECTED = "disconnected"  # it is dialled again
     CLOSED = "closed"
     FAILED = "failed"
 
 
 class StreamInput(StrEnum):
     CONNECTED = "connected"
+    DROPPED = "dropped"  # the connection, not the stream
+    RESUMED = "resumed"
     CLOSED = "closed"  # in order
     LOST = "lost"  # or never reached
 
@@ -45,6 +50,10 @@ TRANSITIONS: dict[tuple[StreamState, StreamInput], tuple[StreamState, EventType]
     (StreamState.CONNECTING, StreamInput.CONNECTED): (StreamState.CONNECTED, EventType.STREAM_CONNECTED),
     (StreamState.CONNECTING, StreamInput.CLOSED): (StreamState.CLOSED, EventType.STREAM_COMPLETED),
     (StreamState.CONNECTING, StreamInput.LOST): (StreamState.FAILED, EventType.STREAM_FAILED),
+    (StreamState.CONNECTED, StreamInput.DROPPED): (StreamState.DISCONNECTED, EventType.STREAM_DISCONNECTED),
+    (StreamState.DISCONNECTED, StreamInput.RESUMED): (StreamState.CONNECTED, EventType.STREAM_RESUMED),
+    (StreamState.DISCONNECTED, StreamInput.CLOSED): (StreamState.CLOSED, EventType.STREAM_COMPLETED),
+    (StreamState.DISCONNECTED, StreamInput.LOST): (StreamState.FAILED, EventType.STREAM_FAILED),
     (StreamState.CONNECTED, StreamInput.CLOSED): (StreamState.CLOSED, EventType.STREAM_COMPLETED),
     (StreamState.CONNECTED, StreamInput.LOST): (StreamState.FAILED, EventType.STREAM_FAILED),
 }
@@ -66,7 +75,8 @@ class StreamRequest:
     """What is asked for. What is None is as the dialect has it; `chunk_size` is in milliseconds. `parameters` are told
     in the dialect's `start`; `tracks` are what is heard (`base/stream_tracks.py`); `input_encoding` and
     `input_sample_rate` are of what the application says, where the dialect has two formats. `client_state` is a text
-    that the dialect hands back."""
+    that the dialect hands back. `urls` are tried after `ws_url`; a lost connection is tried to be made again for
+    `resume_window_s`, while the parties hear `comfort` when nothing is queued."""
 
     ws_url: str
     chunk_size: int | None = None
@@ -81,6 +91,9 @@ class StreamRequest:
     tracks: tuple[int, ...] = (ALL,)
     together: Together = "apart"
     direction: StreamDirection = "both"
+    urls: tuple[str, ...] = ()
+    resume_window_s: int | None = None
+    comfort: Comfort = "silence"
     name: str | None = None
     """What its flow calls it."""
     status_callback_url: str | None = None
@@ -91,6 +104,11 @@ class StreamRequest:
     def format(self) -> Format:
         """Raise ValueError when the dialect has no such format."""
         return settle(self.dialect, self.encoding, self.sample_rate, self.chunk_size)
+
+    @property
+    def window_s(self) -> int:
+        """For how long a lost connection is tried to be made again; 0: the stream has failed with it."""
+        return DIALECTS[self.dialect].resume_window_s if self.resume_window_s is None else self.resume_window_s
 
     @property
     def input_format(self) -> Format | None:
@@ -129,6 +147,14 @@ class Stream:
         if told_by is not None:
             self.connected_at = at
         return told_by
+
+    def drop(self) -> EventType | None:
+        """The connection is lost and tried to be made again. None when that is no news."""
+        return self._apply(StreamInput.DROPPED)
+
+    def resume(self) -> EventType | None:
+        """There is a connection again. None when that is no news."""
+        return self._apply(StreamInput.RESUMED)
 
     def end(self, reason: str, at: datetime, code: int | None = None, detail: str | None = None) -> EventType | None:
         """The WebSocket is closed, or was never opened. None when the stream had ended before."""

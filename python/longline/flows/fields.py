@@ -18,6 +18,8 @@ from longline.calls.stream import StreamRequest
 CHUNK_SIZE_MIN_MS = 20
 CHUNK_SIZE_MAX_MS = 2000
 URL_MAX_CHARS = 2083
+OTHER_URLS_MAX = 7
+RESUME_WINDOW_MAX_S = 3600
 DIAL_TIMEOUT_MAX_S = 600
 LOOP_MAX = 10
 TEXT_MAX_CHARS = 4096
@@ -133,9 +135,19 @@ def _stream_auth(auth: dict[str, str]) -> dict[str, str]:
     return auth
 
 
+def _ws_urls(urls: list[str]) -> list[str]:
+    return [ws_url(url) for url in urls]
+
+
 HttpUrl = Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(http_url)]
 StreamUrl = Annotated[str, Field(max_length=URL_MAX_CHARS), AfterValidator(stream_url)]
 """It stands behind `dialect`."""
+OtherWsUrls = Annotated[
+    list[Annotated[str, Field(max_length=URL_MAX_CHARS)]],
+    Field(max_length=OTHER_URLS_MAX, description="Tried in turn when ws_url cannot be reached, or was lost."),
+    AfterValidator(_ws_urls),
+]
+ResumeWindow = Annotated[int, Field(ge=0, le=RESUME_WINDOW_MAX_S)]
 MediaUrl = Annotated[str, Field(min_length=1, max_length=URL_MAX_CHARS), AfterValidator(_media_url)]
 AliasedMediaUrl = Annotated[
     MediaUrl,

@@ -26,7 +26,9 @@ from longline.flows.fields import (
     Key,
     Language,
     Loop,
+    OtherWsUrls,
     Parameters,
+    ResumeWindow,
     SpokenText,
     StreamAuthField,
     StreamUrl,
@@ -37,6 +39,7 @@ from longline.flows.fields import (
     lower_case,
     track_numbers,
 )
+from longline.media.protocol import Comfort
 
 MAX_PROMPTS = 10
 MAX_ACTIONS = 50
@@ -152,6 +155,20 @@ class Stream(_Verb):
     direction: StreamDirection = Field(
         default="both", description="listen: what the application says is refused, and nobody hears it."
     )
+    urls: OtherWsUrls = Field(default_factory=list)
+    resume_window: ResumeWindow | None = Field(
+        default=None,
+        description="Seconds for which a lost connection is tried to be made again; as the dialect has it: 60 for "
+        "longline, 0 (the stream has failed) for the others.",
+    )
+    comfort: Comfort = Field(
+        default="silence", description="What the parties hear without a connection, once what was queued is played."
+    )
+    on_lost: Nested | None = Field(
+        default=None,
+        description="Done when the stream has failed, instead of the flow: a sound, after which the next action "
+        "follows, or hangup.",
+    )
     record: bool | None = Field(
         default=None,
         description="false keeps a call that would be recorded from being so; a call that is not to be recorded stays "
@@ -176,6 +193,9 @@ class Stream(_Verb):
             tracks=track_numbers(self.tracks),
             together=self.together,
             direction=self.direction,
+            urls=tuple(self.urls),
+            resume_window_s=self.resume_window,
+            comfort=self.comfort,
             auth=None if self.auth is None else StreamAuth(**self.auth),
         )
 

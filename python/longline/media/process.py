@@ -27,7 +27,8 @@ _REPOSITORY = Path(__file__).parents[3]
 
 @dataclass(frozen=True, slots=True)
 class MediaServerSettings:
-    """How the media server is started. `workers` 0 is one for each core; `binary` None is to be looked for."""
+    """How the media server is started. `workers` 0 is one for each core; `binary` None is to be looked for.
+    `stream_listen` is "ip:port", `stream_listen_tls` the files of its certificates and of their key."""
 
     rtp_addresses: tuple[str, ...] = ("127.0.0.1",)
     rtp_ports: str = "20000-29999"
@@ -35,6 +36,8 @@ class MediaServerSettings:
     ca_files: Sequence[Path] = ()
     recordings_dir: Path | None = None
     silero_weights: Path | None = None
+    stream_listen: str | None = None
+    stream_listen_tls: Sequence[Path] | None = None
     binary: Path | None = None
     extra_arguments: Sequence[str] = ()
 
@@ -49,6 +52,11 @@ class MediaServerSettings:
             arguments += ["--recordings-dir", str(self.recordings_dir)]
         if self.silero_weights is not None:
             arguments += ["--silero-weights", str(self.silero_weights)]
+        if self.stream_listen is not None:
+            arguments += ["--stream-listen", self.stream_listen]
+        if self.stream_listen_tls is not None:
+            certificate, key = self.stream_listen_tls
+            arguments += ["--stream-listen-certificate", str(certificate), "--stream-listen-key", str(key)]
         return [*arguments, *self.extra_arguments]
 
 

@@ -26,6 +26,7 @@ Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Vad = Literal["off", "energy", "silero"]
 RecordingFormat = Literal["wav", "ogg"]
 RecordingLayout = Literal["stereo", "mono", "parties"]
+Comfort = Literal["silence", "noise", "tone"]
 Stats = dict[str, Any]
 
 
@@ -267,11 +268,12 @@ class StreamUrl:
 @dataclass(frozen=True, slots=True)
 class StreamResume:
     """For how long a lost connection is tried to be made again, how much of what is heard is kept meanwhile, and where
-    the application may dial in."""
+    the application may dial in; what the parties hear meanwhile when nothing is queued."""
 
     window_ms: int
     ring_ms: int | None = None
     url: str | None = None
+    comfort: Comfort = "silence"
 
 
 @dataclass(frozen=True, slots=True)

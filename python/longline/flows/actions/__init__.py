@@ -23,7 +23,7 @@ async def act(live: LiveCall, verb: verbs.Verb | flow_steps.Step, sounds: Sounds
     """Do what the verb says. `is_last`: no action follows it in its flow. Raise FlowFailed."""
     match verb:
         case verbs.Stream():
-            return await stream(live, verb)
+            return await stream(live, verb, sounds)
         case verbs.Play() | verbs.Say():
             return await play(live, verb, sounds)
         case verbs.Dial():
