@@ -6,9 +6,10 @@ from typing import Final
 
 from longline.flows.language import Document, Languages
 from longline.flows.ncco import Ncco
-from longline.flows.plivo_xml import PlivoXml
+from longline.flows.plivo_xml import PLIVO_ALONE, PlivoXml
 from longline.flows.telnyx_calls import TelnyxCalls
 from longline.flows.twiml import Twiml
+from longline.flows.xml import XmlInvalid, parse_xml
 
 
 def languages(base_url: str = "") -> Languages:
@@ -20,6 +21,10 @@ LANGUAGES: Final = languages()
 
 
 def language_of(document: Document) -> str:
-    """The language of a document that an application of ours has answered in the place of JSON: whoever answers XML
-    and has not said whose it is has TwiML."""
-    return "twilio"
+    """The language of a document that an application of ours has answered in the place of JSON: of the two in XML it is
+    TwiML, unless it has an element that Plivo alone has."""
+    try:
+        children = parse_xml(document.body).children
+    except XmlInvalid:
+        return "twilio"
+    return "plivo" if any(child.name in PLIVO_ALONE for child in children) else "twilio"

@@ -39,6 +39,8 @@ from longline.flows.xml import Element
 MAX_RETRIES: Final = 10
 """Of <GetDigits>; more are taken for so many."""
 EXTRA_HEADERS_MAX_BYTES: Final = 512
+PLIVO_ALONE: Final = frozenset({"Speak", "Wait", "DTMF", "GetDigits", "GetInput", "Stream", "PreAnswer"})
+"""Elements below <Response> that TwiML does not have there."""
 _CONTENT_TYPE: Final = re.compile(r"audio/x-(l16|mulaw)\s*;\s*rate\s*=\s*(\d{4,5})", re.IGNORECASE)
 _TRACKS: Final = {"inbound": (INBOUND,), "outbound": (OUTBOUND,), "both": (INBOUND, OUTBOUND)}
 _ENCODINGS: Final[dict[str, Encoding]] = {"l16": "pcm_s16le", "mulaw": "mulaw"}

@@ -1,6 +1,7 @@
 """An application that answers every turn: keys, recordings, lists, fall-backs. Media server and clock are fakes."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -435,3 +436,32 @@ async def test_a_recording_that_ends_in_time_goes_on_with_its_flow_alone(house: 
     told = await until_asked(house, 2)
     assert (told["reason"], told["key"]) == ("finish_key", "5")
     assert "flow.left" not in house.told()
+
+
+async def test_xml_with_an_element_of_plivos_is_plivos(house: House) -> None:
+    digits = '<GetDigits numDigits="1" action="/next"/>'
+    house.fetcher.answers |= {FLOW_URL: twiml(digits), NEXT_URL: twiml("<Hangup/>")}
+    await house.incoming()
+    await press(house, "7")
+    assert house.fetcher.asked == [FLOW_URL, NEXT_URL]
+
+
+async def test_an_answer_without_actions_goes_on_with_the_flow_before(tmp_path: Path) -> None:
+    house = House(tmp_path, webhook_version="vonage", inbound={"flow_url": FLOW_URL})
+    ncco = [
+        {"action": "input", "dtmf": {"maxDigits": 1}, "eventUrl": [NEXT_URL]},
+        {"action": "wait", "timeout": 5},
+        {"action": "input", "dtmf": {"maxDigits": 1}, "eventUrl": [FALLBACK_URL]},
+    ]
+    house.fetcher.answers |= {
+        FLOW_URL: Document(json.dumps(ncco).encode(), FLOW_URL),
+        NEXT_URL: Document(b"", NEXT_URL),
+        FALLBACK_URL: Document(b"[]", FALLBACK_URL),
+    }
+    await house.incoming()
+    await press(house, "7")
+    assert house.fetcher.asked == [FLOW_URL, NEXT_URL]
+    await house.clock.advance(5.1)
+    await press(house, "8")
+    assert house.fetcher.asked == [FLOW_URL, NEXT_URL, FALLBACK_URL]
+    assert house.record.state == "completed"
