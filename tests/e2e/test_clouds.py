@@ -14,10 +14,13 @@ from plivo import RestClient, plivoxml
 from plivo.utils import validate_v3_signature  # type: ignore[import-untyped]
 from telnyx import AsyncTelnyx
 from websockets.asyncio.server import ServerConnection, serve
+from websockets.typing import Subprotocol
 
 from tests.support.app import Backend
+from tests.support.baresip import Baresip
 from tests.support.conversation import pitch_of
 from tests.support.node import API_KEY, Node
+from tests.support.ports import free_ports
 from tests.support.raw_phone import RawPhone
 from tests.support.tone import to_ulaw, tone
 
@@ -29,14 +32,17 @@ VOICE = to_ulaw(tone(450, 0.02))
 class Bot:
     """`async with Bot(handler)`: a WebSocket server; `messages` are its texts, decoded, and the lengths of others."""
 
-    def __init__(self, answer: Callable[[ServerConnection, Any], Awaitable[None]]) -> None:
+    def __init__(
+        self, answer: Callable[[ServerConnection, Any], Awaitable[None]], subprotocol: str | None = None
+    ) -> None:
         self._answer = answer
+        self._subprotocols = None if subprotocol is None else [Subprotocol(subprotocol)]
         self.messages: list[Any] = []
         self.headers: dict[str, str] = {}
         self.closed = asyncio.Event()
 
     async def __aenter__(self) -> "Bot":
-        self._server = await serve(self._run, "127.0.0.1", 0)
+        self._server = await serve(self._run, "127.0.0.1", 0, subprotocols=self._subprotocols)
         self.url = f"ws://127.0.0.1:{next(iter(self._server.sockets)).getsockname()[1]}/bot"
         return self
 
@@ -222,3 +228,114 @@ async def test_an_ncco_joins_a_websocket_and_its_end_asks_for_another(tmp_path: 
     assert bot.headers["authorization"] == "Bearer sesame"
     statuses = [hook["status"] for hook in backend.webhooks if hook["uuid"] == first["uuid"]]
     assert statuses == ["started", "ringing", "answered", "completed"]
+
+
+async def test_calls_are_placed_by_both_clients_and_joined_to_their_bots(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def listen(connection: ServerConnection, told: Any) -> None:
+        """It says nothing."""
+
+    (port,) = free_ports(1)
+    phone = Baresip(tmp_path / "phone", port, tone(450, 20), rtp_ports="45600-45698")
+    async with Bot(listen) as bot, Backend() as backend:
+        stream = f'<Stream bidirectional="true" keepCallAlive="true">{bot.url}</Stream>'
+        backend._flow = f"<Response>{stream}</Response>"
+        async with Node(tmp_path / "node") as node, phone:
+            await phone.start()
+            for name in ("API_VOICE_BASE_URI", "API_VOICE_BASE_URI_FALLBACK_1", "API_VOICE_BASE_URI_FALLBACK_2"):
+                monkeypatch.setattr(plivo.rest.client, name, f"{node.url}/v1/Account")
+            client = RestClient(AUTH_ID, API_KEY)
+            made = await asyncio.to_thread(
+                client.calls.create,
+                from_="14155550100",
+                to_=phone.uri,
+                answer_url=backend.flow_url,
+                hangup_url=backend.webhook_url + "/hangup",
+                ring_url=backend.webhook_url + "/ring",
+            )
+            await until(lambda: len(bot.of("media")) > 10)
+            await asyncio.to_thread(client.calls.hangup, made.request_uuid)
+            await until(lambda: len(backend.webhooks) == 2)
+            (start,) = bot.of("start")
+            assert start["start"]["mediaFormat"] == {"encoding": "audio/x-l16", "sampleRate": 8000}
+            bot.messages.clear()
+
+            async with AsyncTelnyx(api_key=API_KEY, base_url=f"{node.url}/v2", max_retries=0) as telnyx:
+                dialled = await telnyx.calls.dial(
+                    connection_id="7",
+                    from_="+14155550100",
+                    to=phone.uri,
+                    webhook_url=backend.webhook_url,
+                    stream_url=bot.url,
+                    stream_codec="PCMA",
+                    client_state="c3RhdGU=",
+                )
+                assert dialled.data is not None
+                await until(lambda: len(bot.of("media")) > 10)
+                await telnyx.calls.actions.hangup(dialled.data.call_control_id)
+                await until(lambda: len(backend.webhooks) == 7)
+            await phone.stop()
+    assert {hook["CallUUID"] for hook in backend.webhooks[:2]} == {made.request_uuid}
+    assert [hook["Event"] for hook in backend.webhooks[:2]] == ["Ring", "Hangup"]
+    (asked,) = backend.flow_requests
+    assert (asked["Direction"], asked["CallStatus"], asked["RequestUUID"]) == (
+        "outbound",
+        "in-progress",
+        made.request_uuid,
+    )
+    (start,) = bot.of("start")
+    assert start["start"]["media_format"]["encoding"] == "PCMA"
+    told = [hook["data"] for hook in backend.webhooks[2:]]
+    assert [event["event_type"] for event in told] == [
+        "call.initiated",
+        "call.answered",
+        "streaming.started",
+        "streaming.stopped",
+        "call.hangup",
+    ]
+    assert {event["payload"]["client_state"] for event in told} == {"c3RhdGU="}
+
+
+OPENINGS: dict[str, tuple[str | None, Callable[[Any], bool]]] = {
+    "telnyx": (None, lambda told: told == {"event": "connected", "version": "1.0.0"}),
+    "plivo": (None, lambda told: told["event"] == "start" and len(told["start"]["accountId"]) == 20),
+    "vonage": (None, lambda told: told["event"] == "websocket:connected" and told["tenant"] == "7"),
+    "exotel": (None, lambda told: told["event"] == "connected"),
+    "jambonz": ("audio.drachtio.org", lambda told: told["sampleRate"] == 8000 and told["direction"] == "inbound"),
+    "asterisk": ("media", lambda told: told["event"] == "MEDIA_START" and told["format"] == "ulaw"),
+}
+
+
+async def test_every_dialect_is_to_be_had_by_its_name(tmp_path: Path) -> None:
+    """With its subprotocol, and the credentials and parameters that it was given."""
+
+    async def leave(connection: ServerConnection, told: Any) -> None:
+        if len(bot.messages) == 3:
+            await connection.close()
+
+    flows: list[dict[str, Any]] = []
+
+    async def flow(_: dict[str, Any]) -> Any:
+        return flows[-1]
+
+    async with Backend(flow) as backend:
+        async with Node(tmp_path, LONGLINE_INBOUND__FLOW_URL=backend.flow_url) as node:
+            for dialect, (subprotocol, is_opening) in OPENINGS.items():
+                async with Bot(leave, subprotocol) as bot, RawPhone(node.sip_port) as phone:
+                    parameters = {"tenant": "7"} | ({"control_msg_format": "json"} if dialect == "asterisk" else {})
+                    flows.append(
+                        {
+                            "action": "stream",
+                            "ws_url": bot.url,
+                            "dialect": dialect,
+                            "parameters": parameters,
+                            "auth": {"username": "node", "password": "sesame"},
+                        }
+                    )
+                    assert await phone.call() == 200
+                    talking = asyncio.create_task(phone.speak(20, VOICE))
+                    await asyncio.wait_for(bot.closed.wait(), 10)
+                    talking.cancel()
+                assert is_opening(bot.messages[0]), (dialect, bot.messages[0])
+                assert bot.headers["authorization"] == "Basic bm9kZTpzZXNhbWU="
