@@ -118,13 +118,14 @@ class _Run:
             raise FlowFailed(Reason.FLOW_INVALID, str(error)) from error
 
     async def _do(self, flow: Flow) -> str | None:
-        """The URL of the next flow; None when there is none."""
+        """The URL of the next flow; None when there is none. When a flow that came along with its call would ask
+        nobody in particular, there is nobody to ask, and it goes on."""
         for index, verb in enumerate(flow.actions):
             with within(flow.place(index)):
                 outcome = await act(self._live, verb, self._sounds, is_last=flow.is_last(index))
             if outcome.result:
                 self._result = outcome.result
-            if outcome.next == "ask":
+            if outcome.next == "ask" and (outcome.flow_url or self._url) is not None:
                 self._method, self._rest = flow.method(index), flow.after(index)
                 return outcome.flow_url or self._url
             if outcome.next == "end":

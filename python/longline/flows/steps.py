@@ -38,7 +38,7 @@ class OpenStream:
 
 @dataclass(frozen=True, slots=True)
 class CloseStream:
-    """Close the streams of this name; there may be none. No name: all that nothing waits for."""
+    """Close the streams of this name; there may be none. No name: all that only listen."""
 
     action: ClassVar[str] = "stream.close"
     name: str | None = None

@@ -20,6 +20,7 @@ from longline.media.protocol import (
     LegSpeechStopped,
     PlaybackFinished,
     RecordingFinished,
+    StreamOpen,
 )
 from longline.sip.events import Ended, InfoDigit
 
@@ -465,3 +466,63 @@ async def test_an_answer_without_actions_goes_on_with_the_flow_before(tmp_path: 
     await press(house, "8")
     assert house.fetcher.asked == [FLOW_URL, NEXT_URL, FALLBACK_URL]
     assert house.record.state == "completed"
+
+
+BOT = '<Connect action="/next"><Stream url="ws://127.0.0.1:9/bot" name="bot" statusCallback="/told"/></Connect>'
+
+
+@pytest.mark.parametrize(
+    ("reason", "error", "event"),
+    [("closed_by_app", None, "stream.completed"), ("connect_failed", "connect_failed", "stream.failed")],
+)
+async def test_a_stream_of_twiml_that_ends_in_whatever_way_goes_on(
+    house: House, reason: str, error: str | None, event: str
+) -> None:
+    house.fetcher.answers |= {FLOW_URL: twiml(BOT), NEXT_URL: twiml("<Hangup/>")}
+    await house.incoming()
+    await until(house, "stream.open")
+    await house.stream_closes(reason)
+    told = await until_asked(house, 2)
+    assert (told["reason"], told["is_orderly"]) == (reason, error is None)
+    assert (house.event(event).target_url, house.event(event).version) == ("http://app/told", "twilio")
+    assert house.record.state == "completed"
+
+
+def fork(name: str) -> str:
+    return f'<Start><Stream url="ws://127.0.0.1:9/{name}" name="{name}" track="both_tracks"/></Start>'
+
+
+async def test_a_fork_goes_on_beside_the_flow_until_it_is_stopped_by_name(house: House) -> None:
+    stop = '<Stop><Stream name="a"/></Stop>'
+    house.fetcher.answers[FLOW_URL] = twiml(fork("a") + fork("b") + stop + '<Pause length="60"/>')
+    await house.incoming()
+    closed = await until(house, "stream.close")
+    opened = [command for command in house.media.commands if isinstance(command, StreamOpen)]
+    assert [(one.url, one.direction, one.tracks) for one in opened] == [
+        ("ws://127.0.0.1:9/a", "listen", (1, 129)),
+        ("ws://127.0.0.1:9/b", "listen", (1, 129)),
+    ]
+    assert closed.stream == opened[0].stream
+    assert house.record.state == "answered"
+
+
+async def test_a_call_has_four_forks(house: House) -> None:
+    house.fetcher.answers[FLOW_URL] = twiml("".join(fork(name) for name in "abcde"))
+    house.fetcher.answers[FALLBACK_URL] = twiml("<Hangup/>")
+    await house.incoming()
+    await until_asked(house, 2)
+    assert house.media.names().count("stream.open") == 4
+    detail = house.event("flow.failed").data["detail"]
+    assert detail == "Response/Start[5]/Stream.url: a call has at most 4 streams beside its flow"
+
+
+async def test_a_document_that_came_along_asks_nobody_in_particular_and_goes_on(house: House) -> None:
+    house.fetcher.answers[FLOW_URL] = [{"action": "gather", "timeout": 60}]
+    await house.incoming()
+    call_id = next(iter(house.manager.live())).id
+    document = '<Response><Gather numDigits="1" timeout="60"/><Pause length="60"/></Response>'
+    await house.manager.redirect(call_id, Redirection("twilio", flow=document))
+    await press(house, "1")
+    assert (house.record.state, house.fetcher.asked) == ("answered", [FLOW_URL])
+    await house.clock.advance(60)
+    assert (house.record.state, house.fetcher.asked) == ("completed", [FLOW_URL])

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
 from typing import Any, Final
 
-from longline.base.errors import CallNotControllable, LimitReached
+from longline.base.errors import CallNotControllable, LimitReached, MediaUnavailable, StreamNotFound
 from longline.base.ids import Prefix, encode_id
 from longline.calls.live_call import LiveCall
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
-from longline.calls.stream import StreamState
+from longline.calls.stream import Stream, StreamState
 from longline.flows import steps
 from longline.flows.outcome import Outcome, ask_or_go_on
 
@@ -40,6 +41,8 @@ async def send_digits(live: LiveCall, step: steps.SendDigits) -> Outcome:
 
 async def open_stream(live: LiveCall, step: steps.OpenStream) -> Outcome:
     """Raise FlowFailed (flow_invalid) for a stream too many."""
+    if not step.waits and sum(_listens(stream) for stream in live.call.streams.values()) >= MAX_FORKS:
+        raise FlowFailed(Reason.FLOW_INVALID, f"$.url: a call has at most {MAX_FORKS} streams beside its flow")
     await live.answer()
     await live.start_recording()
     try:
@@ -69,7 +72,14 @@ async def stay() -> Outcome:
 
 
 async def close_stream(live: LiveCall, step: steps.CloseStream) -> Outcome:
+    """They are closed when it is done: others may take their place, and their name."""
     for stream in list(live.call.streams.values()):
-        if not stream.has_ended and stream.request.name == step.name:
-            live.let_go_of_stream(stream.id)
+        is_meant = _listens(stream) if step.name is None else stream.request.name == step.name
+        if is_meant and not stream.has_ended:
+            with contextlib.suppress(StreamNotFound, MediaUnavailable):
+                await live.close_stream(stream.id)
     return Outcome()
+
+
+def _listens(stream: Stream) -> bool:
+    return not stream.has_ended and stream.request.direction == "listen"
