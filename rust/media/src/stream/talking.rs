@@ -97,7 +97,7 @@ impl Stream {
         context: &mut Context<'_>,
     ) -> Result<(), Closing> {
         let is_first = self.talk.as_ref().is_some_and(|talk| !talk.is_agreed);
-        if is_first && hello.resume.is_none() {
+        if is_first {
             self.shape(hello, parties).map_err(Closing::BadHello)?;
         }
         let (Some(talk), Some(uplink)) = (&mut self.talk, &mut self.uplink) else {

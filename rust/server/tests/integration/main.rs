@@ -9,6 +9,7 @@ mod faults;
 mod files;
 mod outages;
 mod recordings;
+mod resumption;
 mod signals;
 mod stopping;
 mod support;

@@ -71,7 +71,11 @@ impl App {
             )),
             None => Box::new(tcp.try_clone()?),
         };
-        let mut socket = Socket { stream, tcp };
+        let mut socket = Socket {
+            stream,
+            tcp,
+            dialled: false,
+        };
         let head = socket.read_head()?;
         let answer = format!(
             "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -110,9 +114,20 @@ pub fn accept_of(head: &str) -> String {
 pub struct Socket {
     stream: Box<dyn Stream>,
     pub tcp: TcpStream,
+    /// The application has dialled: it masks what it sends, and the server does not.
+    dialled: bool,
 }
 
 impl Socket {
+    /// A connection that the application has made, upgraded.
+    pub fn dialled(tcp: TcpStream) -> Self {
+        Self {
+            stream: Box::new(tcp.try_clone().unwrap()),
+            tcp,
+            dialled: true,
+        }
+    }
+
     fn read_head(&mut self) -> std::io::Result<String> {
         let mut head = Vec::new();
         let mut byte = [0];
@@ -128,7 +143,8 @@ impl Socket {
         let mut head = [0; 2];
         self.stream.read_exact(&mut head).ok()?;
         assert_eq!(head[0] & 0xF0, 0x80, "one whole frame without reserved bits");
-        assert_eq!(head[1] & 0x80, 0x80, "a client masks");
+        let is_masked = head[1] & 0x80 != 0;
+        assert_eq!(is_masked, !self.dialled, "a client masks and a server does not");
         let length = match head[1] & 0x7F {
             126 => {
                 let mut length = [0; 2];
@@ -139,7 +155,9 @@ impl Socket {
             short => usize::from(short),
         };
         let mut key = [0; 4];
-        self.stream.read_exact(&mut key).ok()?;
+        if is_masked {
+            self.stream.read_exact(&mut key).ok()?;
+        }
         let mut payload = vec![0; length];
         self.stream.read_exact(&mut payload).ok()?;
         payload
@@ -174,7 +192,7 @@ impl Socket {
         self.stream.flush()
     }
 
-    /// Send one unmasked frame with this first byte.
+    /// Send one frame with this first byte.
     pub fn send_frame(&mut self, first: u8, payload: &[u8]) -> std::io::Result<()> {
         let mut bytes = vec![first];
         match payload.len() {
@@ -188,7 +206,19 @@ impl Socket {
                 bytes.extend_from_slice(&(length as u64).to_be_bytes());
             }
         }
-        bytes.extend_from_slice(payload);
+        if self.dialled {
+            let key = [0xA5, 0x00, 0xFF, 0x3C];
+            bytes[1] |= 0x80;
+            bytes.extend_from_slice(&key);
+            bytes.extend(
+                payload
+                    .iter()
+                    .zip(key.iter().cycle())
+                    .map(|(byte, key)| byte ^ key),
+            );
+        } else {
+            bytes.extend_from_slice(payload);
+        }
         self.send_raw(&bytes)
     }
 
