@@ -153,6 +153,7 @@ class CallStreams:
             stream_id=stream.id,
             target_url=stream.request.status_callback_url,
             target_method=stream.request.status_callback_method,
+            version=stream.request.status_callback_version,
         )
 
     def told(self, stream_id: UUID) -> str | None:

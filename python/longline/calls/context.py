@@ -127,6 +127,7 @@ class CallContext:
         stream_id: UUID | None = None,
         target_url: str | None = None,
         target_method: str = "POST",
+        version: str | None = None,
     ) -> None:
         """This has changed, and is saved next: it is stored with that, so that neither is without the other after a
         crash, and told when that is done."""
@@ -134,7 +135,9 @@ class CallContext:
         if target_url is None and event_type in self.call.manner.targets:
             target_url, target_method = self.call.manner.targets[event_type]
         event = self._event(event_type, data, at, leg_id, stream_id, target_url)
-        self._noted.append(dataclasses.replace(event, target_method=target_method) if target_url else event)
+        if target_url is not None:
+            event = dataclasses.replace(event, target_method=target_method, version=version or event.version)
+        self._noted.append(event)
 
     def publish(
         self,

@@ -99,6 +99,8 @@ class StreamRequest:
     status_callback_url: str | None = None
     """Told of it, by `status_callback_method`."""
     status_callback_method: Method = "POST"
+    status_callback_version: str | None = None
+    """In which format; None: as the call's flow is spoken to."""
 
     @property
     def format(self) -> Format:

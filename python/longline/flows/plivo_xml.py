@@ -275,6 +275,7 @@ def stream_request(
         tracks=(ALL,) if bidirectional else _TRACKS[audio_track],
         status_callback_url=status_callback_url,
         status_callback_method=status_callback_method,
+        status_callback_version="plivo",
     )
 
 

@@ -178,3 +178,8 @@ async def test_a_trunk_signs_with_a_secret_too(house: Any, client: AsyncClient) 
     )  # fmt: skip
     assert (trunk.secret_id, trunk.secret_name) == (secret.id, "one")
     assert (await client.secrets.retrieve(secret.id)).sip_trunks == [{"id": trunk.id, "name": "pbx"}]
+
+
+async def test_an_app_may_be_one_of_another_platform(house: Any) -> None:
+    answer = await house.http.post("/api/v1/voice/apps", json=APP | {"webhook_api_version": "twilio"})
+    assert (answer.status_code, answer.json()["webhook_api_version"]) == (201, "twilio")

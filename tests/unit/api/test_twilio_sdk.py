@@ -175,6 +175,7 @@ async def test_a_stream_is_created_and_stopped_by_sid_and_by_name(house: Any, cl
     assert (first.dialect, first.direction, first.tracks) == ("twilio", "listen", (1, 129))
     assert (second.name, second.parameters) == ("copy", {"who": "me"})
     assert (second.status_callback_url, second.status_callback_method) == ("https://app.example/told", "GET")
+    assert second.status_callback_version == "twilio"
     assert (by_sid.status, by_name.name) == ("in-progress", "copy")
     assert by_sid.sid is not None
     assert await refusal(streams.create_async(url="wss://app.example/b", name="copy")) == (400, 20001)

@@ -126,6 +126,7 @@ def stream(form: Form) -> StreamRequest:
             parameters=check_parameters({name: value or "" for name, value in named if name}),
             status_callback_url=form.url("StatusCallback", 21609),
             status_callback_method=form.method("StatusCallbackMethod"),
+            status_callback_version="twilio",
         )
     except ValueError as error:
         raise TwilioRefusal(21205, f"Url or Parameter: {error}") from None
