@@ -1,5 +1,4 @@
-"""Telnyx's words for what is ours: ids, why a call ended, times, and the signature of its webhooks. Pure, but for the
-time that a signature has.
+"""Telnyx's words for what is ours: ids, why a call ended, times, and the signature of its webhooks. Pure.
 
 A webhook is signed by Ed25519 over "<timestamp>|<body>". Its key is made from the secret that signs for the call, so
 that the public half, which a receiver is given, can be had again at any time.
@@ -21,6 +20,8 @@ SIGNATURE_HEADER: Final = "telnyx-signature-ed25519"
 TIMESTAMP_HEADER: Final = "telnyx-timestamp"
 CALL_IS_OVER: Final = "90018"
 """The code of a command for a call that has ended."""
+CALL_IS_NOT_ANSWERED: Final = "90034"
+"""The code of a command that wants a call to be answered."""
 
 
 def call_control_id(call_id: UUID) -> str:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -98,7 +99,8 @@ class HttpFlowFetcher:
             body = json.dumps(flow_request(call, call.webhook_version or self._webhook_version, result))
             request = FlowRequest("POST", url, body.encode(), _JSON)
         else:
-            request = language.request(Question(call, url, method, result or {}), self._find_secret(call.secret_id))
+            question = Question(call, url, method, result or {}, at=datetime.now(UTC))
+            request = language.request(question, self._find_secret(call.secret_id))
         document = await self._ask(url, request, self._trace_headers(call.id))
         if language is not None or is_xml(document.body, document.content_type):
             return document

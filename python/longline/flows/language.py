@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 from urllib.parse import urljoin
 
@@ -33,12 +34,13 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an application is asked with: the call, and what its last action has come to, in our words."""
+    """What an application is asked with: the call, what its last action has come to, in our words, and when."""
 
     call: Call
     url: str
     method: Method = "POST"
     result: Mapping[str, Any] = field(default_factory=dict)
+    at: datetime = field(kw_only=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,4 @@
-"""How an application of Vonage's is asked what to do with a call: fields in the query, or a JSON object. Pure, but for
-the time that a signature has.
+"""How an application of Vonage's is asked what to do with a call: fields in the query, or a JSON object. Pure.
 
 The first question says whose call it is; a later one says what the action before it has come to.
 """
@@ -8,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from typing import Any, Final
 
 from longline.base import vonage
@@ -26,7 +24,7 @@ def flow_request(question: Question, base_url: str, secret: str | None) -> FlowR
     facts: dict[str, Any] = vonage.call_facts(
         call_id=call.id, from_number=call.from_number, to_number=call.to_number
     ) | result_facts(call, question.result, base_url)
-    at = datetime.now(UTC)
+    at = question.at
     if question.method == "GET":
         texts = {key: value if isinstance(value, str) else json.dumps(value) for key, value in facts.items()}
         return FlowRequest("GET", with_query(question.url, texts), headers=_ACCEPT | vonage.signed(secret, b"", at))

@@ -5,6 +5,7 @@ Its payload, which is stored, is whatever `request` needs to make the request ag
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Protocol
 
 from longline.base.events import CallFacts, Event
@@ -29,6 +30,6 @@ class Format(Protocol):
         """What is stored as the event's payload."""
         ...
 
-    def request(self, payload: Mapping[str, Any], url: str, secret: str | None) -> HookRequest:
-        """`secret` is what signs, if the call has anything that does."""
+    def request(self, payload: Mapping[str, Any], url: str, secret: str | None, at: datetime) -> HookRequest:
+        """`secret` is what signs, if the call has anything that does; `at` is now."""
         ...

@@ -5,7 +5,7 @@ has none its end is told to whoever is told of it.
 """
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -43,7 +43,7 @@ class PlivoFormat:
         method = event.target_method if event.target_url is not None else call.target_method
         return {"method": method, "form": _form(event, call)}
 
-    def request(self, payload: Mapping[str, Any], url: str, secret: str | None) -> HookRequest:
+    def request(self, payload: Mapping[str, Any], url: str, secret: str | None, at: datetime) -> HookRequest:
         form: Form = payload["form"]
         if payload["method"] == "GET":
             url = with_query(url, form)

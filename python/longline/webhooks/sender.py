@@ -109,7 +109,7 @@ class HttpSender:
         url, secrets = event.target_url or "", self._secrets_of(event)
         foreign = FORMATS.get(event.api_version or "")
         if foreign is not None:
-            return foreign.request(event.payload or {}, url, next(iter(secrets), None))
+            return foreign.request(event.payload or {}, url, next(iter(secrets), None), at)
         body = json.dumps(event.payload, separators=(",", ":")).encode()
         return HookRequest("POST", url, body, request_headers(event, body, at, secrets, standard=self._standard))
 

@@ -1,4 +1,4 @@
-"""Telnyx's webhooks: JSON with an envelope, signed by Ed25519. Pure, but for the time that a signature has.
+"""Telnyx's webhooks: JSON with an envelope, signed by Ed25519. Pure.
 
 All of a call is told to one URL: its states, its streams, what is played, and the keys that are pressed (where events
 say which).
@@ -6,7 +6,7 @@ say which).
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
@@ -47,10 +47,10 @@ class TelnyxFormat:
         }
         return {"method": call.target_method, "body": {"data": data}}
 
-    def request(self, payload: Mapping[str, Any], url: str, secret: str | None) -> HookRequest:
+    def request(self, payload: Mapping[str, Any], url: str, secret: str | None, at: datetime) -> HookRequest:
         told = payload["body"] | {"meta": {"attempt": 1, "delivered_to": url}}
         body = json.dumps(told, separators=(",", ":")).encode()
-        headers = {"content-type": "application/json"} | telnyx.signed(secret, body, datetime.now(UTC))
+        headers = {"content-type": "application/json"} | telnyx.signed(secret, body, at)
         return HookRequest(payload["method"], url, body, headers)
 
 

@@ -5,6 +5,7 @@ told there, the end alone of a leg. Each is a form, signed like every request of
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Final
 from urllib.parse import urlencode
 from uuid import UUID
@@ -45,7 +46,7 @@ class TwilioFormat:
         method = event.target_method if event.target_url is not None else call.target_method
         return {"method": method, "form": _form(event, call)}
 
-    def request(self, payload: Mapping[str, Any], url: str, secret: str | None) -> HookRequest:
+    def request(self, payload: Mapping[str, Any], url: str, secret: str | None, at: datetime) -> HookRequest:
         form: Form = payload["form"]
         if payload["method"] == "GET":
             url = with_query(url, form)

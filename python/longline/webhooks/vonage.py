@@ -1,5 +1,4 @@
-"""Vonage's events: of a call's states, and of its WebSockets, which are parties of their own. Pure, but for the time
-that a signature has.
+"""Vonage's events: of a call's states, and of its WebSockets, which are parties of their own. Pure.
 
 Each is a JSON object, posted to one URL and signed like every request of Vonage's. The answer is not read: an NCCO that
 follows on an event is asked for by the flow.
@@ -7,7 +6,7 @@ follows on an event is asked for by the flow.
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from longline.base import vonage
@@ -38,9 +37,9 @@ class VonageFormat:
     def render(self, event: Event, call: CallFacts) -> dict[str, Any]:
         return {"body": _of_stream(event, call) if event.type in _STREAMS else _of_call(event, call)}
 
-    def request(self, payload: Mapping[str, Any], url: str, secret: str | None) -> HookRequest:
+    def request(self, payload: Mapping[str, Any], url: str, secret: str | None, at: datetime) -> HookRequest:
         body = json.dumps(payload["body"], separators=(",", ":")).encode()
-        headers = {"content-type": "application/json"} | vonage.signed(secret, body, datetime.now(UTC))
+        headers = {"content-type": "application/json"} | vonage.signed(secret, body, at)
         return HookRequest("POST", url, body, headers)
 
 

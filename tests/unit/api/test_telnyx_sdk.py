@@ -8,6 +8,7 @@ import pytest
 from telnyx import AsyncTelnyx, AuthenticationError, NotFoundError, UnprocessableEntityError
 from tests.unit.api.test_teler_sdk import KEY, serving
 
+from longline.base.errors import CallNotLive
 from longline.base.ids import new_id
 from longline.base.telnyx import call_control_id, read_call_control_id
 from longline.calls.dialects import Format
@@ -111,6 +112,14 @@ async def test_commands_of_a_call(house: Any, client: AsyncTelnyx) -> None:
     with pytest.raises(UnprocessableEntityError) as refused:
         await actions.hangup(control_id)
     assert refused.value.response.json()["errors"][0]["code"] == "90018"
+
+
+async def test_what_wants_an_answered_call_says_so(house: Any, client: AsyncTelnyx) -> None:
+    call = await house.call(state="ringing", answered_at=None)
+    house.manager.refusal = CallNotLive()
+    with pytest.raises(UnprocessableEntityError) as refused:
+        await client.calls.actions.send_dtmf(call_control_id(call.id), digits="1")
+    assert refused.value.response.json()["errors"][0]["code"] == "90034"
 
 
 @pytest.mark.parametrize(

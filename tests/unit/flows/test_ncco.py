@@ -138,7 +138,7 @@ def test_an_answer_without_actions_has_nothing_new_to_say() -> None:
 
 def asked(result: dict[str, Any] | None = None) -> tuple[Call, dict[str, Any]]:
     call = Call(Direction.INBOUND, "+14155550100", "+14155550101", AT)
-    request = Ncco("https://us.example/").request(Question(call, URL, "POST", result or {}), SECRET)
+    request = Ncco("https://us.example/").request(Question(call, URL, "POST", result or {}, at=AT), SECRET)
     assert request.body is not None
     claims = jwt.decode(request.headers["Authorization"].removeprefix("Bearer "), SECRET, algorithms=["HS256"])
     assert claims["payload_hash"] == hashlib.sha256(request.body).hexdigest()
@@ -150,7 +150,7 @@ def test_the_first_question_says_whose_call_it_is() -> None:
     assert facts == {
         "from": "14155550100", "to": "14155550101", "uuid": str(call.id), "conversation_uuid": f"CON-{call.id}",
     }  # fmt: skip
-    request = Ncco().request(Question(call, URL, "GET"), None)
+    request = Ncco().request(Question(call, URL, "GET", at=AT), None)
     assert request.url == f"{URL}?from=14155550100&to=14155550101&uuid={call.id}&conversation_uuid=CON-{call.id}"
     assert "Authorization" not in request.headers
 

@@ -158,7 +158,7 @@ def test_what_has_no_effect_is_told() -> None:
 
 def asked(result: dict[str, Any] | None = None) -> tuple[Call, dict[str, str]]:
     call = Call(Direction.OUTBOUND, "+14155550100", "+14155550101", AT)
-    request = PlivoXml("https://us.example/").request(Question(call, URL, "POST", result or {}), "token")
+    request = PlivoXml("https://us.example/").request(Question(call, URL, "POST", result or {}, at=AT), "token")
     assert request.body is not None
     form = {name: value for name, (value,) in parse_qs(request.body.decode(), keep_blank_values=True).items()}
     nonce, signature = (request.headers[f"X-Plivo-Signature-V3{name}"] for name in ("-Nonce", ""))
@@ -175,7 +175,7 @@ def test_the_form_says_whose_call_it_is() -> None:
 
 def test_a_get_has_the_form_in_its_query_and_is_signed_too() -> None:
     call = Call(Direction.INBOUND, "+14155550100", "+14155550101", AT)
-    request = PlivoXml().request(Question(call, URL + "?tenant=7", "GET"), "token")
+    request = PlivoXml().request(Question(call, URL + "?tenant=7", "GET", at=AT), "token")
     assert request.body is None
     assert f"tenant=7&CallUUID={call.id}" in request.url
     nonce, signature = (request.headers[f"X-Plivo-Signature-V3{name}"] for name in ("-Nonce", ""))

@@ -32,7 +32,7 @@ def a_call(**changes: Any) -> Call:
 
 
 def form(call: Call, **result: Any) -> dict[str, str]:
-    request = Twiml("https://node.example/").request(Question(call, URL, "POST", result), None)
+    request = Twiml("https://node.example/").request(Question(call, URL, "POST", result, at=AT), None)
     return dict(parse_qsl((request.body or b"").decode(), keep_blank_values=True))
 
 
@@ -117,7 +117,7 @@ def test_what_the_verb_before_has_come_to_is_told(result: dict[str, Any], more: 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
 def test_the_request_is_signed(method: Any) -> None:
-    request = Twiml().request(Question(a_call(), URL, method), TOKEN)
+    request = Twiml().request(Question(a_call(), URL, method, at=AT), TOKEN)
     given = request.headers["X-Twilio-Signature"]
     posted = dict(parse_qsl((request.body or b"").decode()))
     assert RequestValidator(TOKEN).validate(request.url, posted, given)

@@ -46,7 +46,7 @@ def told(version: str, event: Event, call: CallFacts | None = None) -> HookReque
     if not of.is_told(event, call):
         return None
     stored = json.loads(json.dumps(of.render(event, call)))  # it is kept as JSON
-    return of.request(stored, event.target_url or URL, SECRET)
+    return of.request(stored, event.target_url or URL, SECRET, AT)
 
 
 def form_of(request: HookRequest | None) -> dict[str, str]:
@@ -200,7 +200,7 @@ def test_a_websocket_is_a_party_of_its_own_to_vonage() -> None:
 @pytest.mark.parametrize("version", ["plivo", "telnyx", "vonage"])
 def test_without_a_secret_nothing_is_signed(version: str) -> None:
     of, event = FORMATS[version], an_event(EventType.CALL_COMPLETED, **ENDED)
-    request = of.request(of.render(event, facts()), URL, None)
+    request = of.request(of.render(event, facts()), URL, None, AT)
     assert set(request.headers) == {"content-type"}
 
 

@@ -151,10 +151,10 @@ def test_twilios_validator_accepts_the_request(method: str) -> None:
     payload = render(
         event("call.ringing", state="ringing", direction="inbound"), replace(FACTS, target_method=method), "twilio"
     )
-    request = TwilioFormat().request(payload, FACTS.target_url or "", "token")
+    request = TwilioFormat().request(payload, FACTS.target_url or "", "token", AT)
     assert request.method == method
     sent = dict(parse_qsl((request.body or b"").decode())) or dict(parse_qsl(urlsplit(request.url).query))
     assert sent["CallSid"] == f"CA{CALL.hex}"
     posted = sent if method == "POST" else {}
     assert RequestValidator("token").validate(request.url, posted, request.headers["X-Twilio-Signature"])
-    assert "X-Twilio-Signature" not in TwilioFormat().request(payload, FACTS.target_url or "", None).headers
+    assert "X-Twilio-Signature" not in TwilioFormat().request(payload, FACTS.target_url or "", None, AT).headers

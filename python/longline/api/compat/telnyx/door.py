@@ -8,10 +8,15 @@ from typing import Final
 from starlette.responses import JSONResponse, Response
 
 from longline.api.doors import Door, bearer
-from longline.base.errors import CallNotLive, InvalidApiKey, NotFound, RequestError
-from longline.base.telnyx import CALL_IS_OVER
+from longline.base import telnyx
+from longline.base.errors import CallNotLive, InvalidApiKey, InvalidState, NotFound, RequestError
 
 PREFIX: Final = "/v2/"
+
+
+class NotAnswered(InvalidState):
+    code = "call_not_answered"
+    default_message = "The call is not answered yet."
 
 
 def refuse(error: RequestError, headers: Mapping[str, str]) -> Response:
@@ -25,7 +30,9 @@ def _facts(error: RequestError) -> tuple[int, str, str]:
     if isinstance(error, InvalidApiKey):
         return 401, "10009", "Authentication failed"
     if isinstance(error, CallNotLive):
-        return 422, CALL_IS_OVER, "Call has already ended"
+        return 422, telnyx.CALL_IS_OVER, "Call has already ended"
+    if isinstance(error, NotAnswered):
+        return 422, telnyx.CALL_IS_NOT_ANSWERED, "Call not answered yet"
     if isinstance(error, NotFound):
         return 404, "10005", "Resource not found"
     if error.status in (400, 409, 422):

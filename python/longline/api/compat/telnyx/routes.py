@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -9,10 +11,11 @@ from fastapi import APIRouter, Depends
 
 from longline.api.compat.fields import FieldsOf
 from longline.api.compat.telnyx import requests
-from longline.api.deps import CallerOf, DepsOf, StoreOf
+from longline.api.compat.telnyx.door import NotAnswered
+from longline.api.deps import CallerOf, Deps, DepsOf, StoreOf
 from longline.api.owned import own_call
 from longline.base import telnyx
-from longline.base.errors import BadRequest, CallNotFound
+from longline.base.errors import BadRequest, CallNotFound, CallNotLive
 from longline.store.pages import PAGE_LIMIT_MAX, PageRequest
 from longline.store.records import CallRecord
 
@@ -27,6 +30,18 @@ async def existing_call(call_control_id: str, deps: DepsOf, caller: CallerOf) ->
 
 
 CallId = Annotated[UUID, Depends(existing_call)]
+
+
+@contextlib.asynccontextmanager
+async def of_answered(deps: Deps, call_id: UUID) -> AsyncIterator[None]:
+    """What is done here is done to a call that is answered. Raises NotAnswered, CallNotLive."""
+    try:
+        yield
+    except CallNotLive:
+        call = await deps.durable.get_call(call_id)
+        if call is None or call.ended_at is not None:
+            raise
+        raise NotAnswered from None
 
 
 def shown(call: CallRecord, *, is_alive: bool) -> dict[str, Any]:
@@ -85,7 +100,8 @@ async def start_stream(call_id: CallId, fields: FieldsOf, deps: DepsOf) -> dict[
     stream = requests.stream(fields)
     if stream is None:
         raise BadRequest("stream_url is missing.")
-    opened = await deps.manager.open_stream(call_id, stream)
+    async with of_answered(deps, call_id):
+        opened = await deps.manager.open_stream(call_id, stream)
     return {"data": {"result": "ok", "stream_id": str(opened.id)}}
 
 
@@ -101,26 +117,30 @@ async def stop_stream(call_id: CallId, fields: FieldsOf, store: StoreOf, deps: D
 
 @router.post("/calls/{call_control_id}/actions/playback_start")
 async def start_playback(call_id: CallId, fields: FieldsOf, deps: DepsOf) -> dict[str, Any]:
-    await deps.controls.play(call_id, requests.play(fields))
+    async with of_answered(deps, call_id):
+        await deps.controls.play(call_id, requests.play(fields))
     return OK
 
 
 @router.post("/calls/{call_control_id}/actions/speak")
 async def speak(call_id: CallId, fields: FieldsOf, deps: DepsOf) -> dict[str, Any]:
-    await deps.controls.play(call_id, requests.speak(fields))
+    async with of_answered(deps, call_id):
+        await deps.controls.play(call_id, requests.speak(fields))
     return OK
 
 
 @router.post("/calls/{call_control_id}/actions/send_dtmf")
 async def send_dtmf(call_id: CallId, fields: FieldsOf, deps: DepsOf) -> dict[str, Any]:
     digits, held_ms = requests.digits(fields)
-    await deps.manager.send_digits(call_id, digits, tone_ms=held_ms)
+    async with of_answered(deps, call_id):
+        await deps.manager.send_digits(call_id, digits, tone_ms=held_ms)
     return OK
 
 
 @router.post("/calls/{call_control_id}/actions/transfer")
 async def transfer(call_id: CallId, fields: FieldsOf, deps: DepsOf) -> dict[str, Any]:
-    await deps.controls.transfer(call_id, requests.transfer(fields))
+    async with of_answered(deps, call_id):
+        await deps.controls.transfer(call_id, requests.transfer(fields))
     return OK
 
 
