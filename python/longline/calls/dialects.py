@@ -165,8 +165,15 @@ DIALECTS: Final[Mapping[DialectName, DialectTerms]] = {
         tracks="all",
         names=prefixed_names,
     ),
+    # Linear samples are an extension: what its audioFormat may be, Twilio does not publish.
     "twilio": DialectTerms(
-        {"mulaw": _NARROW}, "mulaw", "8k", 20, tracks="both_ways", names=twilio_names, headers=twilio_headers
+        {"mulaw": _NARROW, "pcm_s16le": ("8k", "16k", "24k")},
+        "mulaw",
+        "8k",
+        20,
+        tracks="both_ways",
+        names=twilio_names,
+        headers=twilio_headers,
     ),
     "telnyx": DialectTerms(
         {"mulaw": _NARROW, "alaw": _NARROW, "pcm_s16le": _LINEAR, "pcm_s16be": _LINEAR},

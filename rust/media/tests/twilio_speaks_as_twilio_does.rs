@@ -190,18 +190,29 @@ fn marks_have_bounds() {
 }
 
 #[test]
-fn only_mu_law_at_8_khz_can_be_opened() {
+fn a_stream_in_linear_samples_says_so_and_keeps_its_time() {
     let mut node = Node::connected();
-    for params in [
-        StreamParams {
-            encoding: Encoding::PcmS16le,
-            ..params()
-        },
-        StreamParams {
-            rate_hz: 16_000,
-            ..params()
-        },
+    node.open_stream(StreamParams {
+        encoding: Encoding::PcmS16le,
+        rate_hz: 16_000,
+        ..params()
+    });
+    node.run_ms(60);
+    assert!(
+        texts(&node)[1]
+            .contains(r#""mediaFormat":{"encoding":"audio/x-L16","sampleRate":16000,"channels":1}"#)
+    );
+    assert!(texts(&node)[4].contains(r#""chunk":"3","timestamp":"40""#));
+    for (encoding, rate_hz) in [
+        (Encoding::MuLaw, 16_000),
+        (Encoding::ALaw, 8_000),
+        (Encoding::PcmS16le, 48_000),
     ] {
+        let params = StreamParams {
+            encoding,
+            rate_hz,
+            ..params()
+        };
         assert!(node.engine.open_stream(node.now, node.session, params).is_err());
     }
 }

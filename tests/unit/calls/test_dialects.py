@@ -43,7 +43,7 @@ def test_a_rate_alone_chooses_an_encoding_that_has_it() -> None:
 @pytest.mark.parametrize(
     ("asked", "why"),
     [
-        (("twilio", "alaw"), "twilio has the encodings mulaw, not alaw"),
+        (("twilio", "alaw"), "twilio has the encodings mulaw, pcm_s16le, not alaw"),
         (("telnyx", "mulaw", "16k"), "telnyx has mulaw at 8k, not at 16k"),
         (("vonage", None, "48k"), "vonage has pcm_s16le at 8k, 16k, 24k, not at 48k"),
         (("vonage", None, None, 40), "vonage has messages of 20 to 20 ms, not of 40"),

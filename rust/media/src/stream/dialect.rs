@@ -612,6 +612,8 @@ const TELNYX: &[Format] = &[
     pcm_be(48_000),
 ];
 
+const TWILIO: &[Format] = &[mu_law(8_000), pcm(8_000), pcm(16_000), pcm(24_000)];
+
 const PLIVO: &[Format] = &[mu_law(8_000), pcm(8_000), pcm(16_000), pcm(24_000)];
 
 const ASTERISK: &[Format] = &[
@@ -651,9 +653,9 @@ pub static TABLE: &[Entry] = &[
     Entry {
         dialect: Dialect::Twilio,
         name: "twilio",
-        output: &[mu_law(8_000)],
-        input: &[mu_law(8_000)],
-        formats: "twilio carries mulaw with a rate_hz of 8000",
+        output: TWILIO,
+        input: TWILIO,
+        formats: "twilio carries mulaw with a rate_hz of 8000, or pcm_s16le of 8000, 16000 or 24000",
         tracks: Tracks::BothWays,
         queue_ms: None,
         make: |params| Box::new(twilio::Twilio::new(params)),

@@ -1,4 +1,4 @@
-//! Twilio Media Streams as a codec: JSON text, µ-law at 8 kHz in base64, one track.
+//! Twilio Media Streams as a codec: JSON text, audio in base64.
 //!
 //! To the application: `connected` and `start` once, then `media`, `dtmf`, `mark` and at the end `stop`. Numbers are
 //! strings, as Twilio has them; `timestamp` is the time of a chunk's first sample in milliseconds of the stream. From the
@@ -6,17 +6,21 @@
 //! may have no name, a payload may be of any length.
 //!
 //! A mark is answered when all that was queued before it has been played or cleared; the two answers look alike, as they
-//! do at Twilio. Left out: the outbound track (a bidirectional stream has none).
+//! do at Twilio.
+//!
+//! Audio is µ-law at 8 kHz, or, of a `<Stream>` with `audioFormat` and `sampleRate`, linear and little-endian (`audio/x-L16`).
 //!
 //! What the application has attached to the call is the custom parameters of `start`: texts, as Twilio has them, so a value
 //! that is none stands as its JSON.
 
 use super::dialect::{Message, Tell, WireFormat, is_sent};
 use super::ears::Chunk;
-use super::{base64, events, json};
+use super::encoding::Encoding;
+use super::events::{self, Counts};
+use super::{base64, json};
+use crate::Form;
 use crate::config::StreamParams;
 use crate::event::RefusedMessage;
-use crate::{Form, SAMPLES_PER_MS};
 
 /// The codec of one stream.
 #[derive(Clone, Debug)]
@@ -30,7 +34,7 @@ pub struct Twilio {
     tracks: &'static str,
     /// A `media` message between its sequence number and its chunk number: of what the caller says, and of what it is sent.
     media: [String; 2],
-    next_sequence: u64,
+    counts: Counts,
 }
 
 impl Twilio {
@@ -45,14 +49,8 @@ impl Twilio {
                 .map(|track| format!(r#"","streamSid":{stream_sid},"media":{{"track":"{track}","chunk":""#)),
             stream_sid,
             parameters: events::parameters_json(params),
-            next_sequence: 1,
+            counts: Counts::from(1, params),
         }
-    }
-
-    fn take_sequence(&mut self) -> u64 {
-        let sequence = self.next_sequence;
-        self.next_sequence += 1;
-        sequence
     }
 
     /// Appends `connected`, the only message without a sequence number.
@@ -61,8 +59,8 @@ impl Twilio {
     }
 
     /// Appends `start`.
-    fn write_start(&mut self, out: &mut Vec<u8>) {
-        let sequence = self.take_sequence();
+    fn write_start(&mut self, params: &StreamParams, out: &mut Vec<u8>) {
+        let sequence = self.counts.sequence();
         let Twilio {
             account_sid,
             call_sid,
@@ -75,21 +73,33 @@ impl Twilio {
             concat!(
                 r#"{{"event":"start","sequenceNumber":"{}","streamSid":{},"start":{{"accountSid":{},"streamSid":{},"#,
                 r#""callSid":{},"tracks":{},"customParameters":{},"#,
-                r#""mediaFormat":{{"encoding":"audio/x-mulaw","sampleRate":8000,"channels":1}}}}}}"#
+                r#""mediaFormat":{{"encoding":"{}","sampleRate":{},"channels":1}}}}}}"#
             ),
-            sequence, stream_sid, account_sid, stream_sid, call_sid, tracks, parameters,
+            sequence,
+            stream_sid,
+            account_sid,
+            stream_sid,
+            call_sid,
+            tracks,
+            parameters,
+            match params.encoding {
+                Encoding::MuLaw => "audio/x-mulaw",
+                _ => "audio/x-L16",
+            },
+            params.rate_hz,
         );
         out.extend_from_slice(message.as_bytes());
     }
 
-    /// Appends `media` with these samples, in µ-law.
+    /// Appends `media` with these samples.
     fn write_audio(&mut self, chunk: &Chunk<'_>, out: &mut Vec<u8>) {
+        let (number, timestamp) = self.counts.chunk(chunk);
         out.extend_from_slice(br#"{"event":"media","sequenceNumber":""#);
-        json::write_number(self.take_sequence(), out);
+        json::write_number(self.counts.sequence(), out);
         out.extend_from_slice(self.media[usize::from(is_sent(chunk.track))].as_bytes());
-        json::write_number(u64::from(chunk.sequence) + 1, out);
+        json::write_number(number, out);
         out.extend_from_slice(br#"","timestamp":""#);
-        json::write_number(chunk.timestamp / SAMPLES_PER_MS as u64, out);
+        json::write_number(timestamp, out);
         out.extend_from_slice(br#"","payload":""#);
         base64::append(chunk.encoded, out);
         out.extend_from_slice(br#""}}"#);
@@ -100,7 +110,7 @@ impl Twilio {
         let message = format!(
             r#"{{"event":"dtmf","streamSid":{},"sequenceNumber":"{}","dtmf":{{"track":"inbound_track","digit":"{digit}"}}}}"#,
             self.stream_sid.clone(),
-            self.take_sequence(),
+            self.counts.sequence(),
         );
         out.extend_from_slice(message.as_bytes());
     }
@@ -108,7 +118,7 @@ impl Twilio {
     /// Appends `mark`; `name` is raw JSON.
     fn write_mark(&mut self, name: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(br#"{"event":"mark","sequenceNumber":""#);
-        json::write_number(self.take_sequence(), out);
+        json::write_number(self.counts.sequence(), out);
         for part in [
             r#"","streamSid":"#,
             &self.stream_sid,
@@ -122,7 +132,7 @@ impl Twilio {
 
     /// Appends `stop`.
     fn write_stop(&mut self, out: &mut Vec<u8>) {
-        let sequence = self.take_sequence();
+        let sequence = self.counts.sequence();
         let Twilio {
             account_sid,
             call_sid,
@@ -140,7 +150,7 @@ impl WireFormat for Twilio {
     fn write(&mut self, tell: &Tell<'_>, out: &mut Vec<u8>) -> Option<Form> {
         match *tell {
             Tell::Connected => self.write_connected(out),
-            Tell::Start(..) => self.write_start(out),
+            Tell::Start(params, _) => self.write_start(params, out),
             Tell::Audio(chunk) => self.write_audio(&chunk, out),
             Tell::Digit { digit, .. } => self.write_digit(digit, out),
             Tell::Mark { name, .. } => self.write_mark(name, out),
@@ -158,10 +168,10 @@ impl WireFormat for Twilio {
     }
 
     fn numbers(&self) -> [u64; 2] {
-        [self.next_sequence, 0]
+        self.counts.numbers()
     }
 
-    fn resume(&mut self, [next_sequence, _]: [u64; 2]) {
-        self.next_sequence = next_sequence.max(1);
+    fn resume(&mut self, numbers: [u64; 2]) {
+        self.counts.resume(numbers);
     }
 }
