@@ -8,12 +8,14 @@ speech recognition, queues, conferences, messages, and what a voice is called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
+from longline.base.stream_formats import Encoding, SampleRate
 from longline.base.stream_tracks import INBOUND, OUTBOUND, StreamDirection
 from longline.base.urls import ws_url
+from longline.calls.dialects import settle
 from longline.calls.recording import RecordingHeirs
 from longline.calls.stream import StreamRequest
 from longline.flows import verbs
@@ -35,6 +37,14 @@ from longline.flows.steps import Answer, CloseStream, DialInTurn, OpenStream, Re
 from longline.flows.twilio_request import flow_request
 from longline.flows.xml import Element
 
+AUDIO_FORMATS: Final[Mapping[str, Encoding]] = {
+    "mulaw": "mulaw",
+    "x-mulaw": "mulaw",
+    "pcmu": "mulaw",
+    "l16": "pcm_s16le",
+    "x-l16": "pcm_s16le",
+}
+SAMPLE_RATES: Final[Mapping[str, SampleRate]] = {"8000": "8k", "16000": "16k", "24000": "24k"}
 TRACKS: Final = {"inbound_track": (INBOUND,), "outbound_track": (OUTBOUND,), "both_tracks": (INBOUND, OUTBOUND)}
 
 
@@ -226,9 +236,6 @@ class _Reader(MarkupReader):
         self._know(
             element, "url", "name", "track", "statusCallback", "statusCallbackMethod", "audioFormat", "sampleRate"
         )
-        for name, known in (("audioFormat", _MULAW), ("sampleRate", ("8000",))):
-            if element.attributes.get(name, known[0]).lower() not in known:
-                raise FlowInvalid(f"{element.path}@{name}", "a stream of Twilio's has mulaw at 8000 Hz here")
         track = element.attributes.get("track", "inbound_track")
         if track not in TRACKS:
             raise FlowInvalid(f"{element.path}@track", f"must be one of {', '.join(TRACKS)}")
@@ -240,9 +247,12 @@ class _Reader(MarkupReader):
             parameters = check_parameters(dict(self._parameters(element)))
         except ValueError as error:
             raise FlowInvalid(element.path, f"{error}") from None
+        encoding, sample_rate = self._audio(element)
         return StreamRequest(
             ws_url=url,
             dialect="twilio",
+            encoding=encoding,
+            sample_rate=sample_rate,
             tracks=TRACKS[track],
             direction=direction,
             name=element.attributes.get("name"),
@@ -250,6 +260,21 @@ class _Reader(MarkupReader):
             status_callback_url=self._optional_url(element, "statusCallback"),
             status_callback_method=method_of(element, "statusCallbackMethod"),
         )
+
+    def _audio(self, element: Element) -> tuple[Encoding | None, SampleRate | None]:
+        """What `audioFormat` may be, Twilio does not publish."""
+        audio_format, rate = (element.attributes.get(name) for name in ("audioFormat", "sampleRate"))
+        encoding = None if audio_format is None else AUDIO_FORMATS.get(audio_format.lower().removeprefix("audio/"))
+        if audio_format is not None and encoding is None:
+            raise FlowInvalid(f"{element.path}@audioFormat", "must be mulaw or l16")
+        sample_rate = None if rate is None else SAMPLE_RATES.get(rate)
+        if rate is not None and sample_rate is None:
+            raise FlowInvalid(f"{element.path}@sampleRate", f"must be one of {', '.join(SAMPLE_RATES)}")
+        try:
+            settle("twilio", encoding, sample_rate)
+        except ValueError as error:
+            raise FlowInvalid(element.path, str(error)) from None
+        return encoding, sample_rate
 
     def _parameters(self, element: Element) -> Iterator[tuple[str, str]]:
         for child in element.children:
@@ -283,7 +308,6 @@ class _Reader(MarkupReader):
 
 
 _OF_DIAL: Final = ("action", "method", "timeout", "timeLimit", "callerId", "record", "answerOnBridge")
-_MULAW: Final = ("mulaw", "audio/x-mulaw", "pcmu")
 
 _VERBS: Final[dict[str, Callable[[_Reader, Element], None]]] = {
     "Say": _Reader.say,

@@ -167,6 +167,12 @@ def test_what_twilios_own_builder_writes_is_read() -> None:
     assert joined.request.status_callback_method == "GET"
 
 
+def test_a_stream_may_have_linear_samples() -> None:
+    opened = only('<Connect><Stream url="wss://a/" audioFormat="audio/L16" sampleRate="16000"/></Connect>')
+    assert isinstance(opened, OpenStream)
+    assert (opened.request.format.encoding, opened.request.format.sample_rate) == ("pcm_s16le", "16k")
+
+
 def test_a_gather_that_is_asked_about_nothing_is_the_last() -> None:
     assert read('<Gather actionOnEmptyResult="true"/><Say>Bye</Say>').is_last(0)
     assert not read("<Gather/>").is_last(0)
@@ -216,7 +222,13 @@ def test_what_has_no_effect_is_told() -> None:
             "Response/Start/Stream",
             "more than 500 bytes",
         ),
-        ('<Start><Stream url="wss://a/" audioFormat="L16"/></Start>', "Response/Start/Stream@audioFormat", "mulaw"),
+        ('<Start><Stream url="wss://a/" audioFormat="opus"/></Start>', "Response/Start/Stream@audioFormat", "l16"),
+        (
+            '<Start><Stream url="wss://a/" audioFormat="mulaw" sampleRate="16000"/></Start>',
+            "Response/Start/Stream",
+            "has mulaw at 8k",
+        ),
+        ('<Start><Stream url="wss://a/" sampleRate="96000"/></Start>', "Response/Start/Stream@sampleRate", "24000"),
         ("<Start><Recording/></Start>", "Response/Start/Recording", "has <Stream>"),
         ('<Reject reason="tired"/>', "Response/Reject", "reason"),
         ('<Record playBeep="loud"/>', "Response/Record@playBeep", "true or false"),
