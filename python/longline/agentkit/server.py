@@ -53,6 +53,7 @@ def serve(
     """`hello` is what is asked of longline.v1 (with a format of `pcm_s16le`); `more` is `streamkit.server.serve`'s."""
 
     async def native(stream: Stream) -> None:
+        await stream.ready()  # speech needs the format that was agreed on
         await _talk(handler, NativeLine(stream))
 
     async def other(socket: ServerConnection, first: str | bytes) -> None:

@@ -145,6 +145,12 @@ class Stream:
             self._changed.clear()
             await self._changed.wait()
 
+    async def ready(self) -> None:
+        """Wait until the format is agreed on, or the stream is over."""
+        while self.connection.state is not State.READY and not self.is_over:
+            self._changed.clear()
+            await self._changed.wait()
+
     @property
     def is_over(self) -> bool:
         return self.connection.state is State.OVER
