@@ -31,7 +31,7 @@ from longline.base.log import get_logger
 from longline.base.trace import no_headers
 from longline.base.transport_config import dns_server, sip_told
 from longline.calls.app_directory import AppDirectory
-from longline.calls.configured_apps import configured_secrets
+from longline.calls.configured_apps import check_inbound_stream, configured_secrets
 from longline.calls.leftover_dialogs import LeftoverDialogs
 from longline.calls.leftovers import end_leftovers, end_recordings
 from longline.calls.manager import CallManager
@@ -110,6 +110,7 @@ class Node:
         calls; what else it says waits for the next start.
         Raise ConfigError, and nothing has changed."""
         assert self._trunks is not None and self._apps is not None, "start() comes first"
+        check_inbound_stream(config)
         await self._trunks.configure(config)
         await self._apps.configure(config)
         log.info("configuration read again", trunks=len(config.trunks), apps=len(config.apps))
@@ -121,6 +122,7 @@ class Node:
 
     async def _start(self, stack: contextlib.AsyncExitStack) -> None:
         config = self._config
+        check_inbound_stream(config)
         _make_directories(config)
         stack.enter_context(_only_node_of(config.data_dir))
         http_socket = stack.enter_context(contextlib.closing(_listen("http_listen", config.http_address)))

@@ -10,8 +10,10 @@ from datetime import datetime
 from uuid import UUID, uuid5
 
 from longline.base.config import DEFAULT_APP_NAME, Config
+from longline.base.errors import ConfigError
 from longline.base.ids import DEFAULT_ACCOUNT_ID, DEFAULT_VOICE_APP_ID
 from longline.calls.app_changes import Location
+from longline.calls.dialects import settle
 from longline.calls.trunk import config_trunk_id
 from longline.store.records import NumberRecord, VoiceAppRecord
 
@@ -22,6 +24,16 @@ def config_app_id(name: str) -> UUID:
 
 def config_number_id(number: str) -> UUID:
     return uuid5(DEFAULT_ACCOUNT_ID, f"virtual number {number}")
+
+
+def check_inbound_stream(config: Config) -> None:
+    """Raise ConfigError when `[inbound] stream` has a format that its dialect does not have."""
+    stream = config.inbound.stream
+    if stream is not None:
+        try:
+            settle(stream.dialect, stream.encoding, stream.sample_rate, stream.chunk_size)
+        except ValueError as error:
+            raise ConfigError(f"inbound.stream: {error}", "inbound.stream") from None
 
 
 def configured_apps(config: Config, at: datetime) -> list[VoiceAppRecord]:

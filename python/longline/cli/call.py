@@ -28,9 +28,14 @@ def call(
     flow_url: Annotated[
         str | None, typer.Option(metavar="URL", help="ask this URL what to do once it is answered")
     ] = None,
+    dialect: Annotated[str, typer.Option(help="message format on the WebSocket")] = "teler",
     from_number: Annotated[str, typer.Option("--from", metavar="NUMBER", help="who calls")] = "+15550100",
-    chunk_size: Annotated[int, typer.Option(help="milliseconds of audio per message, a multiple of 20")] = 400,
-    sample_rate: Annotated[str, typer.Option(help="sample rate of the audio to the application: 8k or 16k")] = "8k",
+    chunk_size: Annotated[
+        int | None, typer.Option(help="milliseconds of audio per message, a multiple of 20; 400 for teler")
+    ] = None,
+    sample_rate: Annotated[
+        str | None, typer.Option(help="sample rate of the audio to the application; 8k for teler")
+    ] = None,
     status_callback_url: Annotated[
         str | None, typer.Option(metavar="URL", help="where webhooks go; needed with --flow-url")
     ] = None,
@@ -47,7 +52,8 @@ def call(
         fail("--flow-url needs --status-callback-url http://… beside it", EXIT_USAGE)
     body: dict[str, Any] = {"from_number": from_number, "to_number": to, "record": record}
     if stream is not None:
-        body["flow"] = {"action": "stream", "ws_url": stream, "chunk_size": chunk_size, "sample_rate": sample_rate}
+        given = {"dialect": dialect, "chunk_size": chunk_size, "sample_rate": sample_rate}
+        body["flow"] = {"action": "stream", "ws_url": stream} | {k: v for k, v in given.items() if v is not None}
     else:
         body["flow_url"] = flow_url
     if status_callback_url is not None:

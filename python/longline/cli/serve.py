@@ -37,8 +37,12 @@ def serve(
         str | None, typer.Option(metavar="WS_URL", help="answer every call and stream it to this WebSocket")
     ] = None,
     dialect: Annotated[str, typer.Option(help="message format on the WebSocket")] = "teler",
-    chunk_size: Annotated[int, typer.Option(help="milliseconds of audio per message, a multiple of 20")] = 400,
-    sample_rate: Annotated[str, typer.Option(help="sample rate of the audio to the application: 8k or 16k")] = "8k",
+    chunk_size: Annotated[
+        int | None, typer.Option(help="milliseconds of audio per message, a multiple of 20; 400 for teler")
+    ] = None,
+    sample_rate: Annotated[
+        str | None, typer.Option(help="sample rate of the audio to the application; 8k for teler")
+    ] = None,
     flow_url: Annotated[
         str | None, typer.Option(metavar="URL", help="ask this URL what to do with every call instead")
     ] = None,
@@ -62,7 +66,7 @@ def serve(
     environment |= {f"LONGLINE_{name}": value for name, value in flags.items() if value is not None}
     if stream is not None:
         inline = {"ws_url": stream, "dialect": dialect, "chunk_size": chunk_size, "sample_rate": sample_rate}
-        environment["LONGLINE_INBOUND__STREAM"] = json.dumps(inline)
+        environment["LONGLINE_INBOUND__STREAM"] = json.dumps({k: v for k, v in inline.items() if v is not None})
     with told():
         settings = Config.load(config, environment)
         set_up_logging(settings.log_level, log_format=settings.log_format, log_pii=settings.log_pii)

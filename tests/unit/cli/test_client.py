@@ -183,7 +183,7 @@ def test_call_sends_the_flow_and_says_how_to_go_on(node: FakeNode) -> None:
     assert status == 0 and "longline hangup cs_1" in output
     (_, body), *_ = node.received
     assert body["to_number"] == "sip:bob@192.0.2.7"
-    assert body["flow"] == {"action": "stream", "ws_url": "ws://app/", "chunk_size": 20, "sample_rate": "8k"}
+    assert body["flow"] == {"action": "stream", "ws_url": "ws://app/", "dialect": "teler", "chunk_size": 20}
 
 
 def test_call_that_waits_shows_what_happens_and_fails_with_the_call(node: FakeNode) -> None:
@@ -224,6 +224,8 @@ def test_brackets_in_a_message_are_no_markup(node: FakeNode) -> None:
         (("--http-listen", "nowhere"), "http_listen: must be host:port"),
         (("--stream", "http://a"), "inbound.stream.ws_url"),
         (("--stream", "ws://a", "--chunk-size", "30"), "inbound.stream.chunk_size: must be a multiple of 20"),
+        (("--stream", "ws://a", "--dialect", "morse"), "inbound.stream.dialect"),
+        (("--stream", "ws://a", "--dialect", "vonage", "--sample-rate", "48k"), "not at 48k"),
         (("--config", "/no/such.toml"), "cannot read /no/such.toml"),
     ],
 )
