@@ -14,7 +14,7 @@ from longline.base.twilio import Sid, sid
 from tests.support.baresip import Baresip
 from tests.support.node import API_KEY, Node
 from tests.support.ports import free_ports
-from tests.support.tone import Samples, pitch_hz, power_at, tone, write_wav
+from tests.support.tone import Samples, pitch_hz, power_at, read_wav, tone, write_wav
 from tests.support.twilio_app import SAID_HZ, TwilioApp
 
 TOKEN = API_KEY  # one token, as at Twilio: it opens the API, and signs
@@ -121,7 +121,7 @@ async def test_an_agent_written_for_twilio_holds_a_call(tmp_path: Path) -> None:
     assert has(heard, PROMPT_HZ) and has(heard, SAID_HZ)
 
 
-async def test_a_call_that_comes_in_is_connected_to_somebody_else(tmp_path: Path) -> None:
+async def test_a_call_that_comes_in_is_connected_to_somebody_else_and_leaves_a_message(tmp_path: Path) -> None:
     caller_port, callee_port = free_ports(2)
     callee = Baresip(tmp_path / "callee", callee_port, tone(CALLEE_HZ, 60))
 
@@ -132,6 +132,8 @@ async def test_a_call_that_comes_in_is_connected_to_somebody_else(tmp_path: Path
             dial.sip("sip:nobody@127.0.0.1:9")
             dial.sip(callee.uri)
             response.append(dial)
+        elif path == "dialled":
+            response.record(action="/left", recording_status_callback="/whole", play_beep=False, timeout=0)
         return response if path in ("in", "dialled") else None
 
     app = TwilioApp(TOKEN, answer)
@@ -154,12 +156,21 @@ async def test_a_call_that_comes_in_is_connected_to_somebody_else(tmp_path: Path
         await asyncio.sleep(1.2)
         await callee.stop()
         dialled = (await app.until(lambda: app.asked.get("dialled")))[0]
+        await asyncio.sleep(1)
+        await caller.stop()
+        left = (await app.until(lambda: app.asked.get("left")))[0]
+        (whole,) = await app.until(lambda: app.asked.get("whole"))
         await app.until(lambda: app.asked.get("status"))
+        audio = await node.api.get(left["RecordingUrl"], auth=(ACCOUNT, TOKEN), headers={"x-api-key": ""})
         heard = caller.heard()
     asked = app.asked["in"][0]
     assert (asked["Direction"], asked["CallStatus"], asked["AccountSid"]) == ("inbound", "ringing", ACCOUNT)
     assert (dialled["DialCallStatus"], dialled["DialBridged"]) == ("completed", "true")
     assert dialled["DialCallSid"].startswith("CA") and int(dialled["DialCallDuration"]) >= 1
     assert [one["CallStatus"] for one in app.asked["status"]] == ["completed"]
+    assert (left["Digits"], left["CallStatus"], left["CallSid"]) == ("hangup", "completed", asked["CallSid"])
+    assert (whole["RecordingSid"], whole["RecordingStatus"]) == (left["RecordingSid"], "completed")
+    (tmp_path / "left.wav").write_bytes(audio.content)
+    assert has(read_wav(tmp_path / "left.wav"), CALLER_HZ)
     assert app.unsigned == 0
     assert has(heard, CALLEE_HZ)

@@ -13,7 +13,7 @@ from twilio.rest import Client
 
 from longline.base.errors import CallNotLive, InvalidTarget, LimitReached
 from longline.base.events import EventType
-from longline.base.ids import DEFAULT_ACCOUNT_ID, new_id
+from longline.base.ids import DEFAULT_ACCOUNT_ID, encode_id, new_id
 from longline.base.twilio import Sid, sid
 from longline.calls.manner import Manner
 from longline.calls.redirection import Redirection
@@ -201,6 +201,11 @@ async def test_the_audio_of_a_recording_is_had(house: Any, client: Client, base_
         for suffix in ("", ".wav"):
             assert (await http.get(path + suffix)).content == b"RIFF0123456789"
         assert (await http.get(path + ".mp3")).status_code == 404
+    call = await house.call()
+    call.legs[0].recordings = [encode_id("rec", made.id)]
+    await house.durable.save_call(call)
+    listed = await client.calls(sid(Sid.CALL, call.id)).recordings.list_async()
+    assert [one.sid for one in listed] == [sid(Sid.RECORDING, made.id)]
     fetched = await client.recordings(sid(Sid.RECORDING, made.id)).fetch_async()
     assert (fetched.status, fetched.channels) == ("completed", 2)
 

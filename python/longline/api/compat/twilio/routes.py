@@ -19,6 +19,7 @@ from longline.api.links import recording_file
 from longline.api.owned import own_call
 from longline.base import twilio
 from longline.base.errors import BadRequest, CallNotFound, CallNotLive, NotFound, RecordingNotFound, StreamNotFound
+from longline.base.ids import Prefix, decode_id
 from longline.base.twilio import API_VERSION, Sid, read_sid
 from longline.calls.stream import StreamRequest
 from longline.store.account_store import AccountStore
@@ -179,6 +180,26 @@ async def _live_streams(store: AccountStore, call_id: UUID) -> list[StreamRecord
 
 
 # --- recordings ------------------------------------------------------------------------------------------------------
+
+
+@router.get("/{account_sid}/Calls/{call_sid}/Recordings.json")
+async def list_recordings(account_sid: str, call_sid: str, call_id: CallId, store: StoreOf) -> dict[str, Any]:
+    """Those of a call that are whole, in one page."""
+    call = await _call(store, call_id)
+    named = [decode_id(text, Prefix.RECORDING) for leg in call.legs for text in leg.recordings]
+    found = [await store.get_recording(recording_id) for recording_id in named]
+    uri = f"/{API_VERSION}/Accounts/{account_sid}/Calls/{call_sid}/Recordings.json"
+    return {
+        "recordings": [views.recording(one) for one in found if one is not None],
+        "page": 0,
+        "page_size": max(1, len(found)),
+        "start": 0,
+        "end": max(0, len(found) - 1),
+        "uri": uri,
+        "first_page_uri": uri,
+        "next_page_uri": None,
+        "previous_page_uri": None,
+    }
 
 
 @router.get("/{account_sid}/Recordings/{recording}")

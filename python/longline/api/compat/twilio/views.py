@@ -16,7 +16,7 @@ def call(record: CallRecord) -> dict[str, Any]:
     if record.ended_at is not None:
         began = record.answered_at
         duration = str(0 if began is None else int((record.ended_at - began).total_seconds()))
-    streams = ("streams", "Streams"), ("recordings", "Recordings"), ("events", "Events")
+    parts = ("streams", "Streams"), ("recordings", "Recordings")
     return {
         "sid": sid(Sid.CALL, record.id),
         "account_sid": sid(Sid.ACCOUNT, record.account_id),
@@ -44,7 +44,7 @@ def call(record: CallRecord) -> dict[str, Any]:
         "date_created": _at(record.created_at),
         "date_updated": _at(record.ended_at or record.answered_at or record.created_at),
         "uri": f"{path}.json",
-        "subresource_uris": {name: f"{path}/{folder}.json" for name, folder in streams},
+        "subresource_uris": {name: f"{path}/{folder}.json" for name, folder in parts},
     }
 
 
