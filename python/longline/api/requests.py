@@ -39,6 +39,7 @@ from longline.base.stream_tracks import StreamDirection, Together
 from longline.calls.originate import OriginateRequest
 from longline.calls.stream import StreamAuth, StreamRequest
 from longline.flows.fields import (
+    Listener,
     OtherWsUrls,
     Parameters,
     ResumeWindow,
@@ -46,6 +47,7 @@ from longline.flows.fields import (
     Tracks,
     all_parties,
     check_stream,
+    listener_number,
     track_numbers,
 )
 from longline.flows.parse import FlowInvalid, parse_flow
@@ -199,6 +201,7 @@ class StreamOpenRequest(StrictRequest):
         default="apart",
         description="How several tracks come, as the dialect can: in messages of their own, mixed, or two as stereo.",
     )
+    speak_to: Listener = "all"
     direction: StreamDirection = Field(
         default="both", description="listen: what the application says is refused, and nobody hears it."
     )
@@ -229,6 +232,7 @@ class StreamOpenRequest(StrictRequest):
             parameters=self.parameters,
             tracks=track_numbers(self.tracks),
             together=self.together,
+            speak_to=listener_number(self.speak_to),
             direction=self.direction,
             urls=tuple(self.urls),
             resume_window_s=self.resume_window,

@@ -7,12 +7,15 @@ TrackName = Literal["all", "inbound", "outbound", "said"]
 """All parties, mixed; what the call's first party says; what it is sent; what streams and playbacks say."""
 Together = Literal["apart", "mixed", "stereo"]
 """Each in messages of its own; in one, summed; two in one, left and right."""
+ListenerName = Literal["all", "inbound"]
+"""Who is to hear something: all parties, or the call's first."""
 StreamDirection = Literal["both", "listen"]
 
 ALL: Final = 0
 INBOUND: Final = 1
 SAID: Final = 128
 OUTBOUND: Final = SAID + INBOUND
+MAX_PARTY: Final = 127
 MAX_TRACK: Final = 255
 MAX_TRACKS: Final = 34
 """Of one stream, as the media server has it: the mix, what is said, and both ways of 16 legs."""

@@ -195,6 +195,7 @@ class CallStreams:
             parameters=request.parameters,
             tracks=request.tracks,
             together=request.together,
+            speak_to=request.speak_to,
             direction=request.direction,
             ids=terms.ids(call, stream),
         )

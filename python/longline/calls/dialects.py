@@ -289,3 +289,9 @@ def check_tracks(dialect: DialectName, tracks: Sequence[int], together: Together
             "all": "any tracks, each apart",
         }
         raise ValueError(f"{dialect} carries {words[carries]}")
+
+
+def check_listener(dialect: DialectName, speak_to: int) -> None:
+    """Raise ValueError when the messages of the dialect say themselves who is to hear them."""
+    if dialect == "longline" and speak_to:
+        raise ValueError("longline says in each message who is to hear it")

@@ -90,6 +90,7 @@ class StreamRequest:
     client_state: str | None = None
     tracks: tuple[int, ...] = (ALL,)
     together: Together = "apart"
+    speak_to: int = ALL
     direction: StreamDirection = "both"
     urls: tuple[str, ...] = ()
     resume_window_s: int | None = None

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, AliasChoices, Field, ValidationInfo
 
-from longline.base.stream_tracks import MAX_TRACK, MAX_TRACKS, TRACKS, TrackName
+from longline.base.stream_tracks import MAX_PARTY, MAX_TRACK, MAX_TRACKS, TRACKS, ListenerName, TrackName
 from longline.base.urls import http_url, ws_url
-from longline.calls.dialects import DIALECTS, check_tracks
+from longline.calls.dialects import DIALECTS, check_listener, check_tracks
 from longline.calls.originate import is_sip_user, is_target
 from longline.calls.stream import StreamRequest
 
@@ -68,6 +68,12 @@ def check_stream(request: StreamRequest) -> None:
     """Raise ValueError when its dialect has no such format, or no words for the tracks."""
     _ = request.format, request.input_format
     check_tracks(request.dialect, request.tracks, request.together)
+    check_listener(request.dialect, request.speak_to)
+
+
+def listener_number(listener: ListenerName | int) -> int:
+    """As the media server numbers who is spoken to."""
+    return track_numbers((listener,))[0]
 
 
 def all_parties() -> list[TrackName | int]:
@@ -167,6 +173,13 @@ Tracks = Annotated[
         "outbound (what it is sent), said (what streams and playbacks say), or numbers of tracks.",
     ),
     AfterValidator(_tracks),
+]
+Listener = Annotated[
+    ListenerName | Annotated[int, Field(ge=0, le=MAX_PARTY)],
+    Field(
+        description="Who hears what the application says: all, inbound (the call's first party), or the number of one. "
+        "In longline each message says so itself."
+    ),
 ]
 Loop = Annotated[int, Field(ge=1, le=LOOP_MAX)]
 Parameters = Annotated[dict[str, str], AfterValidator(check_parameters)]

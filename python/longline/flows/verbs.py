@@ -25,6 +25,7 @@ from longline.flows.fields import (
     HttpUrl,
     Key,
     Language,
+    Listener,
     Loop,
     OtherWsUrls,
     Parameters,
@@ -36,6 +37,7 @@ from longline.flows.fields import (
     Voice,
     all_parties,
     check_stream,
+    listener_number,
     lower_case,
     track_numbers,
 )
@@ -152,6 +154,7 @@ class Stream(_Verb):
         default="apart",
         description="How several tracks come, as the dialect can: in messages of their own, mixed, or two as stereo.",
     )
+    speak_to: Listener = "all"
     direction: StreamDirection = Field(
         default="both", description="listen: what the application says is refused, and nobody hears it."
     )
@@ -192,6 +195,7 @@ class Stream(_Verb):
             parameters=self.parameters,
             tracks=track_numbers(self.tracks),
             together=self.together,
+            speak_to=listener_number(self.speak_to),
             direction=self.direction,
             urls=tuple(self.urls),
             resume_window_s=self.resume_window,

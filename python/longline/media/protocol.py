@@ -300,6 +300,7 @@ class StreamOpen(Command):
     direction: StreamDirection = "both"
     tracks: tuple[int, ...] = (ALL,)
     together: Together = "apart"
+    speak_to: int = ALL
     headers: tuple[tuple[str, str], ...] = dataclasses.field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
     secrets: tuple[str, ...] = dataclasses.field(default=(), repr=False)

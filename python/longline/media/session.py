@@ -133,6 +133,7 @@ class StreamTarget:
     direction: StreamDirection = "both"
     tracks: tuple[int, ...] = (ALL,)
     together: Together = "apart"
+    speak_to: int = ALL
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     subprotocols: tuple[str, ...] = ()
     secrets: tuple[str, ...] = field(default=(), repr=False)

@@ -291,6 +291,8 @@ pub struct StreamParams {
     pub tracks: Vec<u8>,
     /// How those come together.
     pub together: Together,
+    /// Who hears what the application says to nobody in particular: 0 all parties, else one alone.
+    pub speak_to: u8,
     /// How much of what the application says may wait, if that is less than the engine's own limit.
     pub queue_limit_ms: u32,
     /// Goes into `start` as it is.
@@ -331,6 +333,7 @@ impl Default for StreamParams {
             direction: Direction::Both,
             tracks: vec![ALL],
             together: Together::Apart,
+            speak_to: ALL,
             queue_limit_ms: DEFAULT_PLAYOUT_MS,
             account_id: String::new(),
             call_app_id: String::new(),

@@ -395,6 +395,147 @@ fn telnyx_plivo_and_exotel_name_the_two_ways_too() {
 }
 
 #[test]
+fn tracks_are_subscribed_and_left_while_people_talk() {
+    let mut room = Room::new(2);
+    let stream = room.open(&[0]);
+    room.talk(500);
+    room.node
+        .message(stream, r#"{"type":"subscribe","tracks":[2,129]}"#);
+    room.talk(300);
+    room.node
+        .message(stream, r#"{"type":"unsubscribe","tracks":[0,2]}"#);
+    room.talk(300);
+    room.node
+        .message(stream, r#"{"type":"subscribe","tracks":[2,7]}"#);
+    room.talk(300);
+    let tracks: Vec<serde_json::Value> = room.node.told(stream, "tracks");
+    let told: Vec<String> = tracks
+        .iter()
+        .map(|message| message["tracks"].to_string())
+        .collect();
+    assert_eq!(told, ["[0,2,129]", "[129]", "[2,129]"]);
+    let errors = room.node.told(stream, "error");
+    assert_eq!(errors.len(), 1);
+    assert_eq!(errors[0]["code"], "unknown_track", "7 is nobody");
+    let first = |track: u8| room.heard(stream, track)[0].0;
+    assert_eq!(
+        (first(2).sequence, first(2).timestamp),
+        (0, 4_000),
+        "at the next frame, in the time of all"
+    );
+    let second = room.heard(stream, 2);
+    let resumed = second
+        .iter()
+        .position(|(header, _)| header.timestamp == 4_000 + 600 * 8)
+        .unwrap();
+    assert_eq!(
+        u32::try_from(resumed).unwrap(),
+        second[resumed].0.sequence,
+        "without a hole in the numbers"
+    );
+    assert_eq!(room.heard(stream, 0).len(), 40);
+    assert_eq!(room.level(stream, 129), LEVELS[1]);
+}
+
+#[test]
+fn who_comes_and_goes_is_told_with_leg_and_role() {
+    let mut room = Room::new(1);
+    let stream = room.open(&[0]);
+    let leg = room
+        .node
+        .engine
+        .open_leg(room.node.now, room.node.session)
+        .unwrap();
+    let label = Label {
+        leg_id: "cl_7".into(),
+        role: "dial_target".into(),
+    };
+    room.node.engine.label_leg(leg, label).unwrap();
+    room.talk(100);
+    assert!(room.node.told(stream, "track.added").is_empty(), "it only rings");
+    room.node
+        .engine
+        .connect_leg(room.node.now, leg, remote(address("192.0.2.10:7000")))
+        .unwrap();
+    room.talk(100);
+    let added = room.node.told(stream, "track.added");
+    assert_eq!(added.len(), 1);
+    assert_eq!(
+        (&added[0]["track"], &added[0]["leg_id"], &added[0]["role"]),
+        (&2.into(), &"cl_7".into(), &"dial_target".into())
+    );
+    let later = room.open(&[0]);
+    let parties = room.node.told(later, "start")[0]["tracks"].clone();
+    assert_eq!(parties[1]["leg_id"], "cl_7");
+    room.node.engine.close_leg(room.node.now, leg).unwrap();
+    room.talk(100);
+    assert_eq!(room.node.told(stream, "track.removed")[0]["track"], 2);
+}
+
+#[test]
+fn an_application_of_any_dialect_may_speak_to_one_party_alone() {
+    let mut room = Room::new(2);
+    let stream = room.node.open_stream(StreamParams {
+        speak_to: 2,
+        ..stream_params(20, 8_000)
+    });
+    room.talk(500);
+    room.node.message(stream, &audio(&[924; 8_000], 1));
+    room.talk(300);
+    assert_eq!(room.sent_to(0), LEVELS[1]);
+    let whispered = i32::from(room.sent_to(1)) - i32::from(LEVELS[0]);
+    assert!((whispered - 924).abs() < 64, "{whispered}");
+    room.node.message(stream, r#"{"type":"clear"}"#);
+    room.talk(100);
+    assert_eq!(room.sent_to(1), LEVELS[0]);
+    let leg = room.legs.pop().unwrap().0;
+    room.node.engine.close_leg(room.node.now, leg).unwrap();
+    room.node.message(stream, &audio(&[924; 8_000], 1));
+    room.talk(100);
+    assert_eq!(room.sent_to(0), 0, "nobody else hears it");
+    let wrong = StreamParams {
+        speak_to: 1,
+        ..params(&[0])
+    };
+    let outcome = room
+        .node
+        .engine
+        .open_stream(room.node.now, room.node.session, wrong);
+    assert!(matches!(outcome, Err(CommandError::BadParameter(_))));
+}
+
+#[test]
+fn a_dialect_without_parties_tells_keys_of_those_whom_it_hears() {
+    let mut room = Room::new(2);
+    let twilio = |tracks: &[u8]| StreamParams {
+        dialect: Dialect::Twilio,
+        encoding: Encoding::MuLaw,
+        ..params(tracks)
+    };
+    let streams = [&[0][..], &[1], &[2], &[1, 129]].map(|tracks| room.node.open_stream(twilio(tracks)));
+    room.talk(100);
+    let (leg, from, mut phone) = room.legs.remove(0);
+    let pressed = (1..=4)
+        .map(|n| phone.event(5, n == 4, n * 400))
+        .collect::<Vec<_>>();
+    for packet in pressed {
+        room.node
+            .engine
+            .receive(room.node.now, Source::Rtp { leg, from }, &packet);
+        room.node.run_ms(50);
+    }
+    let told = streams.map(|stream| {
+        let digits = room
+            .node
+            .messages
+            .iter()
+            .filter(|(_, key, text)| *key == stream && text.contains("dtmf"));
+        digits.count()
+    });
+    assert_eq!(told, [1, 1, 0, 1]);
+}
+
+#[test]
 fn a_label_that_is_too_long_is_refused() {
     let mut node = Node::new();
     let label = Label {

@@ -36,7 +36,8 @@ async def test_a_stream_is_opened_listed_and_closed(house: Any) -> None:
      {"ws_url": "ws://x", "sample_rate": "44k"}, {"ws_url": "ws://x", "dialect": "other"},
      {"ws_url": "ws://x", "unknown": 1}, {"ws_url": "ws://x", "tracks": []}, {"ws_url": "ws://x", "tracks": [256]},
      {"ws_url": "ws://x", "tracks": ["inbound", 1], "dialect": "longline"}, {"ws_url": "ws://x", "tracks": [1, 2]},
-     {"ws_url": "ws://x", "direction": "speak"}],
+     {"ws_url": "ws://x", "direction": "speak"},
+     {"ws_url": "ws://x", "dialect": "longline", "speak_to": 1}, {"ws_url": "ws://x", "speak_to": "outbound"}],
 )  # fmt: skip
 async def test_a_mistake_in_a_stream_is_422(house: Any, body: Any) -> None:
     call = await house.call()

@@ -10,7 +10,7 @@ use crate::limiter::Limiter;
 use crate::mix::Mixer;
 use crate::record::layout::{EarState, KEPT_EARS};
 use crate::time::frame_samples;
-use crate::tracks::{Heard, MAX_HEARD, SAID, party_of};
+use crate::tracks::{ALL, Heard, MAX_HEARD, SAID, party_of};
 
 use super::encoding::Encoding;
 
@@ -205,11 +205,20 @@ impl Ears {
         heard.map(|ear| ear.left.track)
     }
 
+    /// All that is heard, apart or together.
+    fn all(&self) -> impl Iterator<Item = u8> {
+        let right = self.ears.iter().filter_map(|ear| Some(ear.right.as_ref()?.track));
+        self.tracks().chain(right).chain(self.summed.iter().copied())
+    }
+
     /// It hears what some party is sent.
     pub fn hear_sent(&self) -> bool {
-        let right = self.ears.iter().filter_map(|ear| Some(ear.right.as_ref()?.track));
-        let all = self.tracks().chain(right).chain(self.summed.iter().copied());
-        all.into_iter().any(|track| track > SAID)
+        self.all().any(|track| track > SAID)
+    }
+
+    /// It hears what this party says.
+    pub fn listen_to(&self, party: u8) -> bool {
+        self.all().any(|track| track == ALL || track == party)
     }
 
     /// The session has another rate now.

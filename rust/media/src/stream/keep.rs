@@ -25,6 +25,8 @@ impl Stream {
             input_rate_hz: self.mouths.input.rate_hz,
             direction: params.direction as u32,
             together: params.together as u32,
+            speak_to: params.speak_to.into(),
+            reserved: 0,
             tracks_used: params.tracks.len() as u32,
             tracks: {
                 let mut tracks = [0; KEPT_TRACKS];
@@ -116,6 +118,7 @@ impl Stream {
                 .find(|together| *together as u32 == setup.together)
                 .ok_or(RecordError::Impossible("tracks of a stream"))?,
             queue_limit_ms: limits.playout_ms,
+            speak_to: setup.speak_to as u8,
             account_id: account_id?,
             call_app_id: call_app_id?,
             call_id: call_id?,

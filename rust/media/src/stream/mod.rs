@@ -47,7 +47,7 @@ use crate::outbox::Outbox;
 use crate::playout::{ChunkId, Cleared, MarkOutcome, Playout, Pulled, Pushed, Told};
 use crate::stats::StreamStats;
 use crate::time::{FRAME_MS, Time};
-use crate::tracks::{ALL, Heard, Party, TrackSet, is_known, sent_to};
+use crate::tracks::{ALL, Heard, MAX_PARTY, Party, TrackSet, is_known, sent_to};
 use crate::{Destination, Form};
 pub use barge_in::By;
 use dialect::{Audio, Level, Message, Play, Playback, Tell, Utterance, WireFormat, Wish};
@@ -99,6 +99,7 @@ impl Stream {
         let limit_ms = entry.queue_ms.unwrap_or(playout_ms).min(playout_ms);
         params.queue_limit_ms = params.queue_limit_ms.min(limit_ms);
         let manner = Manner {
+            to: params.speak_to,
             limit_ms: params.queue_limit_ms,
             live_ms: None,
             is_followed: greets,
@@ -278,6 +279,10 @@ impl Stream {
 
     /// A party pressed a key.
     pub fn tell_digit(&mut self, digit: char, duration_ms: u32, track: u8, context: &mut Context<'_>) {
+        // Where a key has no party, it is of one that is heard.
+        if self.talk.is_none() && !self.ears.listen_to(track) {
+            return;
+        }
         let tell = Tell::Digit {
             digit,
             duration_ms,
@@ -386,7 +391,7 @@ impl Stream {
 
     /// Adds the next frame of what the application says to all, or to one party, if it says anything.
     pub fn speak(&mut self, now: Time, to: u8, mixer: &mut Mixer, context: &mut Context<'_>) {
-        let input_hz = self.mouths.input.rate_hz;
+        let (input_hz, is_first) = (self.mouths.input.rate_hz, to == self.mouths.first());
         let Some(mouth) = self.mouths.iter_mut().find(|mouth| mouth.to == to) else {
             return;
         };
@@ -396,7 +401,7 @@ impl Stream {
             is_low,
             count,
         } = mouth.speak(now, input_hz, mixer);
-        let is_empty = to == ALL && count == 0 && mouth.playout.queued() == 0;
+        let is_empty = is_first && count == 0 && mouth.playout.queued() == 0;
         self.answer_marks(context);
         self.tell_playback(context);
         if started {
@@ -798,6 +803,11 @@ fn check(params: &StreamParams) -> Result<Format, CommandError> {
     let input = entry
         .input_of(params)
         .ok_or(CommandError::BadParameter(entry.formats))?;
+    if params.speak_to > MAX_PARTY || (params.speak_to != ALL && params.dialect.greets()) {
+        return Err(CommandError::BadParameter(
+            "speak_to is the number of a party, and is said by each message in longline",
+        ));
+    }
     if !entry.tracks.carry(&params.tracks, params.together) {
         return Err(CommandError::BadParameter(
             "the dialect has no words for these tracks together",

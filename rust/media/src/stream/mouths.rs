@@ -24,6 +24,8 @@ pub(crate) struct Mouth {
 /// How the queues of a stream are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Manner {
+    /// Who hears what is said to nobody in particular: [`ALL`], or the number of a party.
+    pub to: u8,
     /// What may wait, each.
     pub limit_ms: u32,
     /// The sender is live, and has so much backlog at most.
@@ -83,14 +85,14 @@ pub(crate) struct Mouths {
     session_hz: u32,
     manner: Manner,
     is_paused: bool,
-    /// The first is for all.
+    /// The first is for all, or whoever stands for them.
     mouths: Vec<Mouth>,
     /// Of queues that are no more.
     gone: PlayoutTotals,
 }
 
 impl Mouths {
-    /// An empty queue for all.
+    /// An empty queue for what is said to nobody in particular.
     pub fn new(input: Format, session_hz: u32, manner: Manner) -> Mouths {
         let mut mouths = Mouths {
             input,
@@ -100,7 +102,7 @@ impl Mouths {
             mouths: Vec::with_capacity(1),
             gone: PlayoutTotals::default(),
         };
-        mouths.mouths.push(mouths.mouth(ALL));
+        mouths.mouths.push(mouths.mouth(manner.to));
         mouths
     }
 
@@ -124,7 +126,12 @@ impl Mouths {
         }
     }
 
-    /// The queue for all.
+    /// Who hears the first of them.
+    pub fn first(&self) -> u8 {
+        self.manner.to
+    }
+
+    /// The queue for all, or whoever stands for them.
     pub fn all(&mut self) -> &mut Playout {
         &mut self.mouths[0].playout
     }
@@ -132,6 +139,7 @@ impl Mouths {
     /// The queue for a party, or for all; made when there is none yet. The party is there, or was: `None` when so many
     /// are spoken to that one more cannot be.
     pub fn to(&mut self, track: u8) -> Option<&mut Mouth> {
+        let track = if track == ALL { self.manner.to } else { track };
         let at = match self.mouths.iter().position(|mouth| mouth.to == track) {
             Some(at) => at,
             None if self.mouths.len() > MAX_LEGS => return None,
@@ -240,11 +248,8 @@ impl Mouths {
 
     /// Nobody is there any more to hear this queue.
     pub fn forget(&mut self, party: u8) {
-        if let Some(at) = self
-            .mouths
-            .iter()
-            .position(|mouth| mouth.to == party && party != ALL)
-        {
+        if let Some(at) = self.mouths.iter().skip(1).position(|mouth| mouth.to == party) {
+            let at = at + 1;
             let totals = *self.mouths.remove(at).playout.totals();
             self.gone = sum(self.gone, totals);
         }

@@ -14,7 +14,7 @@ use crate::context::Context;
 use crate::event::{Closing, Event, RefusedMessage};
 use crate::playout::{ChunkId, MarkOutcome};
 use crate::time::{Time, frame_samples};
-use crate::tracks::{Party, is_known};
+use crate::tracks::{ALL, Party, is_known};
 use crate::vad::energy::RULES;
 use crate::vad::{self, Evidence};
 
@@ -151,6 +151,7 @@ impl Stream {
         }
         let limit_ms = self.params.queue_limit_ms;
         let manner = Manner {
+            to: ALL,
             limit_ms: hello
                 .queue_limit_ms
                 .map_or(limit_ms, |wanted| wanted.min(limit_ms)),

@@ -75,6 +75,8 @@ pub struct StreamOpen {
     tracks: Vec<u8>,
     #[serde(default)]
     together: TogetherName,
+    #[serde(default)]
+    speak_to: u8,
 }
 
 /// What is heard when nothing is said.
@@ -144,6 +146,7 @@ impl StreamOpen {
             direction: parse_direction(self.direction.as_deref())?,
             tracks: self.tracks,
             together: self.together.into(),
+            speak_to: self.speak_to,
             account_id: self.account_id,
             call_app_id: self.call_app_id,
             call_id: self.call_id,

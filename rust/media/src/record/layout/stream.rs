@@ -33,6 +33,10 @@ plain! {
         tracks_used: u32,
         /// Which.
         tracks: [u8; KEPT_TRACKS],
+        /// Who hears the queue: 0 all, else a party.
+        speak_to: u32,
+        /// Zero.
+        reserved: u32,
         /// Account, call application, call, stream.
         ids: [IdRecord; 4],
     }
