@@ -526,3 +526,20 @@ async def test_a_document_that_came_along_asks_nobody_in_particular_and_goes_on(
     assert (house.record.state, house.fetcher.asked) == ("answered", [FLOW_URL])
     await house.clock.advance(60)
     assert (house.record.state, house.fetcher.asked) == ("completed", [FLOW_URL])
+
+
+async def test_a_call_that_waits_to_be_told_what_to_do_asks_nobody_and_does_not_ring_for_ever(tmp_path: Path) -> None:
+    house = House(tmp_path, webhook_version="telnyx", inbound={"flow_url": FLOW_URL})
+    await house.incoming()
+    await house.clock.advance(179)
+    assert (house.record.state, house.fetcher.asked) == ("ringing", [])
+    await house.clock.advance(2)
+    assert (house.record.state, house.fetcher.asked) == ("failed", [])
+
+
+async def test_a_call_that_was_told_to_be_answered_stays(tmp_path: Path) -> None:
+    house = House(tmp_path, webhook_version="telnyx", inbound={"flow_url": FLOW_URL})
+    await house.incoming()
+    await house.manager.answer(house.record.id)
+    await house.clock.advance(3600)
+    assert house.record.state == "answered"

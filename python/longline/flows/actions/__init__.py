@@ -50,7 +50,7 @@ async def act(live: LiveCall, verb: verbs.Verb | flow_steps.Step, sounds: Sounds
         case flow_steps.CloseStream():
             return await close_stream(live, verb)
         case flow_steps.Stay():
-            return await stay()
+            return await stay(live)
         case flow_steps.RecordFor():
             return await record(live, verb.verb, verb.heirs)
         case flow_steps.DialInTurn():

@@ -20,6 +20,8 @@ WAIT_S: Final = 0.5
 """What a `w` among digits stands for."""
 KEY_S: Final = 0.15
 """How long a key and the silence behind it take, about: what follows waits for so long."""
+ANSWER_MAX_S: Final = 180.0
+"""How long a call rings that waits to be told what to do: as long as RFC 3261 §16.6 gives it (timer C)."""
 MAX_FORKS: Final = 4
 """Streams of one call that its flow does not wait for."""
 
@@ -65,10 +67,12 @@ async def open_stream(live: LiveCall, step: steps.OpenStream) -> Outcome:
     return ask_or_go_on(step.flow_url, result)
 
 
-async def stay() -> Outcome:
-    """It is cancelled with the call."""
-    await asyncio.Event().wait()
-    return Outcome()
+async def stay(live: LiveCall) -> Outcome:
+    """It is cancelled with the call. A call that nobody answers is declined after `ANSWER_MAX_S`."""
+    await live.context.clock.sleep(ANSWER_MAX_S)
+    if live.call.is_answered:
+        await asyncio.Event().wait()
+    return Outcome("end")
 
 
 async def close_stream(live: LiveCall, step: steps.CloseStream) -> Outcome:
