@@ -6,7 +6,8 @@ mod common;
 use common::dialects::{Said, Words, params, words};
 use common::*;
 use media::codec::resample::resample;
-use media::{Destination, Encoding, Event, Form, Format, StreamKey, StreamParams, StreamStart};
+use media::stream::dialect::Action;
+use media::{Closing, Destination, Encoding, Event, Form, Format, StreamKey, StreamParams, StreamStart};
 use serde_json::Value;
 
 /// A call whose application speaks some dialect, and all it was told, in order.
@@ -51,6 +52,15 @@ impl Call {
 
     fn queued_ms(&self) -> u64 {
         self.node.stream_stats().queued_ms
+    }
+
+    /// What control was asked for.
+    fn requests(&self) -> Vec<(Action, String)> {
+        let asked = self.node.events.iter().filter_map(|(_, event)| match event {
+            Event::StreamRequest { action, fields, .. } => Some((*action, fields.clone())),
+            _ => None,
+        });
+        asked.collect()
     }
 
     fn refusals(&self) -> usize {
@@ -212,6 +222,40 @@ mod all {
             call.node.say(call.stream, &words.tone(100));
             assert!(loudness(&call.heard(120)) > 1_000.0, "{}", words.dialect);
         });
+    }
+
+    #[test]
+    fn keys_are_pressed_where_the_dialect_has_a_word_for_it() {
+        for (dialect, text, fields) in [
+            (
+                "twilio",
+                r#"{"event":"dtmf","dtmf":{"digit":"5"}}"#,
+                r#"{"digit":"5"}"#,
+            ),
+            (
+                "telnyx",
+                r#"{"event":"dtmf","dtmf":{"digits":"12#"}}"#,
+                r#"{"digits":"12#"}"#,
+            ),
+            (
+                "plivo",
+                r#"{"event":"sendDTMF","dtmf":"12"}"#,
+                r#"{"event":"sendDTMF","dtmf":"12"}"#,
+            ),
+        ] {
+            let mut call = Call::of(dialect);
+            call.text(text);
+            assert_eq!(
+                call.requests(),
+                [(Action::SendDigits, fields.to_owned())],
+                "{dialect}"
+            );
+            assert_eq!(call.refusals(), 0);
+        }
+        let mut call = Call::of("twilio");
+        call.text(r#"{"event":"dtmf"}"#);
+        call.text(r#"{"event":"dtmf","dtmf":"5"}"#);
+        assert_eq!(call.node.stream_stats().missing_field, 2);
     }
 
     #[test]
@@ -624,6 +668,23 @@ mod jambonz {
     }
 
     #[test]
+    fn a_disconnect_ends_the_stream_and_not_the_call() {
+        let mut call = Call::of("jambonz");
+        call.text(r#"{"type":"disconnect"}"#);
+        let told = |event: &Event| {
+            matches!(
+                event,
+                Event::StreamClosing {
+                    why: Closing::Stopped,
+                    ..
+                }
+            )
+        };
+        assert_eq!(call.node.count_events(told), 1);
+        assert!(call.requests().is_empty());
+    }
+
+    #[test]
     fn a_wav_file_is_played_at_the_rate_that_it_has() {
         let mut call = Call::of("jambonz");
         let samples = sine(24_000, 440.0, 400);
@@ -838,6 +899,13 @@ mod asterisk {
             ["QUEUE_DRAINED"],
             "of a queue that is empty already as well"
         );
+    }
+
+    #[test]
+    fn a_hangup_is_a_request_to_control() {
+        let mut call = Call::of("asterisk");
+        call.text("HANGUP");
+        assert_eq!(call.requests(), [(Action::Hangup, "{}".to_owned())]);
     }
 
     #[test]

@@ -15,7 +15,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::dialect::{Audio, Level, Message, Tell, WireFormat};
+use super::dialect::{Action, Audio, Level, Message, Tell, WireFormat};
 use super::encoding::Encoding;
 use super::events::{or, parameters_json, write};
 use super::json;
@@ -164,6 +164,11 @@ impl Asterisk {
         let (name, _) = self.split(text).ok_or(RefusedMessage::MissingField)?;
         match name.as_ref() {
             "ANSWER" => Ok(Message::Nothing),
+            "HANGUP" => Ok(Message::Request {
+                id: None,
+                action: Action::Hangup,
+                fields: "{}",
+            }),
             "START_MEDIA_BUFFERING" => {
                 self.is_bulk = true;
                 Ok(Message::Nothing)

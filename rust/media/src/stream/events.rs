@@ -2,14 +2,14 @@
 //!
 //! Telnyx and Exotel ask in the same words and differ in the name of the stream's identifier, so they read with [`parse`]
 //! too. Lenient where real applications need it: the identifier may be missing, a mark may have no name, a payload may be of
-//! any length. An identifier of *another* stream is refused: an application that has mixed up its sockets would speak
+//! any length. `dtmf` presses keys, as SignalWire has it. An identifier of *another* stream is refused: an application that has mixed up its sockets would speak
 //! into the wrong call.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-use super::dialect::{Audio, Message, is_sent};
+use super::dialect::{Action, Audio, Message, is_sent};
 use super::ears::Chunk;
 use super::json;
 use crate::config::StreamParams;
@@ -108,6 +108,8 @@ struct Fields<'a> {
     media: Option<&'a RawValue>,
     #[serde(borrow)]
     mark: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dtmf: Option<&'a RawValue>,
     #[serde(borrow, rename = "streamSid")]
     stream_sid: Option<&'a RawValue>,
     #[serde(borrow, rename = "stream_sid")]
@@ -151,6 +153,15 @@ pub fn parse<'a>(text: &'a [u8], stream_id: &str) -> Result<Message<'a>, Refused
             Ok(Message::Mark(name.map_or(r#""""#, RawValue::get)))
         }
         "clear" => Ok(Message::Clear),
+        // SignalWire's, and ours.
+        "dtmf" => match fields.dtmf.map(RawValue::get) {
+            Some(keys) if keys.starts_with('{') => Ok(Message::Request {
+                id: None,
+                action: Action::SendDigits,
+                fields: keys,
+            }),
+            _ => Err(RefusedMessage::MissingField),
+        },
         _ => Err(RefusedMessage::UnknownType),
     }
 }

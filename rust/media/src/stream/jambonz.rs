@@ -174,6 +174,7 @@ pub fn parse(text: &[u8], rate_hz: u32) -> Result<Message<'_>, RefusedMessage> {
         "killAudio" => Ok(Message::Clear),
         "mark" => Ok(Message::Mark(data()?.0)),
         "clearMarks" => Ok(Message::ClearMarks),
+        "disconnect" => Ok(Message::Stop),
         _ => Err(RefusedMessage::UnknownType),
     }
 }

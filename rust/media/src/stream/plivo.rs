@@ -2,7 +2,7 @@
 //!
 //! To the application: `start`, then `media`, `dtmf`, `playedStream` for a checkpoint that was really played, `clearedAudio`
 //! for every clear. There is no `connected` and no `stop`: Plivo's own SDK calls both an unknown event. From it: `playAudio`,
-//! `checkpoint`, `clearAudio`, each with or without `streamId`. `sequenceNumber` and `chunk` are numbers, `timestamp` is a
+//! `checkpoint`, `clearAudio`, `sendDTMF`, each with or without `streamId`. `sequenceNumber` and `chunk` are numbers, `timestamp` is a
 //! string, and every message has a number, as the SDK wants.
 //!
 //! `contentType` and `sampleRate` of `playAudio` say what its payload is, whatever the stream was opened with: a bot that
@@ -11,7 +11,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::dialect::{Audio, Message, Play, Tell, WireFormat, is_sent};
+use super::dialect::{Action, Audio, Message, Play, Tell, WireFormat, is_sent};
 use super::ears::Chunk;
 use super::encoding::Encoding;
 use super::events::{self, Counts, write};
@@ -152,6 +152,8 @@ struct Fields<'a> {
     media: Option<&'a RawValue>,
     #[serde(borrow)]
     name: Option<&'a RawValue>,
+    #[serde(borrow)]
+    dtmf: Option<&'a RawValue>,
     #[serde(borrow, rename = "streamId")]
     stream_id: Option<&'a RawValue>,
 }
@@ -179,6 +181,11 @@ pub fn parse<'a>(text: &'a [u8], stream_id: &str, input: Format) -> Result<Messa
         }
         "checkpoint" => Ok(Message::Mark(fields.name.map_or(r#""""#, RawValue::get))),
         "clearAudio" => Ok(Message::Clear),
+        "sendDTMF" if fields.dtmf.is_some() => Ok(Message::Request {
+            id: None,
+            action: Action::SendDigits,
+            fields: json::text(text)?.trim(),
+        }),
         _ => Err(RefusedMessage::UnknownType),
     }
 }
