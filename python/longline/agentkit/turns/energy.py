@@ -1,0 +1,67 @@
+"""Voices by their level: louder than the background by `margin_db` for long enough. Who is silent tells the background.
+
+Needs nothing but the samples. Tells voice from silence and steady noise; music and other people's talk it takes for
+voices, which is what a model (Silero) is for.
+"""
+
+from __future__ import annotations
+
+import array
+import math
+import sys
+from dataclasses import dataclass
+from typing import Final, Literal
+
+Change = Literal["started", "stopped"]
+FLOOR_DB: Final = -60.0
+"""Nothing is quieter, as far as this cares."""
+
+
+@dataclass(frozen=True, slots=True)
+class EnergyRules:
+    """dB, and milliseconds: so much voice starts it, so much silence stops it."""
+
+    margin_db: float = 12.0
+    least_db: float = -45.0
+    start_ms: float = 60.0
+    stop_ms: float = 200.0
+
+
+def level_db(pcm: bytes) -> float:
+    """The RMS level of PCM of 16 bits, in dB below the loudest square wave."""
+    samples = array.array("h", pcm[: len(pcm) & ~1])
+    if sys.byteorder == "big":
+        samples.byteswap()
+    if not samples:
+        return FLOOR_DB
+    power = sum(sample * sample for sample in samples) / len(samples)
+    return max(FLOOR_DB, 10 * math.log10(power / 32768**2) if power else FLOOR_DB)
+
+
+class EnergyVad:
+    """`hear` frame after frame; a change is told with when it really happened: `start_ms` or `stop_ms` before."""
+
+    def __init__(self, rules: EnergyRules | None = None) -> None:
+        self.rules = rules or EnergyRules()
+        self.is_voiced = False
+        self.background_db = FLOOR_DB + self.rules.margin_db / 2
+        self._against_ms = 0.0
+
+    def hear(self, pcm: bytes, rate_hz: int, at_ms: float) -> tuple[Change, float] | None:
+        """`at_ms` is where the frame begins. Returns the change and where in the audio it was, in milliseconds."""
+        length_ms = len(pcm) * 500 / rate_hz
+        level = level_db(pcm)
+        is_loud = level >= max(self.rules.least_db, self.background_db + self.rules.margin_db)
+        if not is_loud:
+            # Down at once, up slowly: a background that rises is one only when it stays.
+            rate = 0.5 if level < self.background_db else min(1.0, length_ms / 1_000)
+            self.background_db += (level - self.background_db) * rate
+        if is_loud == self.is_voiced:
+            self._against_ms = 0.0
+            return None
+        self._against_ms += length_ms
+        if self._against_ms < (self.rules.stop_ms if self.is_voiced else self.rules.start_ms):
+            return None
+        at = at_ms + length_ms - self._against_ms
+        self.is_voiced, self._against_ms = is_loud, 0.0
+        return ("started" if is_loud else "stopped", at)
