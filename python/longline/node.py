@@ -22,6 +22,7 @@ from longline import __version__
 from longline.api.app import create_app
 from longline.api.auth import ensure_api_key
 from longline.api.deps import Deps
+from longline.api.stream_requests import AppRequests
 from longline.base.bus import Bus
 from longline.base.clock import Clock, SystemClock
 from longline.base.config import Config
@@ -229,7 +230,8 @@ class Node:
         know(trunks.trunks)
         await phones.restore(user_agent)
         own_address = (user_agent.listeners[0].host, user_agent.listeners[0].port)
-        manager.attach(user_agent, FlowRunner(fetcher, sounds, spoken), own_address)
+        controls = CallControls(manager, sounds)
+        manager.attach(user_agent, FlowRunner(fetcher, sounds, spoken), own_address, AppRequests(controls))
         stack.push_async_callback(user_agent.leave_registrars)
         stack.push_async_callback(_end_calls, manager, user_agent, config.shutdown_deadline_s)
         if dialogs is not None:
@@ -249,7 +251,7 @@ class Node:
             metrics.add_counts("speech", "Texts that flows have said.", lambda: speech.counters)
         deps = Deps(
             manager,
-            CallControls(manager, sounds),
+            controls,
             durable,
             dispatcher,
             config,

@@ -41,13 +41,14 @@ from longline.calls.leg import Leg, LegInput, LegState
 from longline.calls.mailbox import Mailbox, MailboxClosed
 from longline.calls.media_events import MediaEvents
 from longline.calls.metadata import METADATA_KEY, update_metadata
-from longline.calls.ports import CallFlow, Signalling
+from longline.calls.ports import CallFlow, Signalling, StreamRequests
 from longline.calls.reason import Reason
 from longline.calls.recording import Recording, RecordingHeirs, RecordingPlan
 from longline.calls.redirection import Redirection
 from longline.calls.routes import Route
 from longline.calls.sip_leg import LegEnd, LegNews, SipLeg
 from longline.calls.stream import Stream, StreamRequest
+from longline.calls.stream_asks import StreamAsks
 from longline.calls.stream_ways import ways_of
 from longline.calls.trunk_limits import Channel
 from longline.guard.refused import Refused
@@ -92,6 +93,7 @@ class LiveCall:
         may_transfer: Callable[[SipLeg], bool],
         find_call: Callable[[str], LiveCall | None],
         on_dialog: Callable[[str, LiveCall], None],
+        stream_requests: StreamRequests,
     ) -> None:
         """`find_route` says where a number leads to that this one calls; it raises InvalidTarget,
         DestinationDenied or LimitReached. `may_transfer` says whose REFER is carried out, `find_call` whose dialog a
@@ -132,7 +134,10 @@ class LiveCall:
         self.playbacks = CallPlaybacks(context)
         self.input = CallerInput()
         self.recording = CallRecording(context, recordings)
-        self._media_events = MediaEvents(context, self.legs.by_id, self._streams, self.playbacks, self.recording)
+        self._asks = StreamAsks(context, lambda asked: stream_requests.carry_out(self, asked))
+        self._media_events = MediaEvents(
+            context, self.legs.by_id, self._streams, self.playbacks, self.recording, self._asks
+        )
         self.lead = CallLead(context, self._mailbox.post, self._end_with, lambda: self.legs.first)
         self.transfers = CallTransfers(self, self.lead, signalling, may_transfer, find_call, ring_timeout_s)
         self._timers: set[asyncio.Task[None]] = set()
@@ -387,6 +392,7 @@ class LiveCall:
             self.lead.stop()
             for task in [*self._timers, *self._work]:
                 task.cancel()
+            self._asks.stop()
             for leg in self.legs:
                 leg.close()
             self.context.session.forget()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from longline.base.bus import Bus
 from longline.base.clock import Clock
 from longline.base.config import Config
 from longline.base.errors import (
+    CallNotControllable,
     CallNotFound,
     CallNotLive,
     LegNotFound,
@@ -40,7 +41,7 @@ from longline.calls.manner import Manner, manner_of
 from longline.calls.metadata import METADATA_KEY, update_metadata
 from longline.calls.originate import OriginateRequest, find_route, is_sip_user
 from longline.calls.phones import phone_peer_name
-from longline.calls.ports import CallFlow, CallStore, Egress, Media, Signalling
+from longline.calls.ports import CallFlow, CallStore, Egress, Media, Signalling, StreamRequests
 from longline.calls.reason import Reason
 from longline.calls.recording import recording_plan
 from longline.calls.redirection import Redirection
@@ -52,7 +53,7 @@ from longline.calls.trunk_book import TrunkBook
 from longline.calls.trunk_limits import TrunkLimits
 from longline.calls.trunk_status import TrunkStatus
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import format_address
+from longline.media.protocol import StreamRequested, format_address
 from longline.sip.events import Answered, IncomingCall, Referred, RegistrationChanged, SipEvent, TargetChanged
 from longline.sip.syntax.uri import parse_uri
 from longline.store.records import CallRecord, StreamRecord, VoiceAppRecord
@@ -63,6 +64,13 @@ ENDED_AT_ONCE = 100
 """Calls that `stop` ends at a time: more would only wait for each other, and the media server for all of them."""
 
 log = get_logger(__name__)
+
+
+class _NothingIsDone:
+    """Where nobody carries out what applications ask for over their streams."""
+
+    async def carry_out(self, live: LiveCall, asked: StreamRequested) -> Mapping[str, Any]:
+        raise CallNotControllable("Nothing is done here over a stream.")
 
 
 class CallManager:
@@ -95,6 +103,7 @@ class CallManager:
         self._clock = clock
         self._signalling: Signalling | None = None
         self._flow: CallFlow | None = None
+        self._stream_requests: StreamRequests = _NothingIsDone()
         self._own_host = format_address(config.sip_address)
         self._calls: dict[UUID, LiveCall] = {}
         self._by_handle: dict[str, LiveCall] = {}
@@ -112,9 +121,16 @@ class CallManager:
             trunks, self.trunk_limits, self.trunk_status, clock, lambda uri: is_allowed(uri, config.access)
         )
 
-    def attach(self, signalling: Signalling, flow: CallFlow, own_address: tuple[str, int] | None = None) -> None:
+    def attach(
+        self,
+        signalling: Signalling,
+        flow: CallFlow,
+        own_address: tuple[str, int] | None = None,
+        stream_requests: StreamRequests | None = None,
+    ) -> None:
         """Hand in what is built after the manager. `own_address` is the one that SIP peers are told."""
         self._signalling, self._flow = signalling, flow
+        self._stream_requests = stream_requests or self._stream_requests
         if own_address is not None:
             self._own_host = format_address(own_address)
 
@@ -383,6 +399,7 @@ class CallManager:
             may_transfer=self._may_transfer,
             find_call=lambda handle: self._find_sibling(call, handle),
             on_dialog=self._has_dialog,
+            stream_requests=self._stream_requests,
         )
         self._calls[call.id] = live
         task = asyncio.create_task(live.run(), name=f"call {call.id}")

@@ -12,6 +12,7 @@ from longline.calls.call_recording import CallRecording
 from longline.calls.call_streams import CallStreams
 from longline.calls.context import CallContext
 from longline.calls.sip_leg import SipLeg
+from longline.calls.stream_asks import StreamAsks
 from longline.media import protocol
 from longline.media.protocol import MediaEvent, event_data
 
@@ -45,17 +46,19 @@ class MediaEvents:
         streams: CallStreams,
         playbacks: CallPlaybacks,
         recording: CallRecording,
+        asks: StreamAsks,
     ) -> None:
         self._legs = legs
         self._context = context
         self._streams = streams
         self._playbacks = playbacks
         self._recording = recording
+        self._asks = asks
 
     @staticmethod
     def is_observation(event: MediaEvent) -> bool:
         """Nothing breaks when it is lost."""
-        return type(event) in OBSERVATIONS
+        return type(event) in OBSERVATIONS or isinstance(event, protocol.StreamRequested)
 
     async def receive(self, event: MediaEvent) -> None:
         if isinstance(event, protocol.StreamConnected):
@@ -66,6 +69,8 @@ class MediaEvents:
             await self._streams.resumed(event)
         elif isinstance(event, protocol.StreamClosed):
             await self._streams.closed(event)
+        elif isinstance(event, protocol.StreamRequested):
+            await self._asks.receive(event)
         elif isinstance(event, protocol.PlaybackFinished):
             self._playbacks.finished(event)
         elif isinstance(event, protocol.RecordingFinished):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from longline.base.errors import LonglineError
 from longline.base.events import Event
 from longline.calls.reason import Reason
-from longline.media.protocol import MediaEvent
+from longline.media.protocol import MediaEvent, StreamRequested
 from longline.media.session import MediaSession
 from longline.sip.features.redirect import MayFollow
 from longline.store.records import CallRecord, RecordingRecord, StreamRecord
@@ -41,6 +41,14 @@ class CallFlow(Protocol):
 
         It is cancelled when the call ends.
         """
+
+
+class StreamRequests(Protocol):
+    """What the application of a stream may ask for over it."""
+
+    async def carry_out(self, live: LiveCall, asked: StreamRequested) -> Mapping[str, Any]:
+        """Do it, or begin to; what there is to say of it. Raise RequestError, MediaUnavailable, MediaCommandRefused."""
+        ...
 
 
 class Signalling(Protocol):

@@ -324,6 +324,21 @@ class StreamUrls(Command):
 
 
 @dataclass(frozen=True, slots=True)
+class StreamAnswer(Command):
+    """What came of a request of the application (`StreamRequested`). `code` and `message` say why not, `fields` what
+    else there is to say."""
+
+    name: ClassVar[str] = "stream.answer"
+    session: str
+    stream: str
+    request_id: str | None
+    ok: bool
+    code: str = ""
+    message: str = ""
+    fields: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
 class StreamClose(Command):
     name: ClassVar[str] = "stream.close"
     session: str
@@ -503,6 +518,20 @@ class StreamResumed(MediaEvent):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRequested(MediaEvent):
+    """The application asks for something that the media server cannot do: `action` is "hangup", "transfer",
+    "record.start", "record.stop" or "send_dtmf", `fields` its message. Without a `request_id` it wants to be told of a
+    failure alone. `leg`: whom it is about, if it says."""
+
+    name: ClassVar[str] = "stream.request"
+    stream: str
+    action: str
+    fields: dict[str, Any]
+    request_id: str | None = None
+    leg: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFirstAudioSent(MediaEvent):
     name: ClassVar[str] = "stream.first_audio_sent"
     stream: str
@@ -637,6 +666,7 @@ EVENTS: dict[str, type[MediaEvent]] = {
         StreamConnected,
         StreamDisconnected,
         StreamResumed,
+        StreamRequested,
         StreamFirstAudioSent,
         StreamFirstAudioReceived,
         PlayoutStarted,

@@ -42,6 +42,7 @@ from longline.media.protocol import (
     SessionStats,
     Srtp,
     Stats,
+    StreamAnswer,
     StreamClose,
     StreamOpen,
     StreamResume,
@@ -231,6 +232,17 @@ class MediaSession:
     async def set_stream_urls(self, stream: str, urls: tuple[StreamUrl, ...]) -> None:
         """Dial it here, should it have no connection, from the next try on."""
         await self._request(StreamUrls(self.id, stream, urls))
+
+    async def answer_stream(
+        self,
+        stream: str,
+        request_id: str | None,
+        error: tuple[str, str] | None = None,
+        fields: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Tell the application what came of its request; `error` is a code and words."""
+        code, message = error or ("", "")
+        await self._request(StreamAnswer(self.id, stream, request_id, error is None, code, message, dict(fields or {})))
 
     async def close_stream(self, stream: str) -> Stats:
         return _stats(await self._request(StreamClose(self.id, stream)))

@@ -614,15 +614,22 @@ fn keys_go_both_ways_and_requests_go_to_control() {
         ]
     );
     let refused = Answer {
-        request_id: r#""t-1""#,
+        request_id: Some(r#""t-1""#),
         error: Some(("transfer_in_progress", "one at a time")),
+        fields: "{}",
     };
     node.engine.answer_stream(node.now, stream, refused).unwrap();
     let done = Answer {
-        request_id: r#""t-2""#,
+        request_id: Some(r#""t-2""#),
         error: None,
+        fields: r#"{"recording_id":"r"}"#,
     };
     node.engine.answer_stream(node.now, stream, done).unwrap();
+    let nameless = Answer {
+        request_id: None,
+        ..refused
+    };
+    node.engine.answer_stream(node.now, stream, nameless).unwrap();
     node.drain();
     assert_eq!(
         node.told(stream, "result"),
@@ -631,9 +638,10 @@ fn keys_go_both_ways_and_requests_go_to_control() {
                 "type": "result", "event": 1, "request_id": "t-1", "ok": false,
                 "error": {"code": "transfer_in_progress", "message": "one at a time"},
             }),
-            json!({"type": "result", "event": 2, "request_id": "t-2", "ok": true}),
+            json!({"type": "result", "event": 2, "request_id": "t-2", "ok": true, "recording_id": "r"}),
         ]
     );
+    assert_eq!(node.told(stream, "error")[0]["code"], "transfer_in_progress");
 }
 
 #[test]

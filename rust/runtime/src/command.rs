@@ -105,10 +105,12 @@ pub enum Action {
     AnswerStream {
         /// Its name.
         stream: String,
-        /// What the application calls its request: JSON.
-        request_id: String,
+        /// What the application calls its request: JSON; `None`: it has not named it.
+        request_id: Option<String>,
         /// Code and words, when it was not done.
         error: Option<(String, String)>,
+        /// What else there is to say: a JSON object.
+        fields: String,
     },
     /// Close a stream.
     CloseStream {

@@ -281,10 +281,12 @@ impl Level {
 /// What came of a request to control.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer<'a> {
-    /// Raw JSON, as the application gave it.
-    pub request_id: &'a str,
+    /// Raw JSON, as the application gave it. `None`: it has given none, and is told of an error alone.
+    pub request_id: Option<&'a str>,
     /// Code and words, when it was not done.
     pub error: Option<(&'a str, &'a str)>,
+    /// What else there is to say: a JSON object, or nothing.
+    pub fields: &'a str,
 }
 
 /// What an application wants, before anything else.
@@ -448,7 +450,9 @@ impl Tell<'_> {
             | Tell::Paused { .. }
             | Tell::Resumed { .. }
             | Tell::Speech { .. }
-            | Tell::Answer(_) => true,
+            | Tell::Answer(Answer {
+                request_id: Some(_), ..
+            }) => true,
             _ => false,
         }
     }

@@ -217,6 +217,22 @@ impl<'a> Object<'a> {
         self
     }
 
+    /// The members of another object, given as JSON.
+    pub fn members(mut self, object: &str) -> Object<'a> {
+        let inner = object
+            .trim()
+            .strip_prefix('{')
+            .and_then(|rest| rest.strip_suffix('}'));
+        let inner = inner.map(str::trim).filter(|inner| !inner.is_empty());
+        if let Some(inner) = inner {
+            if std::mem::replace(&mut self.has_fields, true) {
+                self.out.push(b',');
+            }
+            self.out.extend_from_slice(inner.as_bytes());
+        }
+        self
+    }
+
     /// Base64 of these bytes.
     pub fn base64(mut self, name: &str, bytes: &[u8]) -> Object<'a> {
         self.name(name);

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use media::dtmf::SendDigits;
+use media::stream::dialect::Answer as StreamAnswer;
 use media::{Detect, Label, LegKey, LegRemote, Mute, SessionKey, Time, vad};
 
 use super::files::{after_recordings, ended_early};
@@ -50,7 +51,16 @@ impl Worker<'_> {
                 stream,
                 request_id,
                 error,
-            } => self.answer_stream(now, &session, &stream, &request_id, error.as_ref()),
+                fields,
+            } => {
+                let error = error.as_ref().map(|(code, words)| (&**code, &**words));
+                let answer = StreamAnswer {
+                    request_id: request_id.as_deref(),
+                    error,
+                    fields: &fields,
+                };
+                self.answer_stream(now, &session, &stream, answer)
+            }
             Action::CloseStream { stream } => self.close_stream_by_name(now, &session, &stream),
             Action::StopPlayback { playback } => self.stop_playback(now, &session, &playback),
             Action::CloseSession => return self.close_session(now, &session, close_code::NORMAL, reply),
@@ -205,19 +215,10 @@ impl Worker<'_> {
         index.ok_or_else(|| media::CommandError::UnknownStream.into())
     }
 
-    fn answer_stream(
-        &mut self,
-        now: Time,
-        session: &str,
-        stream: &str,
-        request_id: &str,
-        error: Option<&(String, String)>,
-    ) -> Outcome {
+    fn answer_stream(&mut self, now: Time, session: &str, stream: &str, answer: StreamAnswer<'_>) -> Outcome {
         let index = self.stream_index(session, stream)?;
         let found = self.streams.get(index as usize).map(|stream| stream.key);
         let key = found.ok_or(media::CommandError::UnknownStream)?;
-        let error = error.map(|(code, words)| (code.as_str(), words.as_str()));
-        let answer = media::stream::dialect::Answer { request_id, error };
         self.engine.answer_stream(now, key, answer)?;
         Ok(Answer::Done)
     }

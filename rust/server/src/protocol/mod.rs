@@ -83,12 +83,14 @@ pub enum Request {
     StreamAnswer {
         session: Name,
         stream: Name,
-        request_id: String,
+        request_id: Option<String>,
         ok: bool,
         #[serde(default)]
         code: String,
         #[serde(default)]
         message: String,
+        #[serde(default)]
+        fields: serde_json::Map<String, serde_json::Value>,
     },
     #[serde(rename = "stream.close")]
     StreamClose { session: Name, stream: Name },
@@ -260,12 +262,14 @@ impl Request {
                 ok,
                 code,
                 message,
+                fields,
             } => (
                 session,
                 Action::AnswerStream {
                     stream: stream.into_string(),
-                    request_id: serde_json::Value::from(request_id).to_string(),
+                    request_id: request_id.map(|id| serde_json::Value::from(id).to_string()),
                     error: (!ok).then_some((code, message)),
+                    fields: serde_json::Value::from(fields).to_string(),
                 },
             ),
             Self::StreamClose { session, stream } => (

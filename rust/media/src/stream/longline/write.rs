@@ -6,7 +6,7 @@ use crate::Form;
 use crate::config::{Dialect, Encoding, Format, StreamParams};
 use crate::event::RefusedMessage;
 use crate::playout::ChunkId;
-use crate::stream::dialect::{self, AudioFormat, Playback, Ready, Speech, Tell, Utterance};
+use crate::stream::dialect::{self, Answer, AudioFormat, Playback, Ready, Speech, Tell, Utterance};
 use crate::stream::ears::Chunk;
 use crate::stream::json::Object;
 use crate::tracks::Party;
@@ -184,7 +184,7 @@ fn words(reason: RefusedMessage) -> Option<(&'static str, &'static str)> {
 
 const BAD_MESSAGE: &str = "bad_message";
 
-fn error(code: &str, text: &str, out: &mut Vec<u8>) {
+fn error_message(code: &str, text: &str, out: &mut Vec<u8>) {
     message("error", out)
         .text("code", code)
         .text("message", text)
@@ -314,23 +314,36 @@ pub(super) fn write(tell: &Tell<'_>, wire: &Longline, out: &mut Vec<u8>) -> Opti
             };
             pong.number("server_at", unix_ms).end();
         }
-        Tell::Answer(answer) => {
+        Tell::Answer(Answer {
+            request_id: None,
+            error,
+            ..
+        }) => {
+            let (code, text) = error?;
+            error_message(code, text, out);
+        }
+        Tell::Answer(Answer {
+            request_id: Some(request_id),
+            error,
+            fields,
+        }) => {
             let result = message("result", out)
-                .raw("request_id", answer.request_id)
-                .truth("ok", answer.error.is_none());
-            match answer.error {
-                Some((code, text)) => result.object("error", |error| {
-                    error.text("code", code).text("message", text).end();
+                .raw("request_id", request_id)
+                .truth("ok", error.is_none());
+            match error {
+                Some((code, text)) => result.object("error", |object| {
+                    object.text("code", code).text("message", text).end();
                 }),
                 None => result,
             }
+            .members(fields)
             .end();
         }
         Tell::Refused(reason) => {
             let (code, text) = words(reason)?;
-            error(code, text, out);
+            error_message(code, text, out);
         }
-        Tell::NotAgreed(why) => error(BAD_MESSAGE, why, out),
+        Tell::NotAgreed(why) => error_message(BAD_MESSAGE, why, out),
         Tell::Stop => message("stop", out).text("reason", "closed").end(),
         _ => return None,
     }

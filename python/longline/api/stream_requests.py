@@ -1,0 +1,101 @@
+"""What the application of a stream may ask for over it, with the fields that the REST API has for the same.
+
+A hang-up or a key is done when it returns, a transfer has begun. Of the recordings that a stream has begun only the
+last can be stopped over it. Leaves out how it is answered (`calls/stream_asks.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Annotated, Any, Final
+from uuid import UUID
+from weakref import WeakKeyDictionary
+
+from pydantic import ConfigDict, Field, StringConstraints, ValidationError
+
+from longline.api.control_requests import TransferRequest
+from longline.api.requests import StrictRequest
+from longline.base.errors import BadRequest, CallNotControllable
+from longline.base.ids import Prefix, encode_id
+from longline.calls.live_call import LiveCall
+from longline.calls.recording import Recording
+from longline.flows.controls import CallControls
+from longline.media.protocol import RecordingLayout, StreamRequested
+
+_OF_PROTOCOL: Final = ("type", "request_id", "sequence", "track")
+"""Fields of the message that say nothing of what is to be done."""
+
+
+class HangupAsked(StrictRequest):
+    model_config = ConfigDict(extra="ignore")
+
+    reason: Annotated[str, StringConstraints(max_length=256)] | None = None
+
+
+class DigitsAsked(StrictRequest):
+    model_config = ConfigDict(extra="ignore")
+
+    digits: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    tone_ms: int | None = Field(default=None, ge=40, le=60_000)
+
+
+class RecordingAsked(StrictRequest):
+    model_config = ConfigDict(extra="ignore")
+
+    layout: RecordingLayout = "stereo"
+
+
+class AppRequests:
+    """Those of all calls of a node."""
+
+    def __init__(self, controls: CallControls) -> None:
+        self._controls = controls
+        self._recordings: WeakKeyDictionary[LiveCall, dict[str, Recording]] = WeakKeyDictionary()
+        self._handlers: dict[str, Callable[[LiveCall, StreamRequested], Awaitable[Mapping[str, Any]]]] = {
+            "hangup": self._hang_up,
+            "transfer": self._transfer,
+            "record.start": self._start_recording,
+            "record.stop": self._stop_recording,
+            "send_dtmf": self._send_digits,
+        }
+
+    async def carry_out(self, live: LiveCall, asked: StreamRequested) -> Mapping[str, Any]:
+        handler = self._handlers.get(asked.action)
+        if handler is None:
+            raise BadRequest(f"There is no {asked.action}.")
+        try:
+            return await handler(live, asked)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(str(part) for part in first["loc"])
+            raise BadRequest(f"{place}: {first['msg']}") from error
+
+    async def _hang_up(self, live: LiveCall, asked: StreamRequested) -> Mapping[str, Any]:
+        reason = HangupAsked.model_validate(asked.fields).reason
+        await live.hang_up(reason)
+        return {}
+
+    async def _transfer(self, live: LiveCall, asked: StreamRequested) -> Mapping[str, Any]:
+        fields = {name: value for name, value in asked.fields.items() if name not in _OF_PROTOCOL}
+        begun = await self._controls.transfer(live.call.id, TransferRequest.model_validate(fields).to_order())
+        return {"operation_id": encode_id(Prefix.OPERATION, begun.id)}
+
+    async def _start_recording(self, live: LiveCall, asked: StreamRequested) -> Mapping[str, Any]:
+        layout = RecordingAsked.model_validate(asked.fields).layout
+        recording = await live.start_part(layout)
+        if recording.finished.is_set():
+            raise CallNotControllable("The recording cannot be made.")
+        self._recordings.setdefault(live, {})[asked.stream] = recording
+        return {"recording_id": recording.name}
+
+    async def _stop_recording(self, live: LiveCall, asked: StreamRequested) -> Mapping[str, Any]:
+        recording = self._recordings.get(live, {}).pop(asked.stream, None)
+        if recording is None:
+            raise CallNotControllable("This stream has begun no recording.")
+        live.let_go_of_part(recording)
+        return {"recording_id": recording.name}
+
+    async def _send_digits(self, live: LiveCall, asked: StreamRequested) -> Mapping[str, Any]:
+        keys = DigitsAsked.model_validate(asked.fields)
+        await live.send_digits(keys.digits, keys.tone_ms, None if asked.leg is None else UUID(asked.leg))
+        return {}
