@@ -120,10 +120,28 @@ async def test_a_hangup_ends_the_call(house: House) -> None:
 
 
 async def test_more_at_a_time_than_a_call_does_are_refused(house: House) -> None:
-    house.media.hold["leg.send_dtmf"] = asyncio.Event()
+    live = await house.manager.find(house.record.id)
+    release = asyncio.Event()
+
+    async def wait(asked: StreamRequested) -> dict[str, Any]:
+        await release.wait()
+        return {"number": asked.request_id}
+
+    asks = stream_asks.StreamAsks(live.context, wait)
     for number in range(stream_asks.MAX_AT_ONCE + 1):
-        await ask(house, "send_dtmf", f"k{number}", digits="1")
-    assert [(answer.request_id, answer.code) for answer in answers(house)] == [
-        (f"k{stream_asks.MAX_AT_ONCE}", "limit_reached")
-    ]
-    house.media.hold["leg.send_dtmf"].set()
+        await asks.receive(
+            StreamRequested(
+                at=0.0,
+                session=house.session.id,
+                stream=house.stream_id,
+                action="transfer",
+                fields={},
+                request_id=f"k{number}",
+            )
+        )
+    await settle(50)
+    refused = [(answer.request_id, answer.code) for answer in answers(house)]
+    assert refused == [(f"k{stream_asks.MAX_AT_ONCE}", "limit_reached")]
+    release.set()
+    await settle(50)
+    assert sum(answer.ok for answer in answers(house)) == stream_asks.MAX_AT_ONCE
