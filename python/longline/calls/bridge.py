@@ -27,6 +27,7 @@ from longline.base.ids import new_id
 from longline.base.log import get_logger
 from longline.calls.call_legs import TargetLeg
 from longline.calls.call_playbacks import Playback
+from longline.calls.key_presses import press_keys
 from longline.calls.leg import Leg
 from longline.calls.reason import Reason
 from longline.calls.recording import Recording
@@ -80,6 +81,8 @@ class DialRequest:
     ringback: Ringback = "passthrough"
     status_callback_url: str | None = None
     leg_id: UUID = field(default_factory=new_id)
+    keys: str = ""
+    """Pressed toward the other when he has answered (`key_presses.py`)."""
     time_limit_s: float | None = None
     """How long the two may talk."""
     from_number: str | None = None
@@ -147,6 +150,8 @@ class Bridge:
             if target.end is None:
                 await self._live.ask(self._join)
             was_joined, began = target.end is None, self._live.context.clock.monotonic()
+            if was_joined and self._request.keys:
+                await press_keys(self._live, self._request.keys, target.leg.id)
             await target.over.wait()
             assert target.end is not None
             talked_s = int(self._live.context.clock.monotonic() - began)

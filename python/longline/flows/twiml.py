@@ -191,7 +191,7 @@ class _Reader(MarkupReader):
             target, _, query = target.partition("?")
             headers = {name: value for name, value in parse_qsl(query) if name.lower().startswith("x-")}
         elif noun.name in ("Number", "Dial"):
-            self._know(noun, "statusCallback", *(_OF_DIAL if noun.name == "Dial" else ()))
+            self._know(noun, *(_OF_DIAL if noun.name == "Dial" else ("statusCallback", "sendDigits")))
             target = telephone_number(target)
         else:
             raise FlowInvalid(noun.path, "a <Number> or a <Sip> can be dialled, nothing else")
@@ -203,6 +203,7 @@ class _Reader(MarkupReader):
             to=target,
             custom_headers=headers,
             status_callback_url=callback,
+            send_digits=noun.attributes.get("sendDigits"),
             **fields,
         )
 

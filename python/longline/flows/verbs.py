@@ -236,6 +236,9 @@ class Dial(_Verb):
         default_factory=dict, description="Up to 16 headers X-… of the INVITE, each of at most 256 bytes."
     )
     status_callback_url: HttpUrl | None = Field(default=None, description="Told of that leg.")
+    send_digits: Annotated[str, Field(pattern=r"^[0-9A-D*#wW]{0,64}$")] = Field(
+        default="", description="Pressed toward the other when it has answered; a `w` is half a second.", repr=False
+    )
     time_limit: Annotated[int, Field(ge=1, le=86_400)] | None = Field(
         default=None, description="Seconds of talk, after which the other is let go."
     )

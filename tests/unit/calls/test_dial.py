@@ -561,3 +561,21 @@ async def test_the_call_outlives_the_other_when_actions_follow(house: House) -> 
     assert house.record.state == "answered"
     await playback_ends(house)
     assert house.record.reason == "completed"
+
+
+async def test_keys_are_pressed_toward_who_has_answered_and_talk_ends_in_time(house: House) -> None:
+    _caller, bob = await joined(house, send_digits="w12", time_limit=60)
+    await house.clock.advance(0.5)
+    pressed = house.media.find("leg.send_dtmf")
+    assert (pressed.digits, pressed.leg) == ("12", str(house.record.legs[1].id))
+    await house.clock.advance(58)
+    assert house.record.state == "answered"
+    await house.clock.advance(2)
+    assert ("bye", bob) in [(verb, handle) for verb, handle, _ in house.user_agent.sent]
+    assert house.record.legs[1].reason == "completed"
+
+
+async def test_the_other_may_be_told_another_caller(house: House) -> None:
+    await dialled(house, from_number="+15550142")
+    assert house.record.legs[1].from_number == "+15550142"
+    assert house.user_agent.last("invite")["from_uri"].startswith("sip:+15550142@")

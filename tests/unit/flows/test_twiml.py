@@ -100,6 +100,7 @@ DIALS: list[tuple[str, dict[str, Any]]] = [
         "<Dial><Sip>sip:kate@example.com?X-Account=7&amp;other=1</Sip></Dial>",
         {"to": "sip:kate@example.com", "custom_headers": {"X-Account": "7"}},
     ),
+    ('<Dial><Number sendDigits="wwww1928">+15550100</Number></Dial>', {"send_digits": "wwww1928"}),
     (
         '<Dial><Number statusCallback="/leg">+15550100</Number></Dial>',
         {"status_callback_url": "https://app.example/leg"},

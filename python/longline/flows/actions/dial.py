@@ -72,6 +72,7 @@ async def _call(live: LiveCall, verb: verbs.Dial, sounds: DialSounds) -> DialOut
         status_callback_url=verb.status_callback_url,
         from_number=verb.from_number,
         time_limit_s=verb.time_limit,
+        keys=verb.send_digits,
     )
     try:
         return await live.dial(request, sounds)

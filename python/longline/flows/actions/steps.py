@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import re
 from typing import Any, Final
 
-from longline.base.errors import CallNotControllable, LimitReached, MediaUnavailable, StreamNotFound
+from longline.base.errors import LimitReached, MediaUnavailable, StreamNotFound
 from longline.base.ids import Prefix, encode_id
+from longline.calls.key_presses import press_keys
 from longline.calls.live_call import LiveCall
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
@@ -16,10 +16,6 @@ from longline.calls.stream import Stream, StreamState
 from longline.flows import steps
 from longline.flows.outcome import Outcome, ask_or_go_on
 
-WAIT_S: Final = 0.5
-"""What a `w` among digits stands for."""
-KEY_S: Final = 0.15
-"""How long a key and the silence behind it take, about: what follows waits for so long."""
 ANSWER_MAX_S: Final = 180.0
 """How long a call rings that waits to be told what to do: as long as RFC 3261 §16.6 gives it (timer C)."""
 MAX_FORKS: Final = 4
@@ -27,17 +23,8 @@ MAX_FORKS: Final = 4
 
 
 async def send_digits(live: LiveCall, step: steps.SendDigits) -> Outcome:
-    """A far end that hears no digits misses them, and the flow goes on."""
     await live.answer()
-    for part in re.findall(r"[wW]+|[^wW]{1,64}", step.digits):
-        if part[0] in "wW":
-            await live.context.clock.sleep(WAIT_S * len(part))
-            continue
-        try:
-            await live.send_digits(part)
-        except (CallNotControllable, LimitReached):
-            live.context.counters["digits_not_sent"] += len(part)
-        await live.context.clock.sleep(KEY_S * len(part))
+    await press_keys(live, step.digits)
     return Outcome()
 
 
