@@ -11,7 +11,7 @@ class MediaExchange:
     """`async with MediaExchange(ca_file)`."""
 
     def __init__(self, ca_file: Path) -> None:
-        self._media = MediaStreams(ca_file=ca_file)
+        self._media = MediaStreams(ca_file=ca_file, listens=True)
         self._phones = NumberedPhones()
         self._numbers: dict[int, int] = {}
         self._heard: dict[int, Heard] = {}

@@ -22,6 +22,12 @@ class _Pipe:
         self.closed_half: asyncio.StreamWriter | None = None
         self._delay_s = delay_s
 
+    @property
+    def is_whole(self) -> bool:
+        """Nobody has broken it."""
+        is_closing = self.client.transport.is_closing() or self.server.transport.is_closing()
+        return not (self.is_black or self.cut_after is not None or self.closed_half is not None or is_closing)
+
     async def carry(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """All that comes, so much later, in order."""
         loop = asyncio.get_running_loop()
@@ -109,7 +115,7 @@ class BreakingProxy:
     @property
     def is_carrying(self) -> bool:
         """Does a connection go through here, that nobody has broken?"""
-        return any(not pipe.is_black for pipe in self._pipes)
+        return any(pipe.is_whole for pipe in self._pipes)
 
     # The ways of breaking.
 
