@@ -35,7 +35,7 @@ from longline.streamkit.stream import Stream
 from tests.chaos.media_exchange import MediaExchange
 from tests.support.breaking_proxy import BreakingProxy
 from tests.support.certificates import Authority
-from tests.support.identified_audio import TOWARD_APPLICATION, TOWARD_CALLER, Identity, frames, read, write
+from tests.support.identified_audio import TOWARD_APPLICATION, TOWARD_CALLER, Identity, frames, parts, read, write
 
 KINDS: Final = ("reset", "black_hole", "half_close", "cut", "restart")
 FRAME_MS: Final = 60
@@ -303,10 +303,14 @@ class Fire:
         for name in ("holes", "repeated_audio", "bad_messages", "lost_events", "repeated_events"):
             if call.counters[name]:
                 faults.append(f"call {call.number}: {call.counters[name]} {name}")
-        last, number, missing, concealed = -1, -1, 0, 0
+        last, number, concealed = -1, -1, 0
         told_gaps = {each for gap in call.gaps for each in range(gap.from_, gap.to + 1)}
+        seen: set[int] = set()
+        excused: set[int] = set()
+        is_after_gap = False
         for at, message in enumerate(call.heard):
             skipped = set(range(last + 1, message.sequence))
+            is_after_gap = is_after_gap or bool(skipped)
             if message.sequence <= last:
                 faults.append(f"call {call.number}: message {message.sequence} came after {last}")
             if at in call.anew:
@@ -318,23 +322,27 @@ class Fire:
             last = message.sequence
             for frame in frames(message.payload):
                 identity = read(frame)
+                found = {identity} if identity is not None else parts(frame)
                 report.frames_to_applications += 1
+                if any((each.call, each.direction) != (call.number, TOWARD_APPLICATION) for each in found):
+                    faults.append(f"call {call.number} heard {found}")
+                seen.update(each.number for each in found)
+                concealed += not found
                 if identity is None:
-                    concealed += 1
                     continue
-                if (identity.call, identity.direction) != (call.number, TOWARD_APPLICATION):
-                    faults.append(f"call {call.number} heard {identity}")
-                elif identity.number <= number:
+                if identity.number <= number:
                     faults.append(f"call {call.number}: frame {identity.number} came after {number}")
-                elif number >= 0 and not skipped:
-                    missing += identity.number - number - 1
+                if is_after_gap:
+                    excused.update(range(number + 1, identity.number))
+                    is_after_gap = False
                 number = max(number, identity.number)
-                skipped = set()
-        # A frame that is missing where no message is came too late for the jitter buffer, and was concealed; then the
-        # buffer may have become shorter.
+        # A frame that is missing where no message is came too late for the jitter buffer, and was concealed; or the
+        # buffer has become shorter.
         report.concealed += concealed
-        if missing > concealed + SHORTER_BUFFER_FRAMES:
-            faults.append(f"call {call.number}: {missing} frames of the caller are missing, {concealed} were concealed")
+        missing = set(range(min(seen, default=0), number)) - seen - excused
+        if len(missing) > concealed + SHORTER_BUFFER_FRAMES:
+            why = f"{len(missing)} frames of the caller are missing, {concealed} were concealed"
+            faults.append(f"call {call.number}: {why}")
 
     def _check_to_caller(self, call: Called, heard: list[Identity]) -> None:
         """Everything that was said, once, in order; but for what is still queued, and what an application forgot."""
