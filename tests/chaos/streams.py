@@ -39,9 +39,11 @@ from tests.support.identified_audio import TOWARD_APPLICATION, TOWARD_CALLER, Id
 
 KINDS: Final = ("reset", "black_hole", "half_close", "cut", "restart")
 FRAME_MS: Final = 60
-FRAMES_A_MESSAGE: Final = FRAME_MS // 20
-LEAD_MESSAGES: Final = 5
-"""So much speech is said ahead at first; afterwards a message is said for each that is heard."""
+HEARD_FOR_EACH_SAID: Final = 4
+"""Applications say a message, as long as these together, for so many that they hear."""
+FRAMES_A_MESSAGE: Final = HEARD_FOR_EACH_SAID * FRAME_MS // 20
+LEAD_MESSAGES: Final = 3
+"""So much is said ahead at first."""
 SETTLE_S: Final = 3.0
 SHORTER_BUFFER_FRAMES: Final = 25
 BACK_WITHIN_S: Final = 30.0
@@ -117,10 +119,9 @@ class Called:
         self.anew: set[int] = set()
         """Where in `heard` an application begins that has no memory: what was on its way to the one before is lost."""
         self.counters: Counter[str] = Counter()
-        self.sessions = 0
+        self._live = 0
 
     async def talk(self, stream: Stream) -> None:
-        self.sessions += 1
         try:
             async for event in stream:
                 match event:
@@ -130,7 +131,8 @@ class Called:
                         self._on_ready(stream, event)
                     case Audio():
                         self.heard.append(event)
-                        if not event.is_replay and len(self.said) > 0:
+                        self._live += not event.is_replay
+                        if not event.is_replay and self._live % HEARD_FOR_EACH_SAID == 0:
                             self._say(stream)
                     case told.Gap():
                         self.gaps.append(event)
@@ -188,11 +190,13 @@ class Fire:
         try:
             for call in self._calls:
                 await self._begin(call)
-            await self._until_all_are_ready("at the beginning")
+                await self._until_all_are_ready("at the beginning", [call])
             await asyncio.sleep(1.0)
-            for kind in self._draw(breaks):
+            for number, kind in enumerate(self._draw(breaks)):
                 await asyncio.sleep(self._chance.expovariate(rate))
                 await self._break(kind)
+                if number % 20 == 19:
+                    print(f"{number + 1} breaks", file=sys.stderr)
             await self._until_all_are_ready("after the breaks")
             if outage_s:
                 await self._outage(outage_s)
@@ -267,9 +271,10 @@ class Fire:
         await self._until_all_are_ready("after the outage")
         self.report.back_after_outage_ms = round((time.monotonic() - began) * 1000)
 
-    async def _until_all_are_ready(self, when: str) -> None:
+    async def _until_all_are_ready(self, when: str, calls: list[Called] | None = None) -> None:
         end = time.monotonic() + BACK_WITHIN_S
-        while waiting := [call.number for call in self._calls if not call.is_ready or call.broken is not None]:
+        among = self._calls if calls is None else calls
+        while waiting := [call.number for call in among if not call.is_ready or call.broken is not None]:
             if time.monotonic() > end:
                 self.report.faults.append(f"{when}: calls {waiting[:5]} ({len(waiting)}) are not there")
                 for number in waiting:
