@@ -17,7 +17,7 @@ use media::srtp::Suite;
 use media::vad::Kind;
 use media::{
     Codec, Detect, Dialect, Encoding, Event, LegRemote, OpusSettings, RecordingParams, Source, StreamKey,
-    StreamParams,
+    StreamParams, Together,
 };
 
 const STEREO: RecordingParams = RecordingParams::new(media::Layout::Stereo);
@@ -287,6 +287,53 @@ fn a_conference_in_steady_state_allocates_nothing() {
         "it did work: {bytes}"
     );
     assert_eq!(allocations, Some(0));
+}
+
+/// Every party apart and both ways, in stereo, and summed; a whisper to one of them in every frame.
+#[test]
+fn nor_do_its_tracks() {
+    let mut node = Node::connected();
+    node.engine
+        .keep_records(Box::new(media::record::HeapStore::new(1)));
+    let legs = [(node.leg, phone_rtp()), node.add_leg(1), node.add_leg(2)];
+    let longline = StreamParams {
+        dialect: Dialect::Longline,
+        tracks: vec![0, 1, 2, 3, 128, 129, 130, 131],
+        ..stream_params(20, 8_000)
+    };
+    let stream = node.agree(longline, r#"{"audio":{"rate_hz":16000}}"#);
+    for (together, tracks) in [(Together::Stereo, vec![1, 129]), (Together::Mixed, vec![0, 128])] {
+        node.open_stream(StreamParams {
+            dialect: Dialect::Jambonz,
+            tracks,
+            together,
+            ..stream_params(20, 8_000)
+        });
+    }
+    let mut packets = legs.map(|_| Phone::new().tone());
+    let mut message = vec![0x10; 16 + 640];
+    message[1..16].fill(0);
+    let mut bytes = 0;
+    for number in 0..2_000u32 {
+        if number == 1_000 {
+            ALLOCATIONS.set(Some(0));
+        }
+        for (packet, (leg, from)) in packets.iter_mut().zip(legs) {
+            packet[2..4].copy_from_slice(&(number as u16).to_be_bytes());
+            packet[4..8].copy_from_slice(&(number * 160).to_be_bytes());
+            node.engine.receive(node.now, Source::Rtp { leg, from }, packet);
+        }
+        message[1] = 2 * (number % 2) as u8;
+        message[4..8].copy_from_slice(&number.to_le_bytes());
+        node.engine
+            .receive(node.now, Source::StreamBinary(stream), &message);
+        node.now = node.now.plus_millis(20);
+        node.engine.handle_timeout(node.now);
+        bytes += discard(&mut node);
+    }
+    assert_eq!(ALLOCATIONS.take(), Some(0));
+    assert!(bytes > 2_000 * (3 * 172 + 8 * 656), "it did work: {bytes}");
+    assert!(node.stream_stats().played_ms > 39_000);
 }
 
 #[test]
