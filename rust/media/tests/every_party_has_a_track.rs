@@ -4,11 +4,12 @@ mod common;
 
 use std::net::SocketAddr;
 
+use common::records::*;
 use common::*;
 use media::stream::longline::Header;
 use media::{
-    CommandError, Dialect, Direction, Encoding, Event, Label, LegKey, RefusedMessage, Source, StreamKey,
-    StreamParams, Together,
+    CommandError, Dialect, Direction, Encoding, Engine, EngineConfig, Event, Label, LegKey, RefusedMessage,
+    Source, StreamKey, StreamParams, Together,
 };
 
 /// What µ-law leaves of these as they are.
@@ -533,6 +534,57 @@ fn a_dialect_without_parties_tells_keys_of_those_whom_it_hears() {
         digits.count()
     });
     assert_eq!(told, [1, 1, 0, 1]);
+}
+
+#[test]
+fn parties_and_the_numbers_of_their_tracks_outlive_the_process() {
+    let config = EngineConfig::new(7, 0xe000_0000_0000_0000);
+    let mut node = keeping(config.clone());
+    node.connect(remote(phone_rtp()));
+    let other = node.add_leg(1);
+    let mut room = Room {
+        legs: vec![
+            (node.leg, phone_rtp(), Phone::new()),
+            (other.0, other.1, Phone::new()),
+        ],
+        node,
+        next: 0,
+    };
+    let stream = room.node.open_stream(StreamParams {
+        dialect: Dialect::Twilio,
+        encoding: Encoding::MuLaw,
+        ..params(&[2, 130])
+    });
+    room.talk(500);
+    let records = records_of(&mut room.node.engine);
+    let restored = Engine::restore(config, room.node.now, Box::new(records)).unwrap();
+    assert_eq!(restored.sessions[0].streams[0].1.tracks, [2, 130]);
+    room.node.engine = restored.engine;
+    room.node.messages.clear();
+    room.node.engine.stream_connected(room.node.now, stream).unwrap();
+    room.talk(500);
+    let first = |way: &str| {
+        let mut texts = room.node.messages.iter().map(|(_, _, text)| text);
+        let track = format!(r#""track":"{way}""#);
+        let text = texts.find(|text| text.contains(&track)).unwrap();
+        let message: serde_json::Value = serde_json::from_str(text).unwrap();
+        message["media"]["chunk"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        [first("inbound"), first("outbound")],
+        ["26", "26"],
+        "25 were sent"
+    );
+    room.node.add_leg(2);
+    let later = room.node.agree(params(&[0]), "{}");
+    let parties = room.node.told(later, "start")[0]["tracks"].clone();
+    let numbers: Vec<u64> = parties
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|party| party["track"].as_u64())
+        .collect();
+    assert_eq!(numbers, [1, 2, 3]);
 }
 
 #[test]
