@@ -256,7 +256,7 @@ def _number(item: Mapping[str, Any], place: str, name: str, default: float, leas
     """A number, or a text that is one, within our bounds; one beyond them is taken for the bound."""
     try:
         value = float(item.get(name, default))
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         value = float("nan")
     if value != value:  # nan
         raise FlowInvalid(f"{place}.{name}", "must be a number")

@@ -22,7 +22,15 @@ WORDS = st.sampled_from(
      "dtmf", "GET", "1", "-1", "nan", "inf", "true", "audio/l16;rate=16000", "L16", "rtp", "both_tracks",
      "infinity", "\x00", "é"]
 )  # fmt: skip
-LEAVES = st.none() | st.booleans() | st.integers() | st.floats() | WORDS | st.text(max_size=5)
+LEAVES = (
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([10**400, "9" * 5000])
+    | st.floats()
+    | WORDS
+    | st.text(max_size=5)
+)
 NCCO_KEYS = st.sampled_from(
     ["action", "text", "loop", "bargeIn", "streamUrl", "type", "dtmf", "timeOut", "maxDigits", "endpoint", "uri",
      "number", "headers", "authorization", "value", "content-type", "eventUrl", "eventMethod", "timeout", "from",

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from pydantic import ValidationError
 
 from longline.base.errors import BadRequest
 from longline.base.urls import http_url
 from longline.flows.verbs import SaySound
+
+NUMBER_MAX_CHARS: Final = 9
 
 
 def text(fields: Mapping[str, Any], name: str) -> str | None:
@@ -59,6 +61,6 @@ def number(fields: Mapping[str, Any], name: str, default: int, least: int, most:
     given = text(fields, name)
     if given is None:
         return default
-    if not given.isdecimal() or not least <= int(given) <= most:
+    if not given.isdecimal() or len(given) > NUMBER_MAX_CHARS or not least <= int(given) <= most:
         raise BadRequest(f"{name} must be a number from {least} to {most}.")
     return int(given)

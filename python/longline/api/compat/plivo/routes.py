@@ -3,7 +3,7 @@ URLs."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Request
@@ -22,6 +22,9 @@ from longline.base.errors import BadRequest, CallNotFound, CallNotLive, Recordin
 from longline.store.account_store import AccountStore
 from longline.store.pages import PAGE_LIMIT_MAX, PageRequest
 from longline.store.records import CallFilter, CallRecord, StreamRecord
+
+PAGES_MAX: Final = 120
+"""Pages that are walked for one slice of a list: what fits a filter only behind them is not found."""
 
 router = APIRouter(prefix="/v1/Account/{auth_id}", tags=["calls"], include_in_schema=False)
 
@@ -210,7 +213,7 @@ async def _calls(
     """A slice by number of what we have in pages by place; and whether there is more."""
     wanted, found, cursor = part.offset + part.limit + 1, 0, None
     calls: list[CallRecord] = []
-    while found < wanted:
+    for _ in range(PAGES_MAX):
         page = await store.list_calls(filters, PageRequest(PAGE_LIMIT_MAX, after=cursor))
         for call in page.items:
             if direction is None or call.direction == direction:
@@ -218,6 +221,6 @@ async def _calls(
                 if part.offset < found <= wanted:
                     calls.append(call)
         cursor = page.next_cursor
-        if cursor is None:
+        if cursor is None or found >= wanted:
             break
     return calls[: part.limit], len(calls) > part.limit
