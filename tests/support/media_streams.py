@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
-from longline.media.protocol import MediaEvent, PayloadType, StreamClosed, StreamResume
+from longline.media.protocol import MediaEvent, PayloadType, StreamClosed, StreamRequested, StreamResume
 from longline.media.session import LegRemote, MediaSession, StreamTarget
 from tests.support.ports import free_ports
 
@@ -30,6 +30,7 @@ class MediaStreams:
         self._sink = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._sink.bind(("127.0.0.1", 0))
         self._numbers = itertools.count(1)
+        self._answers: set[asyncio.Task[None]] = set()
         self.sessions: dict[int, MediaSession] = {}
         self.events: dict[int, list[MediaEvent]] = {}
 
@@ -53,8 +54,10 @@ class MediaStreams:
     ) -> tuple[int, tuple[str, int]]:
         """The number of the call, and where its phone is to send RTP (µ-law)."""
         number = next(self._numbers)
-        events = self.events[number] = []
-        session = self._engine.session(f"call-{number}", events.append, lambda reason: None)
+        self.events[number] = []
+        session = self._engine.session(
+            f"call-{number}", lambda event: self._receive(number, event), lambda reason: None
+        )
         self.sessions[number] = session
         address = await session.open_leg("leg")
         remote = LegRemote(
@@ -86,6 +89,14 @@ class MediaStreams:
         )
         await session.open_stream("stream", target)
         return number, address.rtp
+
+    def _receive(self, number: int, event: MediaEvent) -> None:
+        self.events[number].append(event)
+        if isinstance(event, StreamRequested):
+            refused = ("not_allowed", "There is no call behind this stream.")
+            answer = self.sessions[number].answer_stream(event.stream, event.request_id, refused)
+            self._answers.add(task := asyncio.create_task(answer))
+            task.add_done_callback(self._answers.discard)
 
     def is_alive(self, number: int) -> bool:
         """The stream has not ended."""
