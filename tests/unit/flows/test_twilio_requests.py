@@ -11,7 +11,7 @@ from tests.support.egress import open_guard
 from tests.support.http import raw_server, response
 from twilio.request_validator import RequestValidator
 
-from longline.base.ids import encode_id, new_id
+from longline.base.ids import encode_id
 from longline.calls.call import Call, CallState, Direction
 from longline.calls.dialects import DIALECTS
 from longline.calls.manner import manner_of
@@ -23,7 +23,7 @@ from longline.flows.twiml import Twiml
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 URL = "https://app.example/voice?x=1"
 TOKEN = "the auth token"
-RECORDING, LEG, STREAM = new_id(), new_id(), new_id()
+RECORDING, LEG, STREAM = UUID(int=1), UUID(int=2), UUID(int=3)
 
 
 def a_call(**changes: Any) -> Call:
