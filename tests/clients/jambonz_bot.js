@@ -36,7 +36,7 @@ makeService.audio({ path: "/audio" }).on("connection", (stream, request) => {
       const clip = bytes(tone(700, 0.6, stream.sampleRate)).toString("base64");
       stream.playAudio(clip, { audioContentType: "raw", sampleRate: stream.sampleRate, id: "clip" });
     }
-    if (digit === "#") stream.close();
+    if (digit === "#") stream.disconnect();
   });
   stream.on("close", () => tell("ended"));
   stream.on("error", (error) => tell("error", { error: String(error) }));
