@@ -215,10 +215,13 @@ fn play<'a>(media: &Media<'a>, input: Format) -> Result<Message<'a>, RefusedMess
 /// What a content type names: `audio/x-l16;rate=16000`, 8000 when it names no rate.
 fn read_type(content_type: &str) -> Option<Format> {
     let (name, parameter) = content_type.split_once(';').unwrap_or((content_type, ""));
-    let encoding = match name.trim().to_ascii_lowercase().as_str() {
-        "audio/x-mulaw" => Encoding::MuLaw,
-        "audio/x-l16" => Encoding::PcmS16le,
-        _ => return None,
+    let is = |known: &str| name.trim().eq_ignore_ascii_case(known);
+    let encoding = if is("audio/x-mulaw") {
+        Encoding::MuLaw
+    } else if is("audio/x-l16") {
+        Encoding::PcmS16le
+    } else {
+        return None;
     };
     let rate_hz = match parameter.trim().strip_prefix("rate=") {
         Some(rate) => rate.trim().parse().ok()?,
