@@ -22,7 +22,8 @@ class MediaStreams:
 
     def __init__(self, *, ca_file: Path | None = None, secrets: tuple[str, ...] = (), listens: bool = False) -> None:
         self._listen = f"127.0.0.1:{free_ports(1)[0]}" if listens else None
-        arguments = ("--stream-listen", self._listen) if self._listen else ()
+        # Whoever shares this machine may keep an application from answering for seconds.
+        arguments = ("--stream-connect-timeout", "20", *(("--stream-listen", self._listen) if self._listen else ()))
         self._engine = MediaEngine(
             MediaServerSettings(ca_files=(ca_file,) if ca_file else (), extra_arguments=arguments)
         )
