@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use media::dtmf::SendDigits;
+use media::stream::comfort::Comfort;
 use media::{LegRemote, LegStats, SessionStats, StreamParams, StreamStats};
 
 pub use media::{Label, Layout, Mute};
@@ -167,6 +168,8 @@ pub struct ResumeWish {
     pub ring_ms: u32,
     /// Where the application may dial in.
     pub url: Option<String>,
+    /// What the parties hear meanwhile.
+    pub comfort: Comfort,
 }
 
 /// Where an application is.

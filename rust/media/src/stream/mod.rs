@@ -9,6 +9,7 @@ pub mod asterisk;
 mod barge_in;
 pub mod base64;
 mod clock;
+pub mod comfort;
 pub mod dialect;
 pub mod ears;
 pub mod encoding;
@@ -41,6 +42,7 @@ use crate::config::{
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::event::{Closing, Event, RefusedMessage};
+use crate::frame::Frame;
 use crate::key::StreamKey;
 use crate::mix::Mixer;
 use crate::outbox::Outbox;
@@ -50,6 +52,7 @@ use crate::time::{FRAME_MS, Time};
 use crate::tracks::{ALL, Heard, MAX_PARTY, Party, TrackSet, is_known, sent_to};
 use crate::{Destination, Form};
 pub use barge_in::By;
+use comfort::ComfortSound;
 use dialect::{Audio, Level, Message, Play, Playback, Tell, Utterance, WireFormat, Wish};
 use ears::Ears;
 use mouths::{Manner, Mouths};
@@ -67,6 +70,8 @@ pub(crate) struct Stream {
     uplink: Option<Box<Uplink>>,
     ears: Ears,
     mouths: Mouths,
+    /// What is heard without a connection.
+    comfort: ComfortSound,
     /// Sounds of other formats.
     sound: Sound,
     /// The application wants to know when nothing waits.
@@ -114,6 +119,7 @@ impl Stream {
             uplink: uplink(&params),
             ears,
             mouths: Mouths::new(input, session_hz, manner),
+            comfort: ComfortSound::default(),
             sound: Sound::default(),
             asks_empty: false,
             session_hz,
@@ -193,6 +199,9 @@ impl Stream {
     /// The socket has gone; what is heard is kept for the next, if the dialect can tell it later.
     pub fn disconnect(&mut self) {
         self.connected = false;
+        if self.may_comfort() {
+            self.comfort = ComfortSound::default();
+        }
         if let Some(uplink) = &mut self.uplink {
             uplink.disconnect();
         }
@@ -402,6 +411,9 @@ impl Stream {
             count,
         } = mouth.speak(now, input_hz, mixer);
         let is_empty = is_first && count == 0 && mouth.playout.queued() == 0;
+        if is_empty && self.may_comfort() {
+            self.soothe(mixer);
+        }
         self.answer_marks(context);
         self.tell_playback(context);
         if started {
@@ -448,6 +460,25 @@ impl Stream {
             dropped_ms: dropped.map(|samples| self.millis(samples as u64)),
         };
         self.tell(&tell, true, context);
+    }
+
+    /// It has had a connection, and waits for another one.
+    fn may_comfort(&self) -> bool {
+        let waits = !self.connected && self.stats.connections > 0;
+        waits && self.params.direction == Direction::Both
+    }
+
+    fn soothe(&mut self, mixer: &mut Mixer) {
+        let Some(resume) = self.params.resume.as_ref().filter(|resume| resume.window_ms > 0) else {
+            return;
+        };
+        let mut frame = Frame::silent(self.session_hz);
+        if self
+            .comfort
+            .fill(resume.comfort, self.session_hz, frame.samples_mut())
+        {
+            mixer.add(&frame);
+        }
     }
 
     /// It has spoken to this party alone.

@@ -12,6 +12,7 @@
 //! [`MAX_EVENT_BYTES`] together. Rule when full: the oldest goes, and a gap tells so. A connection that has missed much catches
 //! up by [`CATCH_UP_MESSAGES`] of a track each frame, and one that does not take what is sent gets nothing until it does.
 
+use super::comfort::Comfort;
 use super::ears::Chunk;
 use super::ring::{Due, Line, Ring};
 use super::token::TokenKey;
@@ -38,6 +39,8 @@ pub struct ResumeParams {
     pub key: TokenKey,
     /// Where the application may dial in.
     pub url: Option<String>,
+    /// What the parties hear meanwhile, when nothing is queued.
+    pub comfort: Comfort,
 }
 
 impl Default for ResumeParams {
@@ -48,6 +51,7 @@ impl Default for ResumeParams {
             ring_ms: 1_000,
             key: TokenKey::new(0, [0; 32]),
             url: None,
+            comfort: Comfort::Silence,
         }
     }
 }
@@ -389,7 +393,7 @@ mod tests {
                 window_ms: 60_000,
                 ring_ms: 200,
                 key: TokenKey::new(1, [3; 32]),
-                url: None,
+                ..ResumeParams::default()
             };
             let mut pair = Pair {
                 uplink: Uplink::new(params),
@@ -595,7 +599,7 @@ mod tests {
             window_ms: 0,
             ring_ms: 10_000,
             key: TokenKey::new(1, [3; 32]),
-            url: None,
+            ..ResumeParams::default()
         };
         let mut uplink = Uplink::new(params);
         uplink.connect();
@@ -630,7 +634,7 @@ mod tests {
             window_ms: 1,
             ring_ms: u32::MAX,
             key: TokenKey::new(1, [3; 32]),
-            url: None,
+            ..ResumeParams::default()
         };
         let mut uplink = Uplink::new(params);
         uplink.agree(20, 1_920);

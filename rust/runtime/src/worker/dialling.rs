@@ -39,6 +39,7 @@ impl Worker<'_> {
             ring_ms: wish.ring_ms,
             key: TokenKey::new(handle, self.random.take()),
             url: wish.url.clone(),
+            comfort: wish.comfort,
         });
         let key = self.engine.open_stream(now, entry.key, params)?;
         let id = SocketId {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::net::SocketAddr;
 
+use media::stream::comfort::Comfort;
 use media::stream::dialect;
 use media::stream::uplink::MAX_RING_MS;
 use media::{Dialect, Direction, Encoding, Format, StreamParams, StreamStart, Together, tracks};
@@ -202,6 +203,8 @@ struct ResumeFields {
     ring_ms: Option<u32>,
     #[serde(default)]
     url: Option<String>,
+    #[serde(default)]
+    comfort: Option<String>,
 }
 
 /// All of these, checked.
@@ -233,6 +236,7 @@ fn resume(fields: Option<ResumeFields>, dialect: Dialect) -> Result<Option<Resum
             window_ms: 0,
             ring_ms: SHORT_RING_MS,
             url: None,
+            comfort: Comfort::Silence,
         }));
     };
     let ring_ms = fields.ring_ms.unwrap_or(DEFAULT_RING_MS);
@@ -244,10 +248,13 @@ fn resume(fields: Option<ResumeFields>, dialect: Dialect) -> Result<Option<Resum
     if fields.url.as_ref().is_some_and(|url| url.len() > MAX_URL_BYTES) {
         return Err(bad("resume: url is longer than 2083 bytes"));
     }
+    let comfort = fields.comfort.as_deref().unwrap_or(Comfort::Silence.as_str());
+    let comfort = Comfort::named(comfort).ok_or_else(|| bad("resume: there is no such comfort"))?;
     Ok(Some(ResumeWish {
         window_ms: fields.window_ms,
         ring_ms,
         url: fields.url,
+        comfort,
     }))
 }
 

@@ -186,6 +186,33 @@ fn queued_speech_is_heard_while_nobody_is_connected() {
 }
 
 #[test]
+fn noise_is_heard_while_nobody_is_connected_and_no_longer() {
+    let mut server = Server::start(&[]);
+    let app = App::listen();
+    let mut phone = Phone::call(&mut server.control, "call");
+    let mut fields = stream_open("call", "stream", &app.url());
+    fields["resume"] = json!({"window_ms": 30_000, "comfort": "noise"});
+    server.control.ok("stream.open", fields);
+    let audible = |phone: &mut Phone| {
+        let packets = phone.speak(Duration::from_secs(1), 0x10);
+        packets.iter().filter(|packet| !packet.is_silent()).count()
+    };
+    let socket = started(&app);
+    assert_eq!(audible(&mut phone), 0);
+    let port = app.port();
+    drop_it(socket);
+    drop(app);
+    server.control.event("stream.disconnected");
+    let heard = audible(&mut phone);
+    assert!(heard > 40, "{heard}");
+    let app = App::on(TcpListener::bind(("127.0.0.1", port)).unwrap());
+    let _socket = started(&app);
+    server.control.event("stream.resumed");
+    phone.listen(Duration::from_millis(200));
+    assert_eq!(audible(&mut phone), 0);
+}
+
+#[test]
 fn a_window_of_zero_is_no_window() {
     let mut server = Server::start(&[]);
     let app = App::listen();
@@ -202,6 +229,7 @@ fn windows_rings_and_urls_have_bounds() {
     for (field, value) in [
         ("resume", json!({"window_ms": 3_600_001})),
         ("resume", json!({"window_ms": 1, "ring_ms": 60_001})),
+        ("resume", json!({"window_ms": 1, "comfort": "music"})),
         ("resume", json!({"window_ms": 1, "url": "x".repeat(2_084)})),
         ("alternatives", json!(vec![json!({"url": "ws://app/"}); 8])),
         ("alternatives", json!([{"url": "http://app/"}])),
