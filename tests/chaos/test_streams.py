@@ -5,7 +5,17 @@ from pathlib import Path
 from longline.streamkit.audio import Audio
 from longline.streamkit.line.line import Line
 from tests.chaos.line_exchange import LineExchange
+from tests.chaos.media_exchange import MediaExchange
 from tests.chaos.streams import Fire
+
+
+async def test_the_media_server_loses_nothing(tmp_path: Path) -> None:
+    report = await Fire(MediaExchange, tmp_path, seed=1, calls=8, rtt_s=0.01).run(breaks=15, rate=5, outage_s=1)
+    assert report.faults == []
+    assert report.calls_alive_after_outage == 8
+    assert sum(report.drops.values()) == 15
+    assert report.replayed > 0
+    assert report.frames_to_callers > 8 * 50
 
 
 async def test_lines_lose_nothing(tmp_path: Path) -> None:
