@@ -7,7 +7,9 @@ use common::dialects::{Said, Words, params, words};
 use common::*;
 use media::codec::resample::resample;
 use media::stream::dialect::Action;
-use media::{Closing, Destination, Encoding, Event, Form, Format, StreamKey, StreamParams, StreamStart};
+use media::{
+    Closing, Destination, Encoding, EngineConfig, Event, Form, Format, StreamKey, StreamParams, StreamStart,
+};
 use serde_json::Value;
 
 /// A call whose application speaks some dialect, and all it was told, in order.
@@ -222,6 +224,42 @@ mod all {
             call.node.say(call.stream, &words.tone(100));
             assert!(loudness(&call.heard(120)) > 1_000.0, "{}", words.dialect);
         });
+    }
+
+    #[test]
+    fn another_process_counts_on() {
+        for (dialect, number) in [
+            ("twilio", "sequenceNumber"),
+            ("telnyx", "sequence_number"),
+            ("exotel", "sequence_number"),
+            ("plivo", "sequenceNumber"),
+        ] {
+            let mut node = records::keeping(EngineConfig::new(7, 0));
+            node.connect(remote(phone_rtp()));
+            node.open_stream(params(dialect));
+            node.run_ms(200);
+            let found = records::records_of(&mut node.engine);
+            records::restore(&mut node, found);
+            node.run_ms(200);
+            let messages: Vec<Value> = node.messages.iter().map(|(.., text)| json(text)).collect();
+            let whole = |value: &Value| match value {
+                Value::String(text) => text.parse().ok(),
+                other => other.as_i64(),
+            };
+            let numbers: Vec<i64> = messages
+                .iter()
+                .filter_map(|message| whole(&message[number]))
+                .collect();
+            let expected: Vec<i64> = (numbers[0]..).take(numbers.len()).collect();
+            assert_eq!(numbers, expected, "{dialect}");
+            let times = messages
+                .iter()
+                .filter_map(|message| whole(&message["media"]["timestamp"]));
+            assert_eq!(
+                times.collect::<Vec<i64>>(),
+                (0..20).map(|n| n * 20).collect::<Vec<i64>>()
+            );
+        }
     }
 
     #[test]
@@ -839,6 +877,39 @@ mod asterisk {
         assert_eq!(call.queued_ms(), 500);
         let heard = call.heard(500);
         assert!(purity(&heard[800..3_200], 8_000.0, 440.0) > 0.99);
+    }
+
+    #[test]
+    fn another_process_goes_on_with_what_is_buffered() {
+        let mut node = records::keeping(EngineConfig::new(7, 0));
+        node.connect(remote(phone_rtp()));
+        let stream = node.open_stream(StreamParams {
+            start: StreamStart {
+                parameters: vec![("control_msg_format".into(), "json".into())],
+                ..StreamStart::default()
+            },
+            ..params("asterisk")
+        });
+        node.message(stream, r#"{"command":"REPORT_QUEUE_DRAINED"}"#);
+        node.message(stream, r#"{"command":"START_MEDIA_BUFFERING"}"#);
+        node.say(stream, &Said::Binary(vec![0x10; 500]));
+        node.run_ms(20);
+        let found = records::records_of(&mut node.engine);
+        records::restore(&mut node, found);
+        node.say(stream, &Said::Binary(vec![0x10; 300]));
+        node.message(stream, r#"{"command":"STOP_MEDIA_BUFFERING"}"#);
+        node.run_ms(200);
+        let mut call = Call { node, stream };
+        let told = call.told();
+        let [_, _, buffered, drained] = &told[..] else {
+            panic!("{told:?}")
+        };
+        assert!(buffered.contains("MEDIA_BUFFERING_COMPLETED") && drained.contains("QUEUE_DRAINED"));
+        assert_eq!(
+            call.node.stream_stats().played_ms,
+            80,
+            "after the 20 of the first process"
+        );
     }
 
     #[test]

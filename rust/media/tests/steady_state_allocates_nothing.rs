@@ -17,8 +17,8 @@ use media::dtmf::{Method, SendDigits, tones};
 use media::srtp::Suite;
 use media::vad::Kind;
 use media::{
-    Codec, Detect, Dialect, Encoding, Event, LegRemote, OpusSettings, RecordingParams, Source, StreamKey,
-    StreamParams, Together,
+    Codec, Detect, Dialect, Event, LegRemote, OpusSettings, RecordingParams, Source, StreamKey, StreamParams,
+    Together,
 };
 
 const STEREO: RecordingParams = RecordingParams::new(media::Layout::Stereo);
