@@ -55,7 +55,7 @@ class Ear(Protocol):
 @dataclass(frozen=True, slots=True)
 class Tool:
     """Something that the model may have done. `parameters` is a JSON Schema; `run` gets the arguments and returns what
-    the model is told, a text or what `json.dumps` can write. `speaks` is said while it runs, if that takes a while."""
+    the model is told, a text or what `json.dumps` can write. `speaks` is said while it runs."""
 
     name: str
     description: str

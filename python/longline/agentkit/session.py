@@ -50,16 +50,25 @@ class Utterance:
         self.heard_ms = 0.0
         self.was_cut = False
         self.has_begun = False
-        self.ended: asyncio.Future[Utterance] = asyncio.get_running_loop().create_future()
+        self._ended: asyncio.Future[Utterance] = asyncio.get_running_loop().create_future()
         self._rate_hz = rate_hz
+
+    @property
+    def is_over(self) -> bool:
+        return self._ended.done()
+
+    @property
+    def ended(self) -> asyncio.Future[Utterance]:
+        """To be awaited, also by a task that may be cancelled."""
+        return asyncio.shield(self._ended)
 
     def add(self, pcm: bytes) -> None:
         self.said_ms += len(pcm) * 500 / self._rate_hz
 
     def end(self, heard_ms: float, *, was_cut: bool) -> None:
-        if not self.ended.done():
+        if not self._ended.done():
             self.heard_ms, self.was_cut = heard_ms, was_cut
-            self.ended.set_result(self)
+            self._ended.set_result(self)
 
 
 class CallSession:
@@ -126,12 +135,12 @@ class CallSession:
 
     def add(self, utterance: Utterance, pcm: bytes) -> None:
         """At `rate_hz`. What is added to an utterance that has ended is not said."""
-        if pcm and not utterance.ended.done():
+        if pcm and not utterance.is_over:
             utterance.add(pcm)
             self._line.say(utterance.id, pcm)
 
     def finish(self, utterance: Utterance) -> None:
-        if utterance.ended.done():
+        if utterance.is_over:
             return
         if utterance.said_ms == 0:
             utterance.end(0.0, was_cut=False)

@@ -144,7 +144,7 @@ async def test_a_native_line_tells_what_was_heard_and_outlives_its_socket() -> N
         await asyncio.sleep(0.2)
         await wire.drop()
         await wire.dial()
-        assert await wire.until(lambda: bool(said) and said[0].ended.done(), 10)
+        assert await wire.until(lambda: bool(said) and said[0].is_over, 10)
     assert (said[0].heard_ms, said[0].was_cut) == (1_000, False)
 
 

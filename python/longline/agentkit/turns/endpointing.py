@@ -107,6 +107,10 @@ class Endpointer:
         self._finals = [last.text] if last.text else []
         return last
 
+    def answered(self) -> None:
+        """The caller hears an answer: what he says now is no more of that turn."""
+        self._last = None
+
     def speech_stopped(self, at: float) -> None:
         if self._speaks:
             self._speaks, self._stopped_at = False, at

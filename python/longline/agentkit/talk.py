@@ -1,0 +1,311 @@
+"""One call of an agent: everything that happens comes in by one queue and is taken one at a time.
+
+frames → voice activity → endpointing, barge-in     what they decide is done here
+frames → ear → transcripts
+turn over → Answer (a task) → line                  cut by an interruption
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from longline.agentkit.answer import Answer, Phrases
+from longline.agentkit.conversation import Conversation, Turn
+from longline.agentkit.line import Digit, Frame, LineEvent, Over, SpeechEnded, SpeechStarted
+from longline.agentkit.ports import ProviderError, Transcript
+from longline.agentkit.session import CallSession
+from longline.agentkit.turns.barge_in import BargeIn, Decision
+from longline.agentkit.turns.endpointing import Endpointer, TurnOver
+from longline.agentkit.turns.energy import EnergyVad
+from longline.agentkit.waterfall import Step, Waterfall
+
+if TYPE_CHECKING:
+    from longline.agentkit.agent import VoiceAgent
+
+FINAL_WITHIN_S: Final = 0.6
+"""How long a turn that is over waits for the last words of it."""
+EAR_FRAMES: Final = 500
+"""Frames that wait for the ear; of more the oldest are dropped, counted."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Report:
+    """One turn that is over: what was said, what was heard, and where the time went."""
+
+    caller: str
+    agent: str
+    heard: str
+    was_interrupted: bool
+    waterfall: Waterfall = field(default_factory=Waterfall)
+
+
+@dataclass(frozen=True, slots=True)
+class _EarFailed:
+    error: ProviderError
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    answer: Answer
+
+
+_Input = LineEvent | Transcript | _EarFailed | _Answered
+
+
+class Talk:
+    """`run` returns when the call is over."""
+
+    def __init__(self, agent: VoiceAgent, call: CallSession, conversation: Conversation, phrases: Phrases) -> None:
+        self._agent = agent
+        self._call = call
+        self._phrases = phrases
+        self.conversation = conversation
+        self.endpointer = Endpointer(agent.endpointing, agent.completeness)
+        self.barge_in = BargeIn(agent.barge_in)
+        self._vad = EnergyVad(agent.energy)
+        self._inputs: asyncio.Queue[_Input] = asyncio.Queue()
+        self._to_ear: asyncio.Queue[bytes] = asyncio.Queue(EAR_FRAMES)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._answer: Answer | None = None
+        self._answering: asyncio.Task[None] | None = None
+        self._caller_said = ""
+        self._over: TurnOver | None = None
+        self._final_by: float | None = None
+        self._quiet_since: float | None = None
+        self._prompts = list(agent.silence)
+        self._offset: float | None = None
+        """What is to be added to a position in the caller's audio for the clock's time."""
+
+    async def run(self) -> None:
+        self._begin(self._read_line())
+        self._begin(self._listen())
+        await self._phrases.prepare(self._agent.voice, self._call.rate_hz)
+        if self._agent.greeting:
+            self._say(self._agent.greeting)
+        try:
+            while self._call.over is None:
+                due = self._due()
+                wait = None if due is None else max(0.0, due - self._agent.clock())
+                given: _Input | None = None
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(wait):
+                        given = await self._inputs.get()
+                if given is not None:
+                    self._take(given)
+                self._decide()
+        finally:
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+            if self._answer is not None:
+                self._settle(self._answer, was_interrupted=True)
+
+    # Inputs.
+
+    def _take(self, given: _Input) -> None:
+        match given:
+            case Frame():
+                self._hear(given)
+            case Transcript():
+                self._understand(given)
+            case Digit(digit):
+                self._take_turn(f"[pressed {digit}]", self._agent.clock())
+            case SpeechStarted():
+                self.barge_in.agent_speaks()
+                self.endpointer.answered()
+                if self._answer is not None:
+                    self._answer.waterfall.tell(Step.HEARD, self._agent.clock())
+            case SpeechEnded():
+                if self._answer is None or not self._answer.is_speaking:
+                    self.barge_in.agent_silent()
+                    self._quiet_since = self._agent.clock()
+            case _Answered(answer) if answer is self._answer:
+                self._answer = self._answering = None
+                self._settle(answer, was_interrupted=False)
+            case _EarFailed(error):
+                _log.warning("call %s: %s", self._call.info.call_id, error)
+                self._call.play(self._phrases.sounds.get(self._phrases.sorry, b""))
+                self._begin(self._listen())
+            case _:
+                pass
+
+    def _hear(self, frame: Frame) -> None:
+        now = self._agent.clock()
+        self._offset = now - (frame.at_ms + len(frame.pcm) * 500 / self._call.rate_hz) / 1000
+        with contextlib.suppress(asyncio.QueueFull):
+            self._to_ear.put_nowait(frame.pcm)
+        change = self._vad.hear(frame.pcm, self._call.rate_hz, frame.at_ms)
+        if change is None:
+            return
+        kind, at_ms = change
+        at = self._offset + at_ms / 1000
+        if kind == "started":
+            self._quiet_since = None
+            if self.endpointer.speech_started(at) is not None:
+                self._go_on_with_turn()
+            self._do(self.barge_in.speech_started(now))
+        else:
+            self.endpointer.speech_stopped(at)
+            self._do(self.barge_in.speech_stopped(now))
+
+    def _understand(self, transcript: Transcript) -> None:
+        if self._over is not None:  # the last words of a turn that is over
+            self._caller_said = transcript.text if transcript.is_final else self._caller_said or transcript.text
+            if transcript.is_final:
+                self._finish_turn(f"{self._over.text} {transcript.text}".strip())
+            return
+        self.endpointer.transcript(transcript.text, is_final=transcript.is_final)
+        self._do(self.barge_in.transcript(transcript.text, is_final=transcript.is_final))
+
+    # Decisions.
+
+    def _due(self) -> float | None:
+        dues = [self.endpointer.deadline, self.barge_in.deadline, self._final_by, self._silence_due()]
+        return min((due for due in dues if due is not None), default=None)
+
+    def _silence_due(self) -> float | None:
+        if self._quiet_since is None or self._answering is not None or not self._agent.silence:
+            return None
+        return self._quiet_since + self._agent.silence_s
+
+    def _decide(self) -> None:
+        now = self._agent.clock()
+        self._do(self.barge_in.decide(now))
+        over = self.endpointer.decide(now)
+        if over is not None:
+            self._over, self._final_by = over, now + FINAL_WITHIN_S
+            with contextlib.suppress(asyncio.QueueFull):
+                self._to_ear.put_nowait(b"")
+        if self._final_by is not None and now >= self._final_by and self._over is not None:
+            self._finish_turn(" ".join(text for text in (self._over.text, self._caller_said) if text))
+        silent = self._silence_due()
+        if silent is not None and now >= silent:
+            self._break_silence()
+
+    def _do(self, decision: Decision | None) -> None:
+        if decision is Decision.PAUSE:
+            self._call.pause()
+        elif decision is Decision.RESUME:
+            self._call.resume()
+        elif decision is Decision.CLEAR:
+            self._stop_answer()
+
+    def _stop_answer(self) -> Answer | None:
+        """What was heard of it is told by the line a moment later."""
+        self._call.interrupt()
+        answer, self._answer = self._answer, None
+        if self._answering is not None:
+            self._answering.cancel()
+            self._answering = None
+        if answer is not None:
+            self._begin(self._settle_when_told(answer))
+        return answer
+
+    async def _settle_when_told(self, answer: Answer) -> None:
+        await answer.silent()
+        self._settle(answer, was_interrupted=True)
+
+    def _break_silence(self) -> None:
+        self._quiet_since = None
+        if self._prompts:
+            self._say(self._prompts.pop(0))
+        else:
+            self._call.hang_up()
+
+    # Turns.
+
+    def _finish_turn(self, text: str) -> None:
+        over, self._over, self._final_by, self._caller_said = self._over, None, None, ""
+        if text and over is not None:
+            self._take_turn(text, over.spoke_until, over.at)
+
+    def _go_on_with_turn(self) -> None:
+        """The turn was not over: what was begun of an answer to it is forgotten."""
+        self._over = self._final_by = None
+        answer = self._stop_answer()
+        if answer is not None:
+            answer.forget()
+            if self.conversation.turns and self.conversation.turns[-1].role == "caller":
+                self.conversation.turns.pop()
+
+    def _take_turn(self, text: str, spoke_until: float, over_at: float | None = None) -> None:
+        if self._answering is not None:
+            self._stop_answer()
+        now = self._agent.clock()
+        waterfall = Waterfall()
+        waterfall.tell(Step.END_OF_SPEECH, spoke_until)
+        waterfall.tell(Step.ENDPOINT, over_at if over_at is not None else now)
+        waterfall.tell(Step.TRANSCRIPT, now)
+        self.conversation.add(Turn("caller", text, spoke_until))
+        self._prompts = list(self._agent.silence)
+        self._answer = Answer(
+            self._call,
+            self.conversation,
+            self._agent.mind,
+            self._agent.voice,
+            tools=self._agent.tools,
+            phrases=self._phrases,
+            patience=self._agent.patience,
+            waterfall=waterfall,
+            clock=self._agent.clock,
+        )
+        self._answering = self._begin(self._run_answer(self._answer))
+
+    async def _run_answer(self, answer: Answer) -> None:
+        await answer.run()
+        self._inputs.put_nowait(_Answered(answer))
+
+    def _settle(self, answer: Answer, *, was_interrupted: bool) -> None:
+        caller = next((turn.text for turn in reversed(self.conversation.turns) if turn.role == "caller"), "")
+        answer.settle(was_interrupted=was_interrupted)
+        if self._agent.report is not None:
+            self._agent.report(Report(caller, answer.text, answer.heard, was_interrupted, answer.waterfall))
+        self._quiet_since = self._agent.clock()
+
+    def _say(self, text: str) -> None:
+        """Words of the agent's own, which the model is told of."""
+        self._begin(self._speak(text))
+
+    async def _speak(self, text: str) -> None:
+        turn = self.conversation.add(Turn("agent", text, self._agent.clock()))
+        utterance = self._call.begin(text)
+        try:
+            async for sound in self._agent.voice.say(text):
+                self._call.add(utterance, sound.pcm)
+        except ProviderError as error:
+            _log.warning("call %s: %s", self._call.info.call_id, error)
+        self._call.finish(utterance)
+        await utterance.ended
+        turn.heard = text if not utterance.was_cut else ""
+
+    # Tasks.
+
+    async def _read_line(self) -> None:
+        async for event in self._call:
+            self._inputs.put_nowait(event)
+            if isinstance(event, Over):
+                return
+
+    async def _frames(self) -> AsyncIterator[bytes]:
+        while True:
+            yield await self._to_ear.get()
+
+    async def _listen(self) -> None:
+        try:
+            async for transcript in self._agent.ear.listen(self._frames(), self._call.rate_hz):
+                self._inputs.put_nowait(transcript)
+        except ProviderError as error:
+            await asyncio.sleep(error.retry_after_s or 1.0)
+            self._inputs.put_nowait(_EarFailed(error))
+
+    def _begin(self, work: object) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task

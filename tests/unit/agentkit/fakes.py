@@ -1,0 +1,120 @@
+"""An ear that is told what it hears, a mind with a script, a voice that hums, and a line that plays in real time."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any
+
+from longline.agentkit.conversation import Conversation
+from longline.agentkit.line import CallInfo, Frame, HeldBack, LineEvent, Over
+from longline.agentkit.lines.paced import PacedSpeech
+from longline.agentkit.ports import ProviderError, Sound, Tool, ToolCall, Transcript
+
+RATE = 8_000
+FRAME_MS = 20
+VOICE = (b"\x00\x20" + b"\x00\xe0") * (RATE * FRAME_MS // 2_000)
+SILENCE = bytes(2 * RATE * FRAME_MS // 1_000)
+
+
+class FakeEar:
+    """Gives a final with the next of its texts when a turn is over."""
+
+    def __init__(self, *texts: str) -> None:
+        self.texts = list(texts)
+
+    async def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
+        async for frame in audio:
+            if not frame and self.texts:
+                yield Transcript(self.texts.pop(0), is_final=True)
+
+
+class FakeMind:
+    """Each reply is a list of pieces: words, calls of tools, pauses in seconds, or a fault."""
+
+    def __init__(self, *replies: Sequence[str | ToolCall | float | ProviderError]) -> None:
+        self.replies = list(replies)
+        self.asked: list[list[dict[str, Any]]] = []
+
+    async def reply(self, conversation: Conversation, tools: Sequence[Tool]) -> AsyncIterator[str | ToolCall]:
+        self.asked.append(conversation.messages())
+        for piece in self.replies.pop(0) if self.replies else ():
+            if isinstance(piece, ProviderError):
+                raise piece
+            if isinstance(piece, float):
+                await asyncio.sleep(piece)
+            elif isinstance(piece, (str, ToolCall)):
+                yield piece
+
+
+class FakeVoice:
+    """Forty milliseconds for each letter."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    async def say(self, text: str) -> AsyncIterator[Sound]:
+        self.said.append(text)
+        for _ in text:
+            yield Sound(VOICE * 2, RATE)
+
+
+class FakeLine:
+    """A caller who does what `script` has, seconds of silence and seconds of voice in turn, and then hangs up."""
+
+    rate_hz = RATE
+
+    def __init__(self, *script: tuple[float, float], stays_s: float = 1.0) -> None:
+        self.info = CallInfo("cs_1", "ms_1")
+        self._script = script
+        self._stays_s = stays_s
+        self._speech = PacedSpeech(RATE, chunk_ms=20, ahead_ms=40, progress_ms=50)
+        self._told: list[LineEvent] = []
+        self.done: list[str] = []
+        self.heard_at: list[float] = []
+
+    async def events(self) -> AsyncIterator[LineEvent]:
+        frames = []
+        for silence_s, voice_s in (*self._script, (self._stays_s, 0.0)):
+            frames += [SILENCE] * round(silence_s * 50) + [VOICE] * round(voice_s * 50)
+        begun = time.monotonic()
+        for number, frame in enumerate(frames):
+            await asyncio.sleep(max(0.0, begun + (number + 1) * 0.02 - time.monotonic()))
+            now = time.monotonic()
+            while self._speech.poll(now) is not None:
+                self.heard_at.append(now)
+            for event in (*self._told, *self._speech.handle_timeout(now)):
+                yield event
+            self._told = []
+            yield Frame(frame, number * 20.0)
+            if "hang_up" in self.done:
+                break
+        for event in self._speech.clear(time.monotonic()):
+            yield event
+        yield Over("hung up")
+
+    def say(self, utterance_id: str, pcm: bytes) -> None:
+        self._speech.say(utterance_id, pcm)
+
+    def say_end(self, utterance_id: str) -> None:
+        self._speech.say_end(utterance_id)
+
+    def clear(self) -> None:
+        self.done.append("clear")
+        self._told += self._speech.clear(time.monotonic())
+
+    def pause(self) -> None:
+        self.done.append("pause")
+        self._told += [*self._speech.pause(time.monotonic()), HeldBack(True)]
+
+    def resume(self) -> None:
+        self.done.append("resume")
+        self._speech.resume()
+
+    def send_digits(self, digits: str) -> None:
+        self.done.append(digits)
+
+    def request(self, request_id: str, action: str, fields: Mapping[str, Any]) -> None:
+        self.done.append(action)
+
+    def hang_up(self) -> None:
+        self.done.append("hang_up")
