@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 
 from longline.base.urls import http_url
 
-WebhookVersion = Literal["2025-08-01", "2026-06-01", "twilio", "plivo", "telnyx", "vonage"]
+WebhookVersion = Literal["2025-08-01", "2026-06-01", "twilio", "plivo", "telnyx", "vonage", "jambonz"]
 
 MAX_CHANNEL_LIMIT = 100_000
 """The highest limit of calls at once that an app can be given."""

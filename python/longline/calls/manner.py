@@ -39,6 +39,7 @@ MANNERS: Final[Mapping[str, Manner]] = {
     "twilio": Manner("twilio", told=frozenset({EventType.CALL_COMPLETED, EventType.CALL_FAILED})),
     "plivo": Manner("plivo"),
     "vonage": Manner("vonage", flow_method="GET", fallback_method="GET"),
+    "jambonz": Manner("jambonz"),
     # Nobody is asked: the application tells the call what to do.
     "telnyx": Manner("telnyx", flow="{}"),
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from longline.flows.jambonz_verbs import JambonzVerbs
 from longline.flows.language import Document, Languages
 from longline.flows.ncco import Ncco
 from longline.flows.plivo_xml import PLIVO_ALONE, PlivoXml
@@ -14,7 +15,13 @@ from longline.flows.xml import XmlInvalid, parse_xml
 
 def languages(base_url: str = "") -> Languages:
     """`base_url` is where this node is to be reached."""
-    return {"twilio": Twiml(base_url), "plivo": PlivoXml(base_url), "vonage": Ncco(base_url), "telnyx": TelnyxCalls()}
+    return {
+        "twilio": Twiml(base_url),
+        "plivo": PlivoXml(base_url),
+        "vonage": Ncco(base_url),
+        "telnyx": TelnyxCalls(),
+        "jambonz": JambonzVerbs(),
+    }
 
 
 LANGUAGES: Final = languages()

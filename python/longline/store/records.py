@@ -22,7 +22,7 @@ AuthenticationType = Literal["credential", "IP"]
 Source = Literal["api", "config"]
 """Who made it; what the configuration file makes is changed there."""
 TrunkSource = Source
-WebhookFormat = Literal["2025-08-01", "2026-06-01", "twilio", "plivo", "telnyx", "vonage"]
+WebhookFormat = Literal["2025-08-01", "2026-06-01", "twilio", "plivo", "telnyx", "vonage", "jambonz"]
 TrunkTransport = Literal["tls", "tcp", "udp"]
 DeliveryStatus = Literal["pending", "delivered", "failed_permanent", "backfill_skipped"]
 """`backfill_skipped`: the event was never meant for a webhook, or its call has no target."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from longline.webhooks.format import Format
+from longline.webhooks.jambonz import JambonzFormat
 from longline.webhooks.plivo import PlivoFormat
 from longline.webhooks.telnyx import TelnyxFormat
 from longline.webhooks.twilio import TwilioFormat
@@ -14,4 +15,5 @@ FORMATS: Final[Mapping[str, Format]] = {
     "plivo": PlivoFormat(),
     "telnyx": TelnyxFormat(),
     "vonage": VonageFormat(),
+    "jambonz": JambonzFormat(),
 }

@@ -11,6 +11,7 @@ from longline.api.compat.plivo import requests as plivo_requests
 from longline.api.compat.telnyx import requests as telnyx_requests
 from longline.base.errors import BadRequest
 from longline.base.ids import DEFAULT_ACCOUNT_ID
+from longline.flows.jambonz_verbs import JambonzVerbs
 from longline.flows.language import Document
 from longline.flows.ncco import Ncco
 from longline.flows.parse import FlowInvalid
@@ -56,10 +57,28 @@ def test_nccos(value: Any) -> None:
         Ncco().read(Document(json.dumps(value).encode(), "https://app.example/"))
 
 
+VERBS = st.sampled_from(
+    ["answer", "say", "play", "gather", "listen", "dial", "dtmf", "pause", "redirect", "sip:decline"]
+)
+VERB_KEYS = st.sampled_from(
+    ["text", "loop", "url", "input", "actionHook", "finishOnKey", "numDigits", "timeout", "say", "play", "sampleRate",
+     "mixType", "metadata", "wsAuth", "bidirectionalAudio", "target", "callerId", "headers", "dtmf", "length", "status",
+     "method", "username", "password", "synthesizer", "language", "type", "number", "sipUri"]
+)  # fmt: skip
+
+
+@settings(max_examples=400, deadline=None)
+@given(st.lists(st.builds(lambda verb, item: item | {"verb": verb}, VERBS,
+                          st.dictionaries(VERB_KEYS, values(VERB_KEYS), max_size=6)), max_size=3))  # fmt: skip
+def test_verbs_of_jambonz(value: Any) -> None:
+    with contextlib.suppress(FlowInvalid):
+        JambonzVerbs().read(Document(json.dumps(value).encode(), "https://app.example/"))
+
+
 @settings(max_examples=200, deadline=None)
 @given(st.binary(max_size=40) | values(NCCO_KEYS).map(lambda value: json.dumps(value).encode()))
 def test_anything_in_the_place_of_a_document(body: bytes) -> None:
-    for language in (Ncco(), PlivoXml(), TelnyxCalls()):
+    for language in (Ncco(), PlivoXml(), TelnyxCalls(), JambonzVerbs()):
         with contextlib.suppress(FlowInvalid):
             language.read(Document(body, "https://app.example/"))
 
