@@ -32,7 +32,7 @@ test-rust:
 test-unit:
 	@$(PYTEST) -q -n 2 --dist worksteal tests/unit tests/conformance
 
-e2e: setup-test  ## calls with baresip, SIPp, Kamailio and the vendor's SDK
+e2e: setup-test  ## calls with baresip, SIPp, Kamailio, and clients of every dialect
 	@$(PYTEST) -q -n 2 --dist worksteal tests/e2e tests/chaos
 
 chaos: setup-test  ## `longline serve` killed at 200 random points under load: is a webhook lost, or an event without its call? 15 minutes (KILLS=)

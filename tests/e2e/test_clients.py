@@ -101,10 +101,11 @@ async def test_pipecat_hears_a_law_where_telnyx_says_so(node: Exchange, pipecat:
 
 @pytest.mark.skipif(not has_package("pipecat_asterisk"), reason="pipecat-asterisk wants Python 3.12")
 async def test_pipecat_asterisk_is_spoken_to_as_by_asterisk(node: Exchange, pipecat: ClientApp) -> None:
-    """It keeps up to sixteen seconds in our queue, in messages of 65,500 bytes, and hangs up by command."""
+    """It keeps up to sixteen seconds in our queue, in messages of 65,500 bytes, and hangs up the call by command."""
     pipecat.told.clear()
-    options = {"encoding": "pcm_s16le", "sample_rate": "16k"}
-    async with node.call(pipecat.url("/asterisk"), "asterisk", **options) as phone:
+    stream = {"action": "stream", "ws_url": pipecat.url("/asterisk"), "dialect": "asterisk"}
+    stream |= {"encoding": "pcm_s16le", "sample_rate": "16k"}
+    async with node.call_with([stream, {"action": "pause", "duration": 60}]) as phone:
         await converse(pipecat, phone, "asterisk")
     assert heard_hz(pipecat) == near(CALLER_HZ)
     assert (await pipecat.until("stream"))["headers"]["sec-websocket-protocol"] == "media"
