@@ -24,7 +24,8 @@ Received = Annotated[int, Field(ge=-1, lt=1 << 32, description="The last sequenc
 Track = Annotated[int, Field(ge=0, le=255)]
 Milliseconds = Annotated[int, Field(ge=0)]
 Position = Annotated[int, Field(ge=0, description="In samples.")]
-UtteranceId = Annotated[str, Field(min_length=1, max_length=MAX_UTTERANCE_ID_CHARS)]
+UtteranceId = Annotated[str, Field(min_length=1, max_length=MAX_UTTERANCE_ID_CHARS, pattern=r"^[ !#-\[\]-~]+$")]
+"""Printable ASCII but quotation mark and backslash."""
 Generation = Annotated[int, Field(ge=0)]
 
 
