@@ -406,9 +406,9 @@ mod tests {
                 let oldest = ring.oldest() as usize;
                 let held: usize = all[oldest..].iter().map(Vec::len).sum();
                 prop_assert!(all.len() - oldest <= places && held <= bytes);
-                for number in 0..all.len() {
+                for (number, message) in all.iter().enumerate() {
                     let found = ring.get(number as u64).map(|held| (held.timestamp, text(held)));
-                    let expected = (number >= oldest).then(|| (number as u64, all[number].clone()));
+                    let expected = (number >= oldest).then(|| (number as u64, message.clone()));
                     prop_assert_eq!(found, expected);
                 }
             }

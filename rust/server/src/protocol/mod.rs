@@ -72,7 +72,7 @@ pub enum Request {
     #[serde(rename = "session.stats")]
     SessionStats { session: Name },
     #[serde(rename = "stream.open")]
-    StreamOpen(StreamOpen),
+    StreamOpen(Box<StreamOpen>),
     #[serde(rename = "stream.urls")]
     StreamUrls {
         session: Name,
