@@ -1,10 +1,10 @@
-//! How long something takes: the best of several rounds, since what disturbs a round only adds.
+//! How long something takes: the best of many short rounds, since what disturbs a round only adds.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
 
-const ROUNDS: usize = 25;
-const ROUND: Duration = Duration::from_millis(2);
+const ROUNDS: usize = 200;
+const ROUND: Duration = Duration::from_micros(300);
 
 /// Nanoseconds that one call takes.
 pub fn ns(mut call: impl FnMut()) -> f64 {

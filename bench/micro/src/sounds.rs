@@ -3,6 +3,7 @@
 
 use std::hint::black_box;
 
+use media::codec::opus;
 use media::codec::resample::Resampler;
 use media::stream::{base64, events};
 
@@ -23,6 +24,31 @@ pub fn run() {
         println!("{}", decoding(bytes));
     }
     println!("{}", reading(160));
+    opus().into_iter().for_each(|row| println!("{row}"));
+}
+
+/// A frame at 48 kHz each way, as a stream has it.
+fn opus() -> [serde_json::Value; 2] {
+    let (mut encoder, mut decoder) = (
+        opus::Encoder::new(opus::Settings::default()),
+        opus::Decoder::default(),
+    );
+    let (samples, mut packet, mut heard) = (noise(48_000), Vec::new(), [0; 5_760]);
+    let encode_ns = ns(|| {
+        packet.clear();
+        encoder.encode(black_box(&samples), &mut packet);
+        black_box(&packet);
+    });
+    let decode_ns = ns(|| {
+        assert_eq!(decoder.decode(black_box(&packet), &mut heard), Ok(samples.len()));
+        black_box(&heard);
+    });
+    let copy_ns = rounded(copy_ns(2 * samples.len() + packet.len()));
+    [("Opus encode", encode_ns), ("Opus decode", decode_ns)].map(|(part, took)| {
+        serde_json::json!({
+            "part": part, "bytes": packet.len(), "ns_per_frame": rounded(took), "copy_ns": copy_ns,
+        })
+    })
 }
 
 fn resampling(from_hz: u32, to_hz: u32) -> serde_json::Value {
