@@ -71,6 +71,8 @@
 //! | [`playout::MAX_CHUNK_ID_BYTES`] | 72 | chunk plays without a name |
 //! | [`playout::MAX_MARKS`], [`playout::MAX_MARK_BYTES`] | 1024, 512 | mark refused, `refused_marks` |
 //! | [`playout::MAX_UTTERANCES`] | 1024 | `speak` refused, `refused_marks` |
+//! | ring of a track: `ring_ms`, and [`stream::uplink::MAX_RING_BYTES`] for all of a stream | 10 s, 8 MiB | oldest goes, a gap is told, `missed` |
+//! | [`stream::uplink::MAX_EVENTS`], [`stream::uplink::MAX_EVENT_BYTES`] | 256, 64 KiB | oldest goes, its number is left out |
 //! | [`dtmf::sender::MAX_QUEUED`] | 128 | `send_digits` refuses whole |
 //! | [`srtp::MAX_SOURCES`] of one key | 16 | packets of another refused, `srtp_auth_failed` |
 //! | [`session::MAX_EVENTS`] | 65536 | newest dropped, `events_dropped` |
