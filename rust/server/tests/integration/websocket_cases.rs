@@ -2,6 +2,8 @@
 //! with the reason and the code that are right (or goes on), it is told once, and a call beside it, on the same worker, hears
 //! its application all the while.
 //!
+//! A token that is used twice, and one that fences another, are in `resumption`.
+//!
 //! Beside these: an application that stops reading, one that answers no ping, and one that goes without a close frame are in
 //! `closing`; a flood of audio is in `audio`; what stands in messages is tried against the engine, in virtual time
 //! (`rust/media/tests/whatever_an_application_says.rs`).
@@ -14,8 +16,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::support::app::accept_of;
+use crate::support::native::{Told, knock, told};
 use crate::support::server::stream_open;
-use crate::support::{App, Phone, Server, Socket};
+use crate::support::{App, Native, Phone, Server, Socket};
 
 const LOUD: u8 = 0x10;
 
@@ -402,4 +405,72 @@ fn a_stream_that_nobody_opened_cannot_be_closed() {
     let again = stream_open("neighbour", "echo", &app.url());
     assert_eq!(control.refused("stream.open", again), "already_exists");
     calls.assert_undisturbed();
+}
+
+/// A server with a door, and an application that has a stream there by the server's dialling.
+fn with_door() -> (Server, App, Native, std::net::SocketAddr) {
+    let mut server = Server::start(&["--stream-listen", "127.0.0.1:0"]);
+    let control = &mut server.control;
+    let door = control.ok("stats", json!({}))["listener"]["address"].clone();
+    let app = App::listen();
+    let _phone = Phone::call(control, "call");
+    let mut open = stream_open("call", "stream", &app.url());
+    open["dialect"] = json!("longline");
+    open["rate_hz"] = json!(16_000);
+    open["resume"] = json!({"window_ms": 30_000, "url": "ws://door/"});
+    control.ok("stream.open", open);
+    let native = Native::accept(&app, json!({}));
+    (server, app, native, door.as_str().unwrap().parse().unwrap())
+}
+
+#[test]
+fn an_unmasked_frame_of_an_application_that_has_come_is_refused() {
+    let (mut server, _app, first, door) = with_door();
+    let mut socket = knock(door, &first.token()).unwrap();
+    // As only a server may send it.
+    socket.send_raw(b"\x81\x10{\"type\":\"hello\"}").unwrap();
+    assert_eq!(socket.close_code(), Some(1002));
+    // Whoever had the stream before is none the worse, or dialled again.
+    assert_eq!(
+        server
+            .control
+            .event_within("stream.closed", Duration::from_millis(300)),
+        None
+    );
+    let stats = server.control.ok("session.stats", json!({"session": "call"}));
+    assert!(stats["stats"]["streams"]["stream"].is_object());
+}
+
+#[test]
+fn of_two_who_resume_at_once_one_has_the_stream() {
+    let (mut server, _app, first, door) = with_door();
+    let token = first.token();
+    let hello = json!({"type": "hello", "resume": {"token": token, "received": {"0": 0}}});
+    let come = || {
+        let (token, hello) = (token.clone(), hello.clone());
+        thread::spawn(move || {
+            let Ok(mut socket) = knock(door, &token) else {
+                return (false, None);
+            };
+            let _ = socket.send_json(&hello);
+            let mut is_ready = false;
+            loop {
+                match told(&mut socket) {
+                    Some(Told::Text(text)) if text["type"] == "ready" => is_ready = true,
+                    Some(Told::Audio(_)) if is_ready => return (true, Some(socket)),
+                    Some(Told::Close(_)) | None => return (false, None),
+                    Some(_) => {}
+                }
+            }
+        })
+    };
+    let both = [come(), come()].map(|thread| thread.join().unwrap());
+    let winners = both.iter().filter(|(has_stream, _)| *has_stream).count();
+    assert_eq!(winners, 1);
+    let (_, socket) = both.into_iter().find(|(has_stream, _)| *has_stream).unwrap();
+    assert!(matches!(
+        told(&mut socket.unwrap()),
+        Some(Told::Audio(_) | Told::Text(_))
+    ));
+    assert_eq!(server.control.event_within("stream.closed", Duration::ZERO), None);
 }
