@@ -59,7 +59,7 @@ class Hello(AppMessage):
     TYPE: ClassVar[str] = "hello"
 
     audio: FormatWish | None = None
-    tracks: list[Track] | None = Field(default=None, description="What is left out is [0].")
+    tracks: list[Track] | None = Field(default=None, description="Left out: those the flow names, else [0].")
     progress_ms: int = Field(default=200, ge=0, le=10_000, description="0: none; otherwise at least 20.")
     speech: bool = False
     barge_in: BargeIn | None = None
