@@ -122,9 +122,10 @@ class CallRecording:
         self._context.note(event_type, dict(data), leg_id=recording.leg_id, target_url=url, target_method=method)
 
     def _tell_next(self, recording: Recording, data: Mapping[str, object]) -> None:
-        """The caller has hung up while he was recorded: whom his flow would have gone on with has the recording."""
+        """The call ended before the recording was whole, and its flow with it: whom that would have asked next has
+        the recording all the same."""
         call, heirs = self._context.call, recording.heirs
-        if heirs is None or heirs.next is None or not recording.was_left or not call.has_ended:
+        if heirs is None or heirs.next is None or not call.has_ended:
             return
         url, method = heirs.next
         told = call.event_data() | dict(data) | {"flow_url": url}

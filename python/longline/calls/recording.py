@@ -63,8 +63,6 @@ class Recording:
     id: UUID = field(default_factory=new_id)
     account_id: UUID = DEFAULT_ACCOUNT_ID
     heirs: RecordingHeirs | None = None
-    was_left: bool = False
-    """Whoever would have gone on with it does not wait any more."""
     duration_ms: int = 0
     is_whole: bool = False
     finished: asyncio.Event = field(default_factory=asyncio.Event)

@@ -543,3 +543,13 @@ async def test_a_call_that_was_told_to_be_answered_stays(tmp_path: Path) -> None
     await house.manager.answer(house.record.id)
     await house.clock.advance(3600)
     assert house.record.state == "answered"
+
+
+async def test_who_presses_the_last_key_and_hangs_up_at_once_has_left_his_message_too(house: House) -> None:
+    house.fetcher.answers[FLOW_URL] = twiml(VOICEMAIL)
+    handle = await house.incoming()
+    await until(house, "recording.start")
+    await press(house, "5")
+    await house.sip(Ended(handle, "remote", "bye"))
+    await recording_ends(house)
+    assert house.event("flow.left").target_url == NEXT_URL

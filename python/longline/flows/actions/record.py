@@ -30,9 +30,6 @@ async def record(live: LiveCall, verb: verbs.Record, heirs: RecordingHeirs | Non
         part = await live.start_part("mono", heirs)
         try:
             reason, key = await _until_done(live, verb, listens=listens, over=part.finished)
-        except asyncio.CancelledError:
-            part.was_left = True
-            raise
         finally:
             live.let_go_of_part(part)
         await part.finished.wait()
