@@ -110,7 +110,7 @@ def test_an_unknown_setting_inside_a_table_of_the_environment_is_named_too(tmp_p
         ('sip_listen = "127.0.0.1:70000"', "sip_listen", "must be host:port"),
         ('rtp_address = "host.example"', "rtp_address", "must be an IP address"),
         ('log_level = "loud"', "log_level", "'debug', 'info', 'warning' or 'error'"),
-        ('webhook_version = "2024-01-01"', "webhook_version", "'2025-08-01', '2026-06-01' or 'twilio'"),
+        ('webhook_version = "2024-01-01"', "webhook_version", "'2025-08-01', '2026-06-01', 'twilio'"),
         ('[inbound]\nflow_url = "ftp://x"', "inbound.flow_url", "http:// or https://"),
         ('[inbound.stream]\nws_url = "ws://x"\nchunk_size = 30', "inbound.stream.chunk_size", "multiple of 20"),
         ('[inbound.stream]\nws_url = "http://x"', "inbound.stream.ws_url", "ws:// or wss://"),
