@@ -745,3 +745,42 @@ fn opus_packet() -> Vec<u8> {
     encoder.encode(&[100; 960], &mut packet);
     packet
 }
+
+#[test]
+fn what_was_agreed_and_said_outlives_the_process() {
+    let mut node = Node::new();
+    node.engine
+        .keep_records(Box::new(media::record::HeapStore::new(1)));
+    node.connect(remote(phone_rtp()));
+    let stream = node.agree(
+        params(),
+        r#"{"audio":{"rate_hz":16000,"mode":"json"},"generations":true}"#,
+    );
+    node.message(stream, r#"{"type":"clear","sequence":0}"#);
+    node.message(stream, r#"{"type":"speak","utterance_id":"a","sequence":1}"#);
+    let tone: Vec<i16> = tone(0, 16_000);
+    let said = base64(&bytes_of(&tone));
+    let text = format!(r#"{{"type":"audio","generation":1,"sequence":2,"audio":"{said}"}}"#);
+    node.message(stream, &text);
+    node.run_ms(200);
+    node.message(stream, r#"{"type":"pause","sequence":3}"#);
+    node.run_ms(200);
+    let records = records::records_of(&mut node.engine);
+    node.now = node.now.plus_millis(100);
+    records::restore(&mut node, records);
+    node.message(stream, r#"{"type":"hello"}"#);
+    let ready = node.told(stream, "ready").last().unwrap().clone();
+    assert_eq!(ready["audio"]["rate_hz"], 16_000);
+    assert_eq!((&ready["received"], &ready["generation"]), (&json!(3), &json!(1)));
+    assert_eq!(ready["audio"]["mode"], "json");
+    node.message(stream, &text);
+    assert_eq!(node.stream_stats().queued_ms, 800, "it was said before");
+    node.message(stream, r#"{"type":"resume","sequence":4}"#);
+    node.message(stream, r#"{"type":"speak.end","sequence":5}"#);
+    node.run_ms(1_000);
+    let finished = node.told(stream, "playback.finished").last().unwrap().clone();
+    assert_eq!(
+        (&finished["utterance_id"], &finished["played_ms"]),
+        (&json!("a"), &json!(1_000))
+    );
+}

@@ -183,7 +183,7 @@ impl<'a> Object<'a> {
     /// A list of numbers.
     pub fn numbers(mut self, name: &str, numbers: impl IntoIterator<Item = u64>) -> Object<'a> {
         self.name(name);
-        self.list(numbers, |number, out| write_number(number, out));
+        self.list(numbers, write_number);
         self
     }
 

@@ -29,7 +29,7 @@ impl Numbering {
     }
 
     /// The same, if the application has not been told so yet.
-    pub fn to_acknowledge(&mut self) -> Option<u32> {
+    pub fn take_unacknowledged(&mut self) -> Option<u32> {
         let changed = self.last.filter(|_| self.last != self.told);
         self.told = self.last;
         changed
@@ -67,11 +67,11 @@ mod tests {
     #[test]
     fn what_has_come_is_acknowledged_once() {
         let mut numbers = Numbering::default();
-        assert_eq!(numbers.to_acknowledge(), None);
+        assert_eq!(numbers.take_unacknowledged(), None);
         numbers.is_new(0);
         numbers.is_new(1);
-        assert_eq!(numbers.to_acknowledge(), Some(1));
-        assert_eq!(numbers.to_acknowledge(), None);
+        assert_eq!(numbers.take_unacknowledged(), Some(1));
+        assert_eq!(numbers.take_unacknowledged(), None);
     }
 
     #[test]

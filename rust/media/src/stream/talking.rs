@@ -214,7 +214,7 @@ impl Stream {
         if !talk.is_progress_due(now) {
             return;
         }
-        let (tells_progress, received) = (talk.tells_progress, talk.numbering.to_acknowledge());
+        let (tells_progress, received) = (talk.tells_progress, talk.numbering.take_unacknowledged());
         if let Some(received) = received {
             self.tell(&Tell::Received(received), true, context);
         }
