@@ -28,6 +28,7 @@ from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
 from longline.flows.language import Document, FlowRequest, Languages, Question
 from longline.flows.languages import LANGUAGES
+from longline.flows.parse import FlowInvalid
 from longline.flows.xml import is_xml
 from longline.guard.client import guarded_client
 from longline.guard.guard import Guard
@@ -100,7 +101,10 @@ class HttpFlowFetcher:
             request = FlowRequest("POST", url, body.encode(), _JSON)
         else:
             question = Question(call, url, method, result or {}, at=datetime.now(UTC))
-            request = language.request(question, self._find_secret(call.secret_id))
+            try:
+                request = language.request(question, self._find_secret(call.secret_id))
+            except FlowInvalid as error:  # nobody is asked in this language
+                raise FlowFailed(Reason.FLOW_INVALID, f"{url}: {error.problem}") from None
         document = await self._ask(url, request, self._trace_headers(call.id))
         if language is not None or is_xml(document.body, document.content_type):
             return document

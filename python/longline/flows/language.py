@@ -55,7 +55,8 @@ class FlowRequest:
 
 class Language(Protocol):
     def request(self, question: Question, secret: str | None) -> FlowRequest:
-        """How the application is asked; `secret` is what signs, if the call has anything that does."""
+        """How the application is asked; `secret` is what signs, if the call has anything that does. Raise FlowInvalid
+        when it never is."""
         ...
 
     def read(self, document: Document) -> Flow:

@@ -12,6 +12,7 @@ from tests.support.http import raw_server, response
 from tests.support.ports import free_ports
 
 from longline.calls.call import Call, Direction
+from longline.calls.manner import manner_of
 from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
 from longline.flows.fetch import MAX_FLOW_BYTES, HttpFlowFetcher, flow_request
@@ -92,6 +93,14 @@ async def test_the_largest_allowed_answer_is_taken(fetcher: HttpFlowFetcher) -> 
 async def test_a_closed_port_is_unreachable(fetcher: HttpFlowFetcher) -> None:
     (port,) = free_ports(1)
     assert (await refusal(fetcher, f"http://127.0.0.1:{port}/")).reason is Reason.FLOW_UNREACHABLE
+
+
+async def test_an_application_that_is_never_asked_is_not(fetcher: HttpFlowFetcher) -> None:
+    call = a_call()
+    call.manner = manner_of("telnyx")
+    with pytest.raises(FlowFailed, match="is not asked for flows") as failed:
+        await fetcher.fetch("http://127.0.0.1:1/", call)
+    assert failed.value.reason is Reason.FLOW_INVALID
 
 
 async def test_an_application_that_does_not_answer_is_a_timeout() -> None:
