@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::ServerConfig;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 use serde_json::Value;
 
+use crate::support::native::knock_over;
 use crate::support::server::stream_open;
-use crate::support::{App, Phone, Server};
+use crate::support::{App, Native, Phone, Server};
 
 struct Authority(CertifiedIssuer<'static, KeyPair>);
 
@@ -27,6 +28,34 @@ impl Authority {
         let path = std::env::temp_dir().join(format!("longline-ca-{}-{name}.pem", std::process::id()));
         std::fs::write(&path, self.0.pem()).unwrap();
         path
+    }
+
+    /// Certificate and key of a server that is called so, as files.
+    fn files(&self, name: &str) -> [PathBuf; 2] {
+        let key = KeyPair::generate().unwrap();
+        let params = CertificateParams::new([name.to_string()]).unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
+        let file = |kind: &str, text: &str| {
+            let path =
+                std::env::temp_dir().join(format!("longline-{kind}-{}-{name}.pem", std::process::id()));
+            std::fs::write(&path, text).unwrap();
+            path
+        };
+        [
+            file("certificate", &certificate.pem()),
+            file("key", &key.serialize_pem()),
+        ]
+    }
+
+    /// The configuration of a client that trusts it.
+    fn client(&self) -> ClientConfig {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.0.der().clone()).unwrap();
+        ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth()
     }
 
     /// The configuration of a server that is called so.
@@ -141,4 +170,56 @@ fn a_server_without_tls_is_told_as_such() {
         closed["detail"].as_str().unwrap().contains("does not speak TLS"),
         "{closed}"
     );
+}
+
+#[test]
+fn an_application_goes_on_with_its_stream_by_a_door_with_tls() {
+    let authority = Authority::new();
+    let [certificate, key] = authority.files("door.example");
+    let mut server = Server::start(&[
+        "--stream-listen",
+        "127.0.0.1:0",
+        "--stream-listen-certificate",
+        certificate.to_str().unwrap(),
+        "--stream-listen-key",
+        key.to_str().unwrap(),
+    ]);
+    let stats = server.control.ok("stats", serde_json::json!({}));
+    let door = stats["listener"]["address"].as_str().unwrap().to_string();
+    let app = App::listen();
+    let _phone = Phone::call(&mut server.control, "call");
+    let mut open = stream_open("call", "stream", &app.url());
+    open["dialect"] = serde_json::json!("longline");
+    open["resume"] = serde_json::json!({"window_ms": 30_000});
+    server.control.ok("stream.open", open);
+    let first = Native::accept(&app, serde_json::json!({}));
+    let token = first.token();
+
+    let come = |token: &str| {
+        let tcp = TcpStream::connect(&door).unwrap();
+        let name = "door.example".try_into().unwrap();
+        let tls = ClientConnection::new(Arc::new(authority.client()), name).unwrap();
+        let stream = StreamOwned::new(tls, tcp.try_clone().unwrap());
+        knock_over(Box::new(stream), tcp, token)
+    };
+    assert!(come("x").err().unwrap().starts_with("HTTP/1.1 401 "));
+    let hello = serde_json::json!({"resume": {"token": token, "received": {}}});
+    let mut second = Native::greet(come(&token).ok().unwrap(), hello);
+    assert_eq!(second.ready["resumed"], true);
+    assert!(
+        second
+            .hear(10, &mut Vec::new())
+            .iter()
+            .any(|frame| frame.flags == 0)
+    );
+    // Who does not speak TLS is not spoken to.
+    let mut plain = TcpStream::connect(&door).unwrap();
+    plain.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    std::io::Write::write_all(&mut plain, b"GET / HTTP/1.1\r\n\r\n").unwrap();
+    let mut answer = Vec::new();
+    let _ = std::io::Read::read_to_end(&mut plain, &mut answer);
+    assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
+    for file in [certificate, key] {
+        std::fs::remove_file(file).unwrap();
+    }
 }

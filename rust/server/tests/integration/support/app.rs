@@ -120,9 +120,9 @@ pub struct Socket {
 
 impl Socket {
     /// A connection that the application has made, upgraded.
-    pub fn dialled(tcp: TcpStream) -> Self {
+    pub fn dialled(stream: Box<dyn Stream>, tcp: TcpStream) -> Self {
         Self {
-            stream: Box::new(tcp.try_clone().unwrap()),
+            stream,
             tcp,
             dialled: true,
         }

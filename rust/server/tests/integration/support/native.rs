@@ -1,11 +1,10 @@
 //! An application that speaks longline.v1, on either side of a dialled socket.
 
-use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 
 use serde_json::{Value, json};
 
-use super::app::{App, Socket};
+use super::app::{App, Socket, Stream};
 use super::server::PATIENCE;
 
 /// A frame of what was heard.
@@ -109,7 +108,13 @@ impl Native {
 
 /// Come to the door; the status when it is not opened.
 pub fn knock(door: SocketAddr, token: &str) -> Result<Socket, String> {
-    let mut tcp = TcpStream::connect(door).unwrap();
+    let tcp = TcpStream::connect(door).unwrap();
+    let stream = Box::new(tcp.try_clone().unwrap());
+    knock_over(stream, tcp, token)
+}
+
+/// The same over any stream of bytes on that connection.
+pub fn knock_over(mut stream: Box<dyn Stream>, tcp: TcpStream, token: &str) -> Result<Socket, String> {
     tcp.set_read_timeout(Some(PATIENCE)).unwrap();
     tcp.set_nodelay(true).unwrap();
     let request = format!(
@@ -117,11 +122,12 @@ pub fn knock(door: SocketAddr, token: &str) -> Result<Socket, String> {
          Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\
          Sec-WebSocket-Protocol: longline.v1\r\nAuthorization: Bearer {token}\r\n\r\n"
     );
-    tcp.write_all(request.as_bytes()).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
+    stream.flush().unwrap();
     let mut head = Vec::new();
     let mut byte = [0];
     while !head.ends_with(b"\r\n\r\n") {
-        tcp.read_exact(&mut byte).unwrap();
+        stream.read_exact(&mut byte).unwrap();
         head.push(byte[0]);
     }
     let head = String::from_utf8(head).unwrap();
@@ -130,7 +136,7 @@ pub fn knock(door: SocketAddr, token: &str) -> Result<Socket, String> {
     }
     assert!(head.contains("Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n"));
     assert!(head.contains("Sec-WebSocket-Protocol: longline.v1\r\n"));
-    Ok(Socket::dialled(tcp))
+    Ok(Socket::dialled(stream, tcp))
 }
 
 pub fn told(socket: &mut Socket) -> Option<Told> {
