@@ -253,7 +253,7 @@ impl Worker<'_> {
         if self.goes_on(now, index, &cause) {
             return self.lose(now, index, cause, code);
         }
-        let Some(stream) = self.streams.get(index as usize) else {
+        let Some(stream) = self.streams.get_mut(index as usize) else {
             return;
         };
         let is_open = stream.phase.is_open();
@@ -261,8 +261,9 @@ impl Worker<'_> {
             && stream.way + 1 < stream.ways.len()
             && cause.reason != CloseReason::SessionFailed
         {
-            // The application may be elsewhere.
+            // The application may be elsewhere, and is to hear nothing of what was said here.
             let way = stream.way + 1;
+            drop(stream.renew_link(now));
             return self.dial(now, index, way);
         }
         self.conclude(now, index, cause);

@@ -1,5 +1,6 @@
 //! A stream that loses its connection: the call stays, the application is dialled again, and in the end it is told.
 
+use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
@@ -162,6 +163,22 @@ fn all_urls_are_tried_and_control_may_name_others() {
     let resumed = server.control.event("stream.resumed");
     assert_eq!(resumed["epoch"], 3, "{resumed}");
     drop(two);
+}
+
+#[test]
+fn the_next_url_is_tried_when_one_turns_the_stream_away() {
+    let mut server = Server::start(&[]);
+    let (one, two) = (App::listen(), App::listen());
+    let _phone = Phone::call(&mut server.control, "call");
+    let others = json!({"alternatives": [{"url": two.url()}], "resume": null});
+    open(&mut server, &one.url(), 0, &others);
+    let mut tcp = one.accept_tcp();
+    let mut head = [0; 1024];
+    let length = tcp.read(&mut head).unwrap();
+    assert!(head[..length].starts_with(b"GET "));
+    tcp.write_all(b"HTTP/1.1 503 Busy\r\n\r\n").unwrap();
+    started(&two);
+    server.control.event("stream.connected");
 }
 
 #[test]
