@@ -11,7 +11,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from pydantic import ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AliasChoices, ConfigDict, Field, StringConstraints, ValidationError
 
 from longline.api.control_requests import TransferRequest
 from longline.api.requests import StrictRequest
@@ -35,7 +35,9 @@ class HangupAsked(StrictRequest):
 class DigitsAsked(StrictRequest):
     model_config = ConfigDict(extra="ignore")
 
-    digits: Annotated[str, StringConstraints(min_length=1, max_length=128)]
+    digits: Annotated[str, StringConstraints(min_length=1, max_length=128)] = Field(
+        validation_alias=AliasChoices("digits", "digit", "dtmf")  # ours, SignalWire's, Plivo's
+    )
     tone_ms: int | None = Field(default=None, ge=40, le=60_000)
 
 

@@ -113,6 +113,13 @@ async def test_keys_are_pressed_for_the_party_that_is_named_and_nothing_is_said_
     assert [(answer.request_id, answer.code) for answer in answers(house)] == [(None, "bad_request")]
 
 
+async def test_keys_have_the_names_that_other_platforms_give_them(house: House) -> None:
+    await ask(house, "send_dtmf", None, digit="5")
+    await ask(house, "send_dtmf", None, event="sendDTMF", dtmf="67")
+    assert [command.digits for command in house.media.commands if isinstance(command, LegSendDtmf)] == ["5", "67"]
+    assert answers(house) == []
+
+
 async def test_a_hangup_ends_the_call(house: House) -> None:
     await ask(house, "hangup", None, reason="done")
     assert house.record.reason == "completed"
