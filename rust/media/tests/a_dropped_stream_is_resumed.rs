@@ -388,11 +388,10 @@ fn a_token_is_good_for_one_ready_and_no_other_stream() {
         call.node.events.clear();
         let hello = json!({"type": "hello", "resume": {"token": token, "received": {"0": received}}});
         call.node.message(call.stream, &hello.to_string());
-        let closing = call.node.events.iter().find_map(|(_, event)| match event {
+        call.node.events.iter().find_map(|(_, event)| match event {
             Event::StreamClosing { why, .. } => Some(*why),
             _ => None,
-        });
-        closing
+        })
     };
     assert_eq!(hello("", -1), Some(Closing::WrongToken));
     let forged = format!("{}0", &first[..first.len() - 1]);
@@ -403,7 +402,7 @@ fn a_token_is_good_for_one_ready_and_no_other_stream() {
     };
     assert_eq!(hello(&forged, -1), Some(Closing::WrongToken));
     assert_eq!(
-        hello(&TokenKey::new(7, [6; 32]).token(1).as_str().to_string(), -1),
+        hello(TokenKey::new(7, [6; 32]).token(1).as_str(), -1),
         Some(Closing::WrongToken)
     );
     assert!(matches!(hello(&first, 10_000), Some(Closing::BadHello(_))));
