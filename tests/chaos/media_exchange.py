@@ -2,9 +2,12 @@
 
 from pathlib import Path
 
+from longline.media import engine
 from tests.support.identified_audio import Identity
 from tests.support.media_streams import MediaStreams
 from tests.support.numbered_phones import Heard, NumberedPhones
+
+PATIENCE_S = 60.0
 
 
 class MediaExchange:
@@ -17,6 +20,8 @@ class MediaExchange:
         self._heard: dict[int, Heard] = {}
 
     async def start(self) -> None:
+        # Hundreds of applications live in this loop: that it is late says nothing about the media server.
+        engine.HEARTBEAT_TIMEOUT_S = PATIENCE_S
         await self._media.__aenter__()
         await self._phones.__aenter__()
 
