@@ -46,7 +46,7 @@ LEAD_MESSAGES: Final = 3
 """So much is said ahead at first."""
 SETTLE_S: Final = 3.0
 SHORTER_BUFFER_FRAMES: Final = 25
-BACK_WITHIN_S: Final = 30.0
+BACK_WITHIN_S: Final = 60.0
 OUTAGE_S: Final = 10.0
 
 
