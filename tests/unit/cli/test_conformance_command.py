@@ -34,7 +34,7 @@ def test_an_application_that_fails_is_told_as_text_and_as_json(mute_application:
     text = runner.invoke(app, ["conformance", "app", mute_application])
     assert text.exit_code == 1, text.output
     assert "failed   §1  hello_within_5_s" in text.output
-    report = json.loads(runner.invoke(app, ["conformance", "app", mute_application, "--json"]).output)
+    report = json.loads(runner.invoke(app, ["conformance", "app", mute_application, "--json"]).stdout)
     assert report["passed"] is False
     (check,) = [check for check in report["checks"] if check["name"] == "hello_within_5_s"]
     assert (check["section"], check["outcome"], check["why"]) == (1, "failed", "close code 1011")
