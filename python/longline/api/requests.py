@@ -16,7 +16,6 @@ from pydantic import (
     ValidationInfo,
     WithJsonSchema,
     field_validator,
-    model_validator,
 )
 from pydantic_core import PydanticCustomError
 
@@ -34,24 +33,9 @@ from longline.api.fields import (
     TrunkIdField,
 )
 from longline.base.config import ChunkSize
-from longline.base.stream_formats import DialectName, Encoding, SampleRate
-from longline.base.stream_tracks import StreamDirection, Together
 from longline.calls.originate import OriginateRequest
-from longline.calls.stream import StreamAuth, StreamRequest
-from longline.flows.fields import (
-    Listener,
-    OtherWsUrls,
-    Parameters,
-    ResumeWindow,
-    StreamAuthField,
-    Tracks,
-    all_parties,
-    check_stream,
-    listener_number,
-    track_numbers,
-)
 from longline.flows.parse import FlowInvalid, parse_flow
-from longline.media.protocol import Comfort
+from longline.flows.stream_fields import StreamFields
 from longline.store.pages import PAGE_LIMIT_DEFAULT, PAGE_LIMIT_MAX, PageRequest
 from longline.store.records import CallFilter, CallState, DeliveryStatus, EventFilter
 
@@ -174,71 +158,15 @@ class DtmfRequest(StrictRequest):
     duration_ms: int = Field(default=100, ge=40, le=1000, description="How long each key is held.")
 
 
-class StreamOpenRequest(StrictRequest):
+class StreamOpenRequest(StreamFields, StrictRequest):
     """Join a live call to one more WebSocket."""
 
-    dialect: DialectName = Field(default="teler", description="The message format on the WebSocket.")
     ws_url: StreamUrlField = Field(description="For exotel also an https:// URL that answers it.")
-    encoding: Encoding | None = Field(default=None, description="Of the audio; as the dialect has it.")
-    sample_rate: SampleRate | None = Field(default=None, description="As the dialect has it: 8k for teler.")
     chunk_size: ChunkSize | None = Field(
         default=None,
         description="Milliseconds of audio per message; as the dialect has it: 400 for teler.",
         json_schema_extra={"multipleOf": 20},
     )
-    input_encoding: Encoding | None = Field(
-        default=None, description="Of what the application says, where the dialect (telnyx) has two formats."
-    )
-    input_sample_rate: SampleRate | None = None
-    parameters: Parameters = Field(default_factory=dict, description="Texts that the dialect's start tells.")
-    auth: StreamAuthField | None = Field(
-        default=None,
-        description="Sent with the handshake: {token}, or {username, password} (Basic).",
-        repr=False,
-    )
-    tracks: Tracks = Field(default_factory=all_parties)
-    together: Together = Field(
-        default="apart",
-        description="How several tracks come, as the dialect can: in messages of their own, mixed, or two as stereo.",
-    )
-    speak_to: Listener = "all"
-    direction: StreamDirection = Field(
-        default="both", description="listen: what the application says is refused, and nobody hears it."
-    )
-    urls: OtherWsUrls = Field(default_factory=list)
-    resume_window: ResumeWindow | None = Field(
-        default=None,
-        description="Seconds for which a lost connection is tried to be made again; as the dialect has it: 60 for "
-        "longline, 0 (the stream has failed) for the others.",
-    )
-    comfort: Comfort = Field(
-        default="silence", description="What the parties hear without a connection, once what was queued is played."
-    )
-
-    @model_validator(mode="after")
-    def _has_such_a_format(self) -> "StreamOpenRequest":
-        check_stream(self.to_stream())
-        return self
-
-    def to_stream(self) -> StreamRequest:
-        return StreamRequest(
-            ws_url=self.ws_url,
-            chunk_size=self.chunk_size,
-            sample_rate=self.sample_rate,
-            dialect=self.dialect,
-            encoding=self.encoding,
-            input_encoding=self.input_encoding,
-            input_sample_rate=self.input_sample_rate,
-            parameters=self.parameters,
-            tracks=track_numbers(self.tracks),
-            together=self.together,
-            speak_to=listener_number(self.speak_to),
-            direction=self.direction,
-            urls=tuple(self.urls),
-            resume_window_s=self.resume_window,
-            comfort=self.comfort,
-            auth=None if self.auth is None else StreamAuth(**self.auth),
-        )
 
 
 class PageQuery(BaseModel):

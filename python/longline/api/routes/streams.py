@@ -22,7 +22,7 @@ async def open_stream(
     call_id: ExistingCallId, request: StreamOpenRequest, deps: DepsOf, views: ViewsOf
 ) -> StreamResource:
     """Join a live call to one more WebSocket. The answer comes while it is dialled; its end never ends the call."""
-    return views.stream(await deps.manager.open_stream(call_id, request.to_stream()))
+    return views.stream(await deps.manager.open_stream(call_id, request.to_request()))
 
 
 @router.get("/voice/calls/{call_id}/streams", responses=declare(400, 403, 404, 422))
