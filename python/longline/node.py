@@ -52,7 +52,7 @@ from longline.flows.speech import SpokenTexts, find_speech
 from longline.guard.guard import Guard
 from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
-from longline.media.protocol import format_address
+from longline.media.protocol.framing import format_address
 from longline.media.session import Watch
 from longline.observe.live import Watchers
 from longline.observe.metrics import Metrics

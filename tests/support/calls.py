@@ -26,7 +26,8 @@ from longline.flows.media_files import MediaFiles
 from longline.flows.runner import FlowRunner
 from longline.flows.sounds import Sounds
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import Command, MediaEvent, StreamClosed, StreamConnected
+from longline.media.protocol.commands import Command
+from longline.media.protocol.events import MediaEvent, StreamClosed, StreamConnected
 from longline.media.session import MediaSession
 from longline.sip.events import IncomingCall, SipEvent
 from longline.store.records import (

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 
 from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
-from longline.media.protocol import MediaEvent, PayloadType, StreamClosed, StreamRequested, StreamResume
+from longline.media.protocol.commands import PayloadType, StreamResume
+from longline.media.protocol.events import MediaEvent, StreamClosed, StreamRequested
 from longline.media.session import LegRemote, MediaSession, StreamTarget
 from tests.support.ports import free_ports
 

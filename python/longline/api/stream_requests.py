@@ -20,7 +20,8 @@ from longline.base.ids import Prefix, encode_id
 from longline.calls.live_call import LiveCall
 from longline.calls.recording import Recording
 from longline.flows.controls import CallControls
-from longline.media.protocol import RecordingLayout, StreamRequested
+from longline.media.protocol.commands import RecordingLayout
+from longline.media.protocol.events import StreamRequested
 
 _OF_PROTOCOL: Final = ("type", "request_id", "sequence", "track")
 """Fields of the message that say nothing of what is to be done."""

@@ -35,7 +35,7 @@ from longline.calls.routes import Route
 from longline.calls.sip_leg import LegEnd
 from longline.calls.tones import ringback_file
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import RecordingLayout
+from longline.media.protocol.commands import RecordingLayout
 from longline.sip.sdp.description import SdpError
 from longline.sip.sdp.offer_answer import OfferRefused
 from longline.store.records import LegRole

@@ -14,7 +14,7 @@ from longline.base.ids import Prefix, encode_id, new_id
 from longline.calls.context import CallContext
 from longline.calls.leg import Leg
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import PlaybackFinished
+from longline.media.protocol.events import PlaybackFinished
 
 CALL_ENDED = "call_ended"
 

@@ -13,7 +13,8 @@ from longline.base.ids import Prefix, encode_id, new_id
 from longline.calls.context import CallContext
 from longline.calls.recording import Recording, RecordingHeirs, RecordingPlan, completed_facts
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import RecordingFinished, RecordingLayout
+from longline.media.protocol.commands import RecordingLayout
+from longline.media.protocol.events import RecordingFinished
 from longline.media.recording_file import duration_ms, party_files
 
 

@@ -9,7 +9,7 @@ import base64
 import secrets
 from typing import Any
 
-from longline.media.protocol import Opus, PayloadType, Srtp, TelephoneEvent
+from longline.media.protocol.commands import Opus, PayloadType, Srtp, TelephoneEvent
 from longline.media.session import LegAddress, LegLabel, LegRemote, MediaSession
 from longline.sip.sdp.crypto import SrtpKeys, SrtpPolicy
 from longline.sip.sdp.description import SessionDescription

@@ -53,7 +53,8 @@ from longline.calls.stream_ways import ways_of
 from longline.calls.trunk_limits import Channel
 from longline.guard.refused import Refused
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import MediaEvent, RecordingLayout
+from longline.media.protocol.commands import RecordingLayout
+from longline.media.protocol.events import MediaEvent
 from longline.sip.events import (
     IncomingCall,
     Referred,

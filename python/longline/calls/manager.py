@@ -53,7 +53,8 @@ from longline.calls.trunk_book import TrunkBook
 from longline.calls.trunk_limits import TrunkLimits
 from longline.calls.trunk_status import TrunkStatus
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import StreamRequested, format_address
+from longline.media.protocol.events import StreamRequested
+from longline.media.protocol.framing import format_address
 from longline.sip.events import Answered, IncomingCall, Referred, RegistrationChanged, SipEvent, TargetChanged
 from longline.sip.syntax.uri import parse_uri
 from longline.store.records import CallRecord, StreamRecord, VoiceAppRecord

@@ -13,25 +13,25 @@ from longline.calls.call_streams import CallStreams
 from longline.calls.context import CallContext
 from longline.calls.sip_leg import SipLeg
 from longline.calls.stream_asks import StreamAsks
-from longline.media import protocol
-from longline.media.protocol import MediaEvent, event_data
+from longline.media.protocol import events
+from longline.media.protocol.events import MediaEvent, event_data
 
 OBSERVATIONS: dict[type[MediaEvent], EventType] = {
-    protocol.LegMediaStarted: EventType.LEG_MEDIA_STARTED,
-    protocol.LegIntruder: EventType.LEG_INTRUDER_DETECTED,
-    protocol.LegDigit: EventType.DTMF_RECEIVED,
-    protocol.LegDtmfSent: EventType.DTMF_SENT,
-    protocol.LegSpeechStarted: EventType.SPEECH_STARTED,
-    protocol.LegSpeechStopped: EventType.SPEECH_STOPPED,
-    protocol.LegQuality: EventType.CALL_QUALITY_MEASURED,
-    protocol.StreamFirstAudioSent: EventType.STREAM_FIRST_AUDIO_SENT,
-    protocol.StreamFirstAudioReceived: EventType.STREAM_FIRST_AUDIO_RECEIVED,
-    protocol.StreamRefusedMessage: EventType.STREAM_REFUSED_MESSAGE,
-    protocol.PlayoutStarted: EventType.PLAYOUT_STARTED,
-    protocol.PlayoutDrained: EventType.PLAYOUT_DRAINED,
-    protocol.PlayoutCleared: EventType.PLAYOUT_CLEARED,
-    protocol.PlayoutInterrupted: EventType.PLAYOUT_INTERRUPTED,
-    protocol.PlayoutOverflow: EventType.PLAYOUT_OVERFLOW,
+    events.LegMediaStarted: EventType.LEG_MEDIA_STARTED,
+    events.LegIntruder: EventType.LEG_INTRUDER_DETECTED,
+    events.LegDigit: EventType.DTMF_RECEIVED,
+    events.LegDtmfSent: EventType.DTMF_SENT,
+    events.LegSpeechStarted: EventType.SPEECH_STARTED,
+    events.LegSpeechStopped: EventType.SPEECH_STOPPED,
+    events.LegQuality: EventType.CALL_QUALITY_MEASURED,
+    events.StreamFirstAudioSent: EventType.STREAM_FIRST_AUDIO_SENT,
+    events.StreamFirstAudioReceived: EventType.STREAM_FIRST_AUDIO_RECEIVED,
+    events.StreamRefusedMessage: EventType.STREAM_REFUSED_MESSAGE,
+    events.PlayoutStarted: EventType.PLAYOUT_STARTED,
+    events.PlayoutDrained: EventType.PLAYOUT_DRAINED,
+    events.PlayoutCleared: EventType.PLAYOUT_CLEARED,
+    events.PlayoutInterrupted: EventType.PLAYOUT_INTERRUPTED,
+    events.PlayoutOverflow: EventType.PLAYOUT_OVERFLOW,
 }
 """Events that change nothing of the call; they are told on with the time at which the media server saw them."""
 
@@ -58,22 +58,22 @@ class MediaEvents:
     @staticmethod
     def is_observation(event: MediaEvent) -> bool:
         """Nothing breaks when it is lost."""
-        return type(event) in OBSERVATIONS or isinstance(event, protocol.StreamRequested)
+        return type(event) in OBSERVATIONS or isinstance(event, events.StreamRequested)
 
     async def receive(self, event: MediaEvent) -> None:
-        if isinstance(event, protocol.StreamConnected):
+        if isinstance(event, events.StreamConnected):
             await self._streams.connected(event)
-        elif isinstance(event, protocol.StreamDisconnected):
+        elif isinstance(event, events.StreamDisconnected):
             await self._streams.disconnected(event)
-        elif isinstance(event, protocol.StreamResumed):
+        elif isinstance(event, events.StreamResumed):
             await self._streams.resumed(event)
-        elif isinstance(event, protocol.StreamClosed):
+        elif isinstance(event, events.StreamClosed):
             await self._streams.closed(event)
-        elif isinstance(event, protocol.StreamRequested):
+        elif isinstance(event, events.StreamRequested):
             await self._asks.receive(event)
-        elif isinstance(event, protocol.PlaybackFinished):
+        elif isinstance(event, events.PlaybackFinished):
             self._playbacks.finished(event)
-        elif isinstance(event, protocol.RecordingFinished):
+        elif isinstance(event, events.RecordingFinished):
             await self._recording.finished(event)
         elif type(event) in OBSERVATIONS and not self._context.call.has_ended:
             await self._observe(event)
@@ -81,7 +81,7 @@ class MediaEvents:
     async def _observe(self, event: MediaEvent) -> None:
         name = getattr(event, "leg", None)
         leg = None if name is None else self._legs.get(name)
-        if isinstance(event, protocol.LegDigit) and leg is not None:
+        if isinstance(event, events.LegDigit) and leg is not None:
             now = self._context.clock.monotonic()
             if not leg.presses.is_new(now, event.digit, "media"):
                 return
@@ -89,13 +89,13 @@ class MediaEvents:
                 await leg.on_press(event.digit)
             if event.method != "inband" and leg.on_digit is not None:
                 await leg.on_digit(leg, event.digit, event.duration_ms)
-        if leg is not None and isinstance(event, protocol.LegSpeechStarted | protocol.LegSpeechStopped):
-            leg.on_voice(isinstance(event, protocol.LegSpeechStarted))
+        if leg is not None and isinstance(event, events.LegSpeechStarted | events.LegSpeechStopped):
+            leg.on_voice(isinstance(event, events.LegSpeechStarted))
         stream = getattr(event, "stream", None)
         data = event_data(event)
-        if isinstance(event, protocol.LegQuality):
+        if isinstance(event, events.LegQuality):
             data = event.quality
-        if isinstance(event, protocol.LegMediaStarted) and leg is not None:
+        if isinstance(event, events.LegMediaStarted) and leg is not None:
             data |= leg.media.what_flows()
         self._context.publish(
             OBSERVATIONS[type(event)],

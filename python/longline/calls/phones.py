@@ -17,7 +17,7 @@ from typing import Any, Protocol
 from longline.base.clock import Clock
 from longline.base.config import Config
 from longline.base.log import get_logger
-from longline.media.protocol import format_address
+from longline.media.protocol.framing import format_address
 from longline.sip.access.default_deny import AdmissionPolicy
 from longline.sip.access.lockout import LockoutPolicy
 from longline.sip.access.peers import DigestUser, Network, Peer

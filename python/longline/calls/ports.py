@@ -9,7 +9,7 @@ from uuid import UUID
 from longline.base.errors import LonglineError
 from longline.base.events import Event
 from longline.calls.reason import Reason
-from longline.media.protocol import MediaEvent, StreamRequested
+from longline.media.protocol.events import MediaEvent, StreamRequested
 from longline.media.session import MediaSession
 from longline.sip.features.redirect import MayFollow
 from longline.store.records import CallRecord, RecordingRecord, StreamRecord

@@ -12,7 +12,7 @@ from uuid import UUID
 from longline.base.config import Config
 from longline.base.ids import DEFAULT_ACCOUNT_ID, Prefix, encode_id, new_id
 from longline.calls.manner import Method
-from longline.media.protocol import Encryption, RecordingFormat, RecordingLayout
+from longline.media.protocol.commands import Encryption, RecordingFormat, RecordingLayout
 from longline.media.recording_file import SEALED_SUFFIX
 from longline.media.sealed import MasterKey
 from longline.store.records import RecordingRecord, RecordingState

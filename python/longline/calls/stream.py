@@ -21,7 +21,7 @@ from longline.base.stream_formats import DialectName, Encoding, SampleRate
 from longline.base.stream_tracks import ALL, StreamDirection, Together
 from longline.calls.dialects import DIALECTS, Format, settle, settle_input
 from longline.calls.manner import Method
-from longline.media.protocol import Comfort
+from longline.media.protocol.commands import Comfort
 from longline.store.records import StreamRecord
 
 CALL_ENDED = "call_ended"

@@ -14,7 +14,7 @@ from longline.base.errors import LonglineError, MediaUnavailable, RequestError
 from longline.base.log import get_logger
 from longline.calls.context import CallContext
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import StreamRequested
+from longline.media.protocol.events import StreamRequested
 
 MAX_AT_ONCE: Final = 8
 """Requests of one call that are carried out at a time. Rule for one more: it is refused with `limit_reached`."""

@@ -18,7 +18,7 @@ from longline.calls.ports import Egress
 from longline.calls.stream import Stream, StreamRequest
 from longline.guard.refused import Refused
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import StreamUrl
+from longline.media.protocol.commands import StreamUrl
 
 LOOK_AGAIN_S: Final = 5.0
 

@@ -26,7 +26,7 @@ from longline.calls.leg_media import leg_remote
 from longline.cli.correlation import find_echo
 from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
-from longline.media.protocol import LegMediaStarted, MediaEvent, PlaybackFinished, RecordingFinished
+from longline.media.protocol.events import LegMediaStarted, MediaEvent, PlaybackFinished, RecordingFinished
 from longline.media.session import MediaSession
 from longline.sip.events import Answered, Ended, Failed, Progress, SipEvent
 from longline.sip.sdp.description import SdpError, SessionDescription

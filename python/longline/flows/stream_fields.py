@@ -23,7 +23,7 @@ from longline.flows.fields import (
     listener_number,
     track_numbers,
 )
-from longline.media.protocol import Comfort
+from longline.media.protocol.commands import Comfort
 
 
 class StreamFields(BaseModel):

@@ -15,7 +15,9 @@ from typing import Any
 from longline.base.errors import MediaUnavailable
 from longline.base.log import get_logger
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import Command, FrameReader, MediaEvent, ProtocolError, encode_frame, parse_event
+from longline.media.protocol.commands import Command
+from longline.media.protocol.events import MediaEvent, parse_event
+from longline.media.protocol.framing import FrameReader, ProtocolError, encode_frame
 
 COMMAND_TIMEOUT_S = 5.0
 MAX_PENDING_COMMANDS = 10_000

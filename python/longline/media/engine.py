@@ -19,7 +19,8 @@ from longline.base.log import get_logger
 from longline.media.connection import COMMAND_TIMEOUT_S, MediaConnection
 from longline.media.errors import MediaCommandRefused
 from longline.media.process import MediaProcess, MediaServerSettings
-from longline.media.protocol import Command, Hello, MediaEvent, ServerStats, SessionFailed, Shutdown, WorkerDied
+from longline.media.protocol.commands import Command, Hello, ServerStats, Shutdown
+from longline.media.protocol.events import MediaEvent, SessionFailed, WorkerDied
 from longline.media.session import MediaSession, Watch
 
 RESTART_MIN_S = 0.1

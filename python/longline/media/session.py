@@ -18,7 +18,7 @@ from longline.base.log import get_logger
 from longline.base.stream_formats import DialectName, Encoding
 from longline.base.stream_tracks import ALL, StreamDirection, Together
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol import (
+from longline.media.protocol.commands import (
     Command,
     Direction,
     Encryption,
@@ -28,12 +28,10 @@ from longline.media.protocol import (
     LegMute,
     LegOpen,
     LegSendDtmf,
-    MediaEvent,
     Opus,
     PayloadType,
     PlaybackStart,
     PlaybackStop,
-    ProtocolError,
     RecordingFormat,
     RecordingLayout,
     RecordingStart,
@@ -41,7 +39,6 @@ from longline.media.protocol import (
     SessionClose,
     SessionStats,
     Srtp,
-    Stats,
     StreamAnswer,
     StreamClose,
     StreamOpen,
@@ -50,9 +47,9 @@ from longline.media.protocol import (
     StreamUrls,
     TelephoneEvent,
     Vad,
-    format_address,
-    parse_address,
 )
+from longline.media.protocol.events import MediaEvent, Stats
+from longline.media.protocol.framing import ProtocolError, format_address, parse_address
 
 log = get_logger(__name__)
 

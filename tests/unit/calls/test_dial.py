@@ -11,7 +11,8 @@ from tests.support.calls import ANSWER, G729_OFFER, HOLD_OFFER, House
 from longline.base.clock import settle
 from longline.base.errors import LegNotFound
 from longline.calls import call_legs
-from longline.media.protocol import LegDigit, LegMute, PlaybackFinished, PlaybackStart, RecordingStart
+from longline.media.protocol.commands import LegMute, PlaybackStart, RecordingStart
+from longline.media.protocol.events import LegDigit, PlaybackFinished
 from longline.sip.events import Answered, Canceled, Ended, Failed, InfoDigit, Progress, Reoffer
 
 FLOW_URL = "http://app/flow"

@@ -14,7 +14,7 @@ from longline.calls.live_call import LiveCall
 from longline.calls.ports import FlowFailed
 from longline.calls.presses import SAME_PRESS_S
 from longline.calls.reason import Reason
-from longline.media.protocol import LegDigit, LegDtmfSent, LegQuality, LegSpeechStarted, RecordingFinished
+from longline.media.protocol.events import LegDigit, LegDtmfSent, LegQuality, LegSpeechStarted, RecordingFinished
 from longline.sip.events import Answered, Canceled, Ended, InfoDigit, Reanswered, Reoffer
 
 

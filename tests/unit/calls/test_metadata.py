@@ -10,7 +10,7 @@ from longline.base.errors import CallNotFound, InvalidField
 from longline.base.ids import new_id
 from longline.calls.metadata import MAX_METADATA_BYTES, check_metadata, patched
 from longline.flows.fetch import flow_request
-from longline.media.protocol import LegDigit, LegQuality
+from longline.media.protocol.events import LegDigit, LegQuality
 from longline.sip.events import Ended
 
 

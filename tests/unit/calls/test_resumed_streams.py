@@ -10,7 +10,8 @@ from tests.support.egress import Names, internet_guard
 
 from longline.base.clock import settle
 from longline.calls.stream_ways import LOOK_AGAIN_S
-from longline.media.protocol import PlaybackFinished, StreamDisconnected, StreamResumed, StreamUrl
+from longline.media.protocol.commands import StreamUrl
+from longline.media.protocol.events import PlaybackFinished, StreamDisconnected, StreamResumed
 
 FLOW_URL = "http://app/flow"
 FALLBACK_URL = "http://app/fallback"

@@ -9,7 +9,8 @@ from tests.support.calls import ANSWER, House
 
 from longline.base.clock import settle
 from longline.calls.reason import Reason
-from longline.media.protocol import LegConnect, LegDigit
+from longline.media.protocol.commands import LegConnect
+from longline.media.protocol.events import LegDigit
 from longline.sip.events import Answered, Ended, Referred
 from longline.store.records import CallRecord
 

@@ -14,7 +14,8 @@ from longline.calls import stream_asks
 from longline.flows.controls import CallControls
 from longline.flows.media_files import MediaFiles
 from longline.flows.sounds import Sounds
-from longline.media.protocol import LegSendDtmf, RecordingStart, StreamAnswer, StreamRequested
+from longline.media.protocol.commands import LegSendDtmf, RecordingStart, StreamAnswer
+from longline.media.protocol.events import StreamRequested
 from longline.sip.events import Answered
 
 BOB = {"kind": "sip", "uri": "sip:bob@192.0.2.9"}

@@ -20,7 +20,8 @@ from longline.flows.controls import CallControls, PlayOrder
 from longline.flows.media_files import MediaFiles
 from longline.flows.sounds import Sounds
 from longline.flows.transfer import TransferOrder
-from longline.media.protocol import LegDigit, PlaybackFinished, PlaybackStart
+from longline.media.protocol.commands import PlaybackStart
+from longline.media.protocol.events import LegDigit, PlaybackFinished
 from longline.sip.events import Answered, Ended, Failed, Progress
 
 BOB, CAROL = "sip:bob@192.0.2.9", "sip:carol@192.0.2.10"

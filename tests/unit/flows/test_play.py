@@ -9,7 +9,7 @@ from tests.support.calls import House
 from tests.support.http import raw_server, response
 
 from longline.flows.runner import MAX_HASTY
-from longline.media.protocol import PlaybackFinished
+from longline.media.protocol.events import PlaybackFinished
 from longline.sip.events import Ended
 
 FLOW_URL = "http://app/flow"

@@ -14,13 +14,13 @@ from longline.calls.ports import FlowFailed
 from longline.calls.reason import Reason
 from longline.calls.redirection import Redirection
 from longline.flows.language import Document
-from longline.media.protocol import (
+from longline.media.protocol.commands import StreamOpen
+from longline.media.protocol.events import (
     LegDigit,
     LegSpeechStarted,
     LegSpeechStopped,
     PlaybackFinished,
     RecordingFinished,
-    StreamOpen,
 )
 from longline.sip.events import Ended, InfoDigit
 

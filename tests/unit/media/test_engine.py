@@ -17,7 +17,8 @@ from longline.media import process
 from longline.media.engine import MediaEngine
 from longline.media.errors import MediaCommandRefused
 from longline.media.process import MediaProcess, MediaServerSettings, find_binary
-from longline.media.protocol import SessionClose, SessionFailed, WorkerDied
+from longline.media.protocol.commands import SessionClose
+from longline.media.protocol.events import SessionFailed, WorkerDied
 from longline.media.session import MediaSession
 
 

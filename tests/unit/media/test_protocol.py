@@ -4,21 +4,22 @@ import json
 
 import pytest
 
-from longline.media.protocol import (
+from longline.media.protocol.commands import Hello, LegOpen
+from longline.media.protocol.events import (
     EVENTS,
-    MAX_FRAME_BYTES,
-    FrameReader,
-    Hello,
     LegMediaStarted,
-    LegOpen,
     PlayoutInterrupted,
-    ProtocolError,
     StreamClosed,
     WorkerDied,
+    parse_event,
+)
+from longline.media.protocol.framing import (
+    MAX_FRAME_BYTES,
+    FrameReader,
+    ProtocolError,
     encode_frame,
     format_address,
     parse_address,
-    parse_event,
 )
 
 

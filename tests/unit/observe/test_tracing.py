@@ -11,7 +11,7 @@ from tests.support.calls import ANSWER, House
 
 from longline.base.clock import settle
 from longline.calls.originate import OriginateRequest
-from longline.media.protocol import LegDigit, PlayoutStarted
+from longline.media.protocol.events import LegDigit, PlayoutStarted
 from longline.observe import tracing as module
 from longline.observe.tracing import Tracing
 from longline.sip.events import Answered, Ended, Progress
