@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 ANSWERS: dict[str, dict[str, Any]] = {
-    "hello": {"version": 1, "pid": 0, "workers": 1, "server": "fake/0"},
+    "hello": {"version": 2, "pid": 0, "workers": 1, "server": "fake/0"},
     "leg.open": {"rtp": "127.0.0.1:20004", "rtcp": "127.0.0.1:20005", "ssrc": 1},
     "session.close": {"stats": {"duration_ms": 5}},
     "stats": {"workers": []},

@@ -65,7 +65,7 @@ impl MediaServer {
             next_id: 0,
             folder,
         };
-        server.command("hello", json!({ "version": 1 }))?;
+        server.command("hello", json!({ "version": 2 }))?;
         Ok(server)
     }
 

@@ -48,7 +48,7 @@ def test_a_frame_that_is_no_json_object_is_refused(body: bytes) -> None:
 def test_a_command_is_its_name_its_number_and_its_fields() -> None:
     opened = {"id": 7, "cmd": "leg.open", "session": "cs_1", "leg": "leg"}
     assert LegOpen("cs_1", "leg").to_message(7) == opened | {"family": None, "leg_id": "", "role": ""}
-    assert Hello().to_message(1) == {"id": 1, "cmd": "hello", "version": 1}
+    assert Hello().to_message(1) == {"id": 1, "cmd": "hello", "version": 2}
 
 
 def test_an_event_is_read_with_its_optional_fields_left_out() -> None:

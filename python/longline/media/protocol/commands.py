@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal
 from longline.base.stream_formats import DialectName, Encoding
 from longline.base.stream_tracks import ALL, StreamDirection, Together
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 Direction = Literal["sendrecv", "sendonly", "recvonly", "inactive"]
 Vad = Literal["off", "energy", "silero"]
 RecordingFormat = Literal["wav", "ogg"]

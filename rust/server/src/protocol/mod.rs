@@ -19,7 +19,7 @@ use recordings::{Encryption, FormatName, LayoutName, Rate};
 use streams::{StreamOpen, WayFields};
 
 /// The version of the protocol.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// A command as it is on the wire, without its number.
 #[derive(Debug, Deserialize)]

@@ -15,7 +15,7 @@ fn a_connection_begins_with_hello() {
     assert_eq!(control.refused("stats", json!({})), "bad_request");
     assert_eq!(control.refused("hello", json!({"version": 2})), "bad_request");
     assert_eq!(control.refused("stats", json!({})), "bad_request");
-    let hello = control.ok("hello", json!({"version": 1}));
+    let hello = control.ok("hello", json!({"version": 2}));
     assert_eq!(hello["workers"], 3);
     assert_eq!(hello["pid"], server.child.id());
     assert!(hello["server"].as_str().unwrap().starts_with("longline-media/"));
@@ -153,7 +153,7 @@ fn sessions_outlive_a_connection_and_a_new_one_takes_over() {
         .count();
     assert!(audible > 25, "{audible} packets are audible without control");
 
-    server.control.ok("hello", json!({"version": 1}));
+    server.control.ok("hello", json!({"version": 2}));
     let stats = server.control.ok("stats", json!({}));
     assert_eq!(stats["sessions"], json!(["call"]));
     assert!(stats["events_dropped"].as_u64().unwrap() > 0);

@@ -101,7 +101,7 @@ impl Control {
     /// Connect and say hello.
     pub fn greeted(path: &Path) -> Self {
         let mut control = Self::connect(path);
-        control.ok("hello", json!({"version": 1}));
+        control.ok("hello", json!({"version": 2}));
         control
     }
 
