@@ -13,7 +13,7 @@ fn a_connection_begins_with_hello() {
     let server = Server::start(&["--workers", "3"]);
     let mut control = Control::connect(&server.socket());
     assert_eq!(control.refused("stats", json!({})), "bad_request");
-    assert_eq!(control.refused("hello", json!({"version": 2})), "bad_request");
+    assert_eq!(control.refused("hello", json!({"version": 1})), "bad_request");
     assert_eq!(control.refused("stats", json!({})), "bad_request");
     let hello = control.ok("hello", json!({"version": 2}));
     assert_eq!(hello["workers"], 3);
