@@ -6,18 +6,16 @@
 
 pub(crate) mod keep;
 mod legs;
+mod playbacks;
+mod recordings;
 mod running;
 mod said;
 mod streams;
 
 pub(crate) use said::with_asides;
 
-use std::sync::Arc;
-
 use crate::conference::Conference;
-use crate::config::RecordingParams;
 use crate::context::Context;
-use crate::error::CommandError;
 use crate::event::{Event, PlaybackEnd};
 use crate::frame::Frame;
 use crate::key::{LegKey, PlaybackKey, RecordingKey, SessionKey};
@@ -138,76 +136,10 @@ impl Session {
             .for_each(|(_, recording)| recording.set_rate(rate_hz));
     }
 
-    // Playbacks and recordings.
-
-    pub fn start_playback(
-        &mut self,
-        to: Option<LegKey>,
-        samples: Arc<[i16]>,
-        repeat: u32,
-    ) -> Result<PlaybackKey, CommandError> {
-        if let Some(leg) = to {
-            self.leg(leg)?;
-        }
-        if self.playbacks.len() >= MAX_PLAYBACKS {
-            return Err(CommandError::LimitReached("playbacks of a session"));
-        }
-        let key = PlaybackKey {
-            session: self.key,
-            serial: self.take_serial(),
-        };
-        self.playbacks
-            .push((key, Playback::new(to, samples, repeat, self.rate_hz)));
-        Ok(key)
-    }
-
-    pub fn stop_playback(&mut self, key: PlaybackKey, context: &mut Context<'_>) -> Result<(), CommandError> {
-        let at = self
-            .playbacks
-            .iter()
-            .position(|(other, _)| *other == key)
-            .ok_or(CommandError::UnknownPlayback)?;
-        self.playbacks.swap_remove(at);
-        context.events.push(Event::PlaybackFinished {
-            playback: key,
-            reason: PlaybackEnd::Stopped,
-        });
-        Ok(())
-    }
-
     /// The rate of the frames inside.
     pub fn rate_hz(&self) -> u32 {
         self.rate_hz
     }
-
-    pub fn start_recording(&mut self, params: RecordingParams) -> Result<RecordingKey, CommandError> {
-        if !RECORDING_RATES_HZ.contains(&params.rate_hz) {
-            return Err(CommandError::BadParameter(
-                "rate_hz of a recording must be 8000, 16000, 24000 or 48000",
-            ));
-        }
-        if self.recordings.len() >= MAX_RECORDINGS {
-            return Err(CommandError::LimitReached("recordings of a session"));
-        }
-        let key = RecordingKey {
-            session: self.key,
-            serial: self.take_serial(),
-        };
-        self.recordings
-            .push((key, Recording::new(params.layout, params.rate_hz, self.rate_hz)));
-        Ok(key)
-    }
-
-    pub fn stop_recording(&mut self, key: RecordingKey) -> Result<u64, CommandError> {
-        let at = self
-            .recordings
-            .iter()
-            .position(|(other, _)| *other == key)
-            .ok_or(CommandError::UnknownRecording)?;
-        Ok(self.recordings.swap_remove(at).1.duration_ms())
-    }
-
-    // The whole.
 
     pub fn stats(&self) -> SessionStats {
         SessionStats {
