@@ -12,12 +12,15 @@
 //! [`MAX_EVENT_BYTES`] together. Rule when full: the oldest goes, and a gap tells so. A connection that has missed much catches
 //! up by [`CATCH_UP_MESSAGES`] of a track each frame, and one that does not take what is sent gets nothing until it does.
 
+mod outgoing;
 #[cfg(test)]
 mod what_was_missed_is_told_once;
 
+pub use outgoing::{CATCH_UP_MESSAGES, Outgoing};
+
 use super::comfort::Comfort;
 use super::ears::Chunk;
-use super::ring::{Due, Line, Ring};
+use super::ring::{Line, Ring};
 use super::token::TokenKey;
 
 /// Memory for the rings of one stream; a track whose ring does not fit has a shorter one.
@@ -26,8 +29,6 @@ pub const MAX_RING_BYTES: usize = 8 << 20;
 pub const MAX_EVENTS: usize = 256;
 /// Events that are kept, in bytes.
 pub const MAX_EVENT_BYTES: usize = 64 << 10;
-/// Messages of one track that go out in one frame.
-pub const CATCH_UP_MESSAGES: u32 = 25;
 /// Longest ring, in milliseconds.
 pub const MAX_RING_MS: u32 = 60_000;
 
@@ -77,24 +78,6 @@ pub enum NotResumed {
     WrongToken,
     /// It claims to have what was never sent: close code 4400.
     Impossible,
-}
-
-/// One message for the present connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Outgoing<'a> {
-    /// An event, as it was written.
-    Event([&'a [u8]; 2]),
-    /// Messages of a track that will never be sent, the first and the last.
-    Gap {
-        /// Of which.
-        track: u8,
-        /// The first.
-        from: u32,
-        /// The last.
-        to: u32,
-    },
-    /// Audio of a track.
-    Audio(Chunk<'a>),
 }
 
 struct Track {
@@ -287,78 +270,7 @@ impl Uplink {
         self.events.push(0, message);
     }
 
-    /// The connection takes nothing more for now, or takes it again.
-    pub fn block(&mut self, is_blocked: bool) {
-        if std::mem::replace(&mut self.is_blocked, is_blocked) && !is_blocked {
-            self.tracks.iter_mut().for_each(|track| track.line.fall_behind());
-        }
-    }
-
-    /// A new frame begins: as much again may be caught up.
-    pub fn begin_frame(&mut self) {
-        self.tracks.iter_mut().for_each(|track| track.sent = 0);
-    }
-
-    /// What the connection is due next; `None`: nothing now.
-    pub fn poll(&mut self) -> Option<Outgoing<'_>> {
-        if self.state != State::Ready || self.is_blocked {
-            return None;
-        }
-        // Of events that are kept no longer, the numbers that are left out tell.
-        if self.events.is_behind() {
-            self.events.skip_gap();
-        }
-        if self.events.waiting() > 0 {
-            return match self.events.take() {
-                Some(Due::Message { held, .. }) => Some(Outgoing::Event(held.bytes)),
-                _ => None,
-            };
-        }
-        let track = self
-            .tracks
-            .iter_mut()
-            .find(|track| track.sent < CATCH_UP_MESSAGES && track.line.waiting() > 0)?;
-        track.sent += 1;
-        let number = track.number;
-        Some(match track.line.take()? {
-            Due::Gap(from, to) => Outgoing::Gap {
-                track: number,
-                from: from as u32,
-                to: to as u32,
-            },
-            Due::Message {
-                number: sequence,
-                is_replay,
-                is_after_gap,
-                held,
-            } => Outgoing::Audio(Chunk {
-                track: number,
-                sequence: sequence as u32,
-                timestamp: held.timestamp,
-                encoded: whole(held.bytes, &mut self.joined),
-                is_replay,
-                is_after_gap,
-            }),
-        })
-    }
-
-    /// Messages that wait, of all tracks.
-    pub fn waiting(&self) -> u64 {
-        self.tracks.iter().map(|track| track.line.waiting()).sum()
-    }
-
     fn ring_bytes(&self) -> usize {
         self.tracks.iter().map(|track| track.line.capacity()).sum()
     }
-}
-
-/// Both parts in one.
-fn whole<'a>([front, back]: [&'a [u8]; 2], joined: &'a mut Vec<u8>) -> &'a [u8] {
-    if back.is_empty() {
-        return front;
-    }
-    joined.clear();
-    joined.extend_from_slice(front);
-    joined.extend_from_slice(back);
-    joined
 }
