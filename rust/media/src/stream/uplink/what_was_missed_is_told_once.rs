@@ -1,6 +1,10 @@
 //! An uplink and what its application has of it, over connections that come and go.
 
-use super::*;
+use super::super::ears::Chunk;
+use super::super::token::TokenKey;
+use super::{
+    CATCH_UP_MESSAGES, MAX_EVENTS, MAX_RING_BYTES, NotResumed, Outgoing, ResumeParams, ResumeRequest, Uplink,
+};
 
 const BYTES: usize = 4;
 
