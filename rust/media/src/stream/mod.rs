@@ -27,6 +27,7 @@ mod opening;
 pub mod plivo;
 pub mod ring;
 mod sound;
+mod speaking;
 mod talk;
 mod talking;
 pub mod teler;
@@ -41,10 +42,8 @@ use crate::Form;
 use crate::config::{Direction, StreamParams, Together};
 use crate::context::Context;
 use crate::event::{Closing, Event, RefusedMessage};
-use crate::frame::Frame;
 use crate::key::StreamKey;
-use crate::mix::Mixer;
-use crate::playout::{ChunkId, Cleared, MarkOutcome, Playout, Pulled, Pushed, Told};
+use crate::playout::{ChunkId, Cleared, MarkOutcome, Playout, Pushed, Told};
 use crate::stats::StreamStats;
 use crate::time::Time;
 use crate::tracks::{ALL, Party};
@@ -117,63 +116,6 @@ impl Stream {
         self.session_hz = session_hz;
         self.ears.set_rate(session_hz);
         self.mouths.set_rate(session_hz);
-    }
-
-    /// Adds the next frame of what the application says to all, or to one party, if it says anything.
-    pub fn speak(&mut self, now: Time, to: u8, mixer: &mut Mixer, context: &mut Context<'_>) {
-        let (input_hz, is_first) = (self.mouths.input.rate_hz, to == self.mouths.first());
-        let Some(mouth) = self.mouths.iter_mut().find(|mouth| mouth.to == to) else {
-            return;
-        };
-        let Pulled {
-            started,
-            drained,
-            is_low,
-            count,
-        } = mouth.speak(now, input_hz, mixer);
-        let is_empty = is_first && count == 0 && mouth.playout.queued() == 0;
-        if is_empty && self.may_comfort() {
-            self.soothe(mixer);
-        }
-        self.answer_marks(context);
-        self.tell_playback(context);
-        if started {
-            context.events.push(Event::PlayoutStarted { stream: self.key });
-        }
-        if drained {
-            context.events.push(Event::PlayoutDrained { stream: self.key });
-            self.tell(&Tell::Drained, true, context);
-        }
-        if is_low {
-            self.tell_level(Level::Low, None, context);
-        }
-        if is_empty && std::mem::take(&mut self.asks_empty) {
-            self.tell(&Tell::Empty, true, context);
-        }
-    }
-
-    /// It has had a connection, and waits for another one.
-    fn may_comfort(&self) -> bool {
-        let waits = !self.connected && self.stats.connections > 0;
-        waits && self.params.direction == Direction::Both
-    }
-
-    fn soothe(&mut self, mixer: &mut Mixer) {
-        let Some(resume) = self.params.resume.as_ref().filter(|resume| resume.window_ms > 0) else {
-            return;
-        };
-        let mut frame = Frame::silent(self.session_hz);
-        if self
-            .comfort
-            .fill(resume.comfort, self.session_hz, frame.samples_mut())
-        {
-            mixer.add(&frame);
-        }
-    }
-
-    /// It has spoken to this party alone.
-    pub fn speaks_to(&self, party: u8) -> bool {
-        party != ALL && self.mouths.tracks().any(|track| track == party)
     }
 
     /// Takes one message from the application.
