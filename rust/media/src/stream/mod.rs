@@ -2,8 +2,11 @@
 //!
 //! Up: frames of what was heard gather into chunks, each chunk becomes a message of the dialect. Down: messages become
 //! chunks in the playout queue. Which bytes carry them is the dialect's business ([`teler`], [`twilio`], [`longline`]), how
-//! they travel is the caller's. What else there is between a stream and an application that agrees with us first on what is to
-//! be stands in `talk.rs` and `talking.rs`.
+//! they travel is the caller's.
+//!
+//! `opening` makes a stream, `connection` is its sockets, `telling` what the application is told, `hearing` what it hears,
+//! `obeying` what it asks; of that, `queueing` is what waits to be heard and `speaking` what is heard of it. What else there is
+//! between a stream and an application that agrees with us first on what is to be stands in `talk` and `talking`.
 
 pub mod asterisk;
 mod barge_in;
