@@ -80,6 +80,7 @@ class AppRequests:
 
     async def _transfer(self, live: LiveCall, asked: StreamRequested) -> Mapping[str, Any]:
         fields = {name: value for name, value in asked.fields.items() if name not in _OF_PROTOCOL}
+        fields["target"] = _target(fields.get("target"))
         begun = await self._controls.transfer(live.call.id, TransferRequest.model_validate(fields).to_order())
         return {"operation_id": encode_id(Prefix.OPERATION, begun.id)}
 
@@ -102,3 +103,11 @@ class AppRequests:
         keys = DigitsAsked.model_validate(asked.fields)
         await live.send_digits(keys.digits, keys.tone_ms, None if asked.leg is None else UUID(asked.leg))
         return {}
+
+
+def _target(told: object) -> object:
+    """The target as the REST API has it, of one that is a number or a URI alone."""
+    if not isinstance(told, str):
+        return told
+    is_uri = told.startswith(("sip:", "sips:"))
+    return {"kind": "sip", "uri": told} if is_uri else {"kind": "pstn", "number": told}

@@ -6,7 +6,7 @@ Audio in binary messages is `audio.Audio`.
 from __future__ import annotations
 
 import json
-from typing import Annotated, ClassVar, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import ConfigDict, Field, field_validator
 
@@ -197,7 +197,7 @@ class Transfer(AppMessage):
     model_config = ConfigDict(frozen=True, strict=True, extra="allow")
 
     request_id: RequestId
-    target: str
+    target: str | dict[str, Any]
 
 
 class RecordStart(AppMessage):
