@@ -29,7 +29,7 @@ async def test_a_question_is_answered_and_the_time_of_it_is_known() -> None:
     assert mind.asked == [[{"role": "system", "content": "A clinic."}, {"role": "user", "content": report.caller}]]
     total = report.waterfall.total_ms
     assert total is not None and agent.endpointing.shortest_s * 1_000 <= total
-    assert sum(report.waterfall.parts_ms().values()) == pytest.approx(total)
+    assert sum(report.waterfall.parts_ms().values()) == pytest.approx(total, abs=0.5), "each is rounded"
 
 
 async def test_an_interruption_cuts_the_answer_and_what_the_model_is_told_of_it() -> None:
