@@ -5,10 +5,15 @@ takes one between the draw and the start of the program. The number after each i
 """
 
 import contextlib
+import os
 import random
 import socket
 
-_NUMBERS = range(10_000, 19_998, 2)
+_WORKERS = 4
+_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % _WORKERS
+_NUMBERS = range(10_000 + 2 * _WORKER, 19_998, 2 * _WORKERS)
+"""Each of several processes that run tests at a time has numbers of its own: between the draw of one and the start of
+its program another draws none of them."""
 _KINDS = (socket.SOCK_STREAM, socket.SOCK_DGRAM)
 _TRIES = 1000
 

@@ -21,6 +21,8 @@ pub const DEFAULT_PLAYOUT_MS: u32 = 120_000;
 pub const MAX_CHUNK_MS: u32 = 2_000;
 /// Longest identifier a stream may carry.
 pub const MAX_ID_BYTES: usize = 256;
+/// Who calls and who is called, as `start` tells it: SIP lets strangers call themselves what they like, in a header of so much.
+pub const MAX_NUMBER_BYTES: usize = 8 * 1024;
 /// What an application may have `start` say of its own. Rule: more is refused.
 pub const MAX_METADATA_BYTES: usize = 8 * 1024;
 /// Identifiers and parameters of one stream, each at most [`MAX_ID_BYTES`] twice. Rule: more are refused.

@@ -7,7 +7,9 @@ use super::mouths::{Manner, Mouths};
 use super::sound::Sound;
 use super::uplink::Uplink;
 use super::{Stream, json, talk};
-use crate::config::{Format, MAX_CHUNK_MS, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_START_FIELDS, StreamParams};
+use crate::config::{
+    Format, MAX_CHUNK_MS, MAX_ID_BYTES, MAX_METADATA_BYTES, MAX_NUMBER_BYTES, MAX_START_FIELDS, StreamParams,
+};
 use crate::error::CommandError;
 use crate::key::StreamKey;
 use crate::stats::StreamStats;
@@ -96,14 +98,20 @@ fn check(params: &StreamParams) -> Result<Format, CommandError> {
         &params.call_app_id,
         &params.call_id,
         &params.stream_id,
-        &start.from,
-        &start.to,
     ];
     let pairs = || start.ids.iter().chain(&start.parameters);
     let pair_is_long = |(name, value): &(String, String)| name.len() + value.len() > 2 * MAX_ID_BYTES;
     if ids.iter().any(|id| id.len() > MAX_ID_BYTES) {
         return Err(CommandError::BadParameter(
             "an identifier is longer than 256 bytes",
+        ));
+    }
+    if [&start.from, &start.to]
+        .iter()
+        .any(|number| number.len() > MAX_NUMBER_BYTES)
+    {
+        return Err(CommandError::BadParameter(
+            "from_number and to_number are at most 8192 bytes",
         ));
     }
     if pairs().count() > MAX_START_FIELDS || pairs().any(pair_is_long) {
