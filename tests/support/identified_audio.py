@@ -11,7 +11,7 @@ DIGITS = bytes(0x80 + 7 * number for number in range(16))
 """Of one sign, no two neighbours: no zero among them, which has two codes."""
 _VALUES = {code: number for number, code in enumerate(DIGITS)}
 _MAGIC = bytes([DIGITS[0xA], DIGITS[0x5]])
-_FIELDS = 11
+_FIELDS = 13
 _SYMBOLS = 2 * _FIELDS
 TOWARD_APPLICATION, TOWARD_CALLER = 1, 2
 
@@ -28,7 +28,7 @@ class Identity:
 def write(identity: Identity) -> bytes:
     """The frame."""
     head = bytes([0xA5, identity.direction]) + identity.call.to_bytes(2, "big") + identity.number.to_bytes(5, "big")
-    body = head + (zlib.crc32(head) & 0xFFFF).to_bytes(2, "big")
+    body = head + zlib.crc32(head).to_bytes(4, "big")
     symbols = bytes(DIGITS[nibble] for byte in body for nibble in (byte >> 4, byte & 15))
     return (symbols * (FRAME_BYTES // _SYMBOLS + 1))[:FRAME_BYTES]
 
@@ -56,7 +56,7 @@ def _parse(symbols: bytes) -> Identity | None:
         body = bytes(_VALUES[high] << 4 | _VALUES[low] for high, low in zip(symbols[::2], symbols[1::2], strict=True))
     except (KeyError, ValueError):
         return None
-    if len(body) < _FIELDS or body[0] != 0xA5 or (zlib.crc32(body[:9]) & 0xFFFF).to_bytes(2, "big") != body[9:]:
+    if len(body) < _FIELDS or body[0] != 0xA5 or zlib.crc32(body[:9]).to_bytes(4, "big") != body[9:]:
         return None
     return Identity(int.from_bytes(body[2:4], "big"), body[1], int.from_bytes(body[4:9], "big"))
 
