@@ -10,9 +10,9 @@ from urllib.parse import urlsplit
 
 from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
-from longline.media.protocol.commands import PayloadType, StreamResume
+from longline.media.protocol.commands import PayloadType, StreamResume, StreamTarget
 from longline.media.protocol.events import MediaEvent, StreamClosed, StreamRequested
-from longline.media.session import LegRemote, MediaSession, StreamTarget
+from longline.media.session import LegRemote, MediaSession
 from tests.support.ports import free_ports
 
 WINDOW_MS, RING_MS = 30_000, 10_000

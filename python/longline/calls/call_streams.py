@@ -17,9 +17,8 @@ from longline.calls.stream import CALL_ENDED, Stream, StreamRequest
 from longline.calls.stream_ways import StreamWatch, Ways
 from longline.guard.refused import Refusal, Refused
 from longline.media.errors import MediaCommandRefused
-from longline.media.protocol.commands import StreamResume, StreamUrl
+from longline.media.protocol.commands import StreamResume, StreamTarget, StreamUrl
 from longline.media.protocol.events import StreamClosed, StreamConnected, StreamDisconnected, StreamResumed
-from longline.media.session import StreamTarget
 
 MAX_STREAMS_PER_CALL = 8
 """Live streams of one call; one more is refused with LimitReached."""

@@ -15,8 +15,6 @@ from typing import Any, Literal, Protocol
 
 from longline.base.errors import MediaUnavailable
 from longline.base.log import get_logger
-from longline.base.stream_formats import DialectName, Encoding
-from longline.base.stream_tracks import ALL, StreamDirection, Together
 from longline.media.errors import MediaCommandRefused
 from longline.media.protocol.commands import (
     Command,
@@ -42,7 +40,7 @@ from longline.media.protocol.commands import (
     StreamAnswer,
     StreamClose,
     StreamOpen,
-    StreamResume,
+    StreamTarget,
     StreamUrl,
     StreamUrls,
     TelephoneEvent,
@@ -107,41 +105,6 @@ class Watch:
     @property
     def listens(self) -> bool:
         return self.inband_dtmf or self.vad != "off"
-
-
-@dataclass(frozen=True, slots=True)
-class StreamTarget:
-    """The application's WebSocket, and who the stream says that it is (ids as the dialect shows them). It is dialled at
-    `addresses` alone, `ip:port`; the URL says what the far end is called. `headers` go into each request, of
-    `subprotocols` the application may choose one, and `secrets` sign (longline.v1 §9), the new one first."""
-
-    url: str
-    addresses: tuple[str, ...]
-    dialect: DialectName
-    chunk_ms: int
-    rate_hz: int
-    account_id: str
-    call_app_id: str
-    call_id: str
-    stream_id: str
-    metadata: dict[str, Any] | None = None
-    encoding: Encoding | None = None
-    input_encoding: Encoding | None = None
-    input_rate_hz: int | None = None
-    direction: StreamDirection = "both"
-    tracks: tuple[int, ...] = (ALL,)
-    together: Together = "apart"
-    speak_to: int = ALL
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
-    subprotocols: tuple[str, ...] = ()
-    secrets: tuple[str, ...] = field(default=(), repr=False)
-    from_number: str = ""
-    to_number: str = ""
-    call_direction: str | None = None
-    parameters: Mapping[str, str] = field(default_factory=dict)
-    ids: Mapping[str, str] = field(default_factory=dict)
-    alternatives: tuple[StreamUrl, ...] = ()
-    resume: StreamResume | None = None
 
 
 class MediaSession:

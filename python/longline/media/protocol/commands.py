@@ -203,13 +203,11 @@ class StreamResume:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamOpen(Command):
-    """Dial the application's WebSocket; the outcome comes as an event. Headers may carry credentials: they do
-    not show."""
+class StreamTarget:
+    """The application's WebSocket, and who the stream says that it is (ids as the dialect shows them). It is dialled at
+    `addresses` alone, `ip:port`; the URL says what the far end is called. `headers` go into each request, of
+    `subprotocols` the application may choose one, and `secrets` sign (longline.v1 §9), the new one first."""
 
-    name: ClassVar[str] = "stream.open"
-    session: str
-    stream: str
     url: str
     addresses: tuple[str, ...]
     dialect: DialectName
@@ -237,6 +235,15 @@ class StreamOpen(Command):
     ids: Mapping[str, str] = dataclasses.field(default_factory=dict)
     alternatives: tuple[StreamUrl, ...] = ()
     resume: StreamResume | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamOpen(StreamTarget, Command):
+    """Dial the application's WebSocket; the outcome comes as an event."""
+
+    name: ClassVar[str] = "stream.open"
+    session: str
+    stream: str
 
 
 @dataclass(frozen=True, slots=True)
