@@ -5,17 +5,13 @@ has none its end is told to whoever is told of it.
 """
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
-from typing import Any, Final
-from urllib.parse import urlencode
+from datetime import timedelta
+from typing import Final
 from uuid import UUID
 
 from longline.base import plivo
 from longline.base.events import CallFacts, Event, EventType
-from longline.base.urls import FORM, with_query
-from longline.webhooks.format import HookRequest
-
-Form = dict[str, str]
+from longline.webhooks.form import Form, FormFormat
 
 _ENDS: Final = frozenset({EventType.CALL_COMPLETED, EventType.CALL_FAILED})
 _CALLS: Final = _ENDS | {EventType.CALL_RINGING}
@@ -33,23 +29,17 @@ _STREAMS: Final = {
 }
 
 
-class PlivoFormat:
+class PlivoFormat(FormFormat):
     def is_told(self, event: Event, call: CallFacts) -> bool:
         if event.target_url is None:
             return event.type in _ENDS
         return event.type in _CALLS or event.type in _LEGS or event.type in _STREAMS
 
-    def render(self, event: Event, call: CallFacts) -> dict[str, Any]:
-        method = event.target_method if event.target_url is not None else call.target_method
-        return {"method": method, "form": _form(event, call)}
+    def form(self, event: Event, call: CallFacts) -> Form:
+        return _form(event, call)
 
-    def request(self, payload: Mapping[str, Any], url: str, secret: str | None, at: datetime) -> HookRequest:
-        form: Form = payload["form"]
-        if payload["method"] == "GET":
-            url = with_query(url, form)
-            return HookRequest("GET", url, headers=plivo.signed(secret, "GET", url, {}))
-        headers = {"content-type": FORM} | plivo.signed(secret, "POST", url, form)
-        return HookRequest("POST", url, urlencode(form).encode(), headers)
+    def signed(self, secret: str | None, method: str, url: str, form: Mapping[str, str]) -> dict[str, str]:
+        return plivo.signed(secret, method, url, form)
 
 
 def _form(event: Event, call: CallFacts) -> Form:

@@ -5,19 +5,14 @@ told there, the end alone of a leg. Each is a form, signed like every request of
 """
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
-from typing import Any, Final
-from urllib.parse import urlencode
+from typing import Final
 from uuid import UUID
 
 from longline.base import twilio
 from longline.base.events import CallFacts, Event, EventType
 from longline.base.ids import Prefix, decode_id
 from longline.base.twilio import Sid, sid
-from longline.base.urls import FORM, with_query
-from longline.webhooks.format import HookRequest
-
-Form = dict[str, str]
+from longline.webhooks.form import Form, FormFormat
 
 _CALLS: Final = {
     EventType.CALL_INITIATED: "initiated",
@@ -36,27 +31,17 @@ _RECORDINGS: Final = {EventType.RECORDING_COMPLETED: "completed", EventType.RECO
 _ORDER: Final = tuple(_CALLS)
 
 
-class TwilioFormat:
+class TwilioFormat(FormFormat):
     def is_told(self, event: Event, call: CallFacts) -> bool:
         if event.type in _CALLS:
             return call.told is None or event.type in call.told
         return event.target_url is not None and event.type in _OWN
 
-    def render(self, event: Event, call: CallFacts) -> dict[str, Any]:
-        method = event.target_method if event.target_url is not None else call.target_method
-        return {"method": method, "form": _form(event, call)}
+    def form(self, event: Event, call: CallFacts) -> Form:
+        return _form(event, call)
 
-    def request(self, payload: Mapping[str, Any], url: str, secret: str | None, at: datetime) -> HookRequest:
-        form: Form = payload["form"]
-        if payload["method"] == "GET":
-            url = with_query(url, form)
-            return HookRequest("GET", url, headers=_signed(secret, url, {}))
-        headers = {"content-type": FORM} | _signed(secret, url, form)
-        return HookRequest("POST", url, urlencode(form).encode(), headers)
-
-
-def _signed(secret: str | None, url: str, form: Mapping[str, str]) -> dict[str, str]:
-    return {} if secret is None else {twilio.SIGNATURE_HEADER: twilio.signature(secret, url, form)}
+    def signed(self, secret: str | None, method: str, url: str, form: Mapping[str, str]) -> dict[str, str]:
+        return {} if secret is None else {twilio.SIGNATURE_HEADER: twilio.signature(secret, url, form)}
 
 
 def _form(event: Event, call: CallFacts) -> Form:
