@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from longline.agentkit.conversation import Conversation, Turn
 from longline.agentkit.heard import WordEnd, heard_text
-from longline.agentkit.ports import Mind, ProviderError, Sound, Tool, ToolCall, Voice
+from longline.agentkit.ports import LanguageModel, ProviderError, Sound, TextToSpeech, Tool, ToolCall
 from longline.agentkit.resample import Resampler
 from longline.agentkit.sentences import Sentences
 from longline.agentkit.session import CallSession, Utterance
@@ -50,12 +50,12 @@ class Phrases:
     sorry: str = "Sorry, something went wrong on my side. Could you say that again?"
     sounds: dict[str, bytes] = field(default_factory=dict)
 
-    async def prepare(self, voice: Voice, rate_hz: int) -> None:
+    async def prepare(self, tts: TextToSpeech, rate_hz: int) -> None:
         for text in (self.wait, self.sorry):
             with contextlib.suppress(ProviderError, TimeoutError):
                 async with asyncio.timeout(10):
                     resampler = Resampler(rate_hz)
-                    pieces = [resampler.convert(sound.pcm, sound.rate_hz) async for sound in voice.say(text)]
+                    pieces = [resampler.convert(sound.pcm, sound.rate_hz) async for sound in tts.say(text)]
                     self.sounds[text] = b"".join([*pieces, resampler.rest()])
 
 
@@ -81,23 +81,21 @@ class Answer:
         self,
         call: CallSession,
         conversation: Conversation,
-        mind: Mind,
-        voice: Voice,
+        llm: LanguageModel,
+        tts: TextToSpeech,
         *,
         tools: Sequence[Tool] = (),
         phrases: Phrases,
         patience: Patience,
         waterfall: Waterfall,
-        clock: Callable[[], float],
     ) -> None:
         self._call = call
         self._conversation = conversation
-        self._mind = mind
-        self._voice = voice
+        self._llm = llm
+        self._tts = tts
         self._tools = {tool.name: tool for tool in tools}
         self._phrases = phrases
         self._patience = patience
-        self._clock = clock
         self._said: list[_Said] = []
         self._turns: list[tuple[Turn, int]] = []
         self.waterfall = waterfall
@@ -156,7 +154,7 @@ class Answer:
     # One turn of the model.
 
     async def _round(self) -> list[ToolCall]:
-        turn = Turn("agent", "", self._clock())
+        turn = Turn("agent", "", self._now())
         first = len(self._said)
         sentences: asyncio.Queue[str | None] = asyncio.Queue(_SENTENCES_AHEAD)
         calls: list[ToolCall] = []
@@ -164,8 +162,8 @@ class Answer:
 
             async def think() -> None:
                 splitter = Sentences()
-                async for piece in self._mind.reply(self._conversation, tuple(self._tools.values())):
-                    self.waterfall.tell(Step.FIRST_TOKEN, self._clock())
+                async for piece in self._llm.reply(self._conversation, tuple(self._tools.values())):
+                    self.waterfall.tell(Step.FIRST_TOKEN, self._now())
                     if not self._turns or self._turns[-1][0] is not turn:
                         # Not before: what the model was told does not end in its own silence.
                         self._turns.append((self._conversation.add(turn), first))
@@ -197,17 +195,20 @@ class Answer:
         self._said.append(said)
         resampler = Resampler(self._call.rate_hz)
         try:
-            async for sound in self._voice.say(text):
+            async for sound in self._tts.say(text):
                 self._add(said, sound, resampler)
             self._call.add(said.utterance, resampler.rest())
         finally:
             self._call.finish(said.utterance)
 
     def _add(self, said: _Said, sound: Sound, resampler: Resampler) -> None:
-        self.waterfall.tell(Step.FIRST_SOUND, self._clock())
+        self.waterfall.tell(Step.FIRST_SOUND, self._now())
         said.ends += sound.ends
         self._call.add(said.utterance, resampler.convert(sound.pcm, sound.rate_hz))
-        self.waterfall.tell(Step.SENT, self._clock())
+        self.waterfall.tell(Step.SENT, self._now())
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     def _wait(self) -> None:
         if not self._said:
@@ -234,7 +235,7 @@ class Answer:
             result = {"error": f"{type(error).__name__}: {error}"}
         text = result if isinstance(result, str) else json.dumps(result, default=str)
         more = {"tool_call_id": call.id}
-        self._conversation.add(Turn("tool", text[:MAX_TOOL_RESULT], self._clock(), more=more))
+        self._conversation.add(Turn("tool", text[:MAX_TOOL_RESULT], self._now(), more=more))
 
 
 def _told(call: ToolCall) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What an agent is put together from: ears, a mind, a voice, and a line to the caller. Each is one small protocol.
+"""What an agent is put together from: speech to text, a language model and text to speech. Each is one small protocol.
 
 An adapter is a class with one of these methods and imports its vendor within. All streams end by themselves or are
 closed by their reader (`aclose`), which must stop whatever costs money behind them. A fault is a `ProviderError`: the
@@ -26,7 +26,7 @@ class ProviderError(LonglineError):
         self.retry_after_s = retry_after_s
 
 
-# --- ears -----------------------------------------------------------------------------------------------------------
+# --- speech to text ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,8 @@ class Transcript:
     end_ms: float | None = None
 
 
-class Ear(Protocol):
-    """Speech to text."""
+class SpeechToText(Protocol):
+    """Ears."""
 
     def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
         """Transcripts of one call, as it goes on. `audio` comes in frames of 10 to 60 ms, silence included; an empty
@@ -49,7 +49,7 @@ class Ear(Protocol):
         ...
 
 
-# --- mind -----------------------------------------------------------------------------------------------------------
+# --- language model ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ class ToolCall:
     arguments: Mapping[str, Any]
 
 
-class Mind(Protocol):
+class LanguageModel(Protocol):
     """A language model, or anything else that knows what to say next."""
 
     def reply(self, conversation: Conversation, tools: Sequence[Tool]) -> AsyncIterator[str | ToolCall]:
@@ -81,7 +81,7 @@ class Mind(Protocol):
         ...
 
 
-# --- voice ----------------------------------------------------------------------------------------------------------
+# --- text to speech ---------------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +93,8 @@ class Sound:
     ends: tuple[WordEnd, ...] = ()
 
 
-class Voice(Protocol):
-    """Text to speech."""
+class TextToSpeech(Protocol):
+    """A voice."""
 
     def say(self, text: str) -> AsyncIterator[Sound]:
         """One sentence or phrase, in pieces as they are made."""

@@ -1,7 +1,7 @@
 """One call of an agent: everything that happens comes in by one queue and is taken one at a time.
 
 frames → voice activity → endpointing, barge-in     what they decide is done here
-frames → ear → transcripts
+frames → speech to text → transcripts
 turn over → Answer (a task) → line                  cut by an interruption
 """
 
@@ -21,7 +21,6 @@ from longline.agentkit.ports import ProviderError, Transcript
 from longline.agentkit.session import CallSession
 from longline.agentkit.turns.barge_in import BargeIn, Decision
 from longline.agentkit.turns.endpointing import Endpointer, TurnOver
-from longline.agentkit.turns.energy import EnergyVad
 from longline.agentkit.waterfall import Step, Waterfall
 
 if TYPE_CHECKING:
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
 
 FINAL_WITHIN_S: Final = 0.6
 """How long a turn that is over waits for the last words of it."""
-EAR_FRAMES: Final = 500
-"""Frames that wait for the ear; of more the oldest are dropped, counted."""
+STT_FRAMES: Final = 500
+"""Frames that wait for the transcriber; of more the oldest are dropped, counted."""
 _log = logging.getLogger(__name__)
 
 
@@ -46,7 +45,7 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class _EarFailed:
+class _SttFailed:
     error: ProviderError
 
 
@@ -55,7 +54,7 @@ class _Answered:
     answer: Answer
 
 
-_Input = LineEvent | Transcript | _EarFailed | _Answered
+_Input = LineEvent | Transcript | _SttFailed | _Answered
 
 
 class Talk:
@@ -66,11 +65,11 @@ class Talk:
         self._call = call
         self._phrases = phrases
         self.conversation = conversation
-        self.endpointer = Endpointer(agent.endpointing, agent.completeness)
-        self.barge_in = BargeIn(agent.barge_in)
-        self._vad = EnergyVad(agent.energy)
+        self.endpointer = Endpointer(agent.turn.endpointing, agent.turn.completeness)
+        self.barge_in = BargeIn(agent.turn.barge_in)
+        self._vad = agent.turn.vad()
         self._inputs: asyncio.Queue[_Input] = asyncio.Queue()
-        self._to_ear: asyncio.Queue[bytes] = asyncio.Queue(EAR_FRAMES)
+        self._to_stt: asyncio.Queue[bytes] = asyncio.Queue(STT_FRAMES)
         self._tasks: set[asyncio.Task[None]] = set()
         self._answer: Answer | None = None
         self._answering: asyncio.Task[None] | None = None
@@ -85,13 +84,13 @@ class Talk:
     async def run(self) -> None:
         self._begin(self._read_line())
         self._begin(self._listen())
-        await self._phrases.prepare(self._agent.voice, self._call.rate_hz)
+        await self._phrases.prepare(self._agent.tts, self._call.rate_hz)
         if self._agent.greeting:
             self._say(self._agent.greeting)
         try:
             while self._call.over is None:
                 due = self._due()
-                wait = None if due is None else max(0.0, due - self._agent.clock())
+                wait = None if due is None else max(0.0, due - self._now())
                 given: _Input | None = None
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(wait):
@@ -115,20 +114,20 @@ class Talk:
             case Transcript():
                 self._understand(given)
             case Digit(digit):
-                self._take_turn(f"[pressed {digit}]", self._agent.clock())
+                self._take_turn(f"[pressed {digit}]", self._now())
             case SpeechStarted():
                 self.barge_in.agent_speaks()
                 self.endpointer.answered()
                 if self._answer is not None:
-                    self._answer.waterfall.tell(Step.HEARD, self._agent.clock())
+                    self._answer.waterfall.tell(Step.HEARD, self._now())
             case SpeechEnded():
                 if self._answer is None or not self._answer.is_speaking:
                     self.barge_in.agent_silent()
-                    self._quiet_since = self._agent.clock()
+                    self._quiet_since = self._now()
             case _Answered(answer) if answer is self._answer:
                 self._answer = self._answering = None
                 self._settle(answer, was_interrupted=False)
-            case _EarFailed(error):
+            case _SttFailed(error):
                 _log.warning("call %s: %s", self._call.info.call_id, error)
                 self._call.play(self._phrases.sounds.get(self._phrases.sorry, b""))
                 self._begin(self._listen())
@@ -136,10 +135,10 @@ class Talk:
                 pass
 
     def _hear(self, frame: Frame) -> None:
-        now = self._agent.clock()
+        now = self._now()
         self._offset = now - (frame.at_ms + len(frame.pcm) * 500 / self._call.rate_hz) / 1000
         with contextlib.suppress(asyncio.QueueFull):
-            self._to_ear.put_nowait(frame.pcm)
+            self._to_stt.put_nowait(frame.pcm)
         change = self._vad.hear(frame.pcm, self._call.rate_hz, frame.at_ms)
         if change is None:
             return
@@ -175,13 +174,13 @@ class Talk:
         return self._quiet_since + self._agent.silence_s
 
     def _decide(self) -> None:
-        now = self._agent.clock()
+        now = self._now()
         self._do(self.barge_in.decide(now))
         over = self.endpointer.decide(now)
         if over is not None:
             self._over, self._final_by = over, now + FINAL_WITHIN_S
             with contextlib.suppress(asyncio.QueueFull):
-                self._to_ear.put_nowait(b"")
+                self._to_stt.put_nowait(b"")
         if self._final_by is not None and now >= self._final_by and self._over is not None:
             self._finish_turn(" ".join(text for text in (self._over.text, self._caller_said) if text))
         silent = self._silence_due()
@@ -237,7 +236,7 @@ class Talk:
     def _take_turn(self, text: str, spoke_until: float, over_at: float | None = None) -> None:
         if self._answering is not None:
             self._stop_answer()
-        now = self._agent.clock()
+        now = self._now()
         waterfall = Waterfall()
         waterfall.tell(Step.END_OF_SPEECH, spoke_until)
         waterfall.tell(Step.ENDPOINT, over_at if over_at is not None else now)
@@ -247,13 +246,12 @@ class Talk:
         self._answer = Answer(
             self._call,
             self.conversation,
-            self._agent.mind,
-            self._agent.voice,
+            self._agent.llm,
+            self._agent.tts,
             tools=self._agent.tools,
             phrases=self._phrases,
             patience=self._agent.patience,
             waterfall=waterfall,
-            clock=self._agent.clock,
         )
         self._answering = self._begin(self._run_answer(self._answer))
 
@@ -266,23 +264,26 @@ class Talk:
         answer.settle(was_interrupted=was_interrupted)
         if self._agent.report is not None:
             self._agent.report(Report(caller, answer.text, answer.heard, was_interrupted, answer.waterfall))
-        self._quiet_since = self._agent.clock()
+        self._quiet_since = self._now()
 
     def _say(self, text: str) -> None:
         """Words of the agent's own, which the model is told of."""
         self._begin(self._speak(text))
 
     async def _speak(self, text: str) -> None:
-        turn = self.conversation.add(Turn("agent", text, self._agent.clock()))
+        turn = self.conversation.add(Turn("agent", text, self._now()))
         utterance = self._call.begin(text)
         try:
-            async for sound in self._agent.voice.say(text):
+            async for sound in self._agent.tts.say(text):
                 self._call.add(utterance, sound.pcm)
         except ProviderError as error:
             _log.warning("call %s: %s", self._call.info.call_id, error)
         self._call.finish(utterance)
         await utterance.ended
         turn.heard = text if not utterance.was_cut else ""
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()
 
     # Tasks.
 
@@ -294,15 +295,15 @@ class Talk:
 
     async def _frames(self) -> AsyncIterator[bytes]:
         while True:
-            yield await self._to_ear.get()
+            yield await self._to_stt.get()
 
     async def _listen(self) -> None:
         try:
-            async for transcript in self._agent.ear.listen(self._frames(), self._call.rate_hz):
+            async for transcript in self._agent.stt.listen(self._frames(), self._call.rate_hz):
                 self._inputs.put_nowait(transcript)
         except ProviderError as error:
             await asyncio.sleep(error.retry_after_s or 1.0)
-            self._inputs.put_nowait(_EarFailed(error))
+            self._inputs.put_nowait(_SttFailed(error))
 
     def _begin(self, work: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]

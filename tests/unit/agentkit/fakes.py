@@ -1,7 +1,6 @@
-"""An ear that is told what it hears, a mind with a script, a voice that hums, and a line that plays in real time."""
+"""A transcriber that is told what it hears, a model with a script, a voice that hums, a line that plays in time."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +15,7 @@ VOICE = (b"\x00\x20" + b"\x00\xe0") * (RATE * FRAME_MS // 2_000)
 SILENCE = bytes(2 * RATE * FRAME_MS // 1_000)
 
 
-class FakeEar:
+class FakeStt:
     """Gives a final with the next of its texts when a turn is over."""
 
     def __init__(self, *texts: str) -> None:
@@ -28,7 +27,7 @@ class FakeEar:
                 yield Transcript(self.texts.pop(0), is_final=True)
 
 
-class FakeMind:
+class FakeLlm:
     """Each reply is a list of pieces: words, calls of tools, pauses in seconds, or a fault."""
 
     def __init__(self, *replies: Sequence[str | ToolCall | float | ProviderError]) -> None:
@@ -46,7 +45,7 @@ class FakeMind:
                 yield piece
 
 
-class FakeVoice:
+class FakeTts:
     """Forty milliseconds for each letter."""
 
     def __init__(self) -> None:
@@ -76,10 +75,10 @@ class FakeLine:
         frames = []
         for silence_s, voice_s in (*self._script, (self._stays_s, 0.0)):
             frames += [SILENCE] * round(silence_s * 50) + [VOICE] * round(voice_s * 50)
-        begun = time.monotonic()
+        begun = asyncio.get_running_loop().time()
         for number, frame in enumerate(frames):
-            await asyncio.sleep(max(0.0, begun + (number + 1) * 0.02 - time.monotonic()))
-            now = time.monotonic()
+            await asyncio.sleep(max(0.0, begun + (number + 1) * 0.02 - asyncio.get_running_loop().time()))
+            now = asyncio.get_running_loop().time()
             while self._speech.poll(now) is not None:
                 self.heard_at.append(now)
             for event in (*self._told, *self._speech.handle_timeout(now)):
@@ -88,7 +87,7 @@ class FakeLine:
             yield Frame(frame, number * 20.0)
             if "hang_up" in self.done:
                 break
-        for event in self._speech.clear(time.monotonic()):
+        for event in self._speech.clear(asyncio.get_running_loop().time()):
             yield event
         yield Over("hung up")
 
@@ -100,11 +99,11 @@ class FakeLine:
 
     def clear(self) -> None:
         self.done.append("clear")
-        self._told += self._speech.clear(time.monotonic())
+        self._told += self._speech.clear(asyncio.get_running_loop().time())
 
     def pause(self) -> None:
         self.done.append("pause")
-        self._told += [*self._speech.pause(time.monotonic()), HeldBack(True)]
+        self._told += [*self._speech.pause(asyncio.get_running_loop().time()), HeldBack(True)]
 
     def resume(self) -> None:
         self.done.append("resume")

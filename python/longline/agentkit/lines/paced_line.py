@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
@@ -163,4 +162,4 @@ class PacedLine:
             self._arrived.set()
 
     def _now(self) -> float:
-        return time.monotonic()
+        return asyncio.get_running_loop().time()

@@ -10,9 +10,10 @@ import array
 import math
 import sys
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-Change = Literal["started", "stopped"]
+from longline.agentkit.turns.vad import Change
+
 FLOOR_DB: Final = -60.0
 """Nothing is quieter, as far as this cares."""
 

@@ -1,0 +1,22 @@
+"""All that decides about turns, in one place: how voices are told, when a turn is over, what an interruption is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from longline.agentkit.turns.barge_in import BargeInRules
+from longline.agentkit.turns.completeness import sounds_finished
+from longline.agentkit.turns.endpointing import Completeness, EndpointingRules
+from longline.agentkit.turns.energy import EnergyVad
+from longline.agentkit.turns.vad import Vad
+
+
+@dataclass(slots=True)
+class TurnRules:
+    """`vad` makes one for each call. `completeness` is asked of each partial transcript: see `turns/endpointing`."""
+
+    vad: Callable[[], Vad] = EnergyVad
+    endpointing: EndpointingRules = field(default_factory=EndpointingRules)
+    completeness: Completeness = sounds_finished
+    barge_in: BargeInRules = field(default_factory=BargeInRules)
