@@ -11,7 +11,8 @@ use serde_json::{Map, Value};
 
 use super::dialect::{Action, Audio, Message, is_sent};
 use super::ears::Chunk;
-use super::json;
+use super::{base64, json};
+use crate::Form;
 use crate::config::StreamParams;
 use crate::event::RefusedMessage;
 
@@ -76,6 +77,90 @@ impl Counts {
     pub fn resume(&mut self, [next_sequence, now_ms]: [u64; 2]) {
         (self.next_sequence, self.now_ms) = (next_sequence.max(self.next_sequence), now_ms);
     }
+}
+
+/// The two names that Twilio and those after it give differently.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    /// Of the sequence number.
+    pub sequence: &'static str,
+    /// Of the stream's identifier.
+    pub stream: &'static str,
+}
+
+/// What every message of Twilio, Telnyx and Exotel begins with, and the messages that are alike but for it.
+#[derive(Clone, Debug)]
+pub(super) struct Envelope {
+    sequence: &'static str,
+    /// `"streamSid":"MZ…"`
+    stream: String,
+    /// A `media` message between its sequence number and its chunk number: of what the caller says, and of what it is sent.
+    media: [String; 2],
+    pub counts: Counts,
+}
+
+impl Envelope {
+    /// For one stream; `track` is what `media` tells of this track.
+    pub fn new(names: Names, params: &StreamParams, track: impl Fn(&str) -> String) -> Envelope {
+        let stream = format!(r#""{}":{}"#, names.stream, json::quoted(&params.stream_id));
+        Envelope {
+            sequence: names.sequence,
+            media: ["inbound", "outbound"]
+                .map(|name| format!(r#"",{stream},"media":{{{}"chunk":""#, track(name))),
+            stream,
+            counts: Counts::from(1, params),
+        }
+    }
+
+    /// The stream's identifier, quoted.
+    pub fn stream_id(&self) -> &str {
+        self.stream.split_once(':').map_or("", |(_, id)| id)
+    }
+
+    /// Appends a message of this event with what else it has; all but `connected` and `media` are made so.
+    pub fn write_event(&mut self, event: &str, rest: &[&str], out: &mut Vec<u8>) {
+        self.write_head(event, out);
+        write(&[r#"","#, &self.stream, ","], out);
+        write(rest, out);
+        out.push(b'}');
+    }
+
+    /// Appends `media` with these samples.
+    pub fn write_audio(&mut self, heard: &Chunk<'_>, out: &mut Vec<u8>) {
+        self.write_head("media", out);
+        let (chunk, timestamp) = self.counts.chunk(heard);
+        out.extend_from_slice(self.media[usize::from(is_sent(heard.track))].as_bytes());
+        json::write_number(chunk, out);
+        out.extend_from_slice(br#"","timestamp":""#);
+        json::write_number(timestamp, out);
+        out.extend_from_slice(br#"","payload":""#);
+        base64::append(heard.encoded, out);
+        out.extend_from_slice(br#""}}"#);
+    }
+
+    /// Appends `mark`; `name` is raw JSON.
+    pub fn write_mark(&mut self, name: &str, out: &mut Vec<u8>) {
+        self.write_event("mark", &[r#""mark":{"name":"#, name, "}"], out);
+    }
+
+    /// Reads a message of the application.
+    pub fn read<'a>(&self, form: Form, message: &'a [u8]) -> Result<Message<'a>, RefusedMessage> {
+        match form {
+            Form::Text => parse(message, self.stream_id()),
+            Form::Binary => Err(RefusedMessage::Binary),
+        }
+    }
+
+    /// `{"event":…,"sequenceNumber":"7`
+    fn write_head(&mut self, event: &str, out: &mut Vec<u8>) {
+        write(&[r#"{"event":""#, event, r#"",""#, self.sequence, r#"":""#], out);
+        json::write_number(self.counts.sequence(), out);
+    }
+}
+
+/// How `media` tells this track.
+pub(super) fn named_track(track: &str) -> String {
+    format!(r#""track":"{track}","#)
 }
 
 /// JSON: the tracks that a stream hears, as those call them who know two.

@@ -5,7 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use super::handshake::accept_of;
+use super::handshake::{accept_of, has_token, values};
 
 /// The longest head of a request.
 pub const MAX_REQUEST_BYTES: usize = 8 << 10;
@@ -91,20 +91,8 @@ impl Reader {
 
 /// §4.2.1.
 fn read(request: &httparse::Request<'_, '_>) -> Result<Request, Refused> {
-    let values = |name: &str| -> Vec<&str> {
-        let fields = request
-            .headers
-            .iter()
-            .filter(|header| header.name.eq_ignore_ascii_case(name));
-        fields
-            .map(|header| std::str::from_utf8(header.value).unwrap_or_default().trim())
-            .collect()
-    };
-    let has_token = |name: &str, token: &str| {
-        let all = values(name);
-        let mut items = all.iter().flat_map(|value| value.split(','));
-        items.any(|item| item.trim().eq_ignore_ascii_case(token))
-    };
+    let values = |name: &str| values(request.headers, name);
+    let has_token = |name: &str, token: &str| has_token(request.headers, name, token);
     let one = |name: &str| match values(name).as_slice() {
         [value] => Ok((*value).to_string()),
         _ => Err(Refused::BadRequest),

@@ -100,6 +100,23 @@ pub fn accept_of(key: &str) -> String {
     STANDARD.encode(hash.finalize())
 }
 
+/// What the fields of this name say, in turn (RFC 9110 §5.1: names are case-insensitive).
+pub(super) fn values<'a>(headers: &[httparse::Header<'a>], name: &str) -> Vec<&'a str> {
+    let fields = headers
+        .iter()
+        .filter(|header| header.name.eq_ignore_ascii_case(name));
+    fields
+        .map(|header| std::str::from_utf8(header.value).unwrap_or_default().trim())
+        .collect()
+}
+
+/// Whether the list that this field is has this token, in whatever case.
+pub(super) fn has_token(headers: &[httparse::Header<'_>], name: &str, token: &str) -> bool {
+    let values = values(headers, name);
+    let mut items = values.iter().flat_map(|value| value.split(','));
+    items.any(|item| item.trim().eq_ignore_ascii_case(token))
+}
+
 /// §4.1, "the client MUST validate the server's response". The subprotocol that was chosen.
 fn check(
     response: &httparse::Response<'_, '_>,
@@ -113,25 +130,11 @@ fn check(
             response.reason.unwrap_or_default(),
         )));
     }
-    let values = |name: &str| -> Vec<&str> {
-        let fields = response
-            .headers
-            .iter()
-            .filter(|header| header.name.eq_ignore_ascii_case(name));
-        fields
-            .map(|header| std::str::from_utf8(header.value).unwrap_or_default().trim())
-            .collect()
-    };
-    let has_token = |name: &str, token: &str| {
-        values(name)
-            .iter()
-            .flat_map(|value| value.split(','))
-            .any(|item| item.trim().eq_ignore_ascii_case(token))
-    };
-    if !has_token("Upgrade", "websocket") {
+    let values = |name: &str| values(response.headers, name);
+    if !has_token(response.headers, "Upgrade", "websocket") {
         return Err(bad("the answer has no Upgrade: websocket"));
     }
-    if !has_token("Connection", "upgrade") {
+    if !has_token(response.headers, "Connection", "upgrade") {
         return Err(bad("the answer has no Connection: Upgrade"));
     }
     match values("Sec-WebSocket-Accept").as_slice() {
