@@ -18,6 +18,8 @@ from longline.agentkit.ports import LanguageModel, SpeechToText, TextToSpeech, T
 from longline.agentkit.session import CallSession
 from longline.agentkit.talk import Report, Talk
 from longline.agentkit.turns.rules import TurnRules
+from longline.streamkit.app_messages import BargeIn, Hello
+from longline.streamkit.format import FormatWish
 
 
 @dataclass(slots=True)
@@ -36,6 +38,13 @@ class VoiceAgent:
     turn: TurnRules = field(default_factory=TurnRules)
     patience: Patience = field(default_factory=Patience)
     report: Callable[[Report], None] | None = None
+
+    @property
+    def hello(self) -> Hello:
+        """What lines of longline.v1 are asked for: linear audio, and to pause by themselves when a voice begins."""
+        local_s = self.turn.barge_in.local_s
+        local = None if local_s is None else BargeIn(decide_ms=round(1_000 * local_s))
+        return Hello(audio=FormatWish(encoding="pcm_s16le"), barge_in=local)
 
     async def __call__(self, call: CallSession) -> None:
         """One call, to its end."""

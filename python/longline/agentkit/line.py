@@ -78,9 +78,11 @@ class SpeechEnded:
 
 @dataclass(frozen=True, slots=True)
 class HeldBack:
-    """Speech is paused; False: it goes on."""
+    """Speech is paused; False: it goes on. `by`: `application` (we have asked for it), `barge_in` (the line itself, for
+    a voice), or `timeout` (nobody has decided what becomes of what the line has paused)."""
 
     is_held: bool
+    by: str = "application"
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,7 +50,10 @@ def codec_for(message: Any) -> Codec | None:
 def serve(
     handler: Handler, host: str, port: int, *, hello: Hello | None = None, secret: str | None = None, **more: Any
 ) -> StreamServer:
-    """`hello` is what is asked of longline.v1 (with a format of `pcm_s16le`); `more` is `streamkit.server.serve`'s."""
+    """`hello` is what is asked of longline.v1 (with a format of `pcm_s16le`); left out, it is that of the handler, if
+    it has one, as a `VoiceAgent` has. `more` is `streamkit.server.serve`'s."""
+    if hello is None:
+        hello = getattr(handler, "hello", None)
 
     async def native(stream: Stream) -> None:
         await stream.ready()  # speech needs the format that was agreed on

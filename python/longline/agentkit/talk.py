@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from longline.agentkit.answer import Answer, Phrases
 from longline.agentkit.conversation import Conversation, Turn
-from longline.agentkit.line import Digit, Frame, LineEvent, Over, SpeechEnded, SpeechStarted
+from longline.agentkit.line import Digit, Frame, HeldBack, LineEvent, Over, SpeechEnded, SpeechStarted
 from longline.agentkit.ports import ProviderError, Transcript
 from longline.agentkit.session import CallSession
 from longline.agentkit.turns.barge_in import BargeIn, Decision
@@ -122,8 +122,12 @@ class Talk:
                     self._answer.waterfall.tell(Step.HEARD, self._now())
             case SpeechEnded():
                 if self._answer is None or not self._answer.is_speaking:
-                    self.barge_in.agent_silent()
+                    self._do(self.barge_in.agent_silent())
                     self._quiet_since = self._now()
+            case HeldBack(True, "barge_in"):
+                self.barge_in.line_held(self._now())
+            case HeldBack(False, "timeout"):
+                self.barge_in.line_went_on()
             case _Answered(answer) if answer is self._answer:
                 self._answer = self._answering = None
                 self._settle(answer, was_interrupted=False)
@@ -198,6 +202,7 @@ class Talk:
     def _stop_answer(self) -> Answer | None:
         """What was heard of it is told by the line a moment later."""
         self._call.interrupt()
+        self.barge_in.cut()
         answer, self._answer = self._answer, None
         if self._answering is not None:
             self._answering.cancel()

@@ -84,3 +84,44 @@ def test_what_listeners_say(text: str) -> None:
 )
 def test_what_is_meant(text: str) -> None:
     assert not is_backchannel(text)
+
+
+def test_what_the_line_has_paused_goes_on_when_our_own_ear_hears_no_voice() -> None:
+    barge_in = speaking()
+    barge_in.line_held(1.0)
+    assert (barge_in.state, barge_in.deadline) == (State.HELD, pytest.approx(1.2))
+    assert barge_in.decide(1.2) is Decision.RESUME
+
+
+def test_a_voice_that_the_line_heard_first_is_judged_as_any_other_and_not_paused_twice() -> None:
+    barge_in = speaking()
+    barge_in.line_held(1.0)
+    assert barge_in.speech_started(1.04) is None
+    assert barge_in.decide(1.3) is None
+    assert barge_in.decide(1.84) is Decision.CLEAR
+
+
+def test_a_voice_is_not_older_than_what_it_interrupts() -> None:
+    barge_in = BargeIn(RULES)
+    barge_in.speech_started(1.0)
+    barge_in.agent_speaks()
+    barge_in.line_held(5.0)
+    assert barge_in.deadline == pytest.approx(5.8)
+
+
+def test_a_line_that_has_waited_too_long_goes_on_by_itself() -> None:
+    barge_in = speaking()
+    barge_in.line_held(1.0)
+    barge_in.line_went_on()
+    assert (barge_in.state, barge_in.deadline) == (State.SPEAKING, None)
+    assert barge_in.speech_started(4.0) is Decision.PAUSE
+
+
+def test_a_pause_does_not_outlive_what_it_paused() -> None:
+    barge_in = speaking()
+    barge_in.line_held(1.0)
+    assert barge_in.agent_silent() is Decision.RESUME, "else what is said next would wait behind it"
+    barge_in.agent_speaks()
+    barge_in.line_held(2.0)
+    barge_in.cut()
+    assert barge_in.state is State.LISTENING

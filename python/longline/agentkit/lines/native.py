@@ -69,9 +69,9 @@ class NativeLine:
             case told.SpeechStopped():
                 return VoiceStopped(self._ms(event.at))
             case told.Paused():
-                return HeldBack(True)
+                return HeldBack(True, event.by)
             case told.Resumed():
-                return HeldBack(False)
+                return HeldBack(False, event.by)
             case told.Result():
                 return Answered(event.request_id, None if event.error is None else event.error.message)
             case connection.Dropped():

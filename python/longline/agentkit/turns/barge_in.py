@@ -4,10 +4,16 @@ The agent falls silent at the first sound, because who interrupts wants that at 
 What comes then decides: words that only say "go on" (`backchannel.py`), or a sound that was too short and had no words,
 take it back, and the agent goes on where it was; other words, or a voice that stays, make it an interruption.
 
+A line may be quicker (local barge-in of longline.v1): it has paused speech already when it tells. Then our own ear has
+`confirm_s` to hear a voice as well; and when nobody has decided in time, the line lets speech go on by itself.
+
     state      input          next        to do
     SPEAKING   sound          HELD        pause
+    SPEAKING   line holds     HELD
     HELD       interruption   LISTENING   clear
     HELD       nothing        SPEAKING    resume
+    HELD       all is said    LISTENING   resume
+    HELD       line goes on   SPEAKING
 """
 
 from __future__ import annotations
@@ -38,6 +44,9 @@ class _Input(Enum):
     SOUND = "the caller makes a sound"
     NOTHING = "it was noise, or meant: go on"
     INTERRUPTION = "it was meant"
+    LINE_HOLDS = "the line has paused speech for a voice"
+    LINE_GOES_ON = "the line has let speech go on"
+    CUT = "speech was dropped for another reason"
 
 
 TABLE: Final[dict[tuple[State, _Input], tuple[State, Decision | None]]] = {
@@ -46,6 +55,14 @@ TABLE: Final[dict[tuple[State, _Input], tuple[State, Decision | None]]] = {
     (State.SPEAKING, _Input.SOUND): (State.HELD, Decision.PAUSE),
     (State.HELD, _Input.NOTHING): (State.SPEAKING, Decision.RESUME),
     (State.HELD, _Input.INTERRUPTION): (State.LISTENING, Decision.CLEAR),
+    # What waits behind a pause would wait for ever.
+    (State.HELD, _Input.SILENT): (State.LISTENING, Decision.RESUME),
+    # Speech may be heard a moment before it is told that it is.
+    (State.LISTENING, _Input.LINE_HOLDS): (State.HELD, None),
+    (State.SPEAKING, _Input.LINE_HOLDS): (State.HELD, None),
+    (State.HELD, _Input.LINE_GOES_ON): (State.SPEAKING, None),
+    (State.HELD, _Input.CUT): (State.LISTENING, None),
+    (State.SPEAKING, _Input.CUT): (State.LISTENING, None),
 }
 """A pair that is not here changes nothing."""
 
@@ -53,11 +70,18 @@ TABLE: Final[dict[tuple[State, _Input], tuple[State, Decision | None]]] = {
 @dataclass(frozen=True, slots=True)
 class BargeInRules:
     """`sure_s`: a voice that lasts so long is an interruption, whatever it says. `wait_s`: after a shorter one, words
-    are waited for so long. `min_words` that are no backchannel are one at once."""
+    are waited for so long. `min_words` that are no backchannel are one at once. `confirm_s`: what the line has paused
+    speech for must be a voice to our own ear within so long.
+
+    `local_s`: lines that can are asked to pause speech by themselves when a voice begins, and to go on when they have
+    not been told within so long what it was; None: they are not. It should be longer than `sure_s` and `wait_s`
+    together: it is for an application that is stuck."""
 
     sure_s: float = 0.8
     wait_s: float = 0.5
     min_words: int = 1
+    confirm_s: float = 0.2
+    local_s: float | None = 2.0
 
 
 class BargeIn:
@@ -67,7 +91,7 @@ class BargeIn:
         self.rules = rules or BargeInRules()
         self.state = State.LISTENING
         self._voice_since: float | None = None
-        self._silent_since: float | None = None
+        self._wait_until: float | None = None
         self._words = ""
 
     @property
@@ -76,26 +100,43 @@ class BargeIn:
             return None
         if self._voice_since is not None:
             return self._voice_since + self.rules.sure_s
-        return None if self._silent_since is None else self._silent_since + self.rules.wait_s
+        return self._wait_until
 
     def agent_speaks(self) -> None:
         """The first sound of the agent leaves."""
         self._move(_Input.SPEAKS)
 
-    def agent_silent(self) -> None:
+    def agent_silent(self) -> Decision | None:
         """All has been said. A sound that is being judged is then nobody's interruption."""
+        return self._move(_Input.SILENT)
+
+    def cut(self) -> None:
+        """What was being said has been dropped, and any pause with it."""
+        self._move(_Input.CUT)
+
+    def line_held(self, now: float) -> None:
+        """The line has paused speech by itself."""
         if self.state is State.HELD:
-            self._move(_Input.NOTHING)
-        self._move(_Input.SILENT)
+            return
+        self._words = ""
+        if self._voice_since is None:
+            self._wait_until = now + self.rules.confirm_s
+        else:
+            self._voice_since = max(self._voice_since, now)
+        self._move(_Input.LINE_HOLDS)
+
+    def line_went_on(self) -> None:
+        """The line has not waited any longer."""
+        self._move(_Input.LINE_GOES_ON)
 
     def speech_started(self, at: float) -> Decision | None:
-        self._voice_since, self._silent_since = at, None
+        self._voice_since, self._wait_until = at, None
         if self.state is State.SPEAKING:
             self._words = ""
         return self._move(_Input.SOUND)
 
     def speech_stopped(self, at: float) -> Decision | None:
-        self._voice_since, self._silent_since = None, at
+        self._voice_since, self._wait_until = None, at + self.rules.wait_s
         return self._judge_words(is_final=False)
 
     def transcript(self, text: str, *, is_final: bool) -> Decision | None:
