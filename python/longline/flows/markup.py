@@ -7,14 +7,15 @@ place. Pure.
 from __future__ import annotations
 
 import re
-from typing import Any, Final, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Final, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from longline.calls.bridge import FOR_EVER
 from longline.calls.manner import Method
 from longline.flows import verbs
-from longline.flows.language import Document
+from longline.flows.language import Document, FlowRequest, Question
 from longline.flows.parse import ActManner, Flow, FlowInvalid
 from longline.flows.steps import Step
 from longline.flows.xml import Element, XmlInvalid, parse_xml
@@ -45,18 +46,45 @@ def root_of(document: Document, called: str) -> Element:
 class MarkupReader:
     """One document being read. Raise FlowInvalid."""
 
+    called: ClassVar[str]
+    """What such a document is."""
+    elements: ClassVar[Mapping[str, Callable[[Any, Element], None]]]
+    """What is done with an element, by its name."""
+
     def __init__(self, document: Document) -> None:
         self._document = document
         self._actions: list[Act] = []
         self._manners: list[ActManner] = []
         self._ignored: list[str] = []
 
+    def read(self) -> Flow:
+        """An empty body says that there is nothing to do."""
+        if not self._document.body.strip():
+            return Flow((verbs.Hangup(action="hangup"),))
+        root = root_of(self._document, self.called)
+        self._read_all(root)
+        if not self._is_over:
+            self._add(root, verbs.Hangup(action="hangup"))
+        return Flow(tuple(self._actions), tuple(self._ignored), is_list=True, manners=tuple(self._manners))
+
+    @property
+    def _is_over(self) -> bool:
+        """Nothing that stands behind is reached."""
+        return bool(self._actions) and isinstance(self._actions[-1], verbs.LAST)
+
+    def _read_all(self, parent: Element) -> None:
+        for element in parent.children:
+            if self._is_over:
+                self._ignored.append(element.path)
+                continue
+            read = self.elements.get(element.name)
+            if read is None:
+                raise FlowInvalid(element.path, f"is not known here; known are {', '.join(self.elements)}")
+            read(self, element)
+
     def _add(self, element: Element, action: Act, *, is_last: bool = False) -> None:
         self._actions.append(action)
         self._manners.append(ActManner(element.path, method_of(element), is_last))
-
-    def _flow(self) -> Flow:
-        return Flow(tuple(self._actions), tuple(self._ignored), is_list=True, manners=tuple(self._manners))
 
     def _know(self, element: Element, *names: str) -> None:
         """Every other attribute has no effect here."""
@@ -91,6 +119,27 @@ class MarkupReader:
     def _optional_url(self, element: Element, name: str) -> str | None:
         text = element.attributes.get(name)
         return None if text is None else self._url(element, text)
+
+
+class MarkupLanguage:
+    """A language of documents in XML. `base_url` is where this node's recordings are had from."""
+
+    reader: ClassVar[type[MarkupReader]]
+
+    def __init__(self, base_url: str = "") -> None:
+        self._base_url = base_url.rstrip("/")
+
+    @staticmethod
+    def asks(question: Question, base_url: str, secret: str | None) -> FlowRequest:
+        """How an application is asked for a document."""
+        raise NotImplementedError
+
+    def request(self, question: Question, secret: str | None) -> FlowRequest:
+        return self.asks(question, self._base_url, secret)
+
+    def read(self, document: Document) -> Flow:
+        """Raise FlowInvalid."""
+        return self.reader(document).read()
 
 
 def number(element: Element, name: str, default: float, least: float, most: float) -> float:

@@ -8,7 +8,7 @@ up, as Plivo does. Left out: speech recognition, conferences, messages, and what
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, Final, get_args
 
 from longline.base.stream_formats import SAMPLE_RATES_HZ, Encoding, SampleRate
@@ -19,19 +19,18 @@ from longline.calls.manner import Method
 from longline.calls.stream import StreamRequest
 from longline.flows import verbs
 from longline.flows.fields import check_parameters
-from longline.flows.language import Document, FlowRequest, Question
 from longline.flows.markup import (
     ANY_KEY,
     DIGITS,
+    MarkupLanguage,
     MarkupReader,
     flag,
     loop_of,
     method_of,
     number,
-    root_of,
     telephone_number,
 )
-from longline.flows.parse import Flow, FlowInvalid
+from longline.flows.parse import FlowInvalid
 from longline.flows.plivo_request import flow_request
 from longline.flows.steps import Answer, DialInTurn, OpenStream, SendDigits
 from longline.flows.xml import Element
@@ -46,42 +45,8 @@ _TRACKS: Final = {"inbound": (INBOUND,), "outbound": (OUTBOUND,), "both": (INBOU
 _ENCODINGS: Final[dict[str, Encoding]] = {"l16": "pcm_s16le", "mulaw": "mulaw"}
 
 
-class PlivoXml:
-    """The language of Plivo's applications. `base_url` is where this node's recordings are had from."""
-
-    def __init__(self, base_url: str = "") -> None:
-        self._base_url = base_url.rstrip("/")
-
-    def request(self, question: Question, secret: str | None) -> FlowRequest:
-        return flow_request(question, self._base_url, secret)
-
-    def read(self, document: Document) -> Flow:
-        """Raise FlowInvalid."""
-        if not document.body.strip():
-            return Flow((verbs.Hangup(action="hangup"),))
-        return _Reader(document).read(root_of(document, "Plivo XML"))
-
-
 class _Reader(MarkupReader):
-    def read(self, root: Element) -> Flow:
-        self._read_all(root)
-        if not self._is_over:
-            self._add(root, verbs.Hangup(action="hangup"))
-        return self._flow()
-
-    @property
-    def _is_over(self) -> bool:
-        return bool(self._actions) and isinstance(self._actions[-1], verbs.LAST)
-
-    def _read_all(self, parent: Element) -> None:
-        for element in parent.children:
-            if self._is_over:
-                self._ignored.append(element.path)
-                continue
-            read = _ELEMENTS.get(element.name)
-            if read is None:
-                raise FlowInvalid(element.path, f"is not known here; known are {', '.join(_ELEMENTS)}")
-            read(self, element)
+    called = "Plivo XML"
 
     # --- elements --------------------------------------------------------------------------------------------------
 
@@ -291,7 +256,7 @@ def read_content_type(text: str | None) -> tuple[Encoding, SampleRate]:
     return _ENCODINGS[match[1].lower()], rate
 
 
-_ELEMENTS: Final[dict[str, Callable[[_Reader, Element], None]]] = {
+_Reader.elements = {
     "Speak": _Reader.speak,
     "Play": _Reader.play,
     "Wait": _Reader.wait,
@@ -305,6 +270,13 @@ _ELEMENTS: Final[dict[str, Callable[[_Reader, Element], None]]] = {
     "Redirect": _Reader.redirect,
     "Hangup": _Reader.hangup,
 }
+
+
+class PlivoXml(MarkupLanguage):
+    """The language of Plivo's applications."""
+
+    reader = _Reader
+    asks = staticmethod(flow_request)
 
 
 def _one_key(element: Element) -> str:

@@ -8,7 +8,7 @@ speech recognition, queues, conferences, messages, and what a voice is called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
@@ -20,19 +20,18 @@ from longline.calls.recording import RecordingHeirs
 from longline.calls.stream import StreamRequest
 from longline.flows import verbs
 from longline.flows.fields import check_parameters
-from longline.flows.language import Document, FlowRequest, Question
 from longline.flows.markup import (
     ANY_KEY,
     DIGITS,
+    MarkupLanguage,
     MarkupReader,
     flag,
     loop_of,
     method_of,
     number,
-    root_of,
     telephone_number,
 )
-from longline.flows.parse import Flow, FlowInvalid
+from longline.flows.parse import FlowInvalid
 from longline.flows.steps import Answer, CloseStream, DialInTurn, OpenStream, RecordFor, SendDigits
 from longline.flows.twilio_request import flow_request
 from longline.flows.xml import Element
@@ -48,37 +47,8 @@ SAMPLE_RATES: Final[Mapping[str, SampleRate]] = {"8000": "8k", "16000": "16k", "
 TRACKS: Final = {"inbound_track": (INBOUND,), "outbound_track": (OUTBOUND,), "both_tracks": (INBOUND, OUTBOUND)}
 
 
-class Twiml:
-    """The language of Twilio's applications. `base_url` is where this node's recordings are had from."""
-
-    def __init__(self, base_url: str = "") -> None:
-        self._base_url = base_url.rstrip("/")
-
-    def request(self, question: Question, secret: str | None) -> FlowRequest:
-        return flow_request(question, self._base_url, secret)
-
-    def read(self, document: Document) -> Flow:
-        """Raise FlowInvalid."""
-        if not document.body.strip():
-            return Flow((verbs.Hangup(action="hangup"),))  # no answer is an empty one
-        return _Reader(document).read(root_of(document, "TwiML"))
-
-
 class _Reader(MarkupReader):
-    def read(self, root: Element) -> Flow:
-        is_over = False
-        for element in root.children:
-            if is_over:
-                self._ignored.append(element.path)
-                continue
-            read = _VERBS.get(element.name)
-            if read is None:
-                raise FlowInvalid(element.path, f"is not known here; known are {', '.join(_VERBS)}")
-            read(self, element)
-            is_over = bool(self._actions) and isinstance(self._actions[-1], verbs.LAST)
-        if not is_over:
-            self._add(root, verbs.Hangup(action="hangup"))
-        return self._flow()
+    called = "TwiML"
 
     # --- verbs -----------------------------------------------------------------------------------------------------
 
@@ -310,7 +280,7 @@ class _Reader(MarkupReader):
 
 _OF_DIAL: Final = ("action", "method", "timeout", "timeLimit", "callerId", "record", "answerOnBridge")
 
-_VERBS: Final[dict[str, Callable[[_Reader, Element], None]]] = {
+_Reader.elements = {
     "Say": _Reader.say,
     "Play": _Reader.play,
     "Pause": _Reader.pause,
@@ -324,6 +294,13 @@ _VERBS: Final[dict[str, Callable[[_Reader, Element], None]]] = {
     "Reject": _Reader.reject,
     "Hangup": _Reader.hangup,
 }
+
+
+class Twiml(MarkupLanguage):
+    """The language of Twilio's applications."""
+
+    reader = _Reader
+    asks = staticmethod(flow_request)
 
 
 def _dial_record(element: Element) -> bool | str:
