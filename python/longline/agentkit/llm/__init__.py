@@ -1,0 +1,1 @@
+"""Language models: an adapter is a file."""

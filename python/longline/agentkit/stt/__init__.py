@@ -1,0 +1,1 @@
+"""Transcribers: an adapter is a file."""

@@ -1,0 +1,1 @@
+"""Voices: an adapter is a file."""
