@@ -16,6 +16,7 @@ from longline.agentkit import mulaw
 from longline.agentkit.line import Digit, Frame, NotOnThisLine, Over
 from longline.agentkit.server import serve
 from longline.agentkit.session import CallSession, Utterance
+from longline.agentkit.testing import virtual_time
 from longline.streamkit.line.line import Line
 from longline.streamkit.line.wire import Wire
 
@@ -45,6 +46,7 @@ async def all_of(socket: ClientConnection) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("first", [teler_start(), twilio_start()], ids=["teler", "twilio"])
+@virtual_time(sockets=True)
 async def test_the_same_agent_runs_behind_other_clouds(first: list[dict[str, Any]]) -> None:
     utterances: list[Utterance] = []
 
@@ -69,6 +71,7 @@ async def test_the_same_agent_runs_behind_other_clouds(first: list[dict[str, Any
     assert (utterances[0].heard_ms, utterances[0].was_cut) == (500.0, False)
 
 
+@virtual_time(sockets=True)
 async def test_an_interrupted_utterance_says_how_much_of_it_was_heard() -> None:
     cut: list[Utterance] = []
 
@@ -130,6 +133,7 @@ async def test_who_speaks_something_else_is_sent_away() -> None:
             assert socket.close_code == 1002
 
 
+@virtual_time(sockets=True)
 async def test_a_native_line_tells_what_was_heard_and_outlives_its_socket() -> None:
     said: list[Utterance] = []
 

@@ -8,6 +8,7 @@ from longline.agentkit.answer import Patience
 from longline.agentkit.ports import ProviderError, Tool, ToolCall
 from longline.agentkit.session import CallSession
 from longline.agentkit.talk import Report
+from longline.agentkit.testing import virtual_time
 
 ROLES = ("role", "content")
 
@@ -20,6 +21,7 @@ async def talk(agent: VoiceAgent, line: FakeLine) -> list[Report]:
     return reports
 
 
+@virtual_time
 async def test_a_question_is_answered_and_the_time_of_it_is_known() -> None:
     llm, tts = FakeLlm(["We open ", "at nine."]), FakeTts()
     agent = VoiceAgent(FakeStt("When do you open?"), llm, tts, instructions="A clinic.")
@@ -32,6 +34,7 @@ async def test_a_question_is_answered_and_the_time_of_it_is_known() -> None:
     assert sum(report.waterfall.parts_ms().values()) == pytest.approx(total, abs=0.5), "each is rounded"
 
 
+@virtual_time
 async def test_an_interruption_cuts_the_answer_and_what_the_model_is_told_of_it() -> None:
     long = "We open at nine in the morning and we close at six in the evening on all days."
     llm = FakeLlm([long], ["Yes?"])
@@ -46,6 +49,7 @@ async def test_an_interruption_cuts_the_answer_and_what_the_model_is_told_of_it(
     assert second.agent == "Yes?"
 
 
+@virtual_time
 async def test_a_noise_is_taken_back_and_the_answer_goes_on() -> None:
     answer = "We open at nine in the morning, every day."
     agent = VoiceAgent(FakeStt("When?"), FakeLlm([answer]), FakeTts())
@@ -55,6 +59,7 @@ async def test_a_noise_is_taken_back_and_the_answer_goes_on() -> None:
     assert reports[0].heard == answer and not reports[0].was_interrupted
 
 
+@virtual_time
 async def test_a_tool_is_run_and_the_model_asked_again() -> None:
     llm = FakeLlm([ToolCall("1", "book", {"hour": 9})], ["Booked."])
     booked: list[int] = []
@@ -76,6 +81,7 @@ async def test_a_tool_is_run_and_the_model_asked_again() -> None:
     [([ProviderError("llm", "is down")], "sorry"), ([1.0, "At nine."], "wait"), ([9.0], "sorry")],
     ids=["fails", "is slow", "stalls"],
 )
+@virtual_time
 async def test_a_provider_in_trouble_is_never_met_with_silence(reply: list[object], phrase: str) -> None:
     agent = VoiceAgent(FakeStt("When?", "Still there?"), FakeLlm(reply, ["Yes."]), FakeTts())  # type: ignore[arg-type]
     agent.patience = Patience(first_s=0.4, all_s=1.2)
@@ -88,6 +94,7 @@ async def test_a_provider_in_trouble_is_never_met_with_silence(reply: list[objec
     assert any(text.startswith(texts[phrase]) for text in said)
 
 
+@virtual_time
 async def test_a_caller_who_says_nothing_is_asked_and_then_let_go() -> None:
     tts = FakeTts()
     agent = VoiceAgent(FakeStt(), FakeLlm(), tts, greeting="Hi", silence=["Hello?"], silence_s=0.5)
