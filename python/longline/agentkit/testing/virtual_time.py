@@ -38,7 +38,7 @@ class VirtualTimeError(LonglineError):
     """What runs here cannot run in virtual time, or never ends in it; the text says why."""
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type, misc]
+class _Selector(selectors.DefaultSelector):
     """What the loop waits with: it moves the clock instead of waiting."""
 
     def __init__(self, *, sockets: bool, limit_s: float) -> None:
