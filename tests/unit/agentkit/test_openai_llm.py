@@ -113,7 +113,7 @@ async def test_faults_are_provider_errors_and_the_next_answer_comes(
     async with asyncio.timeout(3):
         with pytest.raises(ProviderError) as failed:
             async for piece in llm.reply(asked(), ()):
-                heard.append(piece)
+                heard.append(piece)  # noqa: PERF401
     assert heard == (["At "] if fault in WITHIN else [])
     assert failed.value.retry_after_s == (RETRY_AFTER_S if fault is Fault.LIMITED else None)
     assert len(service.requests) == 1, "no retries behind the caller's back"
