@@ -7,6 +7,7 @@ last can be stopped over it. Leaves out how it is answered (`calls/stream_asks.p
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
@@ -16,12 +17,16 @@ from pydantic import AliasChoices, ConfigDict, Field, StringConstraints, Validat
 from longline.api.control_requests import TransferRequest
 from longline.api.requests import StrictRequest
 from longline.base.errors import BadRequest, CallNotControllable
+from longline.base.events import EventType
 from longline.base.ids import Prefix, encode_id
+from longline.base.log import get_logger, pii
 from longline.calls.live_call import LiveCall
 from longline.calls.recording import Recording
 from longline.flows.controls import CallControls
 from longline.media.protocol.commands import RecordingLayout
 from longline.media.protocol.events import StreamRequested
+
+log = get_logger(__name__)
 
 _OF_PROTOCOL: Final = ("type", "request_id", "sequence", "track")
 """Fields of the message that say nothing of what is to be done."""
@@ -48,6 +53,27 @@ class RecordingAsked(StrictRequest):
     layout: RecordingLayout = "stereo"
 
 
+TurnText = Annotated[str, StringConstraints(max_length=1_000)]
+StepMs = Annotated[int, Field(ge=0, le=600_000)]
+
+
+class TurnTold(StrictRequest):
+    """What is kept of a turn: the fields of the message, and no others."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    number: int = Field(ge=0, le=1_000_000)
+    caller: TurnText = ""
+    agent: TurnText = ""
+    heard: TurnText = ""
+    was_interrupted: bool = False
+    total_ms: StepMs | None = None
+    parts_ms: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")], StepMs] = Field(
+        default_factory=dict, max_length=16
+    )
+    failure: Annotated[str, StringConstraints(max_length=200)] | None = None
+
+
 class AppRequests:
     """Those of all calls of a node."""
 
@@ -60,6 +86,7 @@ class AppRequests:
             "record.start": self._start_recording,
             "record.stop": self._stop_recording,
             "send_dtmf": self._send_digits,
+            "turn": self._keep_turn,
         }
 
     async def carry_out(self, live: LiveCall, asked: StreamRequested) -> Mapping[str, Any]:
@@ -102,6 +129,13 @@ class AppRequests:
     async def _send_digits(self, live: LiveCall, asked: StreamRequested) -> Mapping[str, Any]:
         keys = DigitsAsked.model_validate(asked.fields)
         await live.send_digits(keys.digits, keys.tone_ms, None if asked.leg is None else UUID(asked.leg))
+        return {}
+
+    async def _keep_turn(self, live: LiveCall, asked: StreamRequested) -> Mapping[str, Any]:
+        turn = TurnTold.model_validate(asked.fields)
+        at = datetime.fromtimestamp(asked.at, UTC)
+        live.context.publish(EventType.AGENT_TURN, turn.model_dump(), at=at, stream_id=UUID(asked.stream))
+        log.debug("a turn of an agent", number=turn.number, caller=pii(turn.caller), heard=pii(turn.heard))
         return {}
 
 

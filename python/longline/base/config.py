@@ -234,6 +234,9 @@ class Config(_Section):
     digits_in_events: bool = Field(
         default=False, description="Let events of a call say which digits were pressed, not only that one was."
     )
+    transcripts_in_events: bool = Field(
+        default=False, description="Let agent.turn events say what was said and heard, not only how much and when."
+    )
     log_pii: bool = Field(default=False, description="Log phone numbers, digits, transcripts and credentials unmasked.")
     ring_timeout_s: float = Field(default=60.0, gt=0, le=600, description="How long an outbound call may ring.")
     flow_timeout_s: float = Field(default=5.0, gt=0, le=60, description="How long a flow URL may take to answer.")

@@ -55,6 +55,7 @@ class EventType(StrEnum):
     DTMF_SENT = "dtmf.sent"
     SPEECH_STARTED = "speech.started"
     SPEECH_STOPPED = "speech.stopped"
+    AGENT_TURN = "agent.turn"
     CALL_QUALITY_MEASURED = "call.quality_measured"
     PLAYBACK_STARTED = "playback.started"
     PLAYBACK_FINISHED = "playback.finished"

@@ -23,6 +23,7 @@ COUNTED: dict[EventType, str] = {
     EventType.PLAYOUT_STARTED: "talkspurts",
     EventType.PLAYOUT_CLEARED: "clears",
     EventType.SPEECH_STARTED: "speech_turns",
+    EventType.AGENT_TURN: "agent_turns",
     EventType.LEG_INITIATED: "legs_dialled",
     EventType.CALL_HELD: "holds",
     EventType.CALL_TRANSFER_INITIATED: "transfers",

@@ -39,6 +39,7 @@ _OBSERVATIONS = frozenset(
         EventType.DTMF_SENT,
         EventType.SPEECH_STARTED,
         EventType.SPEECH_STOPPED,
+        EventType.AGENT_TURN,
         EventType.CALL_QUALITY_MEASURED,
     }
 )
@@ -56,12 +57,13 @@ async def as_it_is(_call: Call, request: StreamRequest) -> StreamRequest:
 
 
 _OF_DIGITS = frozenset({EventType.DTMF_RECEIVED, EventType.DTMF_SENT})
+_TEXTS_OF_TURN = ("caller", "agent", "heard")
 
 
 @dataclass(slots=True)
 class CallContext:
     """`counters` is shared by all calls of the manager. `tells_digits`: events say which digits, not only that there
-    was one."""
+    was one. `tells_turns`: they say what was said in a turn of an agent, not only how much."""
 
     call: Call
     session: MediaSession
@@ -72,6 +74,7 @@ class CallContext:
     counters: Counter[str] = field(default_factory=Counter)
     observations: int = 0
     tells_digits: bool = False
+    tells_turns: bool = False
     find_secret: FindSecret = lambda secret_id: None
     find_stream: FindStream = field(default=as_it_is)
     base_url: str = ""
@@ -162,6 +165,9 @@ class CallContext:
         """Have the call know of what happens to it; returns what is told of it."""
         if event_type in _OF_DIGITS and not self.tells_digits:
             data = {key: value for key, value in data.items() if key != "digit"}
+        if event_type is EventType.AGENT_TURN and not self.tells_turns:
+            kept = {key: value for key, value in data.items() if key not in _TEXTS_OF_TURN}
+            data = kept | {f"{key}_chars": len(data[key]) for key in _TEXTS_OF_TURN if key in data}
         count_in(self.call.properties, event_type, data, is_primary=leg_id in (None, self.call.leg.id))
         return data
 

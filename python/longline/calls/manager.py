@@ -384,6 +384,7 @@ class CallManager:
                 self._egress,
                 self.counters,
                 tells_digits=self._config.digits_in_events,
+                tells_turns=self._config.transcripts_in_events,
                 find_secret=self._find_secret,
                 base_url=self._base_url,
                 find_stream=self._find_stream,

@@ -160,6 +160,33 @@ class SendDtmf(NumberedAppMessage):
     track: Track | None = None
 
 
+MAX_TURN_BYTES: Final = 16 << 10
+"""Of a `turn`, as JSON."""
+MAX_TURN_CHARS: Final = 1_000
+"""Of each of its texts: three of them fit the message, whatever their characters."""
+TurnText = Annotated[str, Field(max_length=MAX_TURN_CHARS)]
+StepName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")]
+StepMs = Annotated[int, Field(ge=0, le=600_000)]
+
+
+class Turn(NumberedAppMessage):
+    """A turn of the agent is over, to be kept in the call's history: what was said, what of it was heard, and where the
+    time went between the caller's last sound and the first that he heard."""
+
+    TYPE: ClassVar[str] = "turn"
+
+    number: int = Field(ge=0, le=1_000_000, description="Its place among the turns of this call.")
+    caller: TurnText = Field(default="", description="What the caller said; empty: the agent spoke unasked.")
+    agent: TurnText = Field(default="", description="What was said, or was to be.")
+    heard: TurnText = Field(default="", description="What of that the caller heard.")
+    was_interrupted: bool = False
+    total_ms: StepMs | None = Field(default=None, description="From the caller's last sound to the first he heard.")
+    parts_ms: dict[StepName, StepMs] = Field(
+        default_factory=dict, max_length=16, description="The steps of that, each after the one before."
+    )
+    failure: Annotated[str, Field(max_length=200)] | None = Field(default=None, description="What went wrong, if so.")
+
+
 class Subscribe(AppMessage):
     """Hear these as well."""
 
@@ -234,7 +261,7 @@ class Pong(AppMessage):
     id: int | str
 
 
-NUMBERED: Final = (AudioSaid, Speak, SpeakEnd, Mark, Clear, Interrupt, Pause, ResumeSpeech, SendDtmf)
+NUMBERED: Final = (AudioSaid, Speak, SpeakEnd, Mark, Clear, Interrupt, Pause, ResumeSpeech, SendDtmf, Turn)
 APP_MESSAGES: Final = (
     Hello,
     *NUMBERED,

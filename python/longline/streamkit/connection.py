@@ -35,6 +35,7 @@ from longline.streamkit.app_messages import (
     SpeakEnd,
     Stop,
     Subscribe,
+    Turn,
     Unsubscribe,
 )
 from longline.streamkit.audio import MAX_AUDIO_BYTES, Audio, BadAudio, ahead, from_binary, from_fields
@@ -239,6 +240,10 @@ class Connection:
 
     def send_dtmf(self, digits: str, *, tone_ms: int | None = None, track: int | None = None) -> None:
         self._say(SendDtmf(digits=digits, tone_ms=tone_ms, track=track))
+
+    def turn(self, turn: Turn) -> None:
+        """Have the call's history keep it."""
+        self._say(turn)
 
     def subscribe(self, *tracks: int) -> None:
         self.request(Subscribe(tracks=list(tracks)))

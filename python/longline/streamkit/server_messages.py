@@ -131,13 +131,15 @@ class Cleared(EventTold):
 
 
 class PlaybackStarted(EventTold):
-    """The first sample of an utterance left; `at` is the position in track 0 at that moment."""
+    """The first sample of an utterance left; `at` is the position in track 0 at that moment. What is heard there had
+    come so long before (`waited_ms`), to even out its way."""
 
     TYPE: ClassVar[str] = "playback.started"
 
     utterance_id: UtteranceId | None
     track: Track
     at: Position
+    waited_ms: Milliseconds = 0
 
 
 class PlaybackProgress(Message):

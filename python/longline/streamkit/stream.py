@@ -18,7 +18,7 @@ from typing import Final
 from websockets.asyncio.connection import Connection as Socket
 from websockets.exceptions import ConnectionClosed
 
-from longline.streamkit.app_messages import AppMessage
+from longline.streamkit.app_messages import AppMessage, Turn
 from longline.streamkit.connection import Connection, Dropped, Event, Stalled, State
 from longline.streamkit.dial import delays, dial
 from longline.streamkit.format import Format
@@ -105,6 +105,11 @@ class Stream:
 
     def send_dtmf(self, digits: str, *, tone_ms: int | None = None, track: int | None = None) -> None:
         self.connection.send_dtmf(digits, tone_ms=tone_ms, track=track)
+        self._wake.set()
+
+    def turn(self, turn: Turn) -> None:
+        """Have the call's history keep it."""
+        self.connection.turn(turn)
         self._wake.set()
 
     def subscribe(self, *tracks: int) -> None:

@@ -586,6 +586,14 @@ fn keys_go_both_ways_and_requests_go_to_control() {
         stream,
         r#"{"type":"transfer","request_id":"t-1","target":"sip:a@b"}"#,
     );
+    let turn = r#"{"type":"turn","number":1,"sequence":1}"#;
+    node.message(stream, turn);
+    node.message(stream, turn);
+    let long = "x".repeat(17_000);
+    node.message(
+        stream,
+        &format!(r#"{{"type":"turn","number":2,"caller":"{long}","sequence":2}}"#),
+    );
     node.message(stream, r#"{"type":"hangup","reason":"done"}"#);
     let asked: Vec<(Option<&str>, Action, bool)> = node
         .events
@@ -610,9 +618,12 @@ fn keys_go_both_ways_and_requests_go_to_control() {
         [
             (None, Action::SendDigits, true),
             (Some(r#""t-1""#), Action::Transfer, false),
+            (None, Action::NoteTurn, false),
             (None, Action::Hangup, false)
-        ]
+        ],
+        "a turn that is told again is kept once, one that is too long is not kept"
     );
+    assert_eq!(node.told(stream, "error")[0]["code"], "limit_reached");
     let refused = Answer {
         request_id: Some(r#""t-1""#),
         error: Some(("transfer_in_progress", "one at a time")),
@@ -641,7 +652,7 @@ fn keys_go_both_ways_and_requests_go_to_control() {
             json!({"type": "result", "event": 2, "request_id": "t-2", "ok": true, "recording_id": "r"}),
         ]
     );
-    assert_eq!(node.told(stream, "error")[0]["code"], "transfer_in_progress");
+    assert_eq!(node.told(stream, "error")[1]["code"], "transfer_in_progress");
 }
 
 #[test]

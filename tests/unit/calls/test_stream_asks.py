@@ -153,3 +153,43 @@ async def test_more_at_a_time_than_a_call_does_are_refused(house: House) -> None
     release.set()
     await settle(50)
     assert sum(answer.ok for answer in answers(house)) == stream_asks.MAX_AT_ONCE
+
+
+TURN = {
+    "number": 3,
+    "caller": "When do you open?",
+    "agent": "At nine. And we close at six.",
+    "heard": "At nine.",
+    "was_interrupted": True,
+    "total_ms": 812,
+    "parts_ms": {"endpoint": 600, "first_token": 150, "heard": 62},
+}
+
+
+@pytest.mark.parametrize("tells", [False, True])
+async def test_a_turn_is_kept_in_the_calls_history(tmp_path: Path, tells: bool) -> None:
+    house = House(tmp_path, transcripts_in_events=tells)
+    controls = CallControls(house.manager, Sounds(MediaFiles(tmp_path, tmp_path / "spool", open_guard())))
+    house.manager.attach(house.user_agent, house.flow, stream_requests=AppRequests(controls))
+    await house.incoming()
+    await house.stream_connects()
+    await ask(house, "turn", None, **TURN)
+    event = house.event("agent.turn")
+    assert str(event.stream_id) == house.stream_id
+    texts = {name: TURN[name] for name in ("caller", "agent", "heard")}
+    told = event.data if tells else event.data | texts
+    assert told.items() >= TURN.items() and not answers(house)
+    if not tells:
+        assert not texts.keys() & event.data.keys()
+        assert [event.data[f"{name}_chars"] for name in texts] == [17, 29, 8]
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{}, {"number": -1}, {"caller": "x" * 1001}, {"parts_ms": {"Heard": 1}}, {"parts_ms": {"heard": "long"}}],
+    ids=["no number", "a negative number", "too long", "a step of another name", "no time"],
+)
+async def test_a_turn_that_is_none_is_refused(house: House, fields: dict[str, Any]) -> None:
+    await ask(house, "turn", None, **({"number": 1} if fields else {}) | fields)
+    assert (await until_answered(house)).code == "bad_request"
+    assert "agent.turn" not in house.told()

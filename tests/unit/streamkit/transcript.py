@@ -83,6 +83,17 @@ def transcript() -> Iterator[dict[str, Any]]:
     pair.app.pause()
     pair.app.resume()
     pair.app.send_dtmf("12#")
+    pair.app.turn(
+        said.Turn(
+            number=1,
+            caller="When do you open?",
+            agent="At nine. We close at six.",
+            heard="At nine.",
+            was_interrupted=True,
+            total_ms=812,
+            parts_ms={"received": 24, "endpoint": 560, "first_token": 150, "first_sound": 60, "sent": 0, "heard": 18},
+        )
+    )
     pair.app.subscribe(1)
     pair.app.request(said.Ping(id=1, at=480))
     pair.line.tell(told.PingTold(id=1, at=480))

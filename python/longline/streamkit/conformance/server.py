@@ -300,6 +300,13 @@ class ServerKit:
         await probe.say("mark", sequence="x", name=7)
         error = await probe.until("error", 2, after=before)
         report.check("a_wrong_message_costs_nothing_else", error is not None, "no `error`")
+        before = len(probe.messages)
+        await probe.say_numbered("turn", number=1, caller="yes?", agent="no", heard="no", parts_ms={"heard": 7})
+        error = await probe.until("error", 0.3, after=before)
+        report.check("keeps_turns", error is None, f"{error}")
+        await probe.say_numbered("turn", caller="yes?")
+        error = await probe.until("error", 2, after=before)
+        report.check("keeps_turns", error is not None, "no `error` for one without `number`")
         await probe.say("transfer", request_id="t1", target="")
         result = await probe.until("result", 5, request_id="t1")
         refused = await probe.until("error", 0.1, request_id="t1") if result is None else result

@@ -6,6 +6,11 @@ use crate::rtp::jitter::UNITS_PER_MS;
 use crate::stats::LegStats;
 
 impl Leg {
+    /// How long what it says has waited in its jitter buffer lately, in milliseconds.
+    pub fn waited_ms(&self) -> u64 {
+        self.receiver.buffer().delay_ms().round() as u64
+    }
+
     /// What it has seen.
     pub fn stats(&self) -> LegStats {
         let counters = self.receiver.counters();

@@ -3,6 +3,7 @@
 use super::{MAX_LATENESS_MS, Session, with_asides};
 use crate::context::Context;
 use crate::frame::Frame;
+use crate::leg::Leg;
 use crate::recording::Taps;
 use crate::stream::Stream;
 use crate::time::{FRAME_TICKS, Time};
@@ -141,8 +142,9 @@ impl Session {
 
     /// What time brings for streams, and whether voices are listened for.
     fn tick_streams(&mut self, now: Time, context: &mut Context<'_>) {
+        let waited_ms = self.legs.iter().map(Leg::waited_ms).max().unwrap_or(0);
         for stream in &mut self.streams {
-            stream.tick(now, context);
+            stream.tick(now, waited_ms, context);
         }
         self.voices.listen(self.streams.iter().any(Stream::wants_voices));
     }

@@ -78,6 +78,8 @@ pub(crate) struct Stream {
     is_reshaped: bool,
     /// What is agreed with an application that greets.
     talk: Option<Box<Talk>>,
+    /// How long what parties say waits before it is heard: see [`Playback::Started`](dialect::Playback::Started).
+    waited_ms: u64,
     first_audio_sent: bool,
     first_audio_received: bool,
     /// Reasons of refusal already told, one bit each.

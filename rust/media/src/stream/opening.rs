@@ -50,6 +50,7 @@ impl Stream {
             asks_empty: false,
             session_hz,
             event: Vec::new(),
+            waited_ms: 0,
             is_reshaped: false,
             talk: greets.then(Box::default),
             params,

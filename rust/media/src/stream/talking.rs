@@ -179,8 +179,9 @@ impl Stream {
         Ok(())
     }
 
-    /// Before each frame: what time brings.
-    pub fn tick(&mut self, now: Time, context: &mut Context<'_>) {
+    /// Before each frame: what time brings. What the parties say waits so long in their jitter buffers.
+    pub fn tick(&mut self, now: Time, waited_ms: u64, context: &mut Context<'_>) {
+        self.waited_ms = waited_ms;
         let Some(talk) = &mut self.talk else { return };
         if talk.barge_in.is_overdue(now) {
             self.go_on(now, By::Timeout, context);

@@ -41,7 +41,8 @@ impl Stream {
         let (id, playback) = match *told {
             Told::Started(id) => {
                 let at = self.ears.heard();
-                (id, Playback::Started { at })
+                let waited_ms = self.waited_ms;
+                (id, Playback::Started { at, waited_ms })
             }
             Told::Finished(ended) => {
                 let played_ms = self.millis(ended.played);

@@ -20,6 +20,8 @@ pub enum Action {
     StopRecording,
     /// Press keys.
     SendDigits,
+    /// Keep what the application tells of a turn of its conversation.
+    NoteTurn,
 }
 
 impl Action {
@@ -31,6 +33,7 @@ impl Action {
             Action::StartRecording => "record.start",
             Action::StopRecording => "record.stop",
             Action::SendDigits => "send_dtmf",
+            Action::NoteTurn => "turn",
         }
     }
 }
@@ -108,10 +111,10 @@ pub enum Message<'a> {
 }
 
 impl Message<'_> {
-    /// It changes what is heard, and is done once though it is said twice.
+    /// It changes what is heard or kept, and is done once though it is said twice.
     pub fn is_numbered(&self) -> bool {
         match self {
-            Message::Request { action, .. } => *action == Action::SendDigits,
+            Message::Request { action, .. } => matches!(action, Action::SendDigits | Action::NoteTurn),
             Message::Hello(_)
             | Message::Subscribe(_)
             | Message::Unsubscribe(_)

@@ -200,6 +200,9 @@ pub enum Playback {
     Started {
         /// Samples.
         at: u64,
+        /// How long what the parties say waits in their jitter buffers, from its arrival to its frame; of several the
+        /// longest.
+        waited_ms: u64,
     },
     /// It is being played.
     Progress {

@@ -77,9 +77,12 @@ fn tracks(field: Option<&RawValue>) -> Result<TrackSet, RefusedMessage> {
 /// The longest `request_id`, `id` or `at`, as raw JSON.
 const MAX_ID_BYTES: usize = 256;
 
+/// The longest `turn`: it is kept in the history of the call.
+const MAX_TURN_BYTES: usize = 16 << 10;
+
 fn request<'a>(fields: &Fields<'a>, action: Action, text: &'a str) -> Result<Message<'a>, RefusedMessage> {
     let id = match action {
-        Action::Hangup | Action::SendDigits => None,
+        Action::Hangup | Action::SendDigits | Action::NoteTurn => None,
         _ => Some(raw_text(fields.request_id, MAX_ID_BYTES)?),
     };
     Ok(Message::Request {
@@ -135,6 +138,8 @@ pub(super) fn text<'a>(message: &'a [u8], about: &mut About) -> Result<Message<'
         "unsubscribe" => Message::Unsubscribe(tracks(fields.tracks)?),
         "send_dtmf" => request(&fields, Action::SendDigits, text)?,
         "hangup" => request(&fields, Action::Hangup, text)?,
+        "turn" if message.len() > MAX_TURN_BYTES => return Err(RefusedMessage::LimitReached),
+        "turn" => request(&fields, Action::NoteTurn, text)?,
         "transfer" => request(&fields, Action::Transfer, text)?,
         "record.start" => request(&fields, Action::StartRecording, text)?,
         "record.stop" => request(&fields, Action::StopRecording, text)?,

@@ -127,7 +127,7 @@ fn playback(utterance: &Option<ChunkId>, track: u8, playback: &Playback, out: &m
             .raw("utterance_id", id(utterance))
             .number("track", u64::from(track));
         match *playback {
-            Playback::Started { at } => object.number("at", at),
+            Playback::Started { at, waited_ms } => object.number("at", at).number("waited_ms", waited_ms),
             Playback::Progress { played_ms, queued_ms } => object
                 .number("played_ms", played_ms)
                 .number("queued_ms", queued_ms),
