@@ -126,8 +126,8 @@ class StreamResumed(MediaEvent):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamRequested(MediaEvent):
     """The application asks for something that the media server cannot do: `action` is "hangup", "transfer",
-    "record.start", "record.stop", "send_dtmf" or "turn", `fields` its message. Without a `request_id` it wants to be told of a
-    failure alone. `leg`: whom it is about, if it says."""
+    "record.start", "record.stop", "send_dtmf" or "turn", `fields` its message. Without a `request_id` it wants to be
+    told of a failure alone. `leg`: whom it is about, if it says."""
 
     name: ClassVar[str] = "stream.request"
     stream: str
