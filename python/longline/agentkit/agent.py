@@ -12,8 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from longline.agentkit.answer import Patience, Phrases
+from longline.agentkit.answer import Patience
 from longline.agentkit.conversation import Conversation
+from longline.agentkit.phrases import Phrases
 from longline.agentkit.ports import LanguageModel, SpeechToText, TextToSpeech, Tool
 from longline.agentkit.session import CallSession
 from longline.agentkit.talk import Report, Talk

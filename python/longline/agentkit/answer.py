@@ -20,10 +20,12 @@ from typing import Any, Final
 
 from longline.agentkit.conversation import Conversation, Turn
 from longline.agentkit.heard import WordEnd, heard_text
+from longline.agentkit.phrases import Phrases
 from longline.agentkit.ports import LanguageModel, ProviderError, Sound, TextToSpeech, Tool, ToolCall
 from longline.agentkit.resample import Resampler
 from longline.agentkit.sentences import Sentences
-from longline.agentkit.session import CallSession, Utterance
+from longline.agentkit.session import CallSession
+from longline.agentkit.utterance import Utterance
 from longline.agentkit.waterfall import Step, Waterfall
 
 MAX_ROUNDS: Final = 6
@@ -40,23 +42,6 @@ class Patience:
 
     first_s: float = 4.0
     all_s: float = 12.0
-
-
-@dataclass(slots=True)
-class Phrases:
-    """What is said when something is wrong: made at the beginning of a call, so that it can be said whatever fails."""
-
-    wait: str = "One moment, please."
-    sorry: str = "Sorry, something went wrong on my side. Could you say that again?"
-    sounds: dict[str, bytes] = field(default_factory=dict)
-
-    async def prepare(self, tts: TextToSpeech, rate_hz: int) -> None:
-        for text in (self.wait, self.sorry):
-            with contextlib.suppress(ProviderError, TimeoutError):
-                async with asyncio.timeout(10):
-                    resampler = Resampler(rate_hz)
-                    pieces = [resampler.convert(sound.pcm, sound.rate_hz) async for sound in tts.say(text)]
-                    self.sounds[text] = b"".join([*pieces, resampler.rest()])
 
 
 @dataclass(slots=True)

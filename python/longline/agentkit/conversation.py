@@ -7,6 +7,7 @@ stand as they were said; of the older ones `keep_notes` notes remain, each what 
 
 from __future__ import annotations
 
+import copy
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -56,6 +57,8 @@ class Conversation:
         self.turns: deque[Turn] = deque()
         self.notes: deque[str] = deque(maxlen=keep_notes)
         self.forgotten = 0
+        self.state: dict[str, Any] = {}
+        """A model's own: what it remembers of this call but the words. Plain data, which can be copied and stored."""
         self._keep_turns = keep_turns
         self._note = note
 
@@ -76,6 +79,16 @@ class Conversation:
         turn.heard, turn.was_interrupted = heard, was_interrupted
         if was_interrupted and not heard and not turn.more and turn in self.turns:
             self.turns.remove(turn)
+
+    def fork(self) -> Conversation:
+        """As it is now, for an answer that may never be given: what is added to it is not added here."""
+        other = Conversation(
+            self.instructions, keep_turns=self._keep_turns, keep_notes=self.notes.maxlen or 0, note=self._note
+        )
+        other.turns.extend(self.turns)
+        other.notes.extend(self.notes)
+        other.state = copy.deepcopy(self.state)
+        return other
 
     def messages(self) -> list[dict[str, Any]]:
         """As OpenAI's chat format has it; others are made of it by their adapters."""

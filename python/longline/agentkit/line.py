@@ -13,7 +13,8 @@ from typing import Any, Literal, Protocol
 
 @dataclass(frozen=True, slots=True)
 class CallInfo:
-    """Who calls whom, and what the application has attached to the call. What the protocol does not tell is empty."""
+    """Who calls whom, and what the application has attached to the call. What the protocol does not tell is empty.
+    `tracks`: the role of each party that can be heard, by its number."""
 
     call_id: str
     stream_id: str
@@ -21,6 +22,7 @@ class CallInfo:
     to_number: str = ""
     direction: Literal["inbound", "outbound"] = "inbound"
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    tracks: Mapping[int, str] = field(default_factory=lambda: {0: "caller"})
 
 
 # --- what a line tells ----------------------------------------------------------------------------------------------
@@ -99,6 +101,19 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class TrackAdded:
+    """A party has joined the call."""
+
+    track: int
+    role: str
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRemoved:
+    track: int
+
+
+@dataclass(frozen=True, slots=True)
 class Over:
     """Nothing more comes."""
 
@@ -116,6 +131,8 @@ LineEvent = (
     | HeldBack
     | Lost
     | Answered
+    | TrackAdded
+    | TrackRemoved
     | Over
 )
 
@@ -154,7 +171,8 @@ class Line(Protocol):
     def send_digits(self, digits: str) -> None: ...
 
     def request(self, request_id: str, action: str, fields: Mapping[str, Any]) -> None:
-        """`transfer`, `record.start`, `record.stop`: answered by `Answered`. Raises NotOnThisLine."""
+        """`transfer`, `record.start`, `record.stop`: answered by `Answered`. `subscribe`, `unsubscribe`: not answered,
+        and have no id. Raises NotOnThisLine."""
         ...
 
     def hang_up(self) -> None:

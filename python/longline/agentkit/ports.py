@@ -45,7 +45,8 @@ class SpeechToText(Protocol):
 
     def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
         """Transcripts of one call, as it goes on. `audio` comes in frames of 10 to 60 ms, silence included; an empty
-        frame says that the caller's turn is over and that a final is wanted now."""
+        frame says that the caller's turn is over and that a final is wanted now: it is answered by one, an empty text
+        when there was nothing to understand."""
         ...
 
 
@@ -77,7 +78,11 @@ class LanguageModel(Protocol):
     """A language model, or anything else that knows what to say next."""
 
     def reply(self, conversation: Conversation, tools: Sequence[Tool]) -> AsyncIterator[str | ToolCall]:
-        """Pieces of the answer as they come. To be interrupted it is closed."""
+        """Pieces of the answer as they come. To be interrupted it is closed.
+
+        It may be asked on a guess of what the caller will have said, and that answer never be given. So what it
+        remembers from turn to turn stands in `conversation.state`, of which a guess has a copy: a guess that was wrong
+        leaves no trace."""
         ...
 
 

@@ -46,3 +46,9 @@ class Sentences:
             space = self._text.rfind(" ", 0, LONGEST)
             return space if space > 0 else LONGEST
         return None
+
+
+def split(text: str) -> list[str]:
+    """A text that is known whole, in the pieces in which it is said."""
+    sentences = Sentences()
+    return [*sentences.add(text), *([rest] if (rest := sentences.rest()) else [])]

@@ -26,6 +26,7 @@ from longline.agentkit.lines.native import NativeLine
 from longline.agentkit.lines.paced_line import PacedLine
 from longline.agentkit.lines.teler import TelerCodec
 from longline.agentkit.lines.twilio import TwilioCodec
+from longline.agentkit.ports import TextToSpeech
 from longline.agentkit.session import CallSession
 from longline.streamkit.app_messages import Hello
 from longline.streamkit.server import StreamServer
@@ -48,23 +49,30 @@ def codec_for(message: Any) -> Codec | None:
 
 
 def serve(
-    handler: Handler, host: str, port: int, *, hello: Hello | None = None, secret: str | None = None, **more: Any
+    handler: Handler,
+    host: str,
+    port: int,
+    *,
+    tts: TextToSpeech | None = None,
+    hello: Hello | None = None,
+    secret: str | None = None,
+    **more: Any,
 ) -> StreamServer:
-    """`hello` is what is asked of longline.v1 (with a format of `pcm_s16le`); left out, it is that of the handler, if
-    it has one, as a `VoiceAgent` has. `more` is `streamkit.server.serve`'s."""
+    """`tts` is the voice of `CallSession.say`. `hello` is what is asked of longline.v1 (with a format of `pcm_s16le`);
+    left out, it is that of the handler, if it has one, as a `VoiceAgent` has. `more` is `streamkit.server.serve`'s."""
     if hello is None:
         hello = getattr(handler, "hello", None)
 
     async def native(stream: Stream) -> None:
         await stream.ready()  # speech needs the format that was agreed on
-        await _talk(handler, NativeLine(stream))
+        await _talk(handler, NativeLine(stream), tts)
 
     async def other(socket: ServerConnection, first: str | bytes) -> None:
         codec = await _read_start(socket, first)
         if codec is None:
             await socket.close(NOT_UNDERSTOOD, "neither longline.v1 nor Teler nor Twilio")
             return
-        await _talk(handler, PacedLine(socket, codec))
+        await _talk(handler, PacedLine(socket, codec), tts)
         await socket.close()
 
     return serve_streams(native, host, port, hello=hello, secret=secret, otherwise=other, **more)
@@ -82,8 +90,8 @@ async def _read_start(socket: ServerConnection, first: str | bytes) -> Codec | N
     return codec_for(message)
 
 
-async def _talk(handler: Handler, line: Line) -> None:
-    async with CallSession(line) as call:
+async def _talk(handler: Handler, line: Line, tts: TextToSpeech | None) -> None:
+    async with CallSession(line, tts=tts) as call:
         try:
             await handler(call)
         except Exception:

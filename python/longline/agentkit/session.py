@@ -6,13 +6,15 @@
             ...
         await hello.ended                   # hello.heard_ms of it were heard
 
-What the caller heard of each utterance is known whether or not the handler reads its events. Bounds: events that nobody
-reads (the oldest frames go first, counted), utterances remembered.
+With a voice (`serve(…, tts=…)`) it also says texts: `await call.say("Hello!").ended`. What the caller heard of each
+utterance is known whether or not the handler reads its events. Bounds: events that nobody reads (the oldest frames go
+first, counted), utterances remembered, sound that waits for an earlier utterance.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
@@ -21,6 +23,7 @@ from typing import Any, Final, Self
 from longline.agentkit.line import (
     Answered,
     CallInfo,
+    Digit,
     Frame,
     Line,
     LineEvent,
@@ -28,7 +31,14 @@ from longline.agentkit.line import (
     SpeechEnded,
     SpeechProgress,
     SpeechStarted,
+    TrackAdded,
+    TrackRemoved,
 )
+from longline.agentkit.ports import ProviderError, TextToSpeech
+from longline.agentkit.sentences import split
+from longline.agentkit.turns.keys import KeyEntry, KeyRules
+from longline.agentkit.utterance import SpeechOrder, Utterance
+from longline.agentkit.voice import spoken
 from longline.base.errors import LonglineError
 
 MAX_EVENTS: Final = 2_000
@@ -40,42 +50,19 @@ class RequestRefused(LonglineError):
     """What was asked of the call was not done; the text says why."""
 
 
-class Utterance:
-    """Something that the agent says. `ended` is done when it was heard to its end, or cut."""
-
-    def __init__(self, id: str, rate_hz: int, text: str = "") -> None:
-        self.id = id
-        self.text = text
-        self.said_ms = 0.0
-        self.heard_ms = 0.0
-        self.was_cut = False
-        self.has_begun = False
-        self._ended: asyncio.Future[Utterance] = asyncio.get_running_loop().create_future()
-        self._rate_hz = rate_hz
-
-    @property
-    def is_over(self) -> bool:
-        return self._ended.done()
-
-    @property
-    def ended(self) -> asyncio.Future[Utterance]:
-        """To be awaited, also by a task that may be cancelled."""
-        return asyncio.shield(self._ended)
-
-    def add(self, pcm: bytes) -> None:
-        self.said_ms += len(pcm) * 500 / self._rate_hz
-
-    def end(self, heard_ms: float, *, was_cut: bool) -> None:
-        if not self._ended.done():
-            self.heard_ms, self.was_cut = heard_ms, was_cut
-            self._ended.set_result(self)
+class NoVoice(LonglineError):
+    """A text was to be said, and there is nothing that could say it."""
 
 
 class CallSession:
     """Use it within its handler; `async with` runs what reads the line."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Line, *, tts: TextToSpeech | None = None) -> None:
         self._line = line
+        self._tts = tts
+        self._order = SpeechOrder(line)
+        self._making: set[asyncio.Task[None]] = set()
+        self._tracks = dict(line.info.tracks)
         self._events: deque[LineEvent] = deque()
         self._arrived = asyncio.Event()
         self._numbers = itertools.count(1)
@@ -91,9 +78,10 @@ class CallSession:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._reader is not None:
-            self._reader.cancel()
-            await asyncio.gather(self._reader, return_exceptions=True)
+        tasks = [*self._making, *([] if self._reader is None else [self._reader])]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         self._end(Over("left"))
 
     @property
@@ -108,54 +96,110 @@ class CallSession:
     def rate_hz(self) -> int:
         return self._line.rate_hz
 
+    @property
+    def tracks(self) -> Mapping[int, str]:
+        """Who is in the call: the role of each track's party. 0 is the caller; a line that has no tracks has only him.
+        Which of them are heard is asked for by `serve`'s `hello`, or by `subscribe`."""
+        return dict(self._tracks)
+
+    @property
+    def speaking(self) -> Utterance | None:
+        """What the caller hears now, or would if it were not paused."""
+        return next((each for each in self.utterances.values() if each.has_begun and not each.is_over), None)
+
     async def __aiter__(self) -> AsyncIterator[LineEvent]:
         """Until `Over`, which is the last."""
-        while True:
-            while self._events:
-                event = self._events.popleft()
-                yield event
-                if isinstance(event, Over):
-                    return
+        while (event := await self.next_event()) is not None:
+            yield event
+
+    async def next_event(self, until: float | None = None) -> LineEvent | None:
+        """The next one; None after `Over`, or when none has come by `until` of the loop's clock."""
+        while not self._events:
             if self.over is not None:
-                return
+                return None
             self._arrived.clear()
-            await self._arrived.wait()
+            try:
+                async with asyncio.timeout_at(until):
+                    await self._arrived.wait()
+            except TimeoutError:
+                return None
+        return self._events.popleft()
+
+    async def keys(self, rules: KeyRules | None = None, *, within_s: float = 10.0) -> str:
+        """What the caller keys in, whole: "4" of `4#`. Empty when no key comes within `within_s`. Every other event
+        that comes meanwhile is dropped, but the end of the call, which ends this as well."""
+        loop = asyncio.get_running_loop()
+        entry = KeyEntry(rules)
+        until = loop.time() + within_s
+        while True:
+            event = await self.next_event(until if entry.deadline is None else entry.deadline)
+            done = None
+            if isinstance(event, Digit):
+                done = entry.press(event.digit, loop.time())
+            elif event is None or isinstance(event, Over):
+                if isinstance(event, Over):
+                    self._events.append(event)
+                return entry.keys
+            if done is not None:
+                return done.keys
 
     # Commands.
 
-    def begin(self, text: str = "") -> Utterance:
-        """An utterance to which `add` gives its sound piece by piece, and which `finish` completes."""
-        utterance = Utterance(f"u{next(self._numbers)}", self.rate_hz, text)
+    def say(self, text: str, *, interruptible: bool = True) -> Utterance:
+        """Say a text in the voice that `serve` was given, after all that is being said. Returns at once; its `fault`
+        is a ProviderError when the voice failed: then less than all of it was said. Raises NoVoice."""
+        if self._tts is None:
+            raise NoVoice("say needs a voice: serve(…, tts=…), or play sound that you have")
+        utterance = self.begin(text, interruptible=interruptible)
+        task = asyncio.create_task(self._make(self._tts, utterance))
+        self._making.add(task)
+        task.add_done_callback(self._making.discard)
+        return utterance
+
+    async def _make(self, tts: TextToSpeech, utterance: Utterance) -> None:
+        try:
+            for sentence in split(utterance.text):
+                async with contextlib.aclosing(spoken(tts, sentence, self.rate_hz)) as sounds:
+                    async for sound in sounds:
+                        if utterance.is_cut or utterance.is_over:
+                            return
+                        self.add(utterance, sound.pcm)
+        except ProviderError as fault:
+            utterance.fault = fault
+        finally:
+            self.finish(utterance)
+
+    def begin(self, text: str = "", *, interruptible: bool = True) -> Utterance:
+        """An utterance to which `add` gives its sound piece by piece, and which `finish` completes: until then nothing
+        that was begun after it is said. `interruptible` False: a `VoiceAgent` lets nobody talk over it."""
+        utterance = Utterance(f"u{next(self._numbers)}", self.rate_hz, text, interruptible=interruptible)
         self.utterances[utterance.id] = utterance
         while len(self.utterances) > MAX_UTTERANCES:
             self.utterances.pop(next(iter(self.utterances))).end(0.0, was_cut=True)
         if self.over is not None:
             utterance.end(0.0, was_cut=True)
+        else:
+            self._order.begin(utterance)
         return utterance
 
     def add(self, utterance: Utterance, pcm: bytes) -> None:
-        """At `rate_hz`. What is added to an utterance that has ended is not said."""
-        if pcm and not utterance.is_over:
-            utterance.add(pcm)
-            self._line.say(utterance.id, pcm)
+        """At `rate_hz`. What is added to an utterance that was cut is not said."""
+        if pcm:
+            self._order.add(utterance, pcm)
 
     def finish(self, utterance: Utterance) -> None:
-        if utterance.is_over:
-            return
-        if utterance.said_ms == 0:
-            utterance.end(0.0, was_cut=False)
-        else:
-            self._line.say_end(utterance.id)
+        self._order.finish(utterance)
 
-    def play(self, pcm: bytes, text: str = "") -> Utterance:
+    def play(self, pcm: bytes, text: str = "", *, interruptible: bool = True) -> Utterance:
         """All of an utterance at once."""
-        utterance = self.begin(text)
+        utterance = self.begin(text, interruptible=interruptible)
         self.add(utterance, pcm)
         self.finish(utterance)
         return utterance
 
     def interrupt(self) -> None:
-        """Nothing that is queued is said any more."""
+        """Nothing that was begun is said any more, interruptible or not."""
+        self._order.clear()
         self._line.clear()
 
     def pause(self) -> None:
@@ -175,6 +219,14 @@ class CallSession:
     async def record(self, on: bool = True, **fields: Any) -> None:
         """Raises RequestRefused, NotOnThisLine."""
         await self._request("record.start" if on else "record.stop", fields)
+
+    def subscribe(self, *tracks: int) -> None:
+        """Hear these as well. Raises NotOnThisLine."""
+        self._line.request("", "subscribe", {"tracks": list(tracks)})
+
+    def unsubscribe(self, *tracks: int) -> None:
+        """Hear these no longer. Raises NotOnThisLine."""
+        self._line.request("", "unsubscribe", {"tracks": list(tracks)})
 
     def hang_up(self) -> None:
         self._line.hang_up()
@@ -215,6 +267,10 @@ class CallSession:
                 self.utterances[name].heard_ms = heard_ms
             case SpeechEnded(name, heard_ms, was_cut) if name in self.utterances:
                 self.utterances[name].end(heard_ms, was_cut=was_cut)
+            case TrackAdded(track, role):
+                self._tracks[track] = role
+            case TrackRemoved(track):
+                self._tracks.pop(track, None)
             case Answered(request_id, error) if request_id in self._waiting:
                 waiting = self._waiting[request_id]
                 if waiting.done():

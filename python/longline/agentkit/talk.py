@@ -14,9 +14,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from longline.agentkit.answer import Answer, Phrases
+from longline.agentkit.answer import Answer
 from longline.agentkit.conversation import Conversation, Turn
 from longline.agentkit.line import Digit, Frame, HeldBack, LineEvent, Over, SpeechEnded, SpeechStarted
+from longline.agentkit.phrases import Phrases
 from longline.agentkit.ports import ProviderError, Transcript
 from longline.agentkit.session import CallSession
 from longline.agentkit.turns.barge_in import BargeIn, Decision

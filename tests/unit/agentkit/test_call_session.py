@@ -15,8 +15,9 @@ from websockets.exceptions import ConnectionClosed
 from longline.agentkit import mulaw
 from longline.agentkit.line import Digit, Frame, NotOnThisLine, Over
 from longline.agentkit.server import serve
-from longline.agentkit.session import CallSession, Utterance
+from longline.agentkit.session import CallSession
 from longline.agentkit.testing import virtual_time
+from longline.agentkit.utterance import Utterance
 from longline.streamkit.line.line import Line
 from longline.streamkit.line.wire import Wire
 

@@ -18,6 +18,8 @@ from longline.agentkit.line import (
     SpeechEnded,
     SpeechProgress,
     SpeechStarted,
+    TrackAdded,
+    TrackRemoved,
     VoiceStarted,
     VoiceStopped,
 )
@@ -38,7 +40,13 @@ class NativeLine:
         self._speaking: str | None = None
         start = stream.start
         self.info = CallInfo(
-            start.call_id, start.stream_id, start.from_, start.to, start.direction, dict(start.metadata)
+            start.call_id,
+            start.stream_id,
+            start.from_,
+            start.to,
+            start.direction,
+            dict(start.metadata),
+            {party.track: party.role for party in start.tracks},
         )
 
     @property
@@ -74,6 +82,10 @@ class NativeLine:
                 return HeldBack(False, event.by)
             case told.Result():
                 return Answered(event.request_id, None if event.error is None else event.error.message)
+            case told.TrackAdded():
+                return TrackAdded(event.track, event.role)
+            case told.TrackRemoved():
+                return TrackRemoved(event.track)
             case connection.Dropped():
                 return Lost()
             case connection.Over():
@@ -105,6 +117,9 @@ class NativeLine:
         self._stream.send_dtmf(digits)
 
     def request(self, request_id: str, action: str, fields: Mapping[str, Any]) -> None:
+        if action in ("subscribe", "unsubscribe"):
+            (self._stream.subscribe if action == "subscribe" else self._stream.unsubscribe)(*fields["tracks"])
+            return
         message = REQUESTS.get(action)
         if message is None:
             raise NotOnThisLine(f"longline.v1 has no {action}; it has {', '.join(REQUESTS)}")
