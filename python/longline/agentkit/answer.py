@@ -107,8 +107,8 @@ class Answer:
                 if not calls:
                     break
                 await asyncio.gather(*(self._run_tool(call) for call in calls))
-        except (ProviderError, TimeoutError) as error:
-            self.failure = error if isinstance(error, ProviderError) else ProviderError("a provider", "took too long")
+        except Exception as error:
+            self.failure = _fault(error)
             _log.warning("call %s: %s", self._call.info.call_id, self.failure)
             self._say_prepared(self._phrases.sorry)
         for said in list(self._said):
@@ -221,6 +221,16 @@ class Answer:
         text = result if isinstance(result, str) else json.dumps(result, default=str)
         more = {"tool_call_id": call.id}
         self._conversation.add(Turn("tool", text[:MAX_TOOL_RESULT], self._now(), more=more))
+
+
+def _fault(error: Exception) -> ProviderError:
+    """Also what no provider should raise must not be met with silence."""
+    if isinstance(error, ProviderError):
+        return error
+    if isinstance(error, TimeoutError):
+        return ProviderError("a provider", "took too long")
+    _log.error("a provider failed as none should", exc_info=error)
+    return ProviderError("a provider", f"{type(error).__name__}: {error}")
 
 
 def _told(call: ToolCall) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from longline.agentkit.answer import Answer
 from longline.agentkit.conversation import Conversation, Turn
+from longline.agentkit.ears import Deaf, Ears
 from longline.agentkit.line import Digit, Frame, HeldBack, LineEvent, Over, SpeechEnded, SpeechStarted
 from longline.agentkit.phrases import Phrases
 from longline.agentkit.ports import ProviderError, Transcript
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 FINAL_WITHIN_S: Final = 0.6
 """How long a turn that is over waits for the last words of it."""
-STT_FRAMES: Final = 500
-"""Frames that wait for the transcriber; of more the oldest are dropped, counted."""
+WORDS_OF_S: Final = 0.4
+"""Of a voice so long words are expected: when none come, the caller is told so. What is shorter may be a noise."""
 _log = logging.getLogger(__name__)
 
 
@@ -46,16 +46,11 @@ class Report:
 
 
 @dataclass(frozen=True, slots=True)
-class _SttFailed:
-    error: ProviderError
-
-
-@dataclass(frozen=True, slots=True)
 class _Answered:
     answer: Answer
 
 
-_Input = LineEvent | Transcript | _SttFailed | _Answered
+_Input = LineEvent | Transcript | Deaf | _Answered
 
 
 class Talk:
@@ -70,13 +65,16 @@ class Talk:
         self.barge_in = BargeIn(agent.turn.barge_in)
         self._vad = agent.turn.vad()
         self._inputs: asyncio.Queue[_Input] = asyncio.Queue()
-        self._to_stt: asyncio.Queue[bytes] = asyncio.Queue(STT_FRAMES)
+        self._ears = Ears(agent.stt, call.rate_hz, self._inputs.put_nowait)
         self._tasks: set[asyncio.Task[None]] = set()
         self._answer: Answer | None = None
         self._answering: asyncio.Task[None] | None = None
         self._caller_said = ""
         self._over: TurnOver | None = None
         self._final_by: float | None = None
+        self._voice_since: float | None = None
+        self._voiced_s = 0.0
+        """How much voice of the caller has not been understood yet."""
         self._quiet_since: float | None = None
         self._prompts = list(agent.silence)
         self._offset: float | None = None
@@ -84,7 +82,7 @@ class Talk:
 
     async def run(self) -> None:
         self._begin(self._read_line())
-        self._begin(self._listen())
+        self._begin(self._ears.run())
         await self._phrases.prepare(self._agent.tts, self._call.rate_hz)
         if self._agent.greeting:
             self._say(self._agent.greeting)
@@ -132,29 +130,29 @@ class Talk:
             case _Answered(answer) if answer is self._answer:
                 self._answer = self._answering = None
                 self._settle(answer, was_interrupted=False)
-            case _SttFailed(error):
-                _log.warning("call %s: %s", self._call.info.call_id, error)
-                self._call.play(self._phrases.sounds.get(self._phrases.sorry, b""))
-                self._begin(self._listen())
+            case Deaf():
+                self._is_deaf(given)
             case _:
                 pass
 
     def _hear(self, frame: Frame) -> None:
         now = self._now()
         self._offset = now - (frame.at_ms + len(frame.pcm) * 500 / self._call.rate_hz) / 1000
-        with contextlib.suppress(asyncio.QueueFull):
-            self._to_stt.put_nowait(frame.pcm)
+        self._ears.hear(frame.pcm)
         change = self._vad.hear(frame.pcm, self._call.rate_hz, frame.at_ms)
         if change is None:
             return
         kind, at_ms = change
         at = self._offset + at_ms / 1000
         if kind == "started":
-            self._quiet_since = None
+            self._quiet_since, self._voice_since = None, at
             if self.endpointer.speech_started(at) is not None:
                 self._go_on_with_turn()
             self._do(self.barge_in.speech_started(now))
         else:
+            if self._voice_since is not None:
+                self._voiced_s += at - self._voice_since
+                self._voice_since = None
             self.endpointer.speech_stopped(at)
             self._do(self.barge_in.speech_stopped(now))
 
@@ -184,10 +182,9 @@ class Talk:
         over = self.endpointer.decide(now)
         if over is not None:
             self._over, self._final_by = over, now + FINAL_WITHIN_S
-            with contextlib.suppress(asyncio.QueueFull):
-                self._to_stt.put_nowait(b"")
+            self._ears.end_turn()
         if self._final_by is not None and now >= self._final_by and self._over is not None:
-            self._finish_turn(" ".join(text for text in (self._over.text, self._caller_said) if text))
+            self._go_without_final(now, self._over)
         silent = self._silence_due()
         if silent is not None and now >= silent:
             self._break_silence()
@@ -225,8 +222,42 @@ class Talk:
 
     # Turns.
 
+    def _go_without_final(self, now: float, over: TurnOver) -> None:
+        """The transcriber is late. What it has said so far is the turn; if that is nothing, it is waited for as long as
+        any provider is, and the caller is told."""
+        text = " ".join(part for part in (over.text, self._caller_said) if part)
+        waited_s, patience = now - over.at, self._agent.patience
+        if text or self._voiced_s < WORDS_OF_S or waited_s >= patience.all_s:
+            if not text and self._voiced_s >= WORDS_OF_S:
+                self._apologise()
+            self._finish_turn(text)
+        else:
+            if waited_s >= patience.first_s:
+                self._call.play(self._phrases.sounds.get(self._phrases.wait, b""), self._phrases.wait)
+            next_s = patience.first_s if waited_s < patience.first_s else patience.all_s
+            self._final_by = over.at + next_s
+
+    def _is_deaf(self, deaf: Deaf) -> None:
+        """Who has just said something is told; else it is mended without a word."""
+        _log.warning("call %s: %s", self._call.info.call_id, deaf.error)
+        if deaf.for_good:
+            self._call.play(self._phrases.sounds.get(self._phrases.goodbye, b""), self._phrases.goodbye)
+            self._begin(self._hang_up_when_said())
+        elif self._over is not None or self._voice_since is not None or self._voiced_s >= WORDS_OF_S:
+            self._apologise()
+            self._over = self._final_by = None
+            self._caller_said, self._voiced_s = "", 0.0
+
+    def _apologise(self) -> None:
+        self._call.play(self._phrases.sounds.get(self._phrases.sorry, b""), self._phrases.sorry)
+
+    async def _hang_up_when_said(self) -> None:
+        await self._call.said()
+        self._call.hang_up()
+
     def _finish_turn(self, text: str) -> None:
         over, self._over, self._final_by, self._caller_said = self._over, None, None, ""
+        self._voiced_s = 0.0
         if text and over is not None:
             self._take_turn(text, over.spoke_until, over.at)
 
@@ -298,18 +329,6 @@ class Talk:
             self._inputs.put_nowait(event)
             if isinstance(event, Over):
                 return
-
-    async def _frames(self) -> AsyncIterator[bytes]:
-        while True:
-            yield await self._to_stt.get()
-
-    async def _listen(self) -> None:
-        try:
-            async for transcript in self._agent.stt.listen(self._frames(), self._call.rate_hz):
-                self._inputs.put_nowait(transcript)
-        except ProviderError as error:
-            await asyncio.sleep(error.retry_after_s or 1.0)
-            self._inputs.put_nowait(_SttFailed(error))
 
     def _begin(self, work: object) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
