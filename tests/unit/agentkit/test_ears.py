@@ -1,4 +1,4 @@
-"""A transcriber that fails is begun again, the caller is told when he has said something, and nothing lasts for ever."""
+"""A transcriber that fails is begun again, the caller is told when it matters, and nothing lasts for ever."""
 
 import asyncio
 from collections.abc import AsyncIterator
