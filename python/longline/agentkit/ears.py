@@ -10,13 +10,13 @@ A transcriber that ends by itself, or raises what no transcriber should, has fai
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from longline.agentkit.ports import ProviderError, SpeechToText, Transcript
+from longline.agentkit.voice import closed, name_of
 
 MAX_FRAMES: Final = 500
 """That wait for the transcriber: ten seconds of them."""
@@ -75,26 +75,18 @@ class Ears:
             await asyncio.sleep(wait_s)
 
     async def _listen(self) -> ProviderError:
-        try:
-            async with contextlib.aclosing(self._heard()) as transcripts:
-                async for transcript in transcripts:
-                    self._failures = 0
-                    self._tell(transcript)
-        except ProviderError as error:
-            return error
-        except Exception as error:
-            return ProviderError(type(self._stt).__name__, f"{type(error).__name__}: {error}")
-        return ProviderError(type(self._stt).__name__, "has stopped listening")
-
-    async def _heard(self) -> AsyncIterator[Transcript]:
         transcripts = self._stt.listen(self._waiting(), self._rate_hz)
         try:
             async for transcript in transcripts:
-                yield transcript
+                self._failures = 0
+                self._tell(transcript)
+        except ProviderError as error:
+            return error
+        except Exception as error:
+            return ProviderError(name_of(self._stt), f"{type(error).__name__}: {error}")
         finally:
-            close = getattr(transcripts, "aclose", None)
-            if close is not None:
-                await close()
+            await closed(transcripts)
+        return ProviderError(name_of(self._stt), "has stopped listening")
 
     async def _waiting(self) -> AsyncIterator[bytes]:
         while True:
