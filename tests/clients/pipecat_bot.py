@@ -32,6 +32,7 @@ from pipecat.serializers.plivo import PlivoFrameSerializer
 from pipecat.serializers.telnyx import TelnyxFrameSerializer
 from pipecat.serializers.twilio import TwilioFrameSerializer
 from pipecat.serializers.vonage import VonageFrameSerializer
+from pipecat.transports.base_transport import BaseTransport
 from pipecat.transports.websocket.fastapi import FastAPIWebsocketParams, FastAPIWebsocketTransport
 from pipecat.workers.runner import WorkerRunner
 from serving import serve_app
@@ -94,7 +95,7 @@ def serializer_for(provider: str, call: Any) -> Any:
     return ExotelFrameSerializer(stream_sid=call.stream_id, call_sid=call.call_id)
 
 
-async def converse(transport: FastAPIWebsocketTransport) -> None:
+async def converse(transport: BaseTransport) -> None:
     pipeline = Pipeline([transport.input(), Mind(), transport.output()])
     params = PipelineParams(audio_in_sample_rate=RATE_HZ, audio_out_sample_rate=RATE_HZ)
     worker = PipelineWorker(pipeline, params=params)

@@ -13,7 +13,7 @@ from longline.base.ids import DEFAULT_ACCOUNT_ID
 from longline.base.plivo import account_id
 from longline.base.twilio import Sid, sid
 from tests.support.app import App, AppCall
-from tests.support.clients import ClientApp, has_package
+from tests.support.clients import ROOT, ClientApp, has_package
 from tests.support.cloud_hosts import CloudHosts
 from tests.support.conversation import (
     CALLER_HZ,
@@ -97,6 +97,19 @@ async def test_pipecat_hears_a_law_where_telnyx_says_so(node: Exchange, pipecat:
         await converse(pipecat, phone, "telnyx")
     assert (await pipecat.until("stream"))["call"]["outbound_encoding"] == "PCMA"
     assert heard_hz(pipecat) == near(CALLER_HZ)
+
+
+async def test_pipecat_on_our_own_transport(node: Exchange) -> None:
+    """What was cut is known to it as far as it was heard; the call is hung up when the pipeline has ended."""
+    async with ClientApp("pipecat_longline_bot.py", PYTHONPATH=str(ROOT / "python")) as app:
+        stream = {"action": "stream", "ws_url": app.url(), "dialect": "longline"}
+        async with node.call_with([stream, {"action": "pause", "duration": 60}]) as phone:
+            talk = await converse(app, phone, "longline")
+            heard_ms = sum(packet.at < talk.silent_from for packet in talk.heard()) * 20
+        (greeting, reply) = (await app.until("said"))["heard"]
+    assert heard_hz(app) == near(CALLER_HZ)
+    assert greeting[2] and greeting[1] == pytest.approx(heard_ms, abs=40)
+    assert reply[1:] == [pytest.approx(600, abs=80), False]
 
 
 @pytest.mark.skipif(not has_package("pipecat_asterisk"), reason="pipecat-asterisk wants Python 3.12")
