@@ -42,9 +42,9 @@ if TYPE_CHECKING:
         ToolCall,
         Transcript,
     )
+    from longline.agentkit.report import Report, print_turns, to_all
     from longline.agentkit.server import serve
     from longline.agentkit.session import CallSession, NoVoice, RequestRefused
-    from longline.agentkit.talk import Report
     from longline.agentkit.turns.barge_in import BargeInRules
     from longline.agentkit.turns.endpointing import EndpointingRules
     from longline.agentkit.turns.energy import EnergyRules, EnergyVad
@@ -65,9 +65,9 @@ _IN = {
     "ports": (
         "LanguageModel", "ProviderError", "Sound", "SpeechToText", "TextToSpeech", "Tool", "ToolCall", "Transcript",
     ),
+    "report": ("Report", "print_turns", "to_all"),
     "server": ("serve",),
     "session": ("CallSession", "NoVoice", "RequestRefused"),
-    "talk": ("Report",),
     "turns.barge_in": ("BargeInRules",),
     "turns.endpointing": ("EndpointingRules",),
     "turns.energy": ("EnergyRules", "EnergyVad"),
@@ -115,7 +115,9 @@ __all__ = [
     "VoiceStarted",
     "VoiceStopped",
     "Waterfall",
+    "print_turns",
     "serve",
+    "to_all",
 ]
 
 

@@ -16,8 +16,9 @@ from longline.agentkit.answer import Patience
 from longline.agentkit.conversation import Conversation
 from longline.agentkit.phrases import Phrases
 from longline.agentkit.ports import LanguageModel, SpeechToText, TextToSpeech, Tool
+from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
-from longline.agentkit.talk import Report, Talk
+from longline.agentkit.talk import Talk
 from longline.agentkit.turns.rules import TurnRules
 from longline.streamkit.app_messages import BargeIn, Hello
 from longline.streamkit.format import FormatWish

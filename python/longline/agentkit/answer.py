@@ -73,6 +73,7 @@ class Answer:
         phrases: Phrases,
         patience: Patience,
         waterfall: Waterfall,
+        question: str = "",
     ) -> None:
         self._call = call
         self._conversation = conversation
@@ -84,6 +85,9 @@ class Answer:
         self._said: list[_Said] = []
         self._turns: list[tuple[Turn, int]] = []
         self.waterfall = waterfall
+        self.question = question
+        """What the caller said."""
+        self.is_forgotten = False
         self.failure: ProviderError | None = None
 
     @property
@@ -94,6 +98,10 @@ class Answer:
     @property
     def heard(self) -> str:
         return " ".join(heard for said in self._said if (heard := said.heard))
+
+    def says(self, utterance_id: str) -> bool:
+        """Words of the answer itself."""
+        return any(said.utterance.id == utterance_id for said in self._said)
 
     @property
     def is_speaking(self) -> bool:
@@ -122,6 +130,7 @@ class Answer:
 
     def forget(self) -> None:
         """It was never given."""
+        self.is_forgotten = True
         for turn, _ in self._turns:
             with contextlib.suppress(ValueError):
                 self._conversation.turns.remove(turn)

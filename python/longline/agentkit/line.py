@@ -58,9 +58,12 @@ class VoiceStopped:
 
 @dataclass(frozen=True, slots=True)
 class SpeechStarted:
-    """The first sample of an utterance was heard."""
+    """The first sample of an utterance was heard: at this position of the caller's audio, if the line can tell. What is
+    at that position had waited `waited_ms` in a jitter buffer since it came."""
 
     utterance_id: str
+    at_ms: float | None = None
+    waited_ms: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,11 +35,13 @@ from longline.agentkit.line import (
     TrackRemoved,
 )
 from longline.agentkit.ports import ProviderError, TextToSpeech
+from longline.agentkit.report import KeepsTurns, Report
 from longline.agentkit.sentences import split
 from longline.agentkit.turns.keys import KeyEntry, KeyRules
 from longline.agentkit.utterance import SpeechOrder, Utterance
 from longline.agentkit.voice import spoken
 from longline.base.errors import LonglineError
+from longline.streamkit.resend import BufferFull
 
 MAX_EVENTS: Final = 2_000
 """Forty seconds of frames; of more, the oldest are dropped."""
@@ -227,6 +229,15 @@ class CallSession:
     def unsubscribe(self, *tracks: int) -> None:
         """Hear these no longer. Raises NotOnThisLine."""
         self._line.request("", "unsubscribe", {"tracks": list(tracks)})
+
+    def keep_turn(self, report: Report) -> None:
+        """Have the history of the call keep this turn, where the far end has one."""
+        if not isinstance(self._line, KeepsTurns):
+            return
+        try:
+            self._line.keep_turn(report)
+        except BufferFull:
+            self.counters["turns_not_kept"] += 1
 
     def hang_up(self) -> None:
         self._line.hang_up()

@@ -9,16 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from longline.agentkit.answer import Answer
+from longline.agentkit.audio_clock import AudioClock
 from longline.agentkit.conversation import Conversation, Turn
 from longline.agentkit.ears import Deaf, Ears
 from longline.agentkit.line import Digit, Frame, HeldBack, LineEvent, Over, SpeechEnded, SpeechStarted
 from longline.agentkit.phrases import Phrases
 from longline.agentkit.ports import ProviderError, Transcript
+from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
 from longline.agentkit.turns.barge_in import BargeIn, Decision
 from longline.agentkit.turns.endpointing import Endpointer, TurnOver
@@ -32,17 +35,6 @@ FINAL_WITHIN_S: Final = 0.6
 WORDS_OF_S: Final = 0.4
 """Of a voice so long words are expected: when none come, the caller is told so. What is shorter may be a noise."""
 _log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Report:
-    """One turn that is over: what was said, what was heard, and where the time went."""
-
-    caller: str
-    agent: str
-    heard: str
-    was_interrupted: bool
-    waterfall: Waterfall = field(default_factory=Waterfall)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +69,8 @@ class Talk:
         """How much voice of the caller has not been understood yet."""
         self._quiet_since: float | None = None
         self._prompts = list(agent.silence)
-        self._offset: float | None = None
-        """What is to be added to a position in the caller's audio for the clock's time."""
+        self._clock = AudioClock()
+        self._turns = itertools.count(1)
 
     async def run(self) -> None:
         self._begin(self._read_line())
@@ -114,11 +106,13 @@ class Talk:
                 self._understand(given)
             case Digit(digit):
                 self._take_turn(f"[pressed {digit}]", self._now())
-            case SpeechStarted():
+            case SpeechStarted(utterance_id, at_ms, waited_ms):
                 self.barge_in.agent_speaks()
                 self.endpointer.answered()
-                if self._answer is not None:
-                    self._answer.waterfall.tell(Step.HEARD, self._now())
+                if self._answer is not None and self._answer.says(utterance_id):
+                    now = self._now()
+                    self._answer.waterfall.waited(waited_ms / 1000)
+                    self._answer.waterfall.tell(Step.HEARD, now if at_ms is None else min(now, self._clock.at(at_ms)))
             case SpeechEnded():
                 if self._answer is None or not self._answer.is_speaking:
                     self._do(self.barge_in.agent_silent())
@@ -137,13 +131,13 @@ class Talk:
 
     def _hear(self, frame: Frame) -> None:
         now = self._now()
-        self._offset = now - (frame.at_ms + len(frame.pcm) * 500 / self._call.rate_hz) / 1000
+        self._clock.heard(frame.at_ms + len(frame.pcm) * 500 / self._call.rate_hz, now)
         self._ears.hear(frame.pcm)
         change = self._vad.hear(frame.pcm, self._call.rate_hz, frame.at_ms)
         if change is None:
             return
         kind, at_ms = change
-        at = self._offset + at_ms / 1000
+        at = self._clock.at(at_ms)
         if kind == "started":
             self._quiet_since, self._voice_since = None, at
             if self.endpointer.speech_started(at) is not None:
@@ -289,6 +283,7 @@ class Talk:
             phrases=self._phrases,
             patience=self._agent.patience,
             waterfall=waterfall,
+            question=text,
         )
         self._answering = self._begin(self._run_answer(self._answer))
 
@@ -297,11 +292,24 @@ class Talk:
         self._inputs.put_nowait(_Answered(answer))
 
     def _settle(self, answer: Answer, *, was_interrupted: bool) -> None:
-        caller = next((turn.text for turn in reversed(self.conversation.turns) if turn.role == "caller"), "")
         answer.settle(was_interrupted=was_interrupted)
-        if self._agent.report is not None:
-            self._agent.report(Report(caller, answer.text, answer.heard, was_interrupted, answer.waterfall))
         self._quiet_since = self._now()
+        if answer.is_forgotten:
+            return
+        failure = None if answer.failure is None else str(answer.failure)
+        report = Report(
+            answer.question,
+            answer.text,
+            answer.heard,
+            was_interrupted,
+            answer.waterfall,
+            next(self._turns),
+            failure,
+            self._call.info.call_id,
+        )
+        self._call.keep_turn(report)
+        if self._agent.report is not None:
+            self._agent.report(report)
 
     def _say(self, text: str) -> None:
         """Words of the agent's own, which the model is told of."""

@@ -1,8 +1,10 @@
 """Where the time of one answer went: from the caller's last sound to the agent's first that he heard.
 
-    end of speech → endpoint → transcript → first token → first sound made → first packet sent → heard
+    end of speech → received → endpoint → transcript → first token → first sound made → first packet sent → heard
 
 Each step is told once, when it happened; what did not happen (no model was asked) takes no time. Times are handed in.
+`received` is the jitter buffer of the node, whose wait is known where the line tells it; the network between the caller
+and the node is not in it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ class Step(StrEnum):
     """In the order in which they happen."""
 
     END_OF_SPEECH = "end_of_speech"
+    RECEIVED = "received"
     ENDPOINT = "endpoint"
     TRANSCRIPT = "transcript"
     FIRST_TOKEN = "first_token"
@@ -35,6 +38,12 @@ class Waterfall:
     def tell(self, step: Step, at: float) -> None:
         """The first time counts."""
         self.at.setdefault(step, at)
+
+    def waited(self, wait_s: float) -> None:
+        """What was told as the end of speech had come so long before: that was the end, and this its receipt."""
+        end = self.at.get(Step.END_OF_SPEECH)
+        if end is not None and wait_s > 0 and Step.RECEIVED not in self.at:
+            self.at[Step.END_OF_SPEECH], self.at[Step.RECEIVED] = end - wait_s, end
 
     @property
     def is_whole(self) -> bool:

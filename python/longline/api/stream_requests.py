@@ -12,7 +12,7 @@ from typing import Annotated, Any, Final
 from uuid import UUID
 from weakref import WeakKeyDictionary
 
-from pydantic import AliasChoices, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import AfterValidator, AliasChoices, ConfigDict, Field, StringConstraints, ValidationError
 
 from longline.api.control_requests import TransferRequest
 from longline.api.requests import StrictRequest
@@ -53,7 +53,12 @@ class RecordingAsked(StrictRequest):
     layout: RecordingLayout = "stereo"
 
 
-TurnText = Annotated[str, StringConstraints(max_length=1_000)]
+def _storable(text: str) -> str:
+    """PostgreSQL keeps no NUL."""
+    return text.replace("\0", "")
+
+
+TurnText = Annotated[str, StringConstraints(max_length=1_000), AfterValidator(_storable)]
 StepMs = Annotated[int, Field(ge=0, le=600_000)]
 
 
@@ -71,7 +76,7 @@ class TurnTold(StrictRequest):
     parts_ms: dict[Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,31}$")], StepMs] = Field(
         default_factory=dict, max_length=16
     )
-    failure: Annotated[str, StringConstraints(max_length=200)] | None = None
+    failure: Annotated[str, StringConstraints(max_length=200), AfterValidator(_storable)] | None = None
 
 
 class AppRequests:

@@ -160,7 +160,7 @@ class SendDtmf(NumberedAppMessage):
     track: Track | None = None
 
 
-MAX_TURN_BYTES: Final = 16 << 10
+MAX_TURN_BYTES: Final = 40 << 10
 """Of a `turn`, as JSON."""
 MAX_TURN_CHARS: Final = 1_000
 """Of each of its texts: three of them fit the message, whatever their characters."""

@@ -589,7 +589,7 @@ fn keys_go_both_ways_and_requests_go_to_control() {
     let turn = r#"{"type":"turn","number":1,"sequence":1}"#;
     node.message(stream, turn);
     node.message(stream, turn);
-    let long = "x".repeat(17_000);
+    let long = "x".repeat(41_000);
     node.message(
         stream,
         &format!(r#"{{"type":"turn","number":2,"caller":"{long}","sequence":2}}"#),

@@ -6,8 +6,8 @@ from tests.unit.agentkit.fakes import FakeLine, FakeLlm, FakeStt, FakeTts
 
 from longline.agentkit.agent import VoiceAgent
 from longline.agentkit.line import Frame, HeldBack, LineEvent
+from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
-from longline.agentkit.talk import Report
 from longline.agentkit.turns.barge_in import BargeInRules
 from longline.agentkit.turns.rules import TurnRules
 

@@ -6,8 +6,8 @@ from tests.unit.agentkit.fakes import FakeLine, FakeLlm, FakeStt, FakeTts
 from longline.agentkit.agent import VoiceAgent
 from longline.agentkit.answer import Patience
 from longline.agentkit.ports import ProviderError, Tool, ToolCall
+from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
-from longline.agentkit.talk import Report
 from longline.agentkit.testing import virtual_time
 
 ROLES = ("role", "content")

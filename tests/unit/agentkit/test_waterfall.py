@@ -9,7 +9,7 @@ def test_the_parts_are_the_whole() -> None:
     waterfall = Waterfall()
     for number, step in enumerate(ORDER):
         waterfall.tell(step, 1.0 + number / 10)
-    assert waterfall.total_ms == 600.0
+    assert waterfall.total_ms == 700.0
     assert waterfall.parts_ms() == {step.value: 100.0 for step in ORDER[1:]}
     assert len(waterfall.row()) == len(head())
 

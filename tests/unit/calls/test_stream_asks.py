@@ -186,8 +186,15 @@ async def test_a_turn_is_kept_in_the_calls_history(tmp_path: Path, tells: bool) 
 
 @pytest.mark.parametrize(
     "fields",
-    [{}, {"number": -1}, {"caller": "x" * 1001}, {"parts_ms": {"Heard": 1}}, {"parts_ms": {"heard": "long"}}],
-    ids=["no number", "a negative number", "too long", "a step of another name", "no time"],
+    [
+        {},
+        {"number": -1},
+        {"caller": "x" * 1001},
+        {"agent": "\ud800"},
+        {"parts_ms": {"Heard": 1}},
+        {"parts_ms": {"heard": "long"}},
+    ],
+    ids=["no number", "a negative number", "too long", "no text", "a step of another name", "no time"],
 )
 async def test_a_turn_that_is_none_is_refused(house: House, fields: dict[str, Any]) -> None:
     await ask(house, "turn", None, **({"number": 1} if fields else {}) | fields)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from longline.agentkit.line import (
     Answered,
@@ -23,12 +23,16 @@ from longline.agentkit.line import (
     VoiceStarted,
     VoiceStopped,
 )
+from longline.agentkit.report import Report
 from longline.streamkit import connection
 from longline.streamkit import server_messages as told
-from longline.streamkit.app_messages import AppMessage, RecordStart, RecordStop, Transfer
+from longline.streamkit.app_messages import MAX_TURN_CHARS, AppMessage, RecordStart, RecordStop, Transfer, Turn
 from longline.streamkit.audio import Audio
 from longline.streamkit.stream import Stream
 
+NODE_FRAME_MS: Final = 20
+"""What is heard at a position was heard with the frame that begins there."""
+MAX_STEP_MS: Final = 600_000
 REQUESTS: dict[str, type[AppMessage]] = {"transfer": Transfer, "record.start": RecordStart, "record.stop": RecordStop}
 
 
@@ -65,7 +69,7 @@ class NativeLine:
     def _translate(self, event: connection.Event) -> LineEvent | None:
         match event:
             case told.PlaybackStarted(utterance_id=str(name)):
-                return SpeechStarted(name)
+                return SpeechStarted(name, self._ms(event.at) + NODE_FRAME_MS, event.waited_ms)
             case told.PlaybackProgress(utterance_id=str(name)):
                 return SpeechProgress(name, event.played_ms)
             case told.PlaybackFinished(utterance_id=str(name)):
@@ -124,6 +128,21 @@ class NativeLine:
         if message is None:
             raise NotOnThisLine(f"longline.v1 has no {action}; it has {', '.join(REQUESTS)}")
         self._stream.request(message.model_validate({"request_id": request_id, **fields}))
+
+    def keep_turn(self, report: Report) -> None:
+        parts = {step: min(MAX_STEP_MS, round(part)) for step, part in report.waterfall.parts_ms().items()}
+        total_ms = report.waterfall.total_ms
+        turn = Turn(
+            number=report.number,
+            caller=report.caller[:MAX_TURN_CHARS],
+            agent=report.agent[:MAX_TURN_CHARS],
+            heard=report.heard[:MAX_TURN_CHARS],
+            was_interrupted=report.was_interrupted,
+            total_ms=None if total_ms is None else max(0, min(MAX_STEP_MS, round(total_ms))),
+            parts_ms=parts,
+            failure=None if report.failure is None else report.failure[:200],
+        )
+        self._stream.turn(turn)
 
     def hang_up(self) -> None:
         self._stream.hangup()

@@ -78,7 +78,7 @@ fn tracks(field: Option<&RawValue>) -> Result<TrackSet, RefusedMessage> {
 const MAX_ID_BYTES: usize = 256;
 
 /// The longest `turn`: it is kept in the history of the call.
-const MAX_TURN_BYTES: usize = 16 << 10;
+const MAX_TURN_BYTES: usize = 40 << 10;
 
 fn request<'a>(fields: &Fields<'a>, action: Action, text: &'a str) -> Result<Message<'a>, RefusedMessage> {
     let id = match action {
