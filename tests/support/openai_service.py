@@ -5,6 +5,7 @@ import email.parser
 import io
 import json
 import wave
+from collections.abc import Callable
 from typing import Any
 
 from tests.support.vendor_http import Answer, Part, Request, VendorServer
@@ -47,6 +48,7 @@ class OpenAIService(VendorServer):
         super().__init__()
         self.replies: list[list[Part]] = []
         self.texts: list[str] = []
+        self.text_of: Callable[[Request], str] = lambda _: self.texts.pop(0) if self.texts else ""
         self.sound: list[Part] = [bytes(4_800), bytes(4_800)]
         self.sound_type = "audio/pcm"
         self.streams_texts = True
@@ -70,7 +72,7 @@ class OpenAIService(VendorServer):
         raise AssertionError(f"nothing is at {request.path}")
 
     def _transcribe(self, request: Request) -> Answer:
-        text = self.texts.pop(0) if self.texts else ""
+        text = self.text_of(request)
         if self.streams_texts and form_of(request).get("stream") == b"true":
             pieces = [f"{word} " for word in text.split()] or [""]
             deltas: list[Part] = [event({"type": "transcript.text.delta", "delta": each}) for each in pieces]
