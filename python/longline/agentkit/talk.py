@@ -23,7 +23,8 @@ from longline.agentkit.phrases import Phrases
 from longline.agentkit.ports import ProviderError, Transcript
 from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
-from longline.agentkit.turns.barge_in import BargeIn, Decision
+from longline.agentkit.turns.backchannel import is_backchannel
+from longline.agentkit.turns.barge_in import BargeIn, Decision, State
 from longline.agentkit.turns.endpointing import Endpointer, TurnOver
 from longline.agentkit.waterfall import Step, Waterfall
 
@@ -154,7 +155,7 @@ class Talk:
         if self._over is not None:  # the last words of a turn that is over
             self._caller_said = transcript.text if transcript.is_final else self._caller_said or transcript.text
             if transcript.is_final:
-                self._finish_turn(f"{self._over.text} {transcript.text}".strip())
+                self._finish_turn(f"{self._over.final} {transcript.text}".strip())
             return
         self.endpointer.transcript(transcript.text, is_final=transcript.is_final)
         self._do(self.barge_in.transcript(transcript.text, is_final=transcript.is_final))
@@ -219,7 +220,7 @@ class Talk:
     def _go_without_final(self, now: float, over: TurnOver) -> None:
         """The transcriber is late. What it has said so far is the turn; if that is nothing, it is waited for as long as
         any provider is, and the caller is told."""
-        text = " ".join(part for part in (over.text, self._caller_said) if part)
+        text = f"{over.final} {self._caller_said}".strip() if self._caller_said else over.text
         waited_s, patience = now - over.at, self._agent.patience
         if text or self._voiced_s < WORDS_OF_S or waited_s >= patience.all_s:
             if not text and self._voiced_s >= WORDS_OF_S:
@@ -252,7 +253,9 @@ class Talk:
     def _finish_turn(self, text: str) -> None:
         over, self._over, self._final_by, self._caller_said = self._over, None, None, ""
         self._voiced_s = 0.0
-        if text and over is not None:
+        if self.barge_in.state is not State.LISTENING and is_backchannel(text):
+            self._do(self.barge_in.transcript(text, is_final=True))  # he listens: that was no turn
+        elif text and over is not None:
             self._take_turn(text, over.spoke_until, over.at)
 
     def _go_on_with_turn(self) -> None:

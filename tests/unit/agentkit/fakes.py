@@ -1,60 +1,19 @@
-"""A transcriber that is told what it hears, a model with a script, a voice that hums, a line that plays in time."""
+"""A line whose caller makes sounds at given times; and the fakes of the testing kit."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
-from longline.agentkit.conversation import Conversation
 from longline.agentkit.line import CallInfo, Frame, HeldBack, LineEvent, Over
 from longline.agentkit.lines.paced import PacedSpeech
-from longline.agentkit.ports import ProviderError, Sound, Tool, ToolCall, Transcript
+from longline.agentkit.testing import FakeLlm, FakeStt, FakeTts
+
+__all__ = ["FakeLine", "FakeLlm", "FakeStt", "FakeTts"]
 
 RATE = 8_000
 FRAME_MS = 20
 VOICE = (b"\x00\x20" + b"\x00\xe0") * (RATE * FRAME_MS // 2_000)
 SILENCE = bytes(2 * RATE * FRAME_MS // 1_000)
-
-
-class FakeStt:
-    """Gives a final with the next of its texts when a turn is over."""
-
-    def __init__(self, *texts: str) -> None:
-        self.texts = list(texts)
-
-    async def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
-        async for frame in audio:
-            if not frame and self.texts:
-                yield Transcript(self.texts.pop(0), is_final=True)
-
-
-class FakeLlm:
-    """Each reply is a list of pieces: words, calls of tools, pauses in seconds, or a fault."""
-
-    def __init__(self, *replies: Sequence[str | ToolCall | float | ProviderError]) -> None:
-        self.replies = list(replies)
-        self.asked: list[list[dict[str, Any]]] = []
-
-    async def reply(self, conversation: Conversation, tools: Sequence[Tool]) -> AsyncIterator[str | ToolCall]:
-        self.asked.append(conversation.messages())
-        for piece in self.replies.pop(0) if self.replies else ():
-            if isinstance(piece, ProviderError):
-                raise piece
-            if isinstance(piece, float):
-                await asyncio.sleep(piece)
-            elif isinstance(piece, (str, ToolCall)):
-                yield piece
-
-
-class FakeTts:
-    """Forty milliseconds for each letter."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    async def say(self, text: str) -> AsyncIterator[Sound]:
-        self.said.append(text)
-        for _ in text:
-            yield Sound(VOICE * 2, RATE)
 
 
 class FakeLine:

@@ -6,7 +6,7 @@ import pytest
 
 from longline.agentkit.agent import VoiceAgent
 from longline.agentkit.line import Digit
-from longline.agentkit.ports import ToolCall
+from longline.agentkit.ports import Tool, ToolCall
 from longline.agentkit.session import CallSession
 from longline.agentkit.testing import Caller, CallFailed, FakeLlm, FakeStt, FakeTts, Network, virtual_time
 from longline.agentkit.testing.written import WordReader, spoken
@@ -21,7 +21,14 @@ def clinic(**more: object) -> VoiceAgent:
 
 @virtual_time
 async def test_a_conversation_is_heard_as_the_caller_hears_it() -> None:
-    call = await Caller().hears("how can I help").says("Monday, please.").hears("Monday at nine").hangs_up().calls(clinic())
+    call = (
+        await Caller()
+        .hears("how can I help")
+        .says("Monday, please.")
+        .hears("Monday at nine")
+        .hangs_up()
+        .calls(clinic())
+    )
     assert [(turn.role, turn.text) for turn in call.turns] == [
         ("agent", "Clinic, how can I help?"),
         ("caller", "Monday, please."),
@@ -142,13 +149,11 @@ async def test_a_voice_that_cannot_be_read_is_known_by_the_agents_word() -> None
 
 @virtual_time
 async def test_a_tool_is_run_between_the_words() -> None:
-    from longline.agentkit.ports import Tool
-
-    booked: list[int] = []
-    llm = FakeLlm([ToolCall("1", "book", {"hour": 9})], "Booked.")
-    agent = VoiceAgent(FakeStt(), llm, FakeTts(), tools=[Tool("book", "Books an hour.", booked.append)])
-    llm.replies[0] = [ToolCall("1", "book", {"object": 9})] if False else [ToolCall("1", "book", {})]
-    await Caller().says("Nine, please.").hears("Booked").calls(agent)
+    booked: list[str] = []
+    llm = FakeLlm([ToolCall("1", "book", {"slot": "Monday"})], "Booked.")
+    book = Tool("book", "Books a slot.", lambda slot: booked.append(slot))
+    await Caller().says("Monday, please.").hears("Booked").calls(VoiceAgent(FakeStt(), llm, FakeTts(), tools=[book]))
+    assert booked == ["Monday"]
 
 
 def test_words_are_read_however_they_are_cut() -> None:

@@ -1,10 +1,10 @@
 """Test a voice agent without a phone: scripted callers, fakes for its providers, and virtual time.
 
-    @virtual_time
-    async def test_it_books() -> None:
-        agent = VoiceAgent(FakeStt(), FakeLlm("Monday at nine is yours."), FakeTts(), greeting="How can I help?")
-        call = await Caller().hears("help").says("Monday at nine, please.").hears("Monday").hangs_up().calls(agent)
-        call.expect_answers_within(900)
+@virtual_time
+async def test_it_books() -> None:
+    agent = VoiceAgent(FakeStt(), FakeLlm("Monday at nine is yours."), FakeTts(), greeting="How can I help?")
+    call = await Caller().hears("help").says("Monday at nine, please.").hears("Monday").hangs_up().calls(agent)
+    call.expect_answers_within(900)
 """
 
 from longline.agentkit.testing.call import Call, CallFailed

@@ -79,7 +79,9 @@ class Call:
             self.fail("nobody interrupted the agent")
         for turn in self.interruptions:
             if (turn.silent_after_ms or 0) > ms:
-                self.fail(f"interrupted at {turn.interrupted_at:.2f} s, it spoke for {turn.silent_after_ms:.0f} ms more")
+                self.fail(
+                    f"interrupted at {turn.interrupted_at:.2f} s, it spoke for {turn.silent_after_ms:.0f} ms more"
+                )
         return self
 
     def expect_not_interrupted(self) -> Call:

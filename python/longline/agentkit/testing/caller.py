@@ -20,8 +20,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass, is_dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass, field, is_dataclass, replace
 from typing import Any, Final
 
 from longline.agentkit.line import CallInfo
@@ -58,14 +57,7 @@ def written(text: str, rate_hz: int) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    script: Script = Script()
-
-    @classmethod
-    def of_file(cls, path: str | Path) -> Caller:
-        """The caller of a script that `longline rehearse` plays too. Raises ScriptError with the file's line."""
-        from longline.agentkit.testing.script_file import read_script  # needs a YAML reader
-
-        return cls(read_script(path).script)
+    script: Script = field(default_factory=Script)
 
     def named(self, name: str) -> Caller:
         return Caller(replace(self.script, name=name))
@@ -150,16 +142,15 @@ async def _talk(agent: Handler, line: MemoryLine, reports: list[Any]) -> Excepti
     async with CallSession(line) as call:
         line.utterance = call.utterances.get
         talking = asyncio.ensure_future(_listened_to(agent, reports)(call))
-        while call.over is None and not talking.done():
-            await asyncio.sleep(0.02)
+        over = asyncio.ensure_future(line.gone.wait())
+        await asyncio.wait({talking, over}, return_when=asyncio.FIRST_COMPLETED)
         line.leave()  # a handler that returns gives the call back
         await asyncio.wait({talking}, timeout=ENDS_WITHIN_S)
         if not talking.done():
             talking.cancel()
             await asyncio.gather(talking, return_exceptions=True)
             return TimeoutError(f"it went on for {ENDS_WITHIN_S:g} s after the call was over")
-        while call.over is None:
-            await asyncio.sleep(0.02)
+        await over
         error = talking.exception()
         return error if isinstance(error, Exception) else None
 
@@ -175,4 +166,4 @@ def _listened_to(agent: Any, reports: list[Any]) -> Handler:
         if told is not None:
             told(turn)
 
-    return replace(agent, report=report)  # type: ignore[call-arg, return-value]
+    return replace(agent, report=report)  # type: ignore[return-value]

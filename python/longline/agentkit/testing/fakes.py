@@ -95,8 +95,8 @@ class FakeLlm:
 
 
 class FakeTts:
-    """Speech that a caller in memory can read. `first_s` is its delay; `tells_ends`: it says where words end. `fails` is
-    raised, in turn, when a text is to be said (None: it does not fail), a number is a stall of so many seconds."""
+    """Speech that a caller in memory can read. `first_s` is its delay; `tells_ends`: it says where words end. `fails`
+    is raised, in turn, when a text is to be said (None: it does not fail); a number is a stall of so many seconds."""
 
     def __init__(
         self,

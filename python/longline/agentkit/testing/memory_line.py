@@ -26,11 +26,11 @@ from longline.agentkit.line import (
     SpeechProgress,
     SpeechStarted,
 )
-from longline.agentkit.session import Utterance
 from longline.agentkit.testing.performance import HangUp, Performance, Press, Speak
 from longline.agentkit.testing.record import CallRecord
 from longline.agentkit.testing.written import FRAME_MS, WordReader, frame_bytes, silence
 from longline.agentkit.turns.energy import level_db
+from longline.agentkit.utterance import Utterance
 
 VOICED_DB: Final = -50.0
 PROGRESS_MS: Final = 200
@@ -78,6 +78,8 @@ class MemoryLine:
         self.performance: Performance | None = None
         self.over_at = 0.0
         self.ended_by = ""
+        self.gone = asyncio.Event()
+        """Set when the call is over."""
         self.utterance: Callable[[str], Utterance | None] = lambda id: None
         """What the agent knows of an utterance: the words of a voice that cannot be read come from there."""
         self.played = bytearray()
@@ -115,6 +117,7 @@ class MemoryLine:
         self._drop()
         for event in self._told:
             yield event
+        self.gone.set()
         yield Over("hung up")
 
     # The agent's commands.

@@ -44,11 +44,13 @@ class EndpointingRules:
 
 @dataclass(frozen=True, slots=True)
 class TurnOver:
-    """`spoke_until` is when the last voiced sound ended, `at` when the turn was called over; `text` what was said."""
+    """`spoke_until` is when the last voiced sound ended, `at` when the turn was called over; `text` what was said, of
+    which the transcriber will not say `final` again."""
 
     spoke_until: float
     at: float
     text: str
+    final: str = ""
 
 
 class Endpointer:
@@ -104,7 +106,8 @@ class Endpointer:
         if last is None or at - last.at > self.rules.regret_s:
             return None
         self._learn(at - last.spoke_until)
-        self._finals = [last.text] if last.text else []
+        self._finals = [last.final] if last.final else []
+        self._partial = last.text.removeprefix(last.final).strip()
         return last
 
     def answered(self) -> None:
@@ -128,7 +131,7 @@ class Endpointer:
         deadline, stopped_at = self.deadline, self._stopped_at
         if deadline is None or stopped_at is None or now < deadline:
             return None
-        over = TurnOver(stopped_at, now, self.text)
+        over = TurnOver(stopped_at, now, self.text, " ".join(self._finals))
         self._last, self._stopped_at = over, None
         self._finals, self._partial = [], ""
         return over
