@@ -137,6 +137,10 @@ class RawPhone:
                 lines = [line for line in data.split(b"\r\n") if line.lower().startswith(kept)]
                 self.send_sip(b"\r\n".join([b"SIP/2.0 200 OK", *lines, b"Content-Length: 0", b"", b""]))
 
+    def hang_up(self) -> None:
+        self.send_sip(self._request("BYE", 2))
+        self.forget()
+
     def forget(self) -> None:
         """Its call is over: it sends no BYE."""
         self._to_tag = ""

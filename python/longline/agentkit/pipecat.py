@@ -193,6 +193,8 @@ class _Output(BaseOutputTransport):
         self._news = asyncio.Event()
         self._releasing: Any = None
         self._letter_ms = LETTER_MS
+        self._announced: list[_Segment] = []
+        """Of a run that is about to begin."""
         self._is_cutting = False
         self._is_ended = False
 
@@ -268,7 +270,8 @@ class _Output(BaseOutputTransport):
             await self._write_dtmf_audio(frame)
 
     def _begin(self) -> _Run:
-        self._run = _Run(self._call.begin(), self._now())
+        self._run = _Run(self._call.begin(), self._now(), segments=self._announced)
+        self._announced = []
         return self._run
 
     def _end(self) -> None:
@@ -309,10 +312,14 @@ class _Output(BaseOutputTransport):
             await super().push_frame(frame, direction)
 
     async def _hold(self, frame: Frame, direction: FrameDirection) -> None:
+        if self._is_cutting and frame.interruptible and not isinstance(frame, SystemFrame):
+            return  # It has come out of the queue that is about to be emptied.
         run = self._run
         if isinstance(frame, BotStartedSpeakingFrame) and run is None:
             run = self._begin()
         if run is None:
+            if _announces(frame):
+                self._announced = [_Segment(frame, 0.0)]
             await self._give_on(frame, direction)
             return
         position = run.played.said_ms
@@ -323,7 +330,7 @@ class _Output(BaseOutputTransport):
             position = min(position, (self._now() - run.began_at) * 1000)
         elif isinstance(frame, TTSTextFrame):
             self._is_whole(run, frame)
-        elif isinstance(frame, AggregatedTextFrame) and frame.will_be_spoken:
+        elif _announces(frame):
             run.segments = [*run.segments[-MAX_SEGMENTS:], _Segment(frame, position)]
         heapq.heappush(self._held, (position, next(self._numbers), frame, direction))
         self._tell()
@@ -381,7 +388,7 @@ class _Output(BaseOutputTransport):
             if segment.end_ms is None:
                 so_far_ms = run.played.said_ms - segment.start_ms
                 length_ms = max(so_far_ms, self._letter_ms * len(segment.frame.text))
-            if segment.frame.pts or not segment.start_ms < heard_ms < segment.start_ms + length_ms:
+            if segment.frame.pts or not segment.start_ms <= heard_ms < segment.start_ms + length_ms:
                 continue
             if words := heard_text(segment.frame.text, length_ms, heard_ms - segment.start_ms):
                 await super().push_frame(_spoken(segment.frame, words))
@@ -410,6 +417,11 @@ class _Output(BaseOutputTransport):
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+def _announces(frame: Frame) -> bool:
+    """Whether it tells the sentence whose sound comes next."""
+    return isinstance(frame, AggregatedTextFrame) and not isinstance(frame, TTSTextFrame) and bool(frame.will_be_spoken)
 
 
 def _spoken(sentence: Any, words: str) -> Frame:
