@@ -21,6 +21,8 @@ from longline.agentkit.ports import ProviderError
 MAX_PROBLEM: Final = 300
 """Characters of what a vendor says is wrong that are kept."""
 MAX_RETRY_AFTER_S: Final = 3_600.0
+CONNECT_S: Final = 5.0
+"""How long a connection may take to be made."""
 IDLE_CONNECTION_S: Final = 120.0
 """How long a connection is kept for the next turn, unless the vendor closes it: with the five seconds that HTTP clients
 are content with, most turns would begin with a handshake."""
