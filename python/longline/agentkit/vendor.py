@@ -54,6 +54,13 @@ def older_http_client(timeout_s: float) -> Any:
     )
 
 
+def abort(connection: Any) -> None:
+    """Close a WebSocket of `websockets` at once: for when its far end does not say goodbye."""
+    transport = getattr(connection, "transport", None)
+    if transport is not None:
+        transport.abort()
+
+
 @contextlib.contextmanager
 def faults(provider: str) -> Iterator[None]:
     """Whatever the SDK raises within is a ProviderError. Cancelling and closing pass through."""

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 from longline.agentkit.ports import ProviderError, Transcript
-from longline.agentkit.stt.live import Heard, LiveRules, LiveSocket, abort, listen_live
-from longline.agentkit.vendor import load
+from longline.agentkit.stt.live import Heard, LiveRules, LiveSocket, listen_live
+from longline.agentkit.vendor import abort, load
 
 URL: Final = "https://api.deepgram.com"
 
@@ -33,7 +33,7 @@ class DeepgramStt:
         rules: LiveRules | None = None,
     ) -> None:
         sdk = load("deepgram", extra="deepgram")
-        environment = sdk.environment.DeepgramClientEnvironment(
+        environment = sdk.DeepgramClientEnvironment(
             base=base_url, production="ws" + base_url.removeprefix("http"), agent=base_url, agent_rest=base_url
         )
         self._client = sdk.AsyncDeepgramClient(**({"api_key": api_key} if api_key else {}), environment=environment)

@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from longline.agentkit.ports import ProviderError, Transcript
-from longline.agentkit.stt.live import Heard, LiveRules, LiveSocket, abort, listen_live
-from longline.agentkit.vendor import load
+from longline.agentkit.stt.live import Heard, LiveRules, LiveSocket, listen_live
+from longline.agentkit.vendor import abort, load
 
 URL: Final = "https://api.elevenlabs.io"
 NOTHING_SAID: Final = frozenset({"insufficient_audio_activity", "commit_throttled"})

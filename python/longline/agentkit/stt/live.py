@@ -1,4 +1,4 @@
-"""A transcriber behind a WebSocket, whichever vendor's: stays connected for a whole call and owes a final for each turn.
+"""A transcriber behind a WebSocket, whichever vendor's: connected for a whole call, with a final for each turn.
 
     connect → send what is on the tape, keep alive → partials, finals → the connection drops → connect, send again
 
@@ -14,7 +14,7 @@ import contextlib
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 
 from longline.agentkit.ports import ProviderError, Transcript
 from longline.agentkit.stt.tape import Reader, Tape
@@ -106,6 +106,7 @@ class _Listening:
         self._rules = rules
         self._tape = Tape(rate_hz)
         self.told: asyncio.Queue[Transcript | ProviderError | None] = asyncio.Queue(TOLD_AHEAD)
+        self._asked = asyncio.Event()
         self._forget_connection()
 
     def _forget_connection(self) -> None:
@@ -158,12 +159,16 @@ class _Listening:
         sending = asyncio.create_task(self._send(socket, reader))
         heard = socket.heard()
         hearing = asyncio.create_task(_next(heard))
+        asking = asyncio.create_task(self._asked.wait())
         try:
             while not (sending.done() and self._asked_at is None):
-                waiting = {task for task in (sending, hearing) if not task.done()}
+                waiting = {task for task in (sending, hearing, asking) if not task.done()}
                 await asyncio.wait(waiting, timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED)
                 if sending.done():
                     sending.result()
+                if asking.done():
+                    self._asked.clear()
+                    asking = asyncio.create_task(self._asked.wait())
                 if hearing.done():
                     given = hearing.result()
                     if given is None:
@@ -174,7 +179,8 @@ class _Listening:
         finally:
             sending.cancel()
             hearing.cancel()
-            await asyncio.gather(sending, hearing, return_exceptions=True)
+            asking.cancel()
+            await asyncio.gather(sending, hearing, asking, return_exceptions=True)
 
     async def _send(self, socket: LiveSocket, reader: Reader) -> None:
         rules, pending, is_open = self._rules, b"", False
@@ -193,6 +199,7 @@ class _Listening:
                 is_open = False
                 await socket.finish()
                 self._asked_at, self._is_late = self._now(), False
+                self._asked.set()
             if frame is None:
                 return
 
@@ -267,10 +274,3 @@ async def _close(socket: LiveSocket) -> None:
     with contextlib.suppress(Exception):
         async with asyncio.timeout(CLOSE_S):
             await socket.close()
-
-
-def abort(connection: Any) -> None:
-    """A WebSocket of `websockets`, at once: for `close` when the far end does not answer."""
-    transport = getattr(connection, "transport", None)
-    if transport is not None:
-        transport.abort()

@@ -17,7 +17,7 @@ from typing import Any, Final
 from longline.agentkit.heard import WordEnd
 from longline.agentkit.ports import ProviderError, Sound
 from longline.agentkit.tts.alignment import Alignment, Samples
-from longline.agentkit.vendor import CONNECT_S, faults, load
+from longline.agentkit.vendor import CONNECT_S, abort, faults, load
 
 URL: Final = "https://api.cartesia.ai"
 _CLOSE_S: Final = 1.0
@@ -25,7 +25,7 @@ _CLOSE_S: Final = 1.0
 
 class CartesiaTts:
     """`voice` is its id. `options` are further fields of the request (`language`, …). `api_key`: else
-    CARTESIA_API_KEY. A voice that sends nothing for `stall_s` has failed. Raises ImportError when the SDK is missing."""
+    CARTESIA_API_KEY. A voice that sends nothing for `stall_s` has failed. Raises ImportError without the SDK."""
 
     def __init__(
         self,
@@ -109,11 +109,13 @@ class _Wire:
         self._connection = connection
         self._contexts: dict[str, asyncio.Queue[Any]] = {}
         """Bounded by the length of a sentence."""
+        self._heard_at = asyncio.get_running_loop().time()
+        self._is_stalled = False
         self._reading = asyncio.create_task(self._read())
 
     @property
     def is_closed(self) -> bool:
-        return self._reading.done()
+        return self._is_stalled or self._reading.done()
 
     async def ask(self, request: Mapping[str, Any], stall_s: float) -> AsyncGenerator[Any, None]:
         """The events of its context. Closed before the last of them, it cancels the context."""
@@ -123,8 +125,7 @@ class _Wire:
         try:
             await self._connection.send(request)
             while not is_done:
-                async with asyncio.timeout(stall_s):
-                    event = await events.get()
+                event = await self._next(events, stall_s)
                 if isinstance(event, Exception):
                     is_done = True
                     raise event
@@ -132,7 +133,9 @@ class _Wire:
                 yield event
         finally:
             del self._contexts[context]
-            if not is_done and not self.is_closed:
+            if self._is_stalled:
+                self._reading.cancel()  # which closes the connection
+            elif not is_done and not self.is_closed:
                 with contextlib.suppress(Exception):
                     async with asyncio.timeout(_CLOSE_S):
                         await self._connection.send({"context_id": context, "cancel": True})
@@ -140,15 +143,22 @@ class _Wire:
     async def close(self) -> None:
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(_CLOSE_S):
-                await self._connection.close()
+
+    async def _next(self, events: asyncio.Queue[Any], stall_s: float) -> Any:
+        """Raises TimeoutError; a connection on which nobody was told anything for so long is used no more."""
+        try:
+            async with asyncio.timeout(stall_s):
+                return await events.get()
+        except TimeoutError:
+            self._is_stalled = asyncio.get_running_loop().time() - self._heard_at >= stall_s * 0.99
+            raise
 
     async def _read(self) -> None:
         end: Exception = ConnectionError("the connection was closed")
         try:
             while True:
                 raw = await self._connection.recv_bytes()
+                self._heard_at = asyncio.get_running_loop().time()
                 with contextlib.suppress(AttributeError, TypeError, ValueError):  # no message of theirs
                     event = self._connection.parse_event(raw)
                     name = event.context_id
@@ -160,6 +170,10 @@ class _Wire:
         finally:
             for queue in self._contexts.values():
                 queue.put_nowait(end)
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(_CLOSE_S):
+                    await self._connection.close()
+            abort(self._connection._connection)
 
 
 async def _sounds(events: AsyncIterator[Any], text: str, rate_hz: int) -> AsyncIterator[Sound]:

@@ -32,12 +32,15 @@ class DeepgramTts:
         stall_s: float = 5.0,
     ) -> None:
         sdk = load("deepgram", extra="deepgram")
-        environment = sdk.environment.DeepgramClientEnvironment(
+        environment = sdk.DeepgramClientEnvironment(
             base=base_url, production=base_url, agent=base_url, agent_rest=base_url
         )
         self._http = older_http_client(stall_s)
         self._client = sdk.AsyncDeepgramClient(
-            **({"api_key": api_key} if api_key else {}), environment=environment, httpx_client=self._http
+            **({"api_key": api_key} if api_key else {}),
+            environment=environment,
+            timeout=stall_s,
+            httpx_client=self._http,
         )
         self._rate_hz = rate_hz
         self._asked = {"model": voice, "encoding": "linear16", "container": "none", "sample_rate": rate_hz}

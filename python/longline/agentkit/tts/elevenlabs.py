@@ -38,7 +38,7 @@ class ElevenLabsTts:
         sdk = load("elevenlabs.client", extra="elevenlabs")
         self._http = older_http_client(stall_s)
         self._client = sdk.AsyncElevenLabs(
-            **({"api_key": api_key} if api_key else {}), base_url=base_url, httpx_client=self._http
+            **({"api_key": api_key} if api_key else {}), base_url=base_url, timeout=stall_s, httpx_client=self._http
         )
         self._voice = voice
         self._rate_hz = rate_hz
