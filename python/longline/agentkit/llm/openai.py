@@ -8,7 +8,6 @@ Leaves out: what a model thinks (`reasoning_content`, and `<think>` at the begin
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
@@ -62,7 +61,7 @@ class OpenAILlm:
             request["tools"] = [_described(tool) for tool in tools]
         spoken, calls, has_spoken, finish = Spoken(), _Calls(), False, None
         with faults(NAME):
-            async with contextlib.aclosing(await self._client.chat.completions.create(**request)) as stream:
+            async with await self._client.chat.completions.create(**request) as stream:
                 async for chunk in stream:
                     for choice in chunk.choices or ():
                         finish = choice.finish_reason or finish
