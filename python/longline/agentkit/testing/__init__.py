@@ -13,6 +13,7 @@ from longline.agentkit.testing.fakes import FakeLlm, FakeStt, FakeTts
 from longline.agentkit.testing.memory_line import MemoryLine, Network
 from longline.agentkit.testing.record import CallTurn
 from longline.agentkit.testing.script import Script
+from longline.agentkit.testing.script_file import Rehearsal, ScriptError, read_script
 from longline.agentkit.testing.virtual_time import VirtualTimeError, VirtualTimeLoop, run, virtual_time
 
 __all__ = [
@@ -25,9 +26,12 @@ __all__ = [
     "FakeTts",
     "MemoryLine",
     "Network",
+    "Rehearsal",
     "Script",
+    "ScriptError",
     "VirtualTimeError",
     "VirtualTimeLoop",
+    "read_script",
     "run",
     "virtual_time",
 ]

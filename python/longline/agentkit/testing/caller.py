@@ -21,6 +21,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field, is_dataclass, replace
+from pathlib import Path
 from typing import Any, Final
 
 from longline.agentkit.line import CallInfo
@@ -42,6 +43,7 @@ from longline.agentkit.testing.script import (
     Step,
     Waits,
 )
+from longline.agentkit.testing.script_file import read_script
 from longline.agentkit.testing.written import frame_bytes, spoken
 
 ENDS_WITHIN_S: Final = 5.0
@@ -58,6 +60,12 @@ def written(text: str, rate_hz: int) -> bytes:
 @dataclass(frozen=True, slots=True)
 class Caller:
     script: Script = field(default_factory=Script)
+
+    @classmethod
+    def of_file(cls, path: str | Path) -> Caller:
+        """The caller of a script that `longline rehearse` plays too (what it expects is `read_script`'s). Raises
+        ScriptError, with the file's line."""
+        return cls(read_script(path).script)
 
     def named(self, name: str) -> Caller:
         return Caller(replace(self.script, name=name))
