@@ -95,9 +95,7 @@ def test_a_file_that_cannot_be_read_says_so(tmp_path: Path) -> None:
 @virtual_time
 async def test_the_same_file_is_played_in_memory(tmp_path: Path) -> None:
     file = tmp_path / "monday.yaml"
-    file.write_text(
-        "steps:\n  - hears: help\n  - says: Monday.\n  - hears: Monday\nexpect:\n  heard: Tuesday\n"
-    )
+    file.write_text("steps:\n  - hears: help\n  - says: Monday.\n  - hears: Monday\nexpect:\n  heard: Tuesday\n")
     agent = VoiceAgent(FakeStt(), FakeLlm("Monday is yours."), FakeTts(), greeting="How can I help?")
     call = await Caller.of_file(file).calls(agent)
     assert call.name == "monday" and call.heard == "How can I help? Monday is yours."

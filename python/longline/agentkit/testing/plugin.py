@@ -13,7 +13,7 @@ Marked tests need no other plugin for asyncio, and take none: their fixtures are
 from __future__ import annotations
 
 import inspect
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
