@@ -1,12 +1,24 @@
-"""What is said when something is wrong, made into sound before it is needed: it can be said whatever fails."""
+"""What is said when something is wrong, made into sound before it is needed: it can be said whatever fails.
+
+Until a voice has made them, and where it cannot, recordings that come with this package say them: English, by flite's
+slt. An agent in another language needs a voice that works at least once.
+"""
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
 
+import numpy
+
+from longline.agentkit import mulaw
 from longline.agentkit.ports import ProviderError, TextToSpeech
+from longline.agentkit.resample import Resampler
 from longline.agentkit.voice import spoken
+
+RECORDED_HZ = 8_000
 
 
 @dataclass(slots=True)
@@ -18,8 +30,31 @@ class Phrases:
     goodbye: str = "I am sorry, I have a technical problem. Please call again later. Goodbye."
     sounds: dict[str, bytes] = field(default_factory=dict)
 
-    async def prepare(self, tts: TextToSpeech, rate_hz: int) -> None:
-        for text in (self.wait, self.sorry, self.goodbye):
-            with contextlib.suppress(ProviderError):
-                pieces = [sound.pcm async for sound in spoken(tts, text, rate_hz)]
-                self.sounds[text] = b"".join(pieces)
+    async def prepare(self, tts: TextToSpeech | None, rate_hz: int) -> None:
+        """From its first moment on there is a sound for each. Without a voice the recordings stay."""
+        texts = {"wait": self.wait, "sorry": self.sorry, "goodbye": self.goodbye}
+        missing = {name: text for name, text in texts.items() if text not in self.sounds}
+        for name, text in missing.items():
+            self.sounds[text] = recorded(name, rate_hz)
+        if tts is not None:
+            await asyncio.gather(*(self._make(tts, text, rate_hz) for text in missing.values()))
+
+    async def _make(self, tts: TextToSpeech, text: str, rate_hz: int) -> None:
+        try:
+            self.sounds[text] = b"".join([sound.pcm async for sound in spoken(tts, text, rate_hz)]) or self.sounds[text]
+        except ProviderError:
+            pass  # the recording stays
+
+
+@lru_cache(maxsize=16)
+def recorded(name: str, rate_hz: int) -> bytes:
+    """The recording of `wait`, `sorry` or `goodbye`."""
+    path = Path(__file__).parent / "sounds" / f"{name}.ulaw"
+    pcm = mulaw.to_linear(path.read_bytes())
+    try:
+        resampler = Resampler(rate_hz)
+        return resampler.convert(pcm, RECORDED_HZ) + resampler.rest()
+    except ImportError:  # the extra `agent` is not there: worse is better than nothing
+        samples = numpy.frombuffer(pcm, "<i2")
+        positions = numpy.arange(0, len(samples), RECORDED_HZ / rate_hz).astype(int)
+        return bytes(samples[positions].tobytes())
