@@ -7,6 +7,7 @@ slt. An agent in another language needs a voice that works at least once.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
@@ -40,10 +41,9 @@ class Phrases:
             await asyncio.gather(*(self._make(tts, text, rate_hz) for text in missing.values()))
 
     async def _make(self, tts: TextToSpeech, text: str, rate_hz: int) -> None:
-        try:
-            self.sounds[text] = b"".join([sound.pcm async for sound in spoken(tts, text, rate_hz)]) or self.sounds[text]
-        except ProviderError:
-            pass  # the recording stays
+        with contextlib.suppress(ProviderError):
+            pcm = b"".join([sound.pcm async for sound in spoken(tts, text, rate_hz)])
+            self.sounds[text] = pcm or self.sounds[text]
 
 
 @lru_cache(maxsize=16)
