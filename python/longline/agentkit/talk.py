@@ -23,7 +23,7 @@ from longline.agentkit.phrases import Phrases
 from longline.agentkit.ports import ProviderError, Transcript
 from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
-from longline.agentkit.turns.backchannel import is_backchannel
+from longline.agentkit.turns.asides import Asides
 from longline.agentkit.turns.barge_in import BargeIn, Decision, State
 from longline.agentkit.turns.endpointing import Endpointer, TurnOver
 from longline.agentkit.waterfall import Step, Waterfall
@@ -56,6 +56,7 @@ class Talk:
         self.conversation = conversation
         self.endpointer = Endpointer(agent.turn.endpointing, agent.turn.completeness)
         self.barge_in = BargeIn(agent.turn.barge_in)
+        self._asides = Asides()
         self._vad = agent.turn.vad()
         self._inputs: asyncio.Queue[_Input] = asyncio.Queue()
         self._ears = Ears(agent.stt, call.rate_hz, self._inputs.put_nowait)
@@ -118,6 +119,8 @@ class Talk:
                 if self._answer is None or not self._answer.is_speaking:
                     self._do(self.barge_in.agent_silent())
                     self._quiet_since = self._now()
+                if self._answer is None:
+                    self._answer_aside()
             case HeldBack(True, "barge_in"):
                 self.barge_in.line_held(self._now())
             case HeldBack(False, "timeout"):
@@ -125,6 +128,7 @@ class Talk:
             case _Answered(answer) if answer is self._answer:
                 self._answer = self._answering = None
                 self._settle(answer, was_interrupted=False)
+                self._answer_aside()
             case Deaf():
                 self._is_deaf(given)
             case _:
@@ -253,10 +257,18 @@ class Talk:
     def _finish_turn(self, text: str) -> None:
         over, self._over, self._final_by, self._caller_said = self._over, None, None, ""
         self._voiced_s = 0.0
-        if self.barge_in.state is not State.LISTENING and is_backchannel(text):
-            self._do(self.barge_in.transcript(text, is_final=True))  # he listens: that was no turn
-        elif text and over is not None:
+        agent_speaks = self.barge_in.state is not State.LISTENING
+        if not text:  # A noise: who waited for the caller to speak still does.
+            self._quiet_since = self._quiet_since if agent_speaks else self._now()
+        elif over is not None and self._asides.takes(text, over, agent_speaks=agent_speaks):
+            self._do(self.barge_in.transcript(text, is_final=True))
+        elif over is not None:
             self._take_turn(text, over.spoke_until, over.at)
+
+    def _answer_aside(self) -> None:
+        """The agent has said all: what was said aside just before may have been the answer."""
+        if (aside := self._asides.agent_silent(self._now())) is not None:
+            self._take_turn(aside.text, aside.spoke_until, aside.at)
 
     def _go_on_with_turn(self) -> None:
         """The turn was not over: what was begun of an answer to it is forgotten."""
