@@ -41,7 +41,7 @@ WORDS = (
     "Excuse me, could you say that again?",
     "Hello? Who is this?",
 )
-VOICES = ("rms", "slt", "awb", "kal16")
+VOICES = ("rms", "slt", "awb")
 LEVELS_DB = (-16.0, -22.0, -28.0, -34.0)
 SLOW = bool(os.environ.get("SLOW"))
 """Tell the slowest."""
@@ -81,7 +81,7 @@ async def interrupt(caller: Caller, count: int, seed: int) -> tuple[list[Interru
             await caller.tick()
         for _ in range(20):
             await caller.tick()
-        silent = silent_at(caller.since(one.voiced_at - 0.1), one.voiced_at)
+        silent = silent_at(caller.since(one.voiced_at - 0.3), one.voiced_at - 0.2)
         one.ended_at = silent if silent is not None else 0.0
         done.append(one)
     return done, [], hear_holds(caller.phone.packets())

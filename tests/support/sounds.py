@@ -5,6 +5,7 @@ spectrum, not for a recogniser (`flite` speaks for that). Levels are dB of full 
 """
 
 import functools
+import importlib
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -249,8 +250,6 @@ def flite(text: str, voice: str = "rms") -> Samples:
         rate = int.from_bytes(file.read_bytes()[24:28], "little")
         said = read_wav(file)
     if rate != RATE_HZ:
-        import soxr
-
-        said = np.asarray(soxr.resample(said, rate, RATE_HZ)).astype(np.int16)
+        said = np.asarray(importlib.import_module("soxr").resample(said, rate, RATE_HZ)).astype(np.int16)
     loud = np.flatnonzero(np.abs(said.astype(int)) > 200)
     return said[max(0, loud[0] - 80) : loud[-1] + 80]
