@@ -9,7 +9,7 @@ One agent serves all calls; what belongs to one call is in its `Talk`. Time is t
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from longline.agentkit.answer import Patience
@@ -26,19 +26,26 @@ from longline.streamkit.format import FormatWish
 
 @dataclass(slots=True)
 class VoiceAgent:
-    """`greeting` is said first; `silence` one after the other when the caller says nothing for `silence_s`, and after
-    the last the agent hangs up. `report` is told of each turn when it is over."""
+    """`greeting` is said first, and nobody talks over it when `greeting_interruptible` is False. `silence` is said, one
+    after the other, when nobody says anything for `silence_s`, and after the last the agent hangs up. `report` is told
+    of each turn when it is over.
+
+    What the caller keys in is a whole by `turn.keys`. Without `on_keys` it is a turn of his, "[pressed 4]"; with it,
+    `on_keys(call, "4")` is asked, and what it returns is what the caller has said, None: nothing more is done."""
 
     stt: SpeechToText
     llm: LanguageModel
     tts: TextToSpeech
     instructions: str = ""
     greeting: str = ""
+    greeting_interruptible: bool = True
     tools: Sequence[Tool] = ()
     silence: Sequence[str] = ()
     silence_s: float = 8.0
     turn: TurnRules = field(default_factory=TurnRules)
     patience: Patience = field(default_factory=Patience)
+    phrases: Phrases = field(default_factory=Phrases)
+    on_keys: Callable[[CallSession, str], str | Awaitable[str | None] | None] | None = None
     report: Callable[[Report], None] | None = None
 
     @property
@@ -48,6 +55,8 @@ class VoiceAgent:
         local = None if local_s is None else BargeIn(decide_ms=round(1_000 * local_s))
         return Hello(audio=FormatWish(encoding="pcm_s16le"), barge_in=local)
 
-    async def __call__(self, call: CallSession) -> None:
-        """One call, to its end."""
-        await Talk(self, call, Conversation(self.instructions), Phrases()).run()
+    async def __call__(self, call: CallSession, conversation: Conversation | None = None) -> None:
+        """One call, to its end. `conversation` is what is remembered of others, and remembers this one."""
+        if conversation is None:
+            conversation = Conversation(self.instructions)
+        await Talk(self, call, conversation).run()

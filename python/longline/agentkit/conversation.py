@@ -90,6 +90,14 @@ class Conversation:
         other.state = copy.deepcopy(self.state)
         return other
 
+    def adopt(self, fork: Conversation) -> None:
+        """The answer is given after all: what was added to the fork is added here. (Nothing was added here since.)"""
+        known = {id(turn) for turn in self.turns}
+        for turn in fork.turns:
+            if id(turn) not in known:
+                self.add(turn)
+        self.state = fork.state
+
     def messages(self) -> list[dict[str, Any]]:
         """As OpenAI's chat format has it; others are made of it by their adapters."""
         told: list[dict[str, Any]] = []

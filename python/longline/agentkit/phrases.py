@@ -17,6 +17,8 @@ import numpy
 from longline.agentkit import mulaw
 from longline.agentkit.ports import ProviderError, TextToSpeech
 from longline.agentkit.resample import Resampler
+from longline.agentkit.session import CallSession
+from longline.agentkit.utterance import Utterance
 from longline.agentkit.voice import spoken
 
 RECORDED_HZ = 8_000
@@ -29,21 +31,31 @@ class Phrases:
     wait: str = "One moment, please."
     sorry: str = "Sorry, something went wrong on my side. Could you say that again?"
     goodbye: str = "I am sorry, I have a technical problem. Please call again later. Goodbye."
-    sounds: dict[str, bytes] = field(default_factory=dict)
+    sounds: dict[tuple[str, int], bytes] = field(default_factory=dict)
+    """What was made, by text and rate: once for all calls."""
 
     async def prepare(self, tts: TextToSpeech | None, rate_hz: int) -> None:
-        """From its first moment on there is a sound for each. Without a voice the recordings stay."""
-        texts = {"wait": self.wait, "sorry": self.sorry, "goodbye": self.goodbye}
-        missing = {name: text for name, text in texts.items() if text not in self.sounds}
-        for name, text in missing.items():
-            self.sounds[text] = recorded(name, rate_hz)
+        """In the agent's own voice, as far as that can. Without a voice the recordings stay."""
         if tts is not None:
-            await asyncio.gather(*(self._make(tts, text, rate_hz) for text in missing.values()))
+            texts = (self.wait, self.sorry, self.goodbye)
+            missing = [text for text in texts if (text, rate_hz) not in self.sounds]
+            await asyncio.gather(*(self._make(tts, text, rate_hz) for text in missing))
 
     async def _make(self, tts: TextToSpeech, text: str, rate_hz: int) -> None:
         with contextlib.suppress(ProviderError):
             pcm = b"".join([sound.pcm async for sound in spoken(tts, text, rate_hz)])
-            self.sounds[text] = pcm or self.sounds[text]
+            if pcm:
+                self.sounds[text, rate_hz] = pcm
+
+    def sound(self, text: str, rate_hz: int) -> bytes:
+        """At any moment there is one for each."""
+        made = self.sounds.get((text, rate_hz))
+        name = {self.wait: "wait", self.goodbye: "goodbye"}.get(text, "sorry")
+        return recorded(name, rate_hz) if made is None else made
+
+    def play(self, call: CallSession, text: str) -> Utterance:
+        """Say one of them."""
+        return call.play(self.sound(text, call.rate_hz), text)
 
 
 @lru_cache(maxsize=16)

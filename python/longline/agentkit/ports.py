@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from longline.agentkit.conversation import Conversation
 from longline.agentkit.heard import WordEnd
@@ -56,13 +56,20 @@ class SpeechToText(Protocol):
 @dataclass(frozen=True, slots=True)
 class Tool:
     """Something that the model may have done. `parameters` is a JSON Schema; `run` gets the arguments and returns what
-    the model is told, a text or what `json.dumps` can write. `speaks` is said while it runs."""
+    the model is told, a text or what `json.dumps` can write, or an outcome (`tools.HandOver`, `tools.HangUp`). `speaks`
+    is said while it runs. `wants_call`: `run` also gets `call=`, the `CallSession`.
+
+    A caller who interrupts does not undo what was begun: the tool runs on, and the model is told the result when it is
+    asked next. With `if_interrupted="cancel"` it is cancelled (a coroutine), and the model is told that it was.
+    """
 
     name: str
     description: str
     run: Callable[..., Any]
     parameters: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "properties": {}})
     speaks: str | None = None
+    wants_call: bool = False
+    if_interrupted: Literal["run on", "cancel"] = "run on"
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +89,7 @@ class LanguageModel(Protocol):
 
         It may be asked on a guess of what the caller will have said, and that answer never be given. So what it
         remembers from turn to turn stands in `conversation.state`, of which a guess has a copy: a guess that was wrong
-        leaves no trace."""
+        leaves no trace. A class that cannot be asked so says `may_be_guessed = False`."""
         ...
 
 

@@ -61,7 +61,8 @@ class CallSession:
 
     def __init__(self, line: Line, *, tts: TextToSpeech | None = None) -> None:
         self._line = line
-        self._tts = tts
+        self.voice = tts
+        """Of `say`; a `VoiceAgent` lends its own."""
         self._order = SpeechOrder(line)
         self._making: set[asyncio.Task[None]] = set()
         self._tracks = dict(line.info.tracks)
@@ -109,6 +110,11 @@ class CallSession:
         """What the caller hears now, or would if it were not paused."""
         return next((each for each in self.utterances.values() if each.has_begun and not each.is_over), None)
 
+    @property
+    def is_speaking(self) -> bool:
+        """Something that was begun is left to be heard."""
+        return any(not each.is_over for each in self.utterances.values())
+
     async def __aiter__(self) -> AsyncIterator[LineEvent]:
         """Until `Over`, which is the last."""
         while (event := await self.next_event()) is not None:
@@ -150,10 +156,10 @@ class CallSession:
     def say(self, text: str, *, interruptible: bool = True) -> Utterance:
         """Say a text in the voice that `serve` was given, after all that is being said. Returns at once; its `fault`
         is a ProviderError when the voice failed: then less than all of it was said. Raises NoVoice."""
-        if self._tts is None:
+        if self.voice is None:
             raise NoVoice("say needs a voice: serve(…, tts=…), or play sound that you have")
         utterance = self.begin(text, interruptible=interruptible)
-        task = asyncio.create_task(self._make(self._tts, utterance))
+        task = asyncio.create_task(self._make(self.voice, utterance))
         self._making.add(task)
         task.add_done_callback(self._making.discard)
         return utterance

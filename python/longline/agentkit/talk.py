@@ -1,40 +1,58 @@
 """One call of an agent: everything that happens comes in by one queue and is taken one at a time.
 
-frames → voice activity → endpointing, barge-in     what they decide is done here
-frames → speech to text → transcripts
-turn over → Answer (a task) → line                  cut by an interruption
+    frames → voice activity, speech to text → Listening: what the caller says, turn by turn
+    the same → BargeIn: whether he interrupts          Guesser: whether an answer is begun before he is done
+    a turn → Answer (a task) → line                    cut by an interruption
+
+What they decide is done here; what they decide by stands in `turns/`. The queue is as long as what a busy loop leaves
+in it: nothing waits in between.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import itertools
 import logging
+from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from longline.agentkit.answer import Answer
+from longline.agentkit.answer import Answer, Says
 from longline.agentkit.audio_clock import AudioClock
 from longline.agentkit.conversation import Conversation, Turn
 from longline.agentkit.ears import Deaf, Ears
 from longline.agentkit.line import Digit, Frame, HeldBack, LineEvent, Over, SpeechEnded, SpeechStarted
-from longline.agentkit.phrases import Phrases
-from longline.agentkit.ports import ProviderError, Transcript
+from longline.agentkit.ports import LanguageModel, Transcript
 from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
-from longline.agentkit.turns.asides import Asides
+from longline.agentkit.tools import HandOver, HangUp, Outcome
+from longline.agentkit.turns.backchannel import is_backchannel
 from longline.agentkit.turns.barge_in import BargeIn, Decision, State
-from longline.agentkit.turns.endpointing import Endpointer, TurnOver
+from longline.agentkit.turns.endpointing import Endpointer
+from longline.agentkit.turns.guessing import Guess, Guesser
+from longline.agentkit.turns.keys import Entry, KeyEntry
+from longline.agentkit.turns.listening import (
+    Amended,
+    FinalWanted,
+    Listening,
+    Spoke,
+    StillWaiting,
+    Told,
+    WentOn,
+    Wordless,
+)
+from longline.agentkit.turns.silence import Act, Silence
 from longline.agentkit.waterfall import Step, Waterfall
 
 if TYPE_CHECKING:
     from longline.agentkit.agent import VoiceAgent
 
-FINAL_WITHIN_S: Final = 0.6
-"""How long a turn that is over waits for the last words of it."""
-WORDS_OF_S: Final = 0.4
-"""Of a voice so long words are expected: when none come, the caller is told so. What is shorter may be a noise."""
+CALLER: Final = 0
+"""The track of who is talked with."""
+WORDLESS_S: Final = 3.0
+"""A voice that has interrupted and says no word for so long, by a transcriber that tells words as they come."""
 _log = logging.getLogger(__name__)
 
 
@@ -43,92 +61,123 @@ class _Answered:
     answer: Answer
 
 
-_Input = LineEvent | Transcript | Deaf | _Answered
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """Somebody has said how finished these words are."""
+
+    text: str
+    finished: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Keyed:
+    """What the application makes of an entry of keys: words for the model, or nothing."""
+
+    text: str | None
+
+
+_Input = LineEvent | Transcript | Deaf | _Answered | _Judged | _Keyed
 
 
 class Talk:
     """`run` returns when the call is over."""
 
-    def __init__(self, agent: VoiceAgent, call: CallSession, conversation: Conversation, phrases: Phrases) -> None:
-        self._agent = agent
+    def __init__(self, agent: VoiceAgent, call: CallSession, conversation: Conversation) -> None:
         self._call = call
-        self._phrases = phrases
         self.conversation = conversation
-        self.endpointer = Endpointer(agent.turn.endpointing, agent.turn.completeness)
-        self.barge_in = BargeIn(agent.turn.barge_in)
-        self._asides = Asides()
-        self._vad = agent.turn.vad()
         self._inputs: asyncio.Queue[_Input] = asyncio.Queue()
-        self._ears = Ears(agent.stt, call.rate_hz, self._inputs.put_nowait)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._kept: set[asyncio.Task[None]] = set()
+        """Tools: they outlive the answers that want them, and the call."""
         self._answer: Answer | None = None
         self._answering: asyncio.Task[None] | None = None
-        self._caller_said = ""
-        self._over: TurnOver | None = None
-        self._final_by: float | None = None
-        self._voice_since: float | None = None
-        self._voiced_s = 0.0
-        """How much voice of the caller has not been understood yet."""
-        self._quiet_since: float | None = None
-        self._prompts = list(agent.silence)
+        self._settling: asyncio.Task[None] | None = None
+        self._guess: tuple[Answer, asyncio.Task[None]] | None = None
+        self._aside_until: float | None = None
+        """An answer is put aside for a voice that has said no word yet: so long, then it goes on."""
+        self._line_holds = False
+        self._has_partials = False
+        """The transcriber tells words as they come: a voice without any says nothing."""
         self._clock = AudioClock()
         self._turns = itertools.count(1)
+        self._take_over(agent)
+
+    def _take_over(self, agent: VoiceAgent) -> None:
+        """This agent has the call from now on."""
+        self._agent = agent
+        turn = agent.turn
+        self.endpointer = Endpointer(turn.endpointing, turn.completeness)
+        self.listening = Listening(self.endpointer, wait_s=agent.patience.first_s, give_up_s=agent.patience.all_s)
+        self.barge_in = BargeIn(turn.barge_in)
+        self._guesser = Guesser(turn.guesses)
+        self._keys = KeyEntry(turn.keys)
+        self._silence = Silence(agent.silence, agent.silence_s)
+        self._vad = turn.vad()
+        self._ears = Ears(agent.stt, self._call.rate_hz, self._inputs.put_nowait)
+        self._begin(agent.phrases.prepare(agent.tts, self._call.rate_hz))
+        self._hearing = self._begin(self._ears.run())
 
     async def run(self) -> None:
         self._begin(self._read_line())
-        self._begin(self._ears.run())
-        await self._phrases.prepare(self._agent.tts, self._call.rate_hz)
+        if self._call.voice is None:
+            self._call.voice = self._agent.tts
         if self._agent.greeting:
-            self._say(self._agent.greeting)
+            self._say(self._agent.greeting, is_interruptible=self._agent.greeting_interruptible)
         try:
             while self._call.over is None:
                 due = self._due()
-                wait = None if due is None else max(0.0, due - self._now())
                 given: _Input | None = None
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(wait):
+                    async with asyncio.timeout_at(due):
                         given = await self._inputs.get()
                 if given is not None:
                     self._take(given)
                 self._decide()
+            await asyncio.gather(*self._kept)
         finally:
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
-            if self._answer is not None:
-                self._settle(self._answer, was_interrupted=True)
+            await self._end()
+
+    async def _end(self) -> None:
+        tasks = [*self._tasks, *self._kept]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if self._answer is not None:
+            self._settle(self._answer, was_interrupted=True)
 
     # Inputs.
 
     def _take(self, given: _Input) -> None:
         match given:
             case Frame():
-                self._hear(given)
+                if given.track == CALLER:
+                    self._hear(given)
             case Transcript():
                 self._understand(given)
             case Digit(digit):
-                self._take_turn(f"[pressed {digit}]", self._now())
+                self._press(digit)
             case SpeechStarted(utterance_id, at_ms, waited_ms):
-                self.barge_in.agent_speaks()
-                self.endpointer.answered()
-                if self._answer is not None and self._answer.says(utterance_id):
-                    now = self._now()
-                    self._answer.waterfall.waited(waited_ms / 1000)
-                    self._answer.waterfall.tell(Step.HEARD, now if at_ms is None else min(now, self._clock.at(at_ms)))
+                self._is_heard(utterance_id, at_ms, waited_ms)
             case SpeechEnded():
                 if self._answer is None or not self._answer.is_speaking:
                     self._do(self.barge_in.agent_silent())
-                    self._quiet_since = self._now()
-                if self._answer is None:
-                    self._answer_aside()
             case HeldBack(True, "barge_in"):
-                self.barge_in.line_held(self._now())
-            case HeldBack(False, "timeout"):
-                self.barge_in.line_went_on()
-            case _Answered(answer) if answer is self._answer:
-                self._answer = self._answering = None
-                self._settle(answer, was_interrupted=False)
-                self._answer_aside()
+                self._line_holds = True
+                if self._may_interrupt:
+                    self.barge_in.line_held(self._now())
+                else:
+                    self._call.resume()
+            case HeldBack(False, by):
+                self._line_holds = False
+                if by == "timeout":
+                    self.barge_in.line_went_on()
+            case _Answered(answer):
+                self._has_answered(answer)
+            case _Judged(text, finished):
+                self.endpointer.judged(text, finished)
+                self._guess_or_not()
+            case _Keyed(str(text)):
+                self._take_turn(text, self._now())
             case Deaf():
                 self._is_deaf(given)
             case _:
@@ -142,51 +191,98 @@ class Talk:
         if change is None:
             return
         kind, at_ms = change
-        at = self._clock.at(at_ms)
+        if self._answer is not None and self._answer.has_acted:
+            self.endpointer.answered()  # what it did cannot be taken back: that turn was one
+        self._obey(self.listening.voice(kind, self._clock.at(at_ms)))
         if kind == "started":
-            self._quiet_since, self._voice_since = None, at
-            if self.endpointer.speech_started(at) is not None:
-                self._go_on_with_turn()
             self._do(self.barge_in.speech_started(now))
         else:
-            if self._voice_since is not None:
-                self._voiced_s += at - self._voice_since
-                self._voice_since = None
-            self.endpointer.speech_stopped(at)
             self._do(self.barge_in.speech_stopped(now))
+            self._words_changed()
 
     def _understand(self, transcript: Transcript) -> None:
-        if self._over is not None:  # the last words of a turn that is over
-            self._caller_said = transcript.text if transcript.is_final else self._caller_said or transcript.text
-            if transcript.is_final:
-                self._finish_turn(f"{self._over.final} {transcript.text}".strip())
+        told = self.listening.transcript(transcript.text, is_final=transcript.is_final, now=self._now())
+        self._obey(told)
+        if told:
             return
-        self.endpointer.transcript(transcript.text, is_final=transcript.is_final)
         self._do(self.barge_in.transcript(transcript.text, is_final=transcript.is_final))
+        self._has_partials |= not transcript.is_final
+        if self._aside_until is not None and transcript.text and not is_backchannel(transcript.text):
+            self._stop_answer()
+        self._words_changed()
+
+    def _is_heard(self, utterance_id: str, at_ms: float | None, waited_ms: float) -> None:
+        if self._may_interrupt:
+            self.barge_in.agent_speaks()
+        self.endpointer.answered()
+        answer = self._answer
+        if answer is not None and answer.says(utterance_id):
+            now = self._now()
+            answer.waterfall.waited(waited_ms / 1000)
+            answer.waterfall.tell(Step.HEARD, now if at_ms is None else min(now, self._clock.at(at_ms)))
+
+    def _press(self, digit: str) -> None:
+        if self._agent.turn.keys.interrupt and self._may_interrupt and self._call.speaking is not None:
+            self._stop_answer()
+        entry = self._keys.press(digit, self._now())
+        if entry is not None:
+            self._key_in(entry)
+
+    def _key_in(self, entry: Entry) -> None:
+        self._silence.answered()
+        if self._agent.on_keys is None:
+            self._take_turn(f"[pressed {entry.keys or self._agent.turn.keys.ends}]", self._now())
+        else:
+            self._begin(self._ask_for_keys(entry))
+
+    async def _ask_for_keys(self, entry: Entry) -> None:
+        assert self._agent.on_keys is not None
+        try:
+            text = self._agent.on_keys(self._call, entry.keys)
+            self._inputs.put_nowait(_Keyed(await text if inspect.isawaitable(text) else text))
+        except Exception:
+            _log.exception("call %s: on_keys failed", self._call.info.call_id)
+            self._apologise()
 
     # Decisions.
 
     def _due(self) -> float | None:
-        dues = [self.endpointer.deadline, self.barge_in.deadline, self._final_by, self._silence_due()]
+        dues = [
+            self.listening.deadline,
+            self.barge_in.deadline,
+            self._keys.deadline,
+            self._silence.deadline,
+            self._aside_until,
+        ]
         return min((due for due in dues if due is not None), default=None)
-
-    def _silence_due(self) -> float | None:
-        if self._quiet_since is None or self._answering is not None or not self._agent.silence:
-            return None
-        return self._quiet_since + self._agent.silence_s
 
     def _decide(self) -> None:
         now = self._now()
         self._do(self.barge_in.decide(now))
-        over = self.endpointer.decide(now)
-        if over is not None:
-            self._over, self._final_by = over, now + FINAL_WITHIN_S
-            self._ears.end_turn()
-        if self._final_by is not None and now >= self._final_by and self._over is not None:
-            self._go_without_final(now, self._over)
-        silent = self._silence_due()
-        if silent is not None and now >= silent:
-            self._break_silence()
+        self._obey(self.listening.decide(now))
+        if self._aside_until is not None and now >= self._aside_until:
+            self._go_on()
+        entry = self._keys.decide(now)
+        if entry is not None:
+            self._key_in(entry)
+        if self._agent.silence:
+            self._silence.tell(self._is_quiet, now)
+            prompt = self._silence.decide(now)
+            if isinstance(prompt, str):
+                self._say(prompt)
+            elif prompt is Act.HANG_UP:
+                self._call.hang_up()
+
+    @property
+    def _is_quiet(self) -> bool:
+        """Nobody says anything, or is about to."""
+        return self.listening.is_idle and self._answering is None and not self._call.is_speaking and not self._kept
+
+    @property
+    def _may_interrupt(self) -> bool:
+        """What is being said may be."""
+        speaking = self._call.speaking
+        return speaking is None or speaking.interruptible
 
     def _do(self, decision: Decision | None) -> None:
         if decision is Decision.PAUSE:
@@ -194,122 +290,212 @@ class Talk:
         elif decision is Decision.RESUME:
             self._call.resume()
         elif decision is Decision.CLEAR:
-            self._stop_answer()
+            if self.listening.text:
+                self._stop_answer()
+            else:
+                self._put_aside()
 
-    def _stop_answer(self) -> Answer | None:
-        """What was heard of it is told by the line a moment later."""
-        self._call.interrupt()
-        self.barge_in.cut()
-        answer, self._answer = self._answer, None
-        if self._answering is not None:
-            self._answering.cancel()
-            self._answering = None
-        if answer is not None:
-            self._begin(self._settle_when_told(answer))
-        return answer
+    def _put_aside(self) -> None:
+        """A voice that stays has interrupted, and nobody knows yet what it says. If that is nothing (a television, a
+        cough), the agent goes on with the sample that was not heard yet."""
+        if self._line_holds:
+            self._call.pause()  # the line itself does not wait so long
+        patience = self._agent.patience
+        self._aside_until = self._now() + (WORDLESS_S if self._has_partials else patience.all_s)
 
-    async def _settle_when_told(self, answer: Answer) -> None:
-        await answer.silent()
-        self._settle(answer, was_interrupted=True)
+    def _go_on(self) -> None:
+        if self._aside_until is not None:
+            self._aside_until = None
+            self._call.resume()
+            self.barge_in.agent_speaks()
 
-    def _break_silence(self) -> None:
-        self._quiet_since = None
-        if self._prompts:
-            self._say(self._prompts.pop(0))
+    def _obey(self, told: list[Told]) -> None:
+        for each in told:
+            match each:
+                case FinalWanted():
+                    self._ears.end_turn()
+                case Spoke(text, until, over_at):
+                    self._spoke(text, until, over_at)
+                case Wordless(has_failed):
+                    self._drop_guess()
+                    self._go_on()
+                    if has_failed:
+                        self._apologise()
+                case StillWaiting():
+                    self._agent.phrases.play(self._call, self._agent.phrases.wait)
+                case WentOn():
+                    self._went_on()
+                case Amended(text):
+                    self._amend(text)
+
+    # What the caller says.
+
+    def _spoke(self, text: str, until: float, over_at: float) -> None:
+        is_held = self.barge_in.state is not State.LISTENING or self._aside_until is not None
+        if is_held and is_backchannel(text):
+            self._drop_guess()
+            self._do(self.barge_in.transcript(text, is_final=True))  # he listens: that was no turn
+            self._go_on()
         else:
-            self._call.hang_up()
+            self._take_turn(text, until, over_at)
 
-    # Turns.
-
-    def _go_without_final(self, now: float, over: TurnOver) -> None:
-        """The transcriber is late. What it has said so far is the turn; if that is nothing, it is waited for as long as
-        any provider is, and the caller is told."""
-        text = f"{over.final} {self._caller_said}".strip() if self._caller_said else over.text
-        waited_s, patience = now - over.at, self._agent.patience
-        if text or self._voiced_s < WORDS_OF_S or waited_s >= patience.all_s:
-            if not text and self._voiced_s >= WORDS_OF_S:
-                self._apologise()
-            self._finish_turn(text)
+    def _take_turn(self, text: str, spoke_until: float, over_at: float | None = None) -> None:
+        now = self._now()
+        self._silence.answered()
+        waterfall = Waterfall()
+        waterfall.tell(Step.END_OF_SPEECH, spoke_until)
+        waterfall.tell(Step.ENDPOINT, over_at if over_at is not None else now)
+        waterfall.tell(Step.TRANSCRIPT, now)
+        if self._guesser.is_right(text) and self._keep_guess(text, waterfall):
+            return
+        self._drop_guess()
+        before = None
+        if self._may_interrupt:
+            if self._answering is not None or self._call.is_speaking:
+                self._stop_answer()
         else:
-            if waited_s >= patience.first_s:
-                self._call.play(self._phrases.sounds.get(self._phrases.wait, b""), self._phrases.wait)
-            next_s = patience.first_s if waited_s < patience.first_s else patience.all_s
-            self._final_by = over.at + next_s
+            before = self._answering
+        self.conversation.add(Turn("caller", text, spoke_until))
+        self._begin_answer(waterfall, question=text, after=before)
 
-    def _is_deaf(self, deaf: Deaf) -> None:
-        """Who has just said something is told; else it is mended without a word."""
-        _log.warning("call %s: %s", self._call.info.call_id, deaf.error)
-        if deaf.for_good:
-            self._call.play(self._phrases.sounds.get(self._phrases.goodbye, b""), self._phrases.goodbye)
-            self._begin(self._hang_up_when_said())
-        elif self._over is not None or self._voice_since is not None or self._voiced_s >= WORDS_OF_S:
-            self._apologise()
-            self._over = self._final_by = None
-            self._caller_said, self._voiced_s = "", 0.0
-
-    def _apologise(self) -> None:
-        self._call.play(self._phrases.sounds.get(self._phrases.sorry, b""), self._phrases.sorry)
-
-    async def _hang_up_when_said(self) -> None:
-        await self._call.said()
-        self._call.hang_up()
-
-    def _finish_turn(self, text: str) -> None:
-        over, self._over, self._final_by, self._caller_said = self._over, None, None, ""
-        self._voiced_s = 0.0
-        agent_speaks = self.barge_in.state is not State.LISTENING
-        if not text:  # A noise: who waited for the caller to speak still does.
-            self._quiet_since = self._quiet_since if agent_speaks else self._now()
-        elif over is not None and self._asides.takes(text, over, agent_speaks=agent_speaks):
-            self._do(self.barge_in.transcript(text, is_final=True))
-        elif over is not None:
-            self._take_turn(text, over.spoke_until, over.at)
-
-    def _answer_aside(self) -> None:
-        """The agent has said all: what was said aside just before may have been the answer."""
-        if (aside := self._asides.agent_silent(self._now())) is not None:
-            self._take_turn(aside.text, aside.spoke_until, aside.at)
-
-    def _go_on_with_turn(self) -> None:
+    def _went_on(self) -> None:
         """The turn was not over: what was begun of an answer to it is forgotten."""
-        self._over = self._final_by = None
+        self._drop_guess()
         answer = self._stop_answer()
         if answer is not None:
             answer.forget()
             if self.conversation.turns and self.conversation.turns[-1].role == "caller":
                 self.conversation.turns.pop()
 
-    def _take_turn(self, text: str, spoke_until: float, over_at: float | None = None) -> None:
-        if self._answering is not None:
-            self._stop_answer()
-        now = self._now()
-        waterfall = Waterfall()
-        waterfall.tell(Step.END_OF_SPEECH, spoke_until)
-        waterfall.tell(Step.ENDPOINT, over_at if over_at is not None else now)
-        waterfall.tell(Step.TRANSCRIPT, now)
-        self.conversation.add(Turn("caller", text, spoke_until))
-        self._prompts = list(self._agent.silence)
-        self._answer = Answer(
+    def _amend(self, text: str) -> None:
+        """The model has its answer begun; what it is told the next time is right."""
+        for turn in reversed(self.conversation.turns):
+            if turn.role == "caller":
+                turn.text = turn.heard = text
+                return
+
+    def _is_deaf(self, deaf: Deaf) -> None:
+        """Who has just said something is told; else it is mended without a word."""
+        _log.warning("call %s: %s", self._call.info.call_id, deaf.error)
+        if deaf.for_good:
+            self._agent.phrases.play(self._call, self._agent.phrases.goodbye)
+            self._begin(self._hang_up_when_said())
+        elif self.listening.deaf():
+            self._drop_guess()
+            self._apologise()
+
+    def _apologise(self) -> None:
+        self._agent.phrases.play(self._call, self._agent.phrases.sorry)
+
+    async def _hang_up_when_said(self) -> None:
+        await self._call.said()
+        self._call.hang_up()
+
+    # Guesses.
+
+    def _words_changed(self) -> None:
+        self._guess_or_not()
+        judge, text = self._agent.turn.judge, self.listening.text
+        if judge is not None and text and not self.endpointer.is_speaking:
+            self._begin(self._judge(text))
+
+    async def _judge(self, text: str) -> None:
+        assert self._agent.turn.judge is not None
+        self._inputs.put_nowait(_Judged(text, await self._agent.turn.judge(text)))
+
+    def _guess_or_not(self) -> None:
+        is_busy = self._answer is not None or (self._settling is not None and not self._settling.done())
+        if is_busy or not getattr(self._agent.llm, "may_be_guessed", True):
+            return
+        text = self.listening.text
+        guess = self._guesser.understood(text, self.endpointer.finished, is_speaking=self.endpointer.is_speaking)
+        if guess is None:
+            return
+        self._drop_guess()
+        if guess is Guess.BEGIN:
+            fork = self.conversation.fork()
+            fork.add(Turn("caller", text, self._now()))
+            answer = Answer(self._agent, self._call, fork, Waterfall(), keep=self._keep, is_held=True)
+            self._guess = answer, self._begin(self._run_answer(answer))
+
+    def _keep_guess(self, text: str, waterfall: Waterfall) -> bool:
+        """False: it has failed meanwhile."""
+        if self._guess is None or self._guess[0].failure is not None or self._answering is not None:
+            return False
+        (answer, task), self._guess = self._guess, None
+        answer.waterfall.at = waterfall.at | answer.waterfall.at
+        answer.question = text
+        answer.keep(self.conversation)
+        self._amend(text)
+        self._answer, self._answering = answer, task
+        return True
+
+    def _drop_guess(self) -> None:
+        if self._guess is not None:
+            self._guess[1].cancel()
+            self._guess = None
+
+    # Answers.
+
+    def _say(self, text: str, *, is_interruptible: bool = True) -> None:
+        """Words of the agent's own, which the model is told of."""
+        self._begin_answer(Waterfall(), llm=Says(text), is_interruptible=is_interruptible)
+
+    def _begin_answer(
+        self,
+        waterfall: Waterfall,
+        *,
+        llm: LanguageModel | None = None,
+        question: str = "",
+        after: asyncio.Task[None] | None = None,
+        is_interruptible: bool = True,
+    ) -> None:
+        answer = Answer(
+            self._agent,
             self._call,
             self.conversation,
-            self._agent.llm,
-            self._agent.tts,
-            tools=self._agent.tools,
-            phrases=self._phrases,
-            patience=self._agent.patience,
-            waterfall=waterfall,
-            question=text,
+            waterfall,
+            keep=self._keep,
+            llm=llm,
+            question=question,
+            after=after or self._settling,
+            is_interruptible=is_interruptible,
         )
-        self._answering = self._begin(self._run_answer(self._answer))
+        self._answer, self._answering = answer, self._begin(self._run_answer(answer))
 
     async def _run_answer(self, answer: Answer) -> None:
         await answer.run()
         self._inputs.put_nowait(_Answered(answer))
 
+    def _stop_answer(self) -> Answer | None:
+        """What was heard of it is told by the line a moment later."""
+        self._call.interrupt()
+        self.barge_in.cut()
+        self._aside_until = None
+        answer, self._answer = self._answer, None
+        if self._answering is not None:
+            self._answering.cancel()
+            self._answering = None
+        if answer is not None:
+            self._settling = self._begin(self._settle_when_told(answer))
+        return answer
+
+    async def _settle_when_told(self, answer: Answer) -> None:
+        await answer.speech.silent()
+        self._settle(answer, was_interrupted=True)
+
+    def _has_answered(self, answer: Answer) -> None:
+        if answer is self._answer:
+            self._answer = self._answering = None
+        elif answer.is_settled or answer.is_forgotten:
+            return
+        self._settle(answer, was_interrupted=False)
+        if answer.outcome is not None:
+            self._conclude(answer.outcome)
+
     def _settle(self, answer: Answer, *, was_interrupted: bool) -> None:
         answer.settle(was_interrupted=was_interrupted)
-        self._quiet_since = self._now()
-        if answer.is_forgotten:
+        if answer.is_forgotten or not answer.question:
             return
         failure = None if answer.failure is None else str(answer.failure)
         report = Report(
@@ -326,24 +512,19 @@ class Talk:
         if self._agent.report is not None:
             self._agent.report(report)
 
-    def _say(self, text: str) -> None:
-        """Words of the agent's own, which the model is told of."""
-        self._begin(self._speak(text))
-
-    async def _speak(self, text: str) -> None:
-        turn = self.conversation.add(Turn("agent", text, self._now()))
-        utterance = self._call.begin(text)
-        try:
-            async for sound in self._agent.tts.say(text):
-                self._call.add(utterance, sound.pcm)
-        except ProviderError as error:
-            _log.warning("call %s: %s", self._call.info.call_id, error)
-        self._call.finish(utterance)
-        await utterance.ended
-        turn.heard = text if not utterance.was_cut else ""
-
-    def _now(self) -> float:
-        return asyncio.get_running_loop().time()
+    def _conclude(self, outcome: Outcome) -> None:
+        if isinstance(outcome, HangUp):
+            self._call.hang_up()
+        elif isinstance(outcome, HandOver):
+            self._hearing.cancel()
+            self._drop_guess()
+            self._call.voice = outcome.agent.tts
+            self.conversation.instructions = outcome.agent.instructions
+            self._take_over(outcome.agent)
+            if outcome.greets:
+                self._say(outcome.greets)
+            else:
+                self._begin_answer(Waterfall())
 
     # Tasks.
 
@@ -353,8 +534,17 @@ class Talk:
             if isinstance(event, Over):
                 return
 
-    def _begin(self, work: object) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.create_task(work)  # type: ignore[arg-type]
+    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._kept.add(task)
+        task.add_done_callback(self._kept.discard)
+        return task
+
+    def _now(self) -> float:
+        return asyncio.get_running_loop().time()

@@ -44,9 +44,8 @@ class FakeStt:
             if not frame:
                 text = (self.texts.pop(0) if self.texts else "") if self._is_told else " ".join(words)
                 words.clear()
-                if text:
-                    await asyncio.sleep(self._final_s)
-                    yield Transcript(text, is_final=True)
+                await asyncio.sleep(self._final_s)
+                yield Transcript(text, is_final=True)
                 continue
             new = reader.read(frame)
             words += new
@@ -56,7 +55,8 @@ class FakeStt:
 
 class FakeLlm:
     """Gives its replies one after the other, then nothing. A reply is a text or a list of pieces. `when` has replies by
-    words of the caller's: the first whose words all occur in what he said last is given, whenever he says it."""
+    words of the caller's: the first whose words all occur in what he said last is given, whenever he says it. A model
+    with a list is not asked on a guess, unless it is told to (`may_be_guessed`), since that would cost it a reply."""
 
     def __init__(self, *replies: Reply, when: Mapping[str, Reply] | None = None, first_s: float = 0.0) -> None:
         self.replies = list(replies)
@@ -65,6 +65,7 @@ class FakeLlm:
         """What it was told each time, as messages."""
         self.cancelled = 0
         """Replies that were not read to their end."""
+        self.may_be_guessed = not replies
         self._first_s = first_s
 
     async def reply(self, conversation: Conversation, tools: Sequence[Tool]) -> AsyncIterator[str | ToolCall]:

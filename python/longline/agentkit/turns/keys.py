@@ -12,11 +12,12 @@ from typing import Literal
 @dataclass(frozen=True, slots=True)
 class KeyRules:
     """`ends`: keys that end an entry and are not of it. `longest` keys are enough, so 1 makes each key an entry.
-    `between_s` after a key an entry is over."""
+    `between_s` after a key an entry is over. `interrupt`: an agent that speaks stops at a key."""
 
     ends: str = "#"
     longest: int = 32
     between_s: float = 2.5
+    interrupt: bool = True
 
     def __post_init__(self) -> None:
         if self.longest < 1 or self.between_s <= 0:

@@ -7,16 +7,23 @@ from dataclasses import dataclass, field
 
 from longline.agentkit.turns.barge_in import BargeInRules
 from longline.agentkit.turns.completeness import sounds_finished
-from longline.agentkit.turns.endpointing import Completeness, EndpointingRules
+from longline.agentkit.turns.endpointing import Completeness, EndpointingRules, Judge
 from longline.agentkit.turns.energy import EnergyVad
+from longline.agentkit.turns.guessing import GuessRules
+from longline.agentkit.turns.keys import KeyRules
 from longline.agentkit.turns.vad import Vad
 
 
 @dataclass(slots=True)
 class TurnRules:
-    """`vad` makes one for each call. `completeness` is asked of each partial transcript: see `turns/endpointing`."""
+    """`vad` makes one for each call. `completeness` is asked of each partial transcript (see `turns/endpointing`), and
+    beside it `judge`, when there is one, which may take its time: a model, say (`judge.AskedCompleteness`). `guesses`:
+    when an answer is begun before the turn is certainly over. `keys`: what the caller keys in."""
 
     vad: Callable[[], Vad] = EnergyVad
     endpointing: EndpointingRules = field(default_factory=EndpointingRules)
     completeness: Completeness = sounds_finished
+    judge: Judge | None = None
     barge_in: BargeInRules = field(default_factory=BargeInRules)
+    guesses: GuessRules = field(default_factory=GuessRules)
+    keys: KeyRules = field(default_factory=KeyRules)
