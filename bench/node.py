@@ -70,7 +70,7 @@ def cpu_s(stat: str) -> float:
 
 
 @contextlib.asynccontextmanager
-async def node(folder: Path, stream: str, **settings: str) -> AsyncIterator[Node]:
+async def node(folder: Path, stream: str, *more: str, **settings: str) -> AsyncIterator[Node]:
     http_port, sip_port = free_ports(2)
     folder.mkdir(parents=True, exist_ok=True)
     environment = os.environ | {
@@ -90,7 +90,7 @@ async def node(folder: Path, stream: str, **settings: str) -> AsyncIterator[Node
     log = folder / "node.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "longline", "serve", "--stream", stream,
+            sys.executable, "-m", "longline", "serve", "--stream", stream, *more,
             env=environment, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL,
         )  # fmt: skip
     one = Node(process, http_port, sip_port, log)
