@@ -7,7 +7,7 @@ CARGO_TEST := cargo test --workspace --locked
 COMMA := ,
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: help setup setup-test demo test test-rust test-unit e2e chaos chaos-streams check format bench bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz fuzz-api docs clean
+.PHONY: help setup setup-test demo test test-rust test-unit e2e chaos chaos-streams check format bench bench-agent-share bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz fuzz-api docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -60,6 +60,9 @@ bench: setup bench-build  ## a first look, 1 and 100 calls in one dialect, besid
 
 bench-polling: setup bench-build  ## 20 ms chunks over a WebSocket and by HTTP polling: delay, CPU, bytes: 2 minutes (CALLS= SECONDS_EACH= TURNS=)
 	@$(VENV)/python bench/polling/polling.py $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH)) $(if $(TURNS),--turns $(TURNS))
+
+bench-agent-share: setup  ## the platform's share of an agent's answer, on the wire, with providers that take no time: 2 minutes (CALLS= TURNS= ENDPOINTING_MS=)
+	@$(VENV)/python bench/agent/share.py $(if $(CALLS),--calls $(CALLS)) $(if $(TURNS),--turns $(TURNS)) $(if $(ENDPOINTING_MS),--endpointing-ms $(ENDPOINTING_MS))
 
 bench-rest: setup  ## REST: requests a second per core and p99 of create, get and list, with 100,000 calls in the table: 5 minutes (REQUESTS= TURNS= MANY=)
 	@$(VENV)/python bench/rest/rest.py $(if $(REQUESTS),--requests $(REQUESTS)) $(if $(TURNS),--turns $(TURNS)) $(if $(MANY),--many $(MANY))

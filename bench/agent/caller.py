@@ -1,7 +1,7 @@
 """A caller on the wire: packets of µ-law every 20 ms, voiced or silent, and the kernel's time of what comes back.
 
-He speaks, is answered, waits, and speaks again. Of each turn: when his last voiced packet left, and when the first voiced
-one of the answer came.
+He speaks, is answered, waits, and speaks again. Of each turn: when his last voiced packet left, and when the first
+voiced one of the answer came.
 """
 
 import asyncio
@@ -90,4 +90,3 @@ class Caller:
             if len(data) > 12 and data[1] & 0x7F == 0 and any(code & 0x7F < 0x60 for code in data[12:]):
                 return at
         return None
-

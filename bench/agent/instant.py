@@ -22,7 +22,8 @@ from longline.agentkit.turns.endpointing import cannot_tell
 RATE_HZ = 8_000
 SAYS_MS = 300
 TONE = b"".join(
-    struct.pack("<h", round(9_000 * math.cos(2 * math.pi * 500 * n / RATE_HZ))) for n in range(RATE_HZ * SAYS_MS // 1000)
+    struct.pack("<h", round(9_000 * math.cos(2 * math.pi * 500 * n / RATE_HZ)))
+    for n in range(RATE_HZ * SAYS_MS // 1000)
 )
 """Loud from its first sample: the first packet of an answer is heard as one."""
 

@@ -2,9 +2,9 @@
 
     make bench-agent-share                      # CALLS= TURNS= ENDPOINTING_MS=
 
-Voice to voice is from the caller's last voiced packet to the first voiced one of the answer, by the clock of one kernel;
-the share is what is left of it without the agent's endpointing. What the agent itself says of each turn (its waterfall)
-is held against the packets: `waterfall_error_ms`. Ends in one JSON object.
+Voice to voice is from the caller's last voiced packet to the first voiced one of the answer, by the clock of one
+kernel; the share is what is left of it without the agent's endpointing. What the agent itself says of each turn (its
+waterfall) is held against the packets: `waterfall_error_ms`. Ends in one JSON object.
 """
 
 import argparse
@@ -24,7 +24,6 @@ sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "bench/agent")]
 
 from caller import Caller  # noqa: E402
 from node import Node, node  # noqa: E402
-
 from tests.support.ports import free_ports  # noqa: E402
 from tests.support.raw_phone import RawPhone  # noqa: E402
 
@@ -86,9 +85,7 @@ async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]
     return summary(arguments, callers, list(told.values())) | {"cores": os.cpu_count(), "load_average": load}
 
 
-def summary(
-    arguments: argparse.Namespace, callers: list[Caller], told: list[list[dict[str, Any]]]
-) -> dict[str, Any]:
+def summary(arguments: argparse.Namespace, callers: list[Caller], told: list[list[dict[str, Any]]]) -> dict[str, Any]:
     delays = [turn.delay_ms for caller in callers for turn in caller.turns]
     heard = [delay for delay in delays if delay is not None]
     share = [delay - arguments.endpointing_ms for delay in heard]

@@ -16,6 +16,8 @@ from longline.agentkit.turns.vad import Change
 
 FLOOR_DB: Final = -60.0
 """Nothing is quieter, as far as this cares."""
+PIECE_MS: Final = 5
+"""To which a voice's end is told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,17 @@ def level_db(pcm: bytes) -> float:
     return max(FLOOR_DB, 10 * math.log10(power / 32768**2) if power else FLOOR_DB)
 
 
+def quiet_end_ms(pcm: bytes, rate_hz: int, least_db: float) -> float:
+    """How much of a frame is quiet after the last of its pieces that is as loud as this."""
+    step = 2 * rate_hz * PIECE_MS // 1_000
+    quiet = 0.0
+    for begin in range(len(pcm) - step, -1, -step):
+        if level_db(pcm[begin : begin + step]) >= least_db:
+            return quiet
+        quiet += PIECE_MS
+    return 0.0
+
+
 class EnergyVad:
     """`hear` frame after frame; a change is told with when it really happened: `start_ms` or `stop_ms` before."""
 
@@ -47,13 +60,18 @@ class EnergyVad:
         self.is_voiced = False
         self.background_db = FLOOR_DB + self.rules.margin_db / 2
         self._against_ms = 0.0
+        self._loud: tuple[bytes, float] | None = None
+        """The last frame that was loud, and how loud it had to be."""
 
     def hear(self, pcm: bytes, rate_hz: int, at_ms: float) -> tuple[Change, float] | None:
         """`at_ms` is where the frame begins. Returns the change and where in the audio it was, in milliseconds."""
         length_ms = len(pcm) * 500 / rate_hz
         level = level_db(pcm)
-        is_loud = level >= max(self.rules.least_db, self.background_db + self.rules.margin_db)
-        if not is_loud:
+        least_db = max(self.rules.least_db, self.background_db + self.rules.margin_db)
+        is_loud = level >= least_db
+        if is_loud:
+            self._loud = pcm, least_db
+        else:
             # Down at once, up slowly: a background that rises is one only when it stays.
             rate = 0.5 if level < self.background_db else min(1.0, length_ms / 1_000)
             self.background_db += (level - self.background_db) * rate
@@ -65,4 +83,9 @@ class EnergyVad:
             return None
         at = at_ms + length_ms - self._against_ms
         self.is_voiced, self._against_ms = is_loud, 0.0
-        return ("started" if is_loud else "stopped", at)
+        if is_loud:
+            return "started", at
+        if self._loud is not None:
+            # A voice ends within a frame: what is behind it need not be waited for.
+            at -= quiet_end_ms(self._loud[0], rate_hz, self._loud[1])
+        return "stopped", at
