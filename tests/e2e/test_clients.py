@@ -112,6 +112,24 @@ async def test_pipecat_on_our_own_transport(node: Exchange) -> None:
     assert reply[1:] == [pytest.approx(600, abs=80), False]
 
 
+async def test_livekit_agents_without_a_room(node: Exchange) -> None:
+    """Its session takes the call for its audio, and the chat holds of an interrupted answer what was heard."""
+    async with ClientApp("livekit_bot.py", PYTHONPATH=str(ROOT / "python")) as app:
+        stream = {"action": "stream", "ws_url": app.url(), "dialect": "longline"}
+        async with node.call_with([stream, {"action": "pause", "duration": 60}]) as phone:
+            talk = await converse(app, phone, "livekit")
+            heard_ms = sum(packet.at < talk.silent_from for packet in talk.heard()) * 20
+        said = await app.until("said")
+    assert heard_hz(app) == near(CALLER_HZ)
+    (greeting, reply) = said["heard"]
+    assert greeting[2] and greeting[1] == pytest.approx(heard_ms, abs=60)
+    assert reply == [600, 600, False]
+    ((words, was_interrupted), answer) = said["history"]
+    assert was_interrupted and ("One two three four five " * 20).startswith(words)
+    assert len(words.split()) == pytest.approx(heard_ms / 200, abs=1.5), "a hundred words in twenty seconds"
+    assert answer == ["Reply.", False]
+
+
 @pytest.mark.skipif(not has_package("pipecat_asterisk"), reason="pipecat-asterisk wants Python 3.12")
 async def test_pipecat_asterisk_is_spoken_to_as_by_asterisk(node: Exchange, pipecat: ClientApp) -> None:
     """It keeps up to sixteen seconds in our queue, in messages of 65,500 bytes, and hangs up the call by command."""

@@ -58,12 +58,10 @@ except ImportError as error:
 from longline.agentkit import line
 from longline.agentkit.heard import heard_text
 from longline.agentkit.line import NotOnThisLine
-from longline.agentkit.played import Played
+from longline.agentkit.played import Pace, Played
 from longline.agentkit.session import CallSession
 from longline.agentkit.utterance import Utterance
 
-LETTER_MS = 65.0
-"""How long a letter takes, before a sentence of this voice was heard to its end."""
 MAX_SEGMENTS = 20
 """Sentences of one run that are remembered: more are not on the line at once."""
 HEARD_WITHIN_S = 10.0
@@ -192,7 +190,7 @@ class _Output(BaseOutputTransport):
         self._numbers = itertools.count()
         self._news = asyncio.Event()
         self._releasing: Any = None
-        self._letter_ms = LETTER_MS
+        self._pace = Pace()
         self._announced: list[_Segment] = []
         """Of a run that is about to begin."""
         self._is_cutting = False
@@ -340,8 +338,7 @@ class _Output(BaseOutputTransport):
         for segment in run.segments:
             if segment.frame.id == frame.segment_id and segment.end_ms is None:
                 segment.end_ms = run.played.said_ms
-                if frame.text and segment.end_ms > segment.start_ms:
-                    self._letter_ms = (segment.end_ms - segment.start_ms) / len(frame.text)
+                self._pace.learn(frame.text, segment.end_ms - segment.start_ms)
 
     async def _release_in_time(self) -> None:
         while True:
@@ -384,10 +381,9 @@ class _Output(BaseOutputTransport):
         await self._release()
         heard_ms = run.played.heard_ms(self._now())
         for segment in run.segments:
-            length_ms = (segment.end_ms or 0.0) - segment.start_ms
+            length_ms = (segment.end_ms or run.played.said_ms) - segment.start_ms
             if segment.end_ms is None:
-                so_far_ms = run.played.said_ms - segment.start_ms
-                length_ms = max(so_far_ms, self._letter_ms * len(segment.frame.text))
+                length_ms = self._pace.length_ms(segment.frame.text, length_ms)
             if segment.frame.pts or not segment.start_ms <= heard_ms < segment.start_ms + length_ms:
                 continue
             if words := heard_text(segment.frame.text, length_ms, heard_ms - segment.start_ms):

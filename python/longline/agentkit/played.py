@@ -43,3 +43,19 @@ class Played:
     def due(self, position_ms: float) -> float | None:
         """When so much will have been heard, if nothing happens; None while nothing is."""
         return None if self._since is None else self._since + (position_ms - self._heard_ms) / 1000
+
+
+class Pace:
+    """How fast a voice speaks, for sentences whose sound is not all there yet. Learns."""
+
+    def __init__(self, letter_ms: float = 65.0) -> None:
+        self.letter_ms = letter_ms
+
+    def learn(self, text: str, length_ms: float) -> None:
+        """So long is all of this text."""
+        if text and length_ms > 0:
+            self.letter_ms = length_ms / len(text)
+
+    def length_ms(self, text: str, so_far_ms: float) -> float:
+        """How long a text will be, of which there is so much sound."""
+        return max(so_far_ms, self.letter_ms * len(text))

@@ -1,6 +1,6 @@
 """What is heard by now, between two tellings of the line."""
 
-from longline.agentkit.played import Played
+from longline.agentkit.played import Pace, Played
 
 
 def made(said_ms: float = 1_000) -> Played:
@@ -40,3 +40,11 @@ def test_what_is_held_stands_still() -> None:
     assert round(played.heard_ms(8.0)) == 300 and played.due(400) is None
     played.resumed(8.0)
     assert round(played.heard_ms(8.1)) == 400
+
+
+def test_the_length_of_a_sentence_that_is_being_made_is_guessed_and_the_guess_learned() -> None:
+    pace = Pace(letter_ms=50)
+    assert pace.length_ms("ten chars.", 100) == 500
+    assert pace.length_ms("ten chars.", 800) == 800
+    pace.learn("ten chars.", 700)
+    assert pace.length_ms("ten chars.", 100) == 700
