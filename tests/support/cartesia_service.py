@@ -2,12 +2,12 @@
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
+from longline.agentkit.testing.written import MS_PER_LETTER, spoken
 from tests.support.vendor_socket import Ears, Message, VendorSocket
-
-WORD_MS = 200
 
 
 class CartesiaEars(VendorSocket):
@@ -49,7 +49,7 @@ class _Listening:
 
 
 class CartesiaVoice(VendorSocket):
-    """Two hundred milliseconds for each word. `holds`: contexts are begun and not gone on with."""
+    """As the testing kit's voice speaks, a chunk a word. `holds`: contexts are begun and not gone on with."""
 
     error_within = json.dumps(
         {"type": "error", "done": True, "status_code": 500, "title": "Server error", "message": "oh no"}
@@ -77,11 +77,13 @@ class _Speaking:
         if fields.get("cancel"):
             return
         rate_hz = fields["output_format"]["sample_rate"]
-        for number, word in enumerate(fields["transcript"].split()):
-            times = {"words": [word], "start": [number * WORD_MS / 1_000], "end": [(number + 1) * WORD_MS / 1_000]}
-            yield _told("timestamps", context, word_timestamps=times)
-            pcm = b"\1" * (2 * rate_hz * WORD_MS // 1_000)
-            yield _told("chunk", context, data=base64.b64encode(pcm).decode(), step_time=1.0)
+        pcm, at = b"".join(spoken(fields["transcript"], rate_hz)), 0
+        for match in re.finditer(r"\S+\s*", fields["transcript"]):
+            begin_s, end_s = (place * MS_PER_LETTER / 1_000 for place in (match.start(), match.end()))
+            yield _told("timestamps", context, word_timestamps=_times(match[0].strip(), begin_s, end_s))
+            end = len(pcm) if match.end() == len(fields["transcript"]) else 2 * round(rate_hz * end_s)
+            yield _told("chunk", context, data=base64.b64encode(pcm[at:end]).decode(), step_time=1.0)
+            at = end
             if self._service.holds:
                 return
         yield _told("done", context, done=True)
@@ -89,3 +91,7 @@ class _Speaking:
 
 def _told(kind: str, context: str, *, done: bool = False, **fields: Any) -> str:
     return json.dumps({"type": kind, "context_id": context, "status_code": 206, "done": done, **fields})
+
+
+def _times(word: str, begin_s: float, end_s: float) -> dict[str, list[Any]]:
+    return {"words": [word], "start": [begin_s], "end": [end_s]}

@@ -3,7 +3,9 @@
 import json
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
+from longline.agentkit.testing.written import spoken
 from tests.support.vendor_http import Answer, Part, Request, VendorServer
 from tests.support.vendor_socket import Ears, Message, VendorSocket
 
@@ -67,15 +69,19 @@ class _Listening:
 
 
 class DeepgramVoice(VendorServer):
-    """`sound` is what it says."""
+    """`sound` is what it says, if not what it is told to."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.sound: list[Part] = [b"\1" * 3_201, b"\2" * 3_199]
+        self.sound: list[Part] | None = None
 
     def refusal(self, status: str) -> bytes:
         return json.dumps({"err_code": "SOME_ERROR", "err_msg": status, "request_id": "r"}).encode()
 
     def answer(self, request: Request) -> Answer:
         assert request.path.startswith("/v1/speak?"), request.path
-        return Answer("audio/l16", list(self.sound))
+        if self.sound is not None:
+            return Answer("audio/l16", list(self.sound))
+        rate_hz = int(parse_qs(urlsplit(request.path).query)["sample_rate"][0])
+        pcm = b"".join(spoken(request.fields["text"], rate_hz))
+        return Answer("audio/l16", [pcm[:1_601], pcm[1_601:]])

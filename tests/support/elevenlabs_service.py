@@ -5,10 +5,10 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+from longline.agentkit.testing.written import MS_PER_LETTER, spoken
 from tests.support.vendor_http import Answer, Request, VendorServer
 from tests.support.vendor_socket import Ears, Message, VendorSocket
 
-CHARACTER_MS = 50
 PIECE = 10
 """Characters of a piece of speech."""
 
@@ -41,30 +41,33 @@ def _told(kind: str, **fields: Any) -> str:
 
 
 class ElevenLabsVoice(VendorServer):
-    """Fifty milliseconds for each character."""
+    """As the testing kit's voice speaks: so many milliseconds for each character."""
 
     def refusal(self, status: str) -> bytes:
         return json.dumps({"detail": {"status": "some_error", "message": status}}).encode()
 
     def answer(self, request: Request) -> Answer:
         assert "/stream/with-timestamps?" in request.path, request.path
-        text = request.fields["text"]
-        lines = [json.dumps(spoken(text, begin)).encode() + b"\n" for begin in range(0, len(text), PIECE)]
+        text, rate_hz = request.fields["text"], int(request.path.rpartition("_")[2])
+        lines = [json.dumps(piece).encode() + b"\n" for piece in pieces(text, rate_hz)]
         error = json.dumps({"detail": {"status": "quota_exceeded", "message": "oh no"}}).encode() + b"\n"
         return Answer("application/json", [*lines], error, b"<html>\n[]\nnull\n{}\n")
 
 
-def spoken(text: str, begin: int, rate_hz: int = 16_000) -> dict[str, Any]:
-    """A piece of speech, and when its characters were spoken."""
-    places = range(begin, min(begin + PIECE, len(text)))
-    alignment = {
-        "characters": [text[place] for place in places],
-        "character_start_times_seconds": [place * CHARACTER_MS / 1_000 for place in places],
-        "character_end_times_seconds": [(place + 1) * CHARACTER_MS / 1_000 for place in places],
-    }
-    pcm = b"\1" * (2 * rate_hz * CHARACTER_MS * len(places) // 1_000)
-    return {
-        "audio_base64": base64.b64encode(pcm).decode(),
-        "alignment": alignment,
-        "normalized_alignment": alignment,
-    }
+def pieces(text: str, rate_hz: int) -> Iterator[dict[str, Any]]:
+    """Of speech, and when their characters were spoken."""
+    pcm = b"".join(spoken(text, rate_hz))
+    length = 2 * rate_hz * MS_PER_LETTER * PIECE // 1_000
+    for begin in range(0, len(text), PIECE):
+        places = range(begin, min(begin + PIECE, len(text)))
+        sound, pcm = (pcm[:length], pcm[length:]) if begin + PIECE < len(text) else (pcm, b"")
+        alignment = {
+            "characters": [text[place] for place in places],
+            "character_start_times_seconds": [place * MS_PER_LETTER / 1_000 for place in places],
+            "character_end_times_seconds": [(place + 1) * MS_PER_LETTER / 1_000 for place in places],
+        }
+        yield {
+            "audio_base64": base64.b64encode(sound).decode(),
+            "alignment": alignment,
+            "normalized_alignment": alignment,
+        }

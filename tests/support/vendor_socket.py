@@ -1,14 +1,13 @@
 """A WebSocket server that speaks as a vendor does, and fails as vendors fail, on demand (`tests/support/vendor_http`).
 
 A subclass makes a `Session` of each connection. A fault is that of one connection. A caller's words are written in his
-audio (`said`), so that a server can tell what it has heard of them.
+audio (`said`, as those of the testing kit's callers), so that a server can tell what it has heard of them.
 """
 
 import asyncio
 import http
-import re
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from types import TracebackType
 from typing import Protocol, Self
 from urllib.parse import parse_qs, urlsplit
@@ -17,45 +16,41 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.http11 import Request, Response
 
+from longline.agentkit.testing.written import WordReader, spoken
 from tests.support.vendor_http import PAGE, RETRY_AFTER_S, STATUS, Fault
 
 Message = str | bytes
 RATE = 8_000
-FRAME = 320
-"""Bytes of 20 ms."""
+LETTER_MS = 20
 
 
-def said(text: str, silence: int = 1) -> Iterator[bytes]:
-    """Frames: each word in one, with so many of silence behind it."""
-    for word in text.split():
-        yield f"<{word}>".encode().ljust(FRAME, b"\0")
-        yield from [bytes(FRAME)] * silence
+def said(text: str) -> list[bytes]:
+    """Frames of 20 ms in which the words are written."""
+    return list(spoken(text, RATE, LETTER_MS))
 
 
 class Ears:
     """What was said in audio that comes in pieces of any length."""
 
     def __init__(self) -> None:
-        self._audio = b""
-        self._from = 0
+        self._reader = WordReader()
+        self._bytes = 0
+        self.words: list[str] = []
+        """Since the last `take`."""
 
     @property
     def seconds(self) -> float:
-        return len(self._audio) / 2 / RATE
+        return self._bytes / 2 / RATE
 
     def hear(self, pcm: bytes) -> bool:
         """Whether there is a word more."""
-        before = len(self.words)
-        self._audio += pcm
-        return len(self.words) > before
-
-    @property
-    def words(self) -> list[str]:
-        """Since the last `take`."""
-        return [word.decode() for word in re.findall(rb"<([\w']+)>", self._audio[self._from :])]
+        self._bytes += len(pcm)
+        new = self._reader.read(pcm)
+        self.words += new
+        return bool(new)
 
     def take(self) -> str:
-        words, self._from = self.words, len(self._audio)
+        words, self.words = self.words, []
         return " ".join(words)
 
 
