@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from longline.agentkit.agent import VoiceAgent
     from longline.agentkit.answer import Patience
     from longline.agentkit.conversation import Conversation, Turn
+    from longline.agentkit.judge import AskedCompleteness
     from longline.agentkit.line import (
         CallInfo,
         Digit,
@@ -45,9 +46,11 @@ if TYPE_CHECKING:
     from longline.agentkit.report import Report, print_turns, to_all
     from longline.agentkit.server import serve
     from longline.agentkit.session import CallSession, NoVoice, RequestRefused
+    from longline.agentkit.tools import HandOver, HangUp, hand_over_to, hang_up, tool, transfer_to
     from longline.agentkit.turns.barge_in import BargeInRules
     from longline.agentkit.turns.endpointing import EndpointingRules
     from longline.agentkit.turns.energy import EnergyRules, EnergyVad
+    from longline.agentkit.turns.guessing import GuessRules
     from longline.agentkit.turns.keys import KeyRules
     from longline.agentkit.turns.rules import TurnRules
     from longline.agentkit.utterance import Utterance
@@ -57,6 +60,7 @@ _IN = {
     "agent": ("VoiceAgent",),
     "answer": ("Patience",),
     "conversation": ("Conversation", "Turn"),
+    "judge": ("AskedCompleteness",),
     "line": (
         "CallInfo", "Digit", "Frame", "LineEvent", "NotOnThisLine", "Over", "SpeechEnded", "SpeechStarted",
         "VoiceStarted", "VoiceStopped",
@@ -68,9 +72,11 @@ _IN = {
     "report": ("Report", "print_turns", "to_all"),
     "server": ("serve",),
     "session": ("CallSession", "NoVoice", "RequestRefused"),
+    "tools": ("HandOver", "HangUp", "hand_over_to", "hang_up", "tool", "transfer_to"),
     "turns.barge_in": ("BargeInRules",),
     "turns.endpointing": ("EndpointingRules",),
     "turns.energy": ("EnergyRules", "EnergyVad"),
+    "turns.guessing": ("GuessRules",),
     "turns.keys": ("KeyRules",),
     "turns.rules": ("TurnRules",),
     "utterance": ("Utterance",),
@@ -79,6 +85,7 @@ _IN = {
 _WHERE = {name: module for module, names in _IN.items() for name in names}
 
 __all__ = [
+    "AskedCompleteness",
     "BargeInRules",
     "CallInfo",
     "CallSession",
@@ -88,6 +95,9 @@ __all__ = [
     "EnergyRules",
     "EnergyVad",
     "Frame",
+    "GuessRules",
+    "HandOver",
+    "HangUp",
     "KeyRules",
     "LanguageModel",
     "LineEvent",
@@ -115,9 +125,13 @@ __all__ = [
     "VoiceStarted",
     "VoiceStopped",
     "Waterfall",
+    "hand_over_to",
+    "hang_up",
     "print_turns",
     "serve",
     "to_all",
+    "tool",
+    "transfer_to",
 ]
 
 
