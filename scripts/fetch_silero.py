@@ -1,12 +1,13 @@
 #!/usr/bin/env python3
-"""Fetches the weights of Silero VAD (MIT licence) for the media server's option --silero-weights.
+"""Fetches Silero VAD (MIT licence): its weights for the media server's option --silero-weights, and beside them the
+ONNX model for an agent's `SileroVad`.
 
 They are taken from the ONNX file inside the `silero-vad` wheel, which is pinned by its hash; neither the package nor
 its dependencies are installed, and the file is read without the onnx package. What is written has, after eight bytes
 of magic, for each tensor: the length of its name (u8), its name, its count of numbers (u32) and the numbers (f32), all
 little-endian. `rust/media/src/vad/silero.rs` reads it.
 
-    scripts/fetch_silero.py [FILE]          by default .setup/silero.weights
+    scripts/fetch_silero.py [FILE]          by default .setup/silero.weights; the model is FILE with .onnx
 """
 
 import hashlib
@@ -21,6 +22,7 @@ from pathlib import Path
 REQUIREMENT = "silero-vad==6.2.3"
 WHEEL_SHA256 = "7b7f5436cfcb02fae583a05b512ea96467fd449fe54cb49a5e4f06c51a1e43b8"
 MEMBER = "silero_vad/data/silero_vad_16k_op15.onnx"
+MODEL = "silero_vad/data/silero_vad.onnx"
 DEFAULT_FILE = Path(__file__).resolve().parent.parent / ".setup" / "silero.weights"
 MAGIC = b"LLSILER1"
 FLOAT = 1
@@ -92,23 +94,31 @@ def fetch_wheel(folder: Path) -> Path:
     return wheel
 
 
+def write(file: Path, data: bytes) -> None:
+    """Whole, or not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(file.name + ".part")
+    part.write_bytes(data)
+    part.replace(file)
+    print(f"fetch_silero: wrote {file}, {len(data)} bytes")
+
+
 def main() -> None:
-    """Write the weights, unless they are there."""
+    """Write the weights and the model, unless they are there."""
     file = Path(sys.argv[1]) if len(sys.argv) > 1 else DEFAULT_FILE
-    if file.exists():
-        print(f"fetch_silero: {file} is there")
+    model = file.with_suffix(".onnx")
+    if file.exists() and model.exists():
+        print(f"fetch_silero: {file} and {model} are there")
         return
     with tempfile.TemporaryDirectory() as folder, zipfile.ZipFile(fetch_wheel(Path(folder))) as wheel:
         tensors = dict(initializers(wheel.read(MEMBER)))
+        whole = wheel.read(MODEL)
     blob = bytearray(MAGIC)
     for name in TENSORS:
         raw = tensors[name]
         blob += struct.pack("<B", len(name)) + name.encode() + struct.pack("<I", len(raw) // 4) + raw
-    file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(file.name + ".part")
-    part.write_bytes(blob)
-    part.replace(file)
-    print(f"fetch_silero: wrote {file}, {len(blob)} bytes")
+    write(file, bytes(blob))
+    write(model, whole)
 
 
 if __name__ == "__main__":

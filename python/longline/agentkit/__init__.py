@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from longline.agentkit.turns.guessing import GuessRules
     from longline.agentkit.turns.keys import KeyRules
     from longline.agentkit.turns.rules import TurnRules
+    from longline.agentkit.turns.silero import SileroRules, SileroVad, silero
     from longline.agentkit.utterance import Utterance
     from longline.agentkit.waterfall import Step, Waterfall
 
@@ -79,6 +80,7 @@ _IN = {
     "turns.guessing": ("GuessRules",),
     "turns.keys": ("KeyRules",),
     "turns.rules": ("TurnRules",),
+    "turns.silero": ("SileroRules", "SileroVad", "silero"),
     "utterance": ("Utterance",),
     "waterfall": ("Step", "Waterfall"),
 }  # fmt: skip
@@ -109,6 +111,8 @@ __all__ = [
     "ProviderError",
     "Report",
     "RequestRefused",
+    "SileroRules",
+    "SileroVad",
     "Sound",
     "SpeechEnded",
     "SpeechStarted",
@@ -129,6 +133,7 @@ __all__ = [
     "hang_up",
     "print_turns",
     "serve",
+    "silero",
     "to_all",
     "tool",
     "transfer_to",
