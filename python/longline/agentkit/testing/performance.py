@@ -9,7 +9,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from longline.agentkit.testing.record import says
-from longline.agentkit.testing.script import Hears, Interrupts, IsHungUp, Presses, Says, Script, Waits, told
+from longline.agentkit.testing.script import Hears, Interrupts, IsHungUp, Presses, Says, Script, Step, Waits, told
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,11 @@ class Performance:
         self._voiced_until: float | None = None
         self._words: list[str] = []
         self._is_over = False
+
+    @property
+    def step(self) -> Step | None:
+        """The one at hand."""
+        return self._steps[0][1] if self._steps else None
 
     def hear(self, at: float, *, is_voiced: bool, words: list[str] | None = None) -> None:
         """What the caller hears of the agent just now."""

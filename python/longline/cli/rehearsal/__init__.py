@@ -1,0 +1,1 @@
+"""Rehearsals: scripted callers on real calls."""
