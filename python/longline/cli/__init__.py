@@ -14,6 +14,7 @@ from longline.cli.hangup import hangup
 from longline.cli.keys import keys
 from longline.cli.phones import phones
 from longline.cli.recordings import recordings
+from longline.cli.rehearse import rehearse
 from longline.cli.serve import serve
 from longline.cli.trunks import trunks
 from longline.cli.webhooks import webhooks
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (serve, call, calls, hangup, trunks, phones, dial, demo):
+for command in (serve, call, calls, hangup, trunks, phones, dial, demo, rehearse):
     app.command()(command)
 for group in (recordings, keys, accounts, webhooks, conformance):
     app.add_typer(group)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,12 +17,13 @@ from typing import Any, Final
 from longline.agentkit import mulaw
 from longline.agentkit.testing.call import Call
 from longline.agentkit.testing.performance import HangUp, Performance, Press, Speak
-from longline.agentkit.testing.record import CallRecord
-from longline.agentkit.testing.script import Hears
-from longline.agentkit.testing.script_file import Impairment, Rehearsal
+from longline.agentkit.testing.record import CallRecord, says
+from longline.agentkit.testing.script import Hears, Step
+from longline.agentkit.testing.script_file import Rehearsal
 from longline.agentkit.turns.energy import level_db
 from longline.cli.rehearsal.bad_network import BadNetwork
 from longline.cli.rehearsal.ears import Ears
+from longline.cli.rehearsal.node import RehearsalNode
 from longline.cli.rehearsal.rtp import RATE_HZ, SAMPLES, SILENCE, Receiver, Sender
 from longline.sip.events import Answered, Ended, Failed, SipEvent
 from longline.sip.sdp.description import SdpError, SessionDescription
@@ -33,6 +35,7 @@ VOICED_DB: Final = -45.0
 """Louder is voice; comfort noise is not."""
 ANSWER_WITHIN_S: Final = 30.0
 KEY_GAP_TICKS: Final = 5
+ASK_AGAIN_S: Final = 0.25
 
 
 @dataclass(slots=True)
@@ -64,10 +67,22 @@ class RealCall(Call):
     """How late this program was at worst: more than a few tens of milliseconds, and its machine was too busy."""
     unmet: list[str] = field(default_factory=list)
 
-    @property
-    def heard(self) -> str:
-        """By the agent's word where it gives it, else by ear."""
-        return " ".join(turn.get("heard") or "" for turn in self.told) or Call.heard.fget(self)  # type: ignore[attr-defined]
+    def expect_heard(self, *texts: str) -> Call:
+        """By the agent's word, or by ear."""
+        for text in texts:
+            if not (says(self._told_heard(), text) or self.by_ear.get(text)):
+                self.fail(f"the caller did not hear {text!r}")
+        return self
+
+    def expect_not_heard(self, *texts: str) -> Call:
+        """By the agent's word where it gives it; else by ear."""
+        for text in texts:
+            if says(self._told_heard(), text) or (not self.told and self.by_ear.get(text)):
+                self.fail(f"the caller heard {text!r}")
+        return self
+
+    def _told_heard(self) -> str:
+        return " ".join(turn.get("heard") or "" for turn in self.told)
 
     @property
     def failures(self) -> list[str]:
@@ -84,10 +99,9 @@ class RealCaller:
         speech: Mapping[str, bytes],
         ears: Ears,
         *,
-        network: Impairment,
+        node: RehearsalNode | None,
         seed: int,
         limit_s: float,
-        needs_words: bool = True,
     ) -> None:
         self._line = line
         self._rehearsal = rehearsal
@@ -95,8 +109,10 @@ class RealCaller:
         self._ears = ears
         self._seed = seed
         self._limit_s = limit_s
-        self._needs_words = needs_words and ears.is_there
-        self._out, self._in = (BadNetwork(network, f"{seed}/{way}") for way in ("out", "in"))
+        self._node = node
+        self._call_id: str | None = None
+        self._user = f"rehearsal-{seed}-{secrets.token_hex(4)}"
+        self._out, self._in = (BadNetwork(rehearsal.network, f"{seed}/{way}") for way in ("out", "in"))
         self._record = CallRecord()
         self._mouth: deque[list[bytes] | bytes | None] = deque()
         self._receiver = Receiver()
@@ -105,7 +121,8 @@ class RealCaller:
         self._checked_until: float | None = None
         self._listening: asyncio.Task[None] | None = None
         self._listens_from = 0
-        self._step: object = None
+        self._step: Step | None = None
+        self._turns_before = 0
         self._voiced_until: float | None = None
         self._performance: Performance | None = None
         self._begun = 0.0
@@ -114,16 +131,16 @@ class RealCaller:
     async def call(self) -> RealCall:
         loop = asyncio.get_running_loop()
         self._begun = loop.time()
-        transport, _ = await loop.create_datagram_endpoint(
-            lambda: _Datagrams(self._arrives), (self._line.address, 0)
-        )
+        transport, _ = await loop.create_datagram_endpoint(lambda: _Datagrams(self._arrives), (self._line.address, 0))
         call = RealCall(self._rehearsal.script.name, [], 0.0, "", seed=self._seed)
         queue: asyncio.Queue[SipEvent] = asyncio.Queue()
         agent = self._line.agent
         assert agent is not None
         port = int(transport.get_extra_info("sockname")[1])
         offer = make_offer(LocalMedia(self._line.address, port, port, codecs=("PCMU",), srtp="off"))
-        handle = agent.invite(self._line.target, from_uri=f"sip:rehearsal@{self._line.address}", sdp=offer.serialize())
+        handle = agent.invite(
+            self._line.target, from_uri=f"sip:{self._user}@{self._line.address}", sdp=offer.serialize()
+        )
         self._line.calls[handle] = queue
         try:
             negotiated = await _until_answered(queue, offer)
@@ -140,10 +157,19 @@ class RealCaller:
             if self._listening is not None:
                 self._listening.cancel()
             transport.close()
+        await self._judge(call)
+        return call
+
+    async def _judge(self, call: RealCall) -> None:
+        """What is known of it when it is over, against what is expected."""
         call.turns = self._record.turns()
         call.audio = bytes(self._audio)
         call.late_ms = round(1_000 * self._late_s, 1)
-        return call
+        call.told = await self._told()
+        call.call_id = self._call_id or ""
+        expect = self._rehearsal.expect
+        call.by_ear = {words: await self._ears.hear(call.audio, words) for words in (*expect.heard, *expect.not_heard)}
+        call.unmet = expect.unmet(call)
 
     async def _talk(
         self,
@@ -156,7 +182,7 @@ class RealCaller:
         events = negotiated.telephone_event
         sender = Sender(None if events is None else events.payload_type)
         self._begun = begun = loop.time()
-        self._performance = performance = Performance(self._rehearsal.script, 0.0, needs_words=self._needs_words)
+        self._performance = performance = Performance(self._rehearsal.script, 0.0)
         call.ended_by = "caller"  # whatever goes wrong here, we hang up
         tick = 0
         while True:
@@ -204,9 +230,7 @@ class RealCaller:
         codes = mulaw.from_linear(self._speech[text])
         return [codes[begin : begin + SAMPLES].ljust(SAMPLES, b"\xff") for begin in range(0, len(codes), SAMPLES)]
 
-    def _send(
-        self, now: float, sender: Sender, transport: asyncio.DatagramTransport, to: tuple[str, int]
-    ) -> None:
+    def _send(self, now: float, sender: Sender, transport: asyncio.DatagramTransport, to: tuple[str, int]) -> None:
         given = self._mouth.popleft() if self._mouth else None
         if isinstance(given, list):
             packets = given
@@ -246,24 +270,44 @@ class RealCaller:
 
     def _listen(self, now: float) -> None:
         """When the agent pauses and words are waited for: were they said?"""
-        performance, step = self._performance, self._performance and self._performance.step
-        if performance is None or not isinstance(step, Hears) or not step.words or not self._needs_words:
-            self._step = step
-            self._listens_from = len(self._audio)
+        performance = self._performance
+        step = performance.step if performance is not None else None
+        if step is not self._step:
+            self._step, self._listens_from = step, len(self._audio)
+            if self._listening is not None:
+                self._listening.cancel()
+            self._listening = asyncio.ensure_future(self._count_turns())
+        if performance is None or not isinstance(step, Hears) or not step.words:
             return
-        if self._voiced_until is None or now - self._voiced_until < self._rehearsal.script.pause_s:
-            return
-        if self._checked_until == self._voiced_until or (self._listening is not None and not self._listening.done()):
-            return
-        self._checked_until = self._voiced_until
-        self._listening = asyncio.ensure_future(self._listen_for(step.words, performance))
+        is_pause = self._voiced_until is not None and now - self._voiced_until >= self._rehearsal.script.pause_s
+        if is_pause and (self._listening is None or self._listening.done()):
+            self._listening = asyncio.ensure_future(self._listen_for(step, performance))
 
-    async def _listen_for(self, words: str, performance: Performance) -> None:
-        step = performance.step
-        if await self._ears.hear(bytes(self._audio[self._listens_from :]), words) and performance.step is step:
-            self._record.agent_said(words.split())
+    async def _count_turns(self) -> None:
+        """Those that were over before the step at hand."""
+        self._turns_before = len(await self._told())
+
+    async def _listen_for(self, step: Hears, performance: Performance) -> None:
+        """The agent's own word for it, where it gives it; by ear once for each pause."""
+        told = await self._told()
+        by_word = any(says(turn.get("heard") or "", step.words) for turn in told[self._turns_before :])
+        if not by_word and self._checked_until != self._voiced_until:
+            self._checked_until = self._voiced_until
+            by_ear = await self._ears.hear(bytes(self._audio[self._listens_from :]), step.words)
+        else:
+            by_ear = False
+        if (by_word or by_ear) and performance.step is step:
+            self._record.agent_said(step.words.split())
             at = asyncio.get_running_loop().time() - self._begun
-            performance.hear(at, is_voiced=False, words=words.split())
+            performance.hear(at, is_voiced=False, words=step.words.split())
+        else:
+            await asyncio.sleep(ASK_AGAIN_S)
+
+    async def _told(self) -> list[dict[str, Any]]:
+        if self._node is None:
+            return []
+        self._call_id = self._call_id or await self._node.call_of(self._user)
+        return [] if self._call_id is None else await self._node.turns(self._call_id)
 
 
 class _Datagrams(asyncio.DatagramProtocol):

@@ -1,0 +1,31 @@
+"""An agent to be rehearsed, in a process of its own: `python -m tests.support.rehearsed_agent PORT`.
+
+Whatever the caller says it takes for the next of its texts, and answers it at once; who presses 4 and # is let go.
+"""
+
+import asyncio
+import sys
+
+from longline.agentkit.agent import VoiceAgent
+from longline.agentkit.server import serve
+from longline.agentkit.session import CallSession
+from longline.agentkit.testing import FakeLlm, FakeStt, FakeTts
+
+OPENING = "We open at nine in the morning and we close at six in the evening on all days of the week."
+
+
+async def desk(call: CallSession) -> None:
+    """A call of it."""
+    stt = FakeStt("When do you open?", "No, wait, please.", "Goodbye.")
+    llm = FakeLlm(when={"open": OPENING, "wait": "Monday at nine is yours.", "pressed": "Goodbye."})
+    await VoiceAgent(stt, llm, FakeTts(), greeting="Clinic, how can I help?")(call)
+
+
+async def _main(port: int) -> None:
+    async with serve(desk, "127.0.0.1", port):
+        print("ready", flush=True)
+        await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_main(int(sys.argv[1])))
