@@ -5,8 +5,9 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.support.openai_realtime import Fault, RealtimeService, Reply
-from tests.unit.agentkit.fakes import FakeLine
+from tests.unit.agentkit.fakes import FakeLine, FakeLlm, FakeStt, FakeTts
 
+from longline.agentkit.agent import VoiceAgent
 from longline.agentkit.answer import Patience
 from longline.agentkit.line import Digit, Frame, LineEvent
 from longline.agentkit.phrases import Phrases
@@ -15,6 +16,7 @@ from longline.agentkit.realtime import RealtimeAgent
 from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
 from longline.agentkit.testing import virtual_time
+from longline.agentkit.tools import hand_over_to, hang_up
 
 
 class Held:
@@ -237,3 +239,26 @@ async def test_a_call_that_is_over_leaves_nothing_behind() -> None:
         await asyncio.sleep(2.0)
         assert service.live == set()
         assert asyncio.all_tasks() == before
+
+
+@in_virtual_time
+async def test_it_can_hang_up_when_its_goodbye_has_been_heard() -> None:
+    async with RealtimeService() as service:
+        service.replies.append(Reply("Goodbye!", 1.0, {"hang_up": "{}"}))
+        line = FakeLine((0.2, 0.5), stays_s=20.0)
+        held = await hold(service, line, tools=[hang_up()])
+    assert line.done == ["hang_up"] and held.reports[0].heard == "Goodbye!"
+    assert len(line.heard_at) * 0.02 == pytest.approx(1.0, abs=0.05)
+
+
+@in_virtual_time
+async def test_another_agent_takes_over_and_knows_what_was_said() -> None:
+    llm = FakeLlm(["You owe nothing."])
+    billing = VoiceAgent(FakeStt("What do I owe?"), llm, FakeTts(), instructions="Billing.")
+    async with RealtimeService() as service:
+        service.texts.append("I have a question about a bill.")
+        service.replies.append(Reply("One moment.", 0.5, {"to_billing": "{}"}))
+        tools = [hand_over_to(billing, name="to_billing", description="Bills.", greets="Billing here.")]
+        await hold(service, FakeLine((0.2, 0.5), (5.0, 0.6), stays_s=4.0), tools=tools)
+    told = [message["content"] for message in llm.asked[0]]
+    assert "I have a question about a bill." in told and "What do I owe?" in told

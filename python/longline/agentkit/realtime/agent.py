@@ -11,10 +11,11 @@ is in its `RealtimeTalk`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from longline.agentkit.answer import Patience
+from longline.agentkit.conversation import Conversation
 from longline.agentkit.phrases import Phrases
 from longline.agentkit.ports import TextToSpeech, Tool
 from longline.agentkit.realtime.talk import RealtimeTalk
@@ -60,9 +61,14 @@ class RealtimeAgent:
         """What lines of longline.v1 are asked for."""
         return Hello(audio=FormatWish(encoding="pcm_s16le"))
 
-    async def __call__(self, call: CallSession) -> None:
-        """One call, to its end."""
-        await RealtimeTalk(self, call, self._client()).run()
+    async def __call__(self, call: CallSession, conversation: Conversation | None = None) -> None:
+        """One call, to its end. `conversation` is what is remembered of others, and remembers this one."""
+        talk = RealtimeTalk(self, call, conversation or Conversation(self.instructions), self._client())
+        await talk.run()
+        if talk.handed_over is not None and call.over is None:
+            heir = replace(talk.handed_over.agent, greeting=talk.handed_over.greets)
+            talk.conversation.instructions = heir.instructions
+            await heir(call, talk.conversation)
 
     def _client(self) -> Any:
         if self.client is None:

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import inspect
 import itertools
-import json
 import logging
 from collections import Counter
 from collections.abc import Coroutine, Mapping
@@ -30,8 +29,9 @@ from longline.agentkit.ports import ToolCall
 from longline.agentkit.realtime.exchange import Exchange
 from longline.agentkit.realtime.link import NAME, Down, Event, Link, Up, problem_of
 from longline.agentkit.realtime.spoken import Codec, Item
-from longline.agentkit.realtime.wire import as_items, described, told
+from longline.agentkit.realtime.wire import as_items, described, result_of, told
 from longline.agentkit.session import CallSession
+from longline.agentkit.tools import HandOver, HangUp, Outcome
 from longline.agentkit.turns.keys import Entry, KeyEntry
 from longline.agentkit.waterfall import Step
 
@@ -43,7 +43,6 @@ TOLD_WITHIN_S: Final = 1.0
 WRITTEN_WITHIN_S: Final = 3.0
 """How long the report of a turn waits for what the caller said to be written down."""
 MAX_ITEMS: Final = 200
-MAX_TOOL_RESULT: Final = 4_000
 SILENCE_MS: Final = 500.0
 """After which the model says that the caller has stopped, if it was not told otherwise."""
 _log = logging.getLogger(__name__)
@@ -57,7 +56,7 @@ class _Ended:
 @dataclass(frozen=True, slots=True)
 class _ToolsRan:
     exchange: Exchange
-    results: list[tuple[ToolCall, str]]
+    results: list[tuple[ToolCall, Any]]
 
 
 _Input = LineEvent | Up | Down | Event | _Ended | _ToolsRan
@@ -66,7 +65,7 @@ _Input = LineEvent | Up | Down | Event | _Ended | _ToolsRan
 class RealtimeTalk:
     """`run` returns when the call is over."""
 
-    def __init__(self, agent: RealtimeAgent, call: CallSession, client: Any) -> None:
+    def __init__(self, agent: RealtimeAgent, call: CallSession, conversation: Conversation, client: Any) -> None:
         self._agent = agent
         self._call = call
         self._codec = Codec(call.rate_hz)
@@ -90,7 +89,9 @@ class RealtimeTalk:
         self._exchange = Exchange(Turn("caller", ""))
         self._by_caller_item: dict[str, Exchange] = {}
         self._turns = itertools.count(1)
-        self.conversation = Conversation(agent.instructions)
+        self.conversation = conversation
+        self.handed_over: HandOver | None = None
+        """Who has the call from now on."""
         self.counters: Counter[str] = Counter()
 
     async def run(self) -> None:
@@ -98,7 +99,7 @@ class RealtimeTalk:
         self._begin(self._agent.phrases.prepare(self._agent.tts, self._call.rate_hz))
         self._begin(self._link.run())
         try:
-            while self._call.over is None:
+            while self._call.over is None and self.handed_over is None:
                 given: _Input | None = None
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout_at(self._due()):
@@ -183,15 +184,15 @@ class RealtimeTalk:
         }
 
     def _is_up(self, up: Up) -> None:
-        if not up.again:
-            if self._agent.greeting:
-                self._ask(f"Say exactly this and nothing else: {self._agent.greeting}")
-        else:
-            for message in whole(self.conversation.messages()):
-                for item in as_items(message):
-                    self._link.send("conversation.item.create", item=item)
-            if self._waits_since is not None:
-                self._ask()
+        for message in whole(self.conversation.messages()):
+            if message["role"] == "system" and not self.conversation.notes:
+                continue  # the session has these
+            for item in as_items(message):
+                self._link.send("conversation.item.create", item=item)
+        if not up.again and self._agent.greeting:
+            self._ask(f"Say exactly this and nothing else: {self._agent.greeting}")
+        elif self._waits_since is not None:
+            self._ask()
         self._link.hear_what_waited()
 
     def _is_down(self, down: Down) -> None:
@@ -387,32 +388,43 @@ class RealtimeTalk:
         results = await asyncio.gather(*(self._run_tool(call) for call in calls))
         self._inputs.put_nowait(_ToolsRan(exchange, list(zip(calls, results, strict=True))))
 
-    async def _run_tool(self, call: ToolCall) -> str:
+    async def _run_tool(self, call: ToolCall) -> Any:
         tool = self._tools.get(call.name)
         try:
             if tool is None:
-                result: Any = {"error": f"there is no tool {call.name}"}
-            else:
-                async with asyncio.timeout(self._agent.patience.all_s):
-                    result = tool.run(**call.arguments)
-                    if inspect.isawaitable(result):
-                        result = await result
+                return {"error": f"there is no tool {call.name}"}
+            more = {"call": self._call} if tool.wants_call else {}
+            async with asyncio.timeout(self._agent.patience.all_s):
+                result = tool.run(**call.arguments, **more)
+                return await result if inspect.isawaitable(result) else result
         except Exception as error:
             _log.exception("the tool %s failed", call.name)
-            result = {"error": f"{type(error).__name__}: {error}"}
-        return (result if isinstance(result, str) else json.dumps(result, default=str))[:MAX_TOOL_RESULT]
+            return {"error": f"{type(error).__name__}: {error}"}
 
     def _tools_ran(self, ran: _ToolsRan) -> None:
         """What they did is told in any case; asked is only when the caller has not gone on meanwhile."""
         now = self._now()
-        more = {"tool_calls": [told(call) for call, _ in ran.results]}
-        self.conversation.add(Turn("agent", "", now, more=more))
+        self.conversation.add(Turn("agent", "", now, more={"tool_calls": [told(call) for call, _ in ran.results]}))
         for call, result in ran.results:
-            self.conversation.add(Turn("tool", result, now, more={"tool_call_id": call.id}))
-            item = {"type": "function_call_output", "call_id": call.id, "output": result}
+            if isinstance(result, Outcome):
+                self._begin(self._leave(result))
+            text = result_of(result)
+            self.conversation.add(Turn("tool", text, now, more={"tool_call_id": call.id}))
+            item = {"type": "function_call_output", "call_id": call.id, "output": text}
             self._link.send("conversation.item.create", item=item)
-        if ran.exchange is self._exchange and not ran.exchange.was_interrupted and self._waits_since is not None:
+        if any(isinstance(result, Outcome) for _, result in ran.results):
+            self._waits_since = None
+        elif ran.exchange is self._exchange and not ran.exchange.was_interrupted and self._waits_since is not None:
             self._ask()
+
+    async def _leave(self, outcome: Outcome) -> None:
+        """When all that was said has been heard, this agent's part is over."""
+        await self._call.said()
+        if isinstance(outcome, HangUp):
+            self._call.hang_up()
+        elif isinstance(outcome, HandOver):
+            self.handed_over = outcome
+            self._inputs.put_nowait(_Ended(self._exchange))
 
     # Patience.
 
@@ -441,7 +453,7 @@ class RealtimeTalk:
             self._play(self._agent.phrases.wait)
 
     def _play(self, text: str) -> Any:
-        return self._call.play(self._agent.phrases.sounds.get(text, b""), text)
+        return self._agent.phrases.play(self._call, text)
 
     # Reports.
 

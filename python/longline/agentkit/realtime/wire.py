@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from longline.agentkit.ports import Tool, ToolCall
+from longline.agentkit.tool_runs import MAX_TOOL_RESULT
+from longline.agentkit.tools import Outcome
 
 
 def described(tool: Tool) -> dict[str, Any]:
@@ -22,13 +24,20 @@ def told(call: ToolCall) -> dict[str, Any]:
     return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": json.dumps(call.arguments)}}
 
 
+def result_of(result: Any) -> str:
+    """What the model is told that a tool gave back."""
+    if isinstance(result, Outcome):
+        result = result.told
+    return (result if isinstance(result, str) else json.dumps(result, default=str))[:MAX_TOOL_RESULT]
+
+
 def as_items(message: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """A message of OpenAI's chat format as items of a conversation of this API. Instructions are in the session."""
+    """A message of OpenAI's chat format as items of a conversation of this API."""
     text = message.get("content") or ""
     match message["role"]:
-        case "user":
+        case "user" | "system" as role:
             content = [{"type": "input_text", "text": text}]
-            return [{"type": "message", "role": "user", "content": content}]
+            return [{"type": "message", "role": role, "content": content}]
         case "tool":
             return [{"type": "function_call_output", "call_id": message["tool_call_id"], "output": text}]
         case "assistant":
