@@ -160,7 +160,7 @@ async def test_what_cannot_be_mended_is_told_and_the_next_attempt_works(vendor: 
         caller.says("when do you open")
         with pytest.raises(ProviderError) as failed:
             await caller.final()
-        assert failed.value.provider == vendor.name and "secret" not in str(failed.value)
+        assert failed.value.provider.startswith(vendor.name) and "secret" not in str(failed.value)
         assert failed.value.retry_after_s == (RETRY_AFTER_S if fault is Fault.LIMITED else None)
         assert len(service.requests) == 1
         again = Caller(stt)

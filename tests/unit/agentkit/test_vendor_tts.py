@@ -32,17 +32,17 @@ class Vendor:
 
 
 VENDORS = [
-    Vendor("deepgram", DeepgramVoice, lambda url: DeepgramTts(api_key="secret", base_url=url, stall_s=STALL_S)),
+    Vendor("deepgram", DeepgramVoice, lambda url: DeepgramTts(api_key="secret", base_url=url, timeout_s=STALL_S)),
     Vendor(
         "elevenlabs",
         ElevenLabsVoice,
-        lambda url: ElevenLabsTts(voice="v", api_key="secret", base_url=url, stall_s=STALL_S),
+        lambda url: ElevenLabsTts(voice="v", api_key="secret", base_url=url, timeout_s=STALL_S),
         mends=(Fault.GARBAGE_WITHIN,),
     ),
     Vendor(
         "cartesia",
         CartesiaVoice,
-        lambda url: CartesiaTts(voice="v", api_key="secret", base_url=url, stall_s=STALL_S),
+        lambda url: CartesiaTts(voice="v", api_key="secret", base_url=url, timeout_s=STALL_S),
         mends=(Fault.GARBAGE_WITHIN,),
     ),
 ]
@@ -100,7 +100,7 @@ async def test_faults_are_provider_errors_and_the_next_sentence_is_said(vendor: 
                     async for sound in tts.say(TEXT):
                         heard.append(sound)  # noqa: PERF401
             assert bool(heard) == (fault in WITHIN and (vendor is not CARTESIA))
-            assert failed.value.provider == vendor.name and "secret" not in str(failed.value)
+            assert failed.value.provider.startswith(vendor.name) and "secret" not in str(failed.value)
             assert failed.value.retry_after_s == (RETRY_AFTER_S if fault is Fault.LIMITED else None)
             assert len(service.requests) == 1, "no retries behind the caller's back"
         assert sum(len(sound.pcm) for sound in await say(tts)) > 0

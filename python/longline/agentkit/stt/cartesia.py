@@ -1,47 +1,57 @@
 """Cartesia's realtime transcription without turn detection (`/stt/websocket`), by its SDK: flushed when a turn is over.
 
+    stt = CartesiaStt(language="en")
+
 Needs `pip install longline[cartesia]`. https://docs.cartesia.ai/api-reference/stt/stt
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from longline.agentkit.ports import ProviderError, Transcript
 from longline.agentkit.stt.live import Heard, LiveRules, LiveSocket, listen_live
 from longline.agentkit.vendor import abort, load
 
+NAME: Final = "cartesia listen"
 URL: Final = "https://api.cartesia.ai"
 
 
 class CartesiaStt:
-    """`options` are further parameters of the request by the SDK's names. `api_key`: else CARTESIA_API_KEY. Raises
-    ImportError when the SDK is missing."""
+    """`api_key` is that of the environment (`CARTESIA_API_KEY`) when it is not given. `rules`: how
+    long is waited. `options` are parameters of the request, as the API names them (`language`, `keyterm`, …). `client` is a
+    `cartesia.AsyncCartesia` of your own in place of key and URL.
+
+    Raises ImportError without the SDK, `cartesia.CartesiaError` without a key.
+    """
 
     def __init__(
         self,
         *,
+        model: str = "ink-2",
         api_key: str | None = None,
         base_url: str = URL,
-        model: str = "ink-2",
-        language: str | None = None,
-        options: Mapping[str, Any] | None = None,
         rules: LiveRules | None = None,
+        client: Any = None,
+        **options: Any,
     ) -> None:
-        sdk = load("cartesia", extra="cartesia")
-        self._client = sdk.AsyncCartesia(
-            api_key=api_key, base_url=base_url, websocket_base_url="ws" + base_url.removeprefix("http")
-        )
-        self._asked = {"model": model, **({"language": language} if language else {}), **(options or {})}
+        self.model = model
+        self.options = options
+        if client is None:
+            sdk = load("cartesia", extra="cartesia")
+            client = sdk.AsyncCartesia(
+                api_key=api_key, base_url=base_url, websocket_base_url="ws" + base_url.removeprefix("http")
+            )
+        self._client = client
         self._rules = rules or LiveRules(chunk_ms=100)
 
     def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
         """`SpeechToText.listen`: one connection a call, made again when it drops."""
-        return listen_live("cartesia", self._connect, audio, rate_hz, self._rules)
+        return listen_live(NAME, self._connect, audio, rate_hz, self._rules)
 
     async def _connect(self, rate_hz: int) -> LiveSocket:
-        asked = {**self._asked, "encoding": "pcm_s16le", "sample_rate": rate_hz}
+        asked = {"model": self.model, **self.options, "encoding": "pcm_s16le", "sample_rate": rate_hz}
         return _Socket(await self._client.stt.manual_finalize.websocket(**asked).enter())
 
 
@@ -69,7 +79,7 @@ class _Socket:
             kind = getattr(message, "type", None)
             if kind == "error":
                 told = " ".join(str(part) for part in (message.title, message.message) if part)
-                raise ProviderError("cartesia", f"HTTP {message.status_code}: {told}"[:300])
+                raise ProviderError(NAME, f"HTTP {message.status_code}: {told}"[:300])
             if kind == "flush_done":
                 said, self._said = self._said, ""
                 yield Heard(said.strip(), is_final=True, ends_turn=True)

@@ -1,5 +1,7 @@
 """Deepgram's live transcription (`/v1/listen`, WebSocket), by its SDK: interim results, and a final when asked for one.
 
+    stt = DeepgramStt(language="en-GB", keyterm=["Longline"])
+
 Its own endpointing is off: when a turn is over is decided here. Needs `pip install longline[deepgram]`.
 https://developers.deepgram.com/reference/speech-to-text/listen-streaming
 """
@@ -7,54 +9,60 @@ https://developers.deepgram.com/reference/speech-to-text/listen-streaming
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from longline.agentkit.ports import ProviderError, Transcript
 from longline.agentkit.stt.live import Heard, LiveRules, LiveSocket, listen_live
 from longline.agentkit.vendor import abort, load
 
+NAME: Final = "deepgram listen"
 URL: Final = "https://api.deepgram.com"
 
 
 class DeepgramStt:
-    """`options` are further parameters of the request by their own names (`{"numerals": "true"}`). `api_key`: else
-    DEEPGRAM_API_KEY. Raises ImportError when the SDK is missing."""
+    """`api_key` is that of the environment (`DEEPGRAM_API_KEY`) when it is not given. `rules`: how
+    long is waited. `options` are parameters of the request, as the API names them (`keyterm`, `numerals`, …). `client` is a
+    `deepgram.AsyncDeepgramClient` of your own in place of key and URL.
+
+    Raises ImportError without the SDK, `deepgram.core.ApiError` without a key.
+    """
 
     def __init__(
         self,
         *,
-        api_key: str | None = None,
-        base_url: str = URL,
         model: str = "nova-3",
         language: str = "en",
-        keyterms: Sequence[str] = (),
-        options: Mapping[str, Any] | None = None,
+        api_key: str | None = None,
+        base_url: str = URL,
         rules: LiveRules | None = None,
+        client: Any = None,
+        **options: Any,
     ) -> None:
-        sdk = load("deepgram", extra="deepgram")
-        environment = sdk.DeepgramClientEnvironment(
-            base=base_url, production="ws" + base_url.removeprefix("http"), agent=base_url, agent_rest=base_url
-        )
-        self._client = sdk.AsyncDeepgramClient(**({"api_key": api_key} if api_key else {}), environment=environment)
-        self._asked = {
-            "model": model,
+        self.model = model
+        self.options = {
             "language": language,
-            "keyterm": list(keyterms) or None,
             "interim_results": "true",
             "punctuate": "true",
             "endpointing": "false",
-            **(options or {}),
+            **options,
         }
+        if client is None:
+            sdk = load("deepgram", extra="deepgram")
+            environment = sdk.DeepgramClientEnvironment(
+                base=base_url, production="ws" + base_url.removeprefix("http"), agent=base_url, agent_rest=base_url
+            )
+            client = sdk.AsyncDeepgramClient(**({"api_key": api_key} if api_key else {}), environment=environment)
+        self._client = client
         self._rules = rules or LiveRules()
 
     def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
         """`SpeechToText.listen`: one connection a call, made again when it drops."""
-        return listen_live("deepgram", self._connect, audio, rate_hz, self._rules)
+        return listen_live(NAME, self._connect, audio, rate_hz, self._rules)
 
     async def _connect(self, rate_hz: int) -> LiveSocket:
         stack = contextlib.AsyncExitStack()
-        asked = {**self._asked, "encoding": "linear16", "sample_rate": rate_hz, "channels": 1}
+        asked = {"model": self.model, **self.options, "encoding": "linear16", "sample_rate": rate_hz, "channels": 1}
         return _Socket(await stack.enter_async_context(self._client.listen.v1.connect(**asked)), stack)
 
 
@@ -77,7 +85,7 @@ class _Socket:
         async for message in self._connection:
             kind = getattr(message, "type", None)
             if kind == "Error":
-                raise ProviderError("deepgram", _told(message))
+                raise ProviderError(NAME, _told(message))
             if kind == "Results" and (heard := _heard(message)) is not None:
                 yield heard
 

@@ -1,5 +1,7 @@
 """ElevenLabs' realtime transcription (Scribe, WebSocket), by its SDK: what is said is committed when a turn is over.
 
+    stt = ElevenLabsStt(language_code="en")
+
 Needs `pip install longline[elevenlabs]`. https://elevenlabs.io/docs/api-reference/speech-to-text/v-1-speech-to-text-realtime
 """
 
@@ -7,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from longline.agentkit.ports import ProviderError, Transcript
 from longline.agentkit.stt.live import Heard, LiveRules, LiveSocket, listen_live
 from longline.agentkit.vendor import abort, load
 
+NAME: Final = "elevenlabs scribe"
 URL: Final = "https://api.elevenlabs.io"
 NOTHING_SAID: Final = frozenset({"insufficient_audio_activity", "commit_throttled"})
 """What it answers to a commit of (nearly) nothing."""
@@ -21,35 +24,45 @@ _PARTIAL, _COMMITTED, _CLOSED = "partial_transcript", "committed_transcript", "c
 
 
 class ElevenLabsStt:
-    """`options` are further ones of the SDK's `RealtimeAudioOptions`. `api_key`: else ELEVENLABS_API_KEY. Lines of 8,
-    16, 22.05, 24, 44.1 and 48 kHz. Raises ImportError when the SDK is missing."""
+    """For lines of 8, 16, 22.05, 24, 44.1 and 48 kHz. `api_key` is that of the environment (`ELEVENLABS_API_KEY`) when
+    it is not given. `rules`: how long is waited. `options` are those of the SDK's `RealtimeAudioOptions`
+    (`language_code`, `keyterms`, …). `client` is an `elevenlabs.client.AsyncElevenLabs` of your own.
+
+    Raises ImportError without the SDK.
+    """
 
     def __init__(
         self,
         *,
+        model: str = "scribe_v2_realtime",
         api_key: str | None = None,
         base_url: str = URL,
-        model: str = "scribe_v2_realtime",
-        language: str | None = None,
-        options: Mapping[str, Any] | None = None,
         rules: LiveRules | None = None,
+        client: Any = None,
+        **options: Any,
     ) -> None:
-        client = load("elevenlabs.client", extra="elevenlabs")
+        self.model = model
+        self.options = options
         self._sdk = load("elevenlabs.realtime", extra="elevenlabs")
-        self._client = client.AsyncElevenLabs(**({"api_key": api_key} if api_key else {}), base_url=base_url)
-        self._asked = {"model_id": model, **({"language_code": language} if language else {}), **(options or {})}
+        if client is None:
+            sdk = load("elevenlabs.client", extra="elevenlabs")
+            client = sdk.AsyncElevenLabs(**({"api_key": api_key} if api_key else {}), base_url=base_url)
+        self._client = client
         self._rules = rules or LiveRules(chunk_ms=100)
 
     def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
         """`SpeechToText.listen`: one connection a call, made again when it drops."""
-        return listen_live("elevenlabs", self._connect, audio, rate_hz, self._rules)
+        return listen_live(NAME, self._connect, audio, rate_hz, self._rules)
 
     async def _connect(self, rate_hz: int) -> LiveSocket:
-        asked = {"audio_format": self._sdk.AudioFormat(f"pcm_{rate_hz}"), "sample_rate": rate_hz}
-        strategy = self._sdk.CommitStrategy.MANUAL
-        return _Socket(
-            await self._client.speech_to_text.realtime.connect({**self._asked, **asked, "commit_strategy": strategy})
-        )
+        asked = {
+            "model_id": self.model,
+            **self.options,
+            "audio_format": self._sdk.AudioFormat(f"pcm_{rate_hz}"),
+            "sample_rate": rate_hz,
+            "commit_strategy": self._sdk.CommitStrategy.MANUAL,
+        }
+        return _Socket(await self._client.speech_to_text.realtime.connect(asked))
 
 
 class _Socket:
@@ -87,7 +100,7 @@ class _Socket:
             elif name == "error" and kind == "session_time_limit_exceeded":
                 return  # another session goes on where this one ends
             elif name == "error" and kind is not None:
-                raise ProviderError("elevenlabs", f"{kind}: {data.get('error', '')}"[:300].rstrip(": "))
+                raise ProviderError(NAME, f"{kind}: {data.get('error', '')}"[:300].rstrip(": "))
             elif name != "error" and isinstance(text, str):
                 yield Heard(text.strip(), name == _COMMITTED, ends_turn=name == _COMMITTED)
 

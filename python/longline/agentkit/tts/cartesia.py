@@ -1,5 +1,7 @@
 """Cartesia's voices (`/tts/websocket`), by its SDK: one connection for all sentences and calls, a context for each.
 
+    tts = CartesiaTts(voice="694f9389-aac1-45b6-b726-9d9369183238", language="en")
+
 The connection is opened with the first sentence and kept; one that the server has closed (after five idle minutes) is
 opened again. What is interrupted is cancelled. Needs `pip install longline[cartesia]`.
 https://docs.cartesia.ai/api-reference/tts/websocket
@@ -19,52 +21,65 @@ from longline.agentkit.ports import ProviderError, Sound
 from longline.agentkit.tts.alignment import Alignment, Samples
 from longline.agentkit.vendor import CONNECT_S, abort, faults, load
 
+NAME: Final = "cartesia speech"
 URL: Final = "https://api.cartesia.ai"
 _CLOSE_S: Final = 1.0
 
 
 class CartesiaTts:
-    """`voice` is its id. `options` are further fields of the request (`language`, …). `api_key`: else
-    CARTESIA_API_KEY. A voice that sends nothing for `stall_s` has failed. Raises ImportError without the SDK."""
+    """`voice` is its id. `rate_hz` is that of the sound: 8, 16, 22.05, 24, 44.1 or 48 kHz. `api_key` is that of the
+    environment (`CARTESIA_API_KEY`) when it is not given. `timeout_s` without a message is a fault. `options` are
+    fields of the request, as the API names them (`language`, `generation_config`, …). `client` is a
+    `cartesia.AsyncCartesia` of your own.
+
+    Raises ImportError without the SDK, `cartesia.CartesiaError` without a key.
+    """
 
     def __init__(
         self,
         *,
         voice: str,
+        model: str = "sonic-3",
         api_key: str | None = None,
         base_url: str = URL,
-        model: str = "sonic-3",
         rate_hz: int = 16_000,
-        options: Mapping[str, Any] | None = None,
-        stall_s: float = 5.0,
+        timeout_s: float = 5.0,
+        client: Any = None,
+        **options: Any,
     ) -> None:
-        sdk = load("cartesia", extra="cartesia")
-        self._client = sdk.AsyncCartesia(
-            api_key=api_key, base_url=base_url, websocket_base_url="ws" + base_url.removeprefix("http")
-        )
-        self._rate_hz = rate_hz
-        self._stall_s = stall_s
-        self._asked = {
-            "model_id": model,
-            "voice": {"mode": "id", "id": voice},
-            "output_format": {"container": "raw", "encoding": "pcm_s16le", "sample_rate": rate_hz},
-            "add_timestamps": True,
-            "continue": False,
-            **(options or {}),
-        }
+        self.voice = voice
+        self.model = model
+        self.rate_hz = rate_hz
+        self.options = options
+        if client is None:
+            sdk = load("cartesia", extra="cartesia")
+            client = sdk.AsyncCartesia(
+                api_key=api_key, base_url=base_url, websocket_base_url="ws" + base_url.removeprefix("http")
+            )
+        self._client = client
+        self._timeout_s = timeout_s
         self._wire: _Wire | None = None
         self._opening: asyncio.Lock | None = None
 
     async def say(self, text: str) -> AsyncIterator[Sound]:
         """`TextToSpeech.say`."""
-        request = {**self._asked, "context_id": str(uuid.uuid4()), "transcript": text}
-        with faults("cartesia"):
+        request = {
+            "model_id": self.model,
+            "voice": {"mode": "id", "id": self.voice},
+            "add_timestamps": True,
+            **self.options,
+            "output_format": {"container": "raw", "encoding": "pcm_s16le", "sample_rate": self.rate_hz},
+            "context_id": str(uuid.uuid4()),
+            "transcript": text,
+            "continue": False,
+        }
+        with faults(NAME):
             async with contextlib.aclosing(self._events(request)) as events:
-                async for sound in _sounds(events, text, self._rate_hz):
+                async for sound in _sounds(events, text, self.rate_hz):
                     yield sound
 
     async def aclose(self) -> None:
-        """Give the connection back."""
+        """Close the connection that is kept."""
         if self._wire is not None:
             await self._wire.close()
         await self._client.close()
@@ -74,7 +89,7 @@ class CartesiaTts:
         while True:
             wire, is_kept = await self._connected()
             try:
-                async with contextlib.aclosing(wire.ask(request, self._stall_s)) as events:
+                async with contextlib.aclosing(wire.ask(request, self._timeout_s)) as events:
                     async for event in events:
                         is_kept = False
                         yield event
@@ -117,7 +132,7 @@ class _Wire:
     def is_closed(self) -> bool:
         return self._is_stalled or self._reading.done()
 
-    async def ask(self, request: Mapping[str, Any], stall_s: float) -> AsyncGenerator[Any, None]:
+    async def ask(self, request: Mapping[str, Any], timeout_s: float) -> AsyncGenerator[Any, None]:
         """The events of its context. Closed before the last of them, it cancels the context."""
         context = request["context_id"]
         events = self._contexts[context] = asyncio.Queue()
@@ -125,7 +140,7 @@ class _Wire:
         try:
             await self._connection.send(request)
             while not is_done:
-                event = await self._next(events, stall_s)
+                event = await self._next(events, timeout_s)
                 if isinstance(event, Exception):
                     is_done = True
                     raise event
@@ -144,13 +159,13 @@ class _Wire:
         self._reading.cancel()
         await asyncio.gather(self._reading, return_exceptions=True)
 
-    async def _next(self, events: asyncio.Queue[Any], stall_s: float) -> Any:
+    async def _next(self, events: asyncio.Queue[Any], timeout_s: float) -> Any:
         """Raises TimeoutError; a connection on which nobody was told anything for so long is used no more."""
         try:
-            async with asyncio.timeout(stall_s):
+            async with asyncio.timeout(timeout_s):
                 return await events.get()
         except TimeoutError:
-            self._is_stalled = asyncio.get_running_loop().time() - self._heard_at >= stall_s * 0.99
+            self._is_stalled = asyncio.get_running_loop().time() - self._heard_at >= timeout_s * 0.99
             raise
 
     async def _read(self) -> None:
@@ -183,7 +198,7 @@ async def _sounds(events: AsyncIterator[Any], text: str, rate_hz: int) -> AsyncI
     async for event in events:
         if event.type == "error":
             told = " ".join(str(part) for part in (event.title, event.message) if part)
-            raise ProviderError("cartesia", f"HTTP {event.status_code}: {told}"[:300])
+            raise ProviderError(NAME, f"HTTP {event.status_code}: {told}"[:300])
         if event.type == "timestamps":
             # They may come before their sound, and are no sound.
             ends += _ends(alignment, event)
@@ -192,7 +207,7 @@ async def _sounds(events: AsyncIterator[Any], text: str, rate_hz: int) -> AsyncI
             yield Sound(pcm, rate_hz, ends)
             ends = ()
     if is_silent:
-        raise ProviderError("cartesia", "sent no sound")
+        raise ProviderError(NAME, "sent no sound")
     if ends:
         yield Sound(b"", rate_hz, ends)
 

@@ -1,5 +1,7 @@
 """Deepgram's voices (Aura, `/v1/speak`), by its SDK: a request a sentence, streamed. It tells no word ends.
 
+    tts = DeepgramTts(voice="aura-2-thalia-en")
+
 Connections are kept between sentences and calls. Needs `pip install longline[deepgram]`.
 https://developers.deepgram.com/reference/text-to-speech/speak-request
 """
@@ -7,58 +9,67 @@ https://developers.deepgram.com/reference/text-to-speech/speak-request
 from __future__ import annotations
 
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from longline.agentkit.ports import ProviderError, Sound
 from longline.agentkit.tts.alignment import Samples
 from longline.agentkit.vendor import faults, load, older_http_client
 
+NAME: Final = "deepgram speak"
 URL: Final = "https://api.deepgram.com"
+_FORMAT: Final = {"encoding": "linear16", "container": "none"}
 
 
 class DeepgramTts:
-    """`voice` is a model of theirs. `options` are further parameters of the request. `api_key`: else DEEPGRAM_API_KEY.
-    A voice that sends nothing for `stall_s` has failed. Raises ImportError when the SDK is missing."""
+    """`voice` is a model of theirs. `rate_hz` is that of the sound: 8, 16, 24, 32 or 48 kHz. `api_key` is that of the
+    environment (`DEEPGRAM_API_KEY`) when it is not given. `timeout_s` without a byte is a fault. `options` are
+    parameters of the request, as the API names them (`speed`, …). `client` is a `deepgram.AsyncDeepgramClient` of your
+    own.
+
+    Raises ImportError without the SDK, `deepgram.core.ApiError` without a key.
+    """
 
     def __init__(
         self,
         *,
+        voice: str = "aura-2-thalia-en",
         api_key: str | None = None,
         base_url: str = URL,
-        voice: str = "aura-2-thalia-en",
         rate_hz: int = 16_000,
-        options: Mapping[str, Any] | None = None,
-        stall_s: float = 5.0,
+        timeout_s: float = 5.0,
+        client: Any = None,
+        **options: Any,
     ) -> None:
-        sdk = load("deepgram", extra="deepgram")
-        environment = sdk.DeepgramClientEnvironment(
-            base=base_url, production=base_url, agent=base_url, agent_rest=base_url
-        )
-        self._http = older_http_client(stall_s)
-        self._client = sdk.AsyncDeepgramClient(
-            **({"api_key": api_key} if api_key else {}),
-            environment=environment,
-            timeout=stall_s,
-            httpx_client=self._http,
-        )
-        self._rate_hz = rate_hz
-        self._asked = {"model": voice, "encoding": "linear16", "container": "none", "sample_rate": rate_hz}
-        self._asked.update(options or {})
+        self.voice = voice
+        self.rate_hz = rate_hz
+        self.options = options
+        self._http: Any = None
+        if client is None:
+            sdk = load("deepgram", extra="deepgram")
+            environment = sdk.DeepgramClientEnvironment(
+                base=base_url, production=base_url, agent=base_url, agent_rest=base_url
+            )
+            self._http = older_http_client(timeout_s)
+            key = {"api_key": api_key} if api_key else {}
+            client = sdk.AsyncDeepgramClient(**key, environment=environment, timeout=timeout_s, httpx_client=self._http)
+        self._client = client
 
     async def say(self, text: str) -> AsyncIterator[Sound]:
         """`TextToSpeech.say`."""
         samples, is_silent = Samples(), True
-        with faults("deepgram"):
-            chunks = self._client.speak.v1.audio.generate(text=text, **self._asked, request_options={"max_retries": 0})
+        asked = {"model": self.voice, "sample_rate": self.rate_hz, **self.options, **_FORMAT}
+        with faults(NAME):
+            chunks = self._client.speak.v1.audio.generate(text=text, **asked, request_options={"max_retries": 0})
             async with contextlib.aclosing(chunks):
                 async for chunk in chunks:
                     if pcm := samples.whole(chunk):
                         is_silent = False
-                        yield Sound(pcm, self._rate_hz)
+                        yield Sound(pcm, self.rate_hz)
             if is_silent:
-                raise ProviderError("deepgram", "sent no sound")
+                raise ProviderError(NAME, "sent no sound")
 
     async def aclose(self) -> None:
-        """Give the connections back."""
-        await self._http.aclose()
+        """Close the connections that are kept."""
+        if self._http is not None:
+            await self._http.aclose()

@@ -1,5 +1,7 @@
 """ElevenLabs' voices (`/v1/text-to-speech/…/stream/with-timestamps`), by its SDK: a request a sentence, with word ends.
 
+    tts = ElevenLabsTts(voice="21m00Tcm4TlvDq8ikWAM", language_code="en")
+
 Connections are kept between sentences and calls. Needs `pip install longline[elevenlabs]`.
 https://elevenlabs.io/docs/api-reference/text-to-speech/stream-with-timestamps
 """
@@ -8,7 +10,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from longline.agentkit.heard import WordEnd
@@ -16,40 +18,50 @@ from longline.agentkit.ports import ProviderError, Sound
 from longline.agentkit.tts.alignment import Alignment, Samples
 from longline.agentkit.vendor import faults, load, older_http_client
 
+NAME: Final = "elevenlabs speech"
 URL: Final = "https://api.elevenlabs.io"
 
 
 class ElevenLabsTts:
-    """`voice` is its id. `options` are further parameters of the request by the SDK's names (`voice_settings`, `seed`).
-    `api_key`: else ELEVENLABS_API_KEY. A voice that sends nothing for `stall_s` has failed. Raises ImportError when the
-    SDK is missing."""
+    """`voice` is its id. `rate_hz` is that of the sound: 8, 16, 22.05, 24, 44.1 or 48 kHz. `api_key` is that of the
+    environment (`ELEVENLABS_API_KEY`) when it is not given. `timeout_s` without a byte is a fault. `options` are
+    parameters of the request, as the SDK names them (`voice_settings`, `seed`, …). `client` is an
+    `elevenlabs.client.AsyncElevenLabs` of your own.
+
+    Raises ImportError without the SDK.
+    """
 
     def __init__(
         self,
         *,
         voice: str,
+        model: str = "eleven_flash_v2_5",
         api_key: str | None = None,
         base_url: str = URL,
-        model: str = "eleven_flash_v2_5",
         rate_hz: int = 16_000,
-        options: Mapping[str, Any] | None = None,
-        stall_s: float = 5.0,
+        timeout_s: float = 5.0,
+        client: Any = None,
+        **options: Any,
     ) -> None:
-        sdk = load("elevenlabs.client", extra="elevenlabs")
-        self._http = older_http_client(stall_s)
-        self._client = sdk.AsyncElevenLabs(
-            **({"api_key": api_key} if api_key else {}), base_url=base_url, timeout=stall_s, httpx_client=self._http
-        )
-        self._voice = voice
-        self._rate_hz = rate_hz
-        self._asked = {"model_id": model, "output_format": f"pcm_{rate_hz}", **(options or {})}
+        self.voice = voice
+        self.model = model
+        self.rate_hz = rate_hz
+        self.options = options
+        self._http: Any = None
+        if client is None:
+            sdk = load("elevenlabs.client", extra="elevenlabs")
+            self._http = older_http_client(timeout_s)
+            key = {"api_key": api_key} if api_key else {}
+            client = sdk.AsyncElevenLabs(**key, base_url=base_url, timeout=timeout_s, httpx_client=self._http)
+        self._client = client
 
     async def say(self, text: str) -> AsyncIterator[Sound]:
         """`TextToSpeech.say`."""
         alignment, samples, is_silent = Alignment(text), Samples(), True
-        with faults("elevenlabs"):
+        asked = {"model_id": self.model, "output_format": f"pcm_{self.rate_hz}", **self.options}
+        with faults(NAME):
             chunks = self._client.text_to_speech.stream_with_timestamps(
-                self._voice, text=text, **self._asked, request_options={"max_retries": 0}
+                self.voice, text=text, **asked, request_options={"max_retries": 0}
             )
             async with contextlib.aclosing(chunks):
                 async for chunk in chunks:
@@ -57,13 +69,14 @@ class ElevenLabsTts:
                     ends = _ends(alignment, getattr(chunk, "alignment", None))
                     is_silent = is_silent and not pcm
                     if pcm or ends:
-                        yield Sound(samples.whole(pcm), self._rate_hz, ends)
+                        yield Sound(samples.whole(pcm), self.rate_hz, ends)
             if is_silent:
-                raise ProviderError("elevenlabs", "sent no sound")
+                raise ProviderError(NAME, "sent no sound")
 
     async def aclose(self) -> None:
-        """Give the connections back."""
-        await self._http.aclose()
+        """Close the connections that are kept."""
+        if self._http is not None:
+            await self._http.aclose()
 
 
 def _audio(chunk: Any) -> str:
@@ -73,7 +86,7 @@ def _audio(chunk: Any) -> str:
         return audio
     for name in ("detail", "error", "message"):
         if told := getattr(chunk, name, None):
-            raise ProviderError("elevenlabs", str(told)[:300])
+            raise ProviderError(NAME, str(told)[:300])
     return ""
 
 
