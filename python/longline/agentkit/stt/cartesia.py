@@ -19,8 +19,8 @@ URL: Final = "https://api.cartesia.ai"
 
 
 class CartesiaStt:
-    """`api_key` is that of the environment (`CARTESIA_API_KEY`) when it is not given. `rules`: how
-    long is waited. `options` are parameters of the request, as the API names them (`language`, `keyterm`, …). `client` is a
+    """`api_key` is that of the environment (`CARTESIA_API_KEY`) when it is not given. `rules`: how long is waited.
+    `options` are parameters of the request, as the API names them (`language`, `keyterm`, …). `client` is a
     `cartesia.AsyncCartesia` of your own in place of key and URL.
 
     Raises ImportError without the SDK, `cartesia.CartesiaError` without a key.

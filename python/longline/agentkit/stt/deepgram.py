@@ -21,8 +21,8 @@ URL: Final = "https://api.deepgram.com"
 
 
 class DeepgramStt:
-    """`api_key` is that of the environment (`DEEPGRAM_API_KEY`) when it is not given. `rules`: how
-    long is waited. `options` are parameters of the request, as the API names them (`keyterm`, `numerals`, …). `client` is a
+    """`api_key` is that of the environment (`DEEPGRAM_API_KEY`) when it is not given. `rules`: how long is waited.
+    `options` are parameters of the request, as the API names them (`keyterm`, `numerals`, …). `client` is a
     `deepgram.AsyncDeepgramClient` of your own in place of key and URL.
 
     Raises ImportError without the SDK, `deepgram.core.ApiError` without a key.
