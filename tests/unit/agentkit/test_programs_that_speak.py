@@ -75,14 +75,6 @@ async def test_what_was_said_once_is_not_made_again(tmp_path: Path) -> None:
     assert (tmp_path / "runs").read_text() == "x"
 
 
-async def test_what_is_kept_has_a_bound(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(program, "CACHE_BYTES", 100)
-    voice = script(f"open({str(tmp_path / 'runs')!r}, 'a').write(sys.argv[-1]); out.write(b'{HEADER}' + b'ab' * 20)")
-    for text in "aabbccbca":
-        await said(voice.say(text))
-    assert (tmp_path / "runs").read_text() == "abca", "two sentences fit"
-
-
 @pytest.mark.parametrize(
     ("text", "says"),
     [

@@ -1,21 +1,20 @@
 """A voice that is a program: the text goes in, a WAV comes out of its standard output, and is passed on as it comes.
 
-Each sentence is a process of its own, which is ended when nobody wants its sound any more. What was said is kept, up to
-CACHE_BYTES, so that a greeting is made once.
+Each sentence is a process of its own, which is ended when nobody wants its sound any more. What was said is kept
+(`tts/kept`), so that a greeting is made once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import OrderedDict
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 from longline.agentkit.ports import ProviderError, Sound
+from longline.agentkit.tts.kept import KeptTts
 
-CACHE_BYTES: Final = 16_000_000
-"""Eight minutes of 16 kHz; the sentence that was wanted longest ago leaves first."""
 MAX_PROGRAMS: Final = 16
 """At the same time; who comes then waits."""
 MAX_TEXT: Final = 5_000
@@ -24,6 +23,13 @@ STALLED_AFTER_S: Final = 8.0
 PIECE_BYTES: Final = 6_400
 """The most that is passed on as one piece: 200 ms of 16 kHz."""
 _MAX_HEADER: Final = 4_096
+
+
+@dataclass(frozen=True, slots=True)
+class _Maker:
+    """A voice that keeps nothing."""
+
+    say: Callable[[str], AsyncGenerator[Sound, None]]
 
 
 class ProgramVoice:
@@ -36,25 +42,16 @@ class ProgramVoice:
         self._install = install
         self._by_stdin = by_stdin
         self._free = asyncio.Semaphore(MAX_PROGRAMS)
-        self._kept: OrderedDict[str, tuple[Sound, ...]] = OrderedDict()
-        self._kept_bytes = 0
+        self._kept = KeptTts(_Maker(self._make))
 
     async def say(self, text: str) -> AsyncGenerator[Sound, None]:
         """Raises ProviderError: the program is missing, fails or stalls, or what it writes is no WAV of 16 bits."""
         text = "".join(letter if letter.isprintable() else " " for letter in text).strip()[:MAX_TEXT]
         if not any(letter.isalnum() for letter in text):
             return  # of nothing but marks some programs make silence, and others their names
-        if text in self._kept:
-            self._kept.move_to_end(text)
-            for sound in self._kept[text]:
-                yield sound
-            return
-        made = []
-        async with contextlib.aclosing(self._make(text)) as sounds:
+        async with contextlib.aclosing(self._kept.say(text)) as sounds:
             async for sound in sounds:
-                made.append(sound)
                 yield sound
-        self._keep(text, tuple(made))
 
     async def _make(self, text: str) -> AsyncGenerator[Sound, None]:
         async with self._free:
@@ -97,16 +94,6 @@ class ProgramVoice:
             process.stdin.write(text.encode())
             process.stdin.close()
         return process
-
-    def _keep(self, text: str, made: tuple[Sound, ...]) -> None:
-        size = sum(len(sound.pcm) for sound in made)
-        if size > CACHE_BYTES or text in self._kept:
-            return
-        self._kept[text] = made
-        self._kept_bytes += size
-        while self._kept_bytes > CACHE_BYTES:
-            _, oldest = self._kept.popitem(last=False)
-            self._kept_bytes -= sum(len(sound.pcm) for sound in oldest)
 
 
 async def _next_piece(output: asyncio.StreamReader) -> bytes:
