@@ -13,23 +13,26 @@ import pytest
 
 from tests.support.clients import PYTHON, ROOT, has_package
 from tests.support.node import Node
+from tests.support.openai_service import OpenAIService, words
 from tests.support.ports import free_ports
 from tests.support.raw_phone import SILENCE, RawPhone, RtpPacket
 from tests.support.speech import speech
-from tests.support.tone import from_ulaw, to_ulaw
+from tests.support.tone import from_ulaw, pitch_hz, to_ulaw, tone
 
 
 class Example:
     """A program of `examples/`, and what it prints."""
 
-    def __init__(self, name: str, python: str = sys.executable, *arguments: str) -> None:
+    def __init__(self, name: str, *arguments: str, python: str = sys.executable, **environment: str) -> None:
         (self.port,) = free_ports(1)
+        self._environment = environment
         self._command = [python, str(ROOT / "examples" / name), "--port", str(self.port), *arguments]
         self.printed = ""
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["Example"]:
         environment = os.environ | {"PYTHONPATH": str(ROOT / "python"), "PYTHONUNBUFFERED": "1"}
+        environment |= self._environment
         process = await asyncio.create_subprocess_exec(
             *self._command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
         )
@@ -47,6 +50,12 @@ class Example:
             await reading
             print(f"--- {self._command[1]} printed ---\n{self.printed[-4000:]}")
 
+    async def prints(self, text: str, caller: "Caller | None" = None) -> None:
+        """Wait for it; the caller is silent meanwhile."""
+        async with asyncio.timeout(20):
+            while text not in self.printed:
+                await (asyncio.sleep(0.05) if caller is None else caller.phone.speak(0.1, SILENCE))
+
     async def _listens(self) -> bool:
         with contextlib.suppress(OSError):
             _, writer = await asyncio.open_connection("127.0.0.1", self.port)
@@ -63,8 +72,8 @@ class Example:
 class Caller:
     """A phone whose line is never still."""
 
-    def __init__(self, phone: RawPhone) -> None:
-        self.phone = phone
+    def __init__(self, phone: RawPhone, sip_port: int) -> None:
+        self.phone, self.sip_port = phone, sip_port
 
     async def says(self, text: str) -> None:
         samples = await speech(text)
@@ -105,9 +114,6 @@ class Caller:
         self.phone.answer_requests()
         self.phone.forget()
 
-    def loudness(self) -> float:
-        return float(np.abs(np.concatenate([from_ulaw(p.payload) for p in self.heard()]).astype(int)).max(initial=0))
-
 
 @asynccontextmanager
 async def calling(example: Example, folder: Path) -> AsyncIterator[Caller]:
@@ -118,12 +124,74 @@ async def calling(example: Example, folder: Path) -> AsyncIterator[Caller]:
         RawPhone(node.sip_port, keypad=True) as phone,
     ):
         assert await phone.call() == 200
-        yield Caller(phone)
+        yield Caller(phone, node.sip_port)
+
+
+async def test_echo_agent(tmp_path: Path) -> None:
+    example = Example("echo_agent.py")
+    async with calling(example, tmp_path) as caller:
+        await caller.phone.speak(1.0, to_ulaw(tone(440, 0.02)))
+        await caller.until(lambda: len(caller.heard()) >= 45)
+        assert pitch_hz(np.concatenate([from_ulaw(p.payload) for p in caller.heard()[5:40]])) == pytest.approx(440, 20)
+        await caller.presses("#")
+        await caller.is_hung_up()
+        await example.prints("s were heard")
+
+
+async def test_ivr(tmp_path: Path) -> None:
+    """A key ends what is said; an order's number is keyed in before it is asked for to the end."""
+    example = Example("ivr.py", "--operator", "sip:nobody@")
+    async with calling(example, tmp_path) as caller:
+        await caller.hears(1.0)
+        await caller.presses("2")
+        await caller.presses("1002#")
+        await example.prints("asked for order 1002")
+        await caller.hears(1.0)
+        await caller.phone.speak(1.5, SILENCE)
+        await caller.presses("0")
+        await example.prints("SIP URI", caller)
+        await caller.hears(0.5)
+
+
+async def test_transcription(tmp_path: Path) -> None:
+    """Both sides are heard, each by its name."""
+    example = Example("transcription.py")
+    async with calling(example, tmp_path) as caller:
+        await caller.hears_no_more(1.0)
+        await caller.says("I would like to talk about the weather in the morning.")
+        await example.prints("caller: ", caller)
+        await example.prints("we: ", caller)
+    lines = dict(line.split(": ", 1) for line in example.printed.splitlines() if ": " in line)
+    assert {"weather", "morning", "like", "talk"} & set(lines["caller"].split())
+    assert {"call", "transcribed", "being"} & set(lines["we"].split())
+
+
+async def test_companion(tmp_path: Path) -> None:
+    """What was said in one call is told to the model in the next."""
+    async with OpenAIService() as model:
+        model.replies = [words("That is good to hear.") for _ in range(30)]
+        settings = {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "key"}
+        example = Example("companion.py", "--memory", str(tmp_path / "memory"), **settings)
+        async with calling(example, tmp_path) as caller:
+            await caller.hears(0.5)
+            await caller.says("The garden is very green in the morning.")
+            await caller.until(lambda: bool(model.requests))
+            await caller.hears(0.6)
+            caller.phone.hang_up()
+            await caller.until(lambda: any((tmp_path / "memory").iterdir()))
+            async with RawPhone(caller.sip_port) as again:
+                assert await again.call() == 200
+                second, before = Caller(again, caller.sip_port), len(model.requests)
+                await second.hears(0.5)
+                await second.says("Hello my friend.")
+                await second.until(lambda: len(model.requests) > before)
+        first, last = (request.fields["messages"][0]["content"] for request in (model.requests[0], model.requests[-1]))
+        assert "agent: " not in first and "agent: Hello. I" in last and "agent: That" in last
 
 
 @pytest.mark.skipif(not has_package("pipecat"), reason="third-party applications are not installed")
 async def test_pipecat_bot(tmp_path: Path) -> None:
-    example = Example("pipecat_bot.py", str(PYTHON))
+    example = Example("pipecat_bot.py", python=str(PYTHON))
     async with calling(example, tmp_path) as caller:
         await caller.hears(1.5)
         await caller.says("Stop.")
@@ -132,8 +200,6 @@ async def test_pipecat_bot(tmp_path: Path) -> None:
         await caller.hears(0.8)
         await caller.hears_no_more(1.0)
         caller.phone.hang_up()
-        async with asyncio.timeout(10):
-            while "You have pressed 7." not in example.printed:
-                await asyncio.sleep(0.05)
+        await example.prints("You have pressed 7.")
     greeting = example.printed.split("heard:")[1].splitlines()[1].strip()
     assert greeting.startswith("Welcome.") and "until you say something" not in greeting
