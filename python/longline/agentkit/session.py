@@ -20,6 +20,7 @@ from collections import Counter, deque
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final, Self
 
+from longline.agentkit.heard import WordEnd, word_ends
 from longline.agentkit.line import (
     Answered,
     CallInfo,
@@ -166,12 +167,17 @@ class CallSession:
 
     async def _make(self, tts: TextToSpeech, utterance: Utterance) -> None:
         try:
+            at = 0
             for sentence in split(utterance.text):
+                at, begin_ms, ends = utterance.text.find(sentence, at), utterance.said_ms, list[WordEnd]()
                 async with contextlib.aclosing(spoken(tts, sentence, self.rate_hz)) as sounds:
                     async for sound in sounds:
                         if utterance.is_cut or utterance.is_over:
                             return
                         self.add(utterance, sound.pcm)
+                        ends += sound.ends
+                ends = ends or word_ends(sentence, utterance.said_ms - begin_ms)
+                utterance.ends += [WordEnd(at + end.end, begin_ms + end.at_ms) for end in ends]
         except ProviderError as fault:
             utterance.fault = fault
         finally:

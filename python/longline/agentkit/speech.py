@@ -10,7 +10,7 @@ import contextlib
 from dataclasses import dataclass, field
 from typing import Final
 
-from longline.agentkit.heard import WordEnd, heard_text
+from longline.agentkit.heard import WordEnd
 from longline.agentkit.ports import TextToSpeech
 from longline.agentkit.session import CallSession
 from longline.agentkit.utterance import Utterance
@@ -34,11 +34,7 @@ class Said:
 
     @property
     def heard(self) -> str:
-        if self.utterance is None:
-            return ""
-        if self.utterance.is_over and not self.utterance.was_cut and self.utterance.fault is None:
-            return self.text
-        return heard_text(self.text, self.utterance.said_ms, self.utterance.heard_ms, self.ends or None)
+        return "" if self.utterance is None else self.utterance.heard
 
 
 class Speech:
@@ -136,6 +132,7 @@ class Speech:
     def _begin(self, said: Said) -> None:
         if said.utterance is None:
             said.utterance = self._call.begin(said.text, interruptible=self._is_interruptible)
+            said.utterance.ends = said.ends
 
     def _give(self, said: Said, pcm: bytes) -> None:
         if said.utterance is not None and pcm:

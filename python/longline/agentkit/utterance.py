@@ -10,12 +10,15 @@ import asyncio
 from collections import deque
 from typing import Final, Protocol
 
+from longline.agentkit.heard import WordEnd, heard_text
+
 MAX_WAITING_MS: Final = 120_000
 """Of sound that waits for an earlier utterance; what is more is not said, counted."""
 
 
 class Utterance:
-    """`ended` is done when it was heard to its end, or cut. `heard_ms` of `said_ms` were heard; `fault` is what went
+    """`ended` is done when it was heard to its end, or cut. `heard_ms` of `said_ms` were heard, the words of
+    `heard`; `fault` is what went
     wrong in the making of it, if anything did."""
 
     def __init__(self, id: str, rate_hz: int, text: str = "", *, interruptible: bool = True) -> None:
@@ -30,12 +33,21 @@ class Utterance:
         """It was interrupted: what is still made of it is not said. It has ended when the line has told how far it
         was heard."""
         self.fault: Exception | None = None
+        self.ends: list[WordEnd] = []
+        """Where words of `text` end, as far as it is known."""
         self._ended: asyncio.Future[Utterance] = asyncio.get_running_loop().create_future()
         self._rate_hz = rate_hz
 
     @property
     def is_over(self) -> bool:
         return self._ended.done()
+
+    @property
+    def heard(self) -> str:
+        """The words of `text` that were heard: while it is being said those so far, by what the line tells of it."""
+        if self.is_over and not self.was_cut and self.fault is None:
+            return self.text
+        return heard_text(self.text, self.said_ms, self.heard_ms, self.ends or None)
 
     @property
     def ended(self) -> asyncio.Future[Utterance]:

@@ -63,6 +63,18 @@ async def test_texts_are_said_in_order_and_what_was_heard_of_them_is_known() -> 
         assert first.is_over and not first.was_cut and first.heard_ms == first.said_ms == 21 * 40
 
 
+async def test_the_words_that_were_heard_of_a_text_that_was_cut_are_known() -> None:
+    """Forty milliseconds for each letter: 840 ms of it are a sentence of 21 letters, and what follows begins then."""
+    async with CallSession(FakeLine(stays_s=3.0), tts=FakeTts()) as call:
+        said = call.say("We open at nine, sir. And on Sundays we are closed.")
+        while said.heard_ms < 1_300:
+            await asyncio.sleep(0.02)
+        assert said.heard.startswith("We open at nine, sir. And on")
+        call.interrupt()
+        await said.ended
+    assert said.was_cut and said.heard in ("We open at nine, sir. And on", "We open at nine, sir. And on Sundays")
+
+
 async def test_a_voice_that_fails_says_so_in_the_utterance() -> None:
     class Mute:
         async def say(self, text: str) -> AsyncIterator[Sound]:
