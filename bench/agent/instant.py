@@ -2,7 +2,7 @@
 
     python bench/agent/instant.py --port 9000 --endpointing-ms 300
 
-Prints a JSON line for each turn: its total, its steps, and whose call it was.
+Prints a JSON line for each turn: its total, its steps, and who was called.
 """
 
 import argparse
@@ -14,7 +14,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
-from longline.agentkit import EndpointingRules, Report, Sound, Transcript, TurnRules, VoiceAgent, serve
+from longline.agentkit import CallSession, EndpointingRules, Report, Sound, Transcript, TurnRules, VoiceAgent, serve
 from longline.agentkit.conversation import Conversation
 from longline.agentkit.ports import Tool, ToolCall
 from longline.agentkit.turns.endpointing import cannot_tell
@@ -45,9 +45,19 @@ class InstantTts:
         yield Sound(TONE, RATE_HZ)
 
 
+CALLED: dict[str, str] = {}
+"""By call, whom its caller had called: that is how the bench knows whose turn it is."""
+
+
+class InstantAgent(VoiceAgent):
+    async def __call__(self, call: CallSession) -> None:
+        CALLED[call.info.call_id] = call.info.to_number
+        await super().__call__(call)
+
+
 def tell(report: Report) -> None:
     waterfall = report.waterfall
-    line: dict[str, Any] = {"call_id": report.call_id, "number": report.number, "total_ms": waterfall.total_ms}
+    line: dict[str, Any] = {"to": CALLED[report.call_id], "number": report.number, "total_ms": waterfall.total_ms}
     sys.stdout.write(json.dumps(line | {"parts_ms": waterfall.parts_ms()}) + "\n")
     sys.stdout.flush()
 
@@ -59,7 +69,7 @@ async def main() -> None:
     arguments = parser.parse_args()
     wait_s = arguments.endpointing_ms / 1000
     rules = TurnRules(endpointing=EndpointingRules(wait_s, wait_s, wait_s), completeness=cannot_tell)
-    agent = VoiceAgent(InstantStt(), InstantLlm(), InstantTts(), turn=rules, report=tell)
+    agent = InstantAgent(InstantStt(), InstantLlm(), InstantTts(), turn=rules, report=tell)
     async with serve(agent, "127.0.0.1", arguments.port):
         await asyncio.Event().wait()
 

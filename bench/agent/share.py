@@ -20,12 +20,12 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "bench"), str(ROOT / "bench/agent")]
+sys.path[:0] = [str(ROOT), str(ROOT / "bench")]
 
-from caller import Caller  # noqa: E402
 from node import Node, node  # noqa: E402
 from tests.support.ports import free_ports  # noqa: E402
 from tests.support.raw_phone import RawPhone  # noqa: E402
+from tests.support.speaking_caller import SpeakingCaller  # noqa: E402
 
 TARGET_MS = 60.0
 SETTLES_S = 1.0
@@ -45,12 +45,19 @@ def figures(values: list[float]) -> dict[str, float]:
     }
 
 
-async def one_call(one: Node, turns: int, seed: int) -> Caller:
-    async with RawPhone(one.sip_port) as phone:
-        caller = Caller(phone, random.Random(seed))
+def name_of(seed: int) -> str:
+    return f"desk{seed}"
+
+
+async def one_call(one: Node, turns: int, seed: int) -> SpeakingCaller:
+    async with RawPhone(one.sip_port, to=name_of(seed)) as phone:
+        caller = SpeakingCaller(phone, random.Random(seed))
         if await phone.call() != 200:
             raise SystemExit("the call was not answered")
-        await caller.talk(turns)
+        await caller.begin()
+        for _ in range(turns):
+            await caller.ask()
+            await caller.wait()
     return caller
 
 
@@ -66,43 +73,42 @@ async def measure(arguments: argparse.Namespace, folder: Path) -> dict[str, Any]
         assert agent.stdout is not None
         async for line in agent.stdout:
             turn = json.loads(line)
-            told[turn["call_id"]].append(turn)
+            told[turn["to"]].append(turn)
 
     reading = asyncio.create_task(read())
     load = os.getloadavg()[0]
     try:
         async with node(folder, f"ws://127.0.0.1:{port}/", "--dialect", "longline") as one:
-            callers = []
+            callers: dict[str, SpeakingCaller] = {}
             per_call = arguments.turns // arguments.calls
             for first in range(0, arguments.calls, arguments.at_once):
                 seeds = range(first, min(first + arguments.at_once, arguments.calls))
-                callers += await asyncio.gather(*(one_call(one, per_call, seed) for seed in seeds))
+                done = await asyncio.gather(*(one_call(one, per_call, seed) for seed in seeds))
+                callers |= {name_of(seed): caller for seed, caller in zip(seeds, done, strict=True)}
             await asyncio.sleep(SETTLES_S)
     finally:
         agent.terminate()
         await agent.wait()
         await reading
-    return summary(arguments, callers, list(told.values())) | {"cores": os.cpu_count(), "load_average": load}
+    return summary(arguments, callers, told) | {"cores": os.cpu_count(), "load_average": load}
 
 
-def summary(arguments: argparse.Namespace, callers: list[Caller], told: list[list[dict[str, Any]]]) -> dict[str, Any]:
-    delays = [turn.delay_ms for caller in callers for turn in caller.turns]
+def summary(
+    arguments: argparse.Namespace, callers: dict[str, SpeakingCaller], told: dict[str, list[dict[str, Any]]]
+) -> dict[str, Any]:
+    delays = [turn.delay_ms for caller in callers.values() for turn in caller.turns]
     heard = [delay for delay in delays if delay is not None]
     share = [delay - arguments.endpointing_ms for delay in heard]
     parts: dict[str, list[float]] = defaultdict(list)
-    for turn in (turn for call in told for turn in call):
+    for turn in (turn for call in told.values() for turn in call):
         for step, ms in turn["parts_ms"].items():
             parts[step].append(ms)
-    errors = []
-    for caller in callers:
-        # Whose call it was is told by the times: of the calls with as many turns, the one that fits.
-        ours = [turn.delay_ms for turn in caller.turns]
-        fits = [
-            [turn["total_ms"] - delay for turn, delay in zip(call, ours, strict=True)]
-            for call in told
-            if len(call) == len(ours) and None not in ours and all(turn["total_ms"] is not None for turn in call)
-        ]
-        errors += min(fits, key=lambda each: sum(map(abs, each)), default=[])
+    errors = [
+        turn["total_ms"] - delay
+        for name, caller in callers.items()
+        for turn, delay in zip(told[name], (turn.delay_ms for turn in caller.turns), strict=False)
+        if delay is not None and turn["total_ms"] is not None and len(told[name]) == len(caller.turns)
+    ]
     result = {
         "bench": "agent-share",
         "turns": len(delays),

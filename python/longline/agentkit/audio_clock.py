@@ -20,8 +20,10 @@ class AudioClock:
         self._began: float | None = None
         self._least = self._before = float("inf")
 
-    def heard(self, end_ms: float, now: float) -> None:
-        """A frame that ends there has come."""
+    def heard(self, end_ms: float, now: float, *, is_late: bool = False) -> None:
+        """A frame that ends there has come. Of one that is told again after an outage it is known that it `is_late`."""
+        if is_late and self._began is not None:
+            return
         if self._began is None or now - self._began >= BUCKET_S:
             is_next = self._began is not None and now - self._began < 2 * BUCKET_S
             self._before = self._least if is_next else float("inf")

@@ -185,7 +185,8 @@ class Talk:
 
     def _hear(self, frame: Frame) -> None:
         now = self._now()
-        self._clock.heard(frame.at_ms + len(frame.pcm) * 500 / self._call.rate_hz, now)
+        end_ms = frame.at_ms + len(frame.pcm) * 500 / self._call.rate_hz
+        self._clock.heard(end_ms, now, is_late=frame.is_late)
         self._ears.hear(frame.pcm)
         change = self._vad.hear(frame.pcm, self._call.rate_hz, frame.at_ms)
         if change is None:

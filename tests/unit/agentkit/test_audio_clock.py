@@ -16,7 +16,8 @@ def test_what_is_told_again_after_an_outage_moves_nothing() -> None:
     for number in range(1, 50):
         clock.heard(number * 20, number * 0.02)
     for number in range(50, 200):  # 3 s, all at once
-        clock.heard(number * 20, 4.0)
+        clock.heard(number * 20, 4.0, is_late=True)
+        assert abs(clock.at(number * 20) - number * 0.02) < 1e-9
     for number in range(200, 260):
         clock.heard(number * 20, number * 0.02)
     assert abs(clock.at(5_000) - 5.0) < 1e-9

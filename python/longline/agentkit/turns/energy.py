@@ -16,7 +16,7 @@ from longline.agentkit.turns.vad import Change
 
 FLOOR_DB: Final = -60.0
 """Nothing is quieter, as far as this cares."""
-PIECE_MS: Final = 5
+PIECE_MS: Final = 2
 """To which a voice's end is told."""
 
 

@@ -26,6 +26,14 @@ pub struct UnsupportedRate(
     pub u32,
 );
 
+/// By how much sound comes later for being brought from one rate to another, in milliseconds.
+pub fn delay_ms(from_hz: u32, to_hz: u32) -> u64 {
+    if from_hz == to_hz {
+        return 0;
+    }
+    (ZERO_CROSSINGS as u64 * 1_000).div_ceil(u64::from(from_hz.min(to_hz)))
+}
+
 /// A streaming converter.
 #[derive(Clone, Debug)]
 pub struct Resampler {

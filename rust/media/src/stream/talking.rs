@@ -9,6 +9,7 @@ use super::mouths::{Manner, Mouths, Playing};
 use super::talk::format;
 use super::uplink::{NotResumed, ResumeRequest};
 use super::{Stream, Talk};
+use crate::codec::resample::delay_ms;
 use crate::config::{Encoding, Together};
 use crate::context::Context;
 use crate::event::{Closing, Event, RefusedMessage};
@@ -181,7 +182,7 @@ impl Stream {
 
     /// Before each frame: what time brings. What the parties say waits so long in their jitter buffers.
     pub fn tick(&mut self, now: Time, waited_ms: u64, context: &mut Context<'_>) {
-        self.waited_ms = waited_ms;
+        self.waited_ms = waited_ms + delay_ms(self.session_hz, self.params.rate_hz);
         let Some(talk) = &mut self.talk else { return };
         if talk.barge_in.is_overdue(now) {
             self.go_on(now, By::Timeout, context);

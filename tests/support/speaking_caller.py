@@ -7,15 +7,10 @@ voiced one of the answer came.
 import asyncio
 import math
 import random
-import sys
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-
-from tests.support.raw_phone import SILENCE, RawPhone  # noqa: E402
+from tests.support.raw_phone import SILENCE, RawPhone
 
 FRAME_S = 0.02
 ANSWERED_WITHIN_S = 5.0
@@ -45,8 +40,8 @@ class Turn:
         return None if self.heard_at is None else 1000 * (self.heard_at - self.spoke_until)
 
 
-class Caller:
-    """`talk` is one call of so many turns."""
+class SpeakingCaller:
+    """`begin` when the phone is answered; `ask` is one turn. He is never without a packet for long."""
 
     def __init__(self, phone: RawPhone, chance: random.Random) -> None:
         self._phone, self._chance = phone, chance
@@ -54,25 +49,30 @@ class Caller:
         self._due = time.monotonic()
         self.turns: list[Turn] = []
 
-    async def talk(self, turns: int) -> None:
+    async def begin(self) -> None:
         self._due = time.monotonic() + self._chance.uniform(0, FRAME_S)  # any phase to the node's frames
-        await self._say(SILENCE, 0.6)
-        for _ in range(turns):
-            spoke_until = await self._say(VOICE, self._chance.uniform(0.3, 0.7))
-            turn = Turn(spoke_until)
-            self.turns.append(turn)
-            until = time.time() + ANSWERED_WITHIN_S
-            while turn.heard_at is None and time.time() < until:
-                await self._say(SILENCE, FRAME_S)
-                turn.heard_at = self._first_voiced()
-            last = time.time()
-            while time.time() - last < IS_OVER_S:
-                await self._say(SILENCE, FRAME_S)
-                last = time.time() if self._first_voiced() is not None else last
-            await self._say(SILENCE, self._chance.uniform(0.1, 0.4))
-            self._first_voiced()
+        await self.say(SILENCE, 0.6)
 
-    async def _say(self, payload: bytes, seconds: float) -> float:
+    async def ask(self, answered_within_s: float = ANSWERED_WITHIN_S) -> Turn:
+        """Speak, and be silent until the answer is over."""
+        turn = Turn(await self.say(VOICE, self._chance.uniform(0.3, 0.7)))
+        self.turns.append(turn)
+        until = time.time() + answered_within_s
+        while turn.heard_at is None and time.time() < until:
+            await self.say(SILENCE, FRAME_S)
+            turn.heard_at = self.first_voiced()
+        last = time.time()
+        while time.time() - last < IS_OVER_S:
+            await self.say(SILENCE, FRAME_S)
+            last = time.time() if self.first_voiced() is not None else last
+        return turn
+
+    async def wait(self) -> None:
+        """Between two turns."""
+        await self.say(SILENCE, self._chance.uniform(0.1, 0.4))
+        self.first_voiced()
+
+    async def say(self, payload: bytes, seconds: float) -> float:
         """When the last packet of it left: its last sample was said then."""
         left = 0.0
         for _ in range(max(1, round(seconds / FRAME_S))):
@@ -82,11 +82,16 @@ class Caller:
             left = time.time()
         return left
 
-    def _first_voiced(self) -> float | None:
+    def first_voiced(self) -> float | None:
         """Of the packets that have come since this was asked last."""
         new = self._phone.rtp.received[self._seen :]
         self._seen += len(new)
-        for at, data in new:
-            if len(data) > 12 and data[1] & 0x7F == 0 and any(code & 0x7F < 0x60 for code in data[12:]):
-                return at
-        return None
+        return next((at for at, data in new if is_voiced(data)), None)
+
+    def voiced(self, since: float) -> list[float]:
+        """When each voiced packet came."""
+        return [at for at, data in self._phone.rtp.received if at >= since and is_voiced(data)]
+
+
+def is_voiced(data: bytes) -> bool:
+    return len(data) > 12 and data[1] & 0x7F == 0 and any(code & 0x7F < 0x60 for code in data[12:])
