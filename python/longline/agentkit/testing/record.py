@@ -12,6 +12,9 @@ from longline.agentkit.turns.words import words_of
 
 GAP_S: Final = 0.1
 """A voice that is silent for no longer goes on."""
+SAME_TURN_S: Final = 0.4
+"""What an agent says so soon after its last sound is no answer to what the caller began to say meanwhile: on a network
+that loses and delays, speech that is being cut off comes in pieces."""
 
 
 @dataclass(slots=True)
@@ -87,8 +90,8 @@ class CallRecord:
                 cut = next((turn for turn in reversed(turns) if turn.role == "agent"), None)
                 if cut is not None:
                     cut.interrupted_at = voice.begun_at
-            if turns and turns[-1].role == voice.role:
-                turn = turns[-1]
+            turn = _turn_of(voice, turns)
+            if turn is not None:
                 turn.ended_at = voice.ended_at
                 turn.text = f"{turn.text} {text}".strip()
                 continue
@@ -97,6 +100,14 @@ class CallRecord:
                 turn.answer_ms = round(1_000 * (voice.begun_at - turns[-1].ended_at), 1)
             turns.append(turn)
         return turns
+
+
+def _turn_of(voice: Voice, turns: list[CallTurn]) -> CallTurn | None:
+    """The turn that it goes on with."""
+    if turns and turns[-1].role == voice.role:
+        return turns[-1]
+    last = turns[-2] if voice.role == "agent" and len(turns) > 1 else None
+    return last if last is not None and voice.begun_at - last.ended_at <= SAME_TURN_S else None
 
 
 def says(text: str, words: str) -> bool:
