@@ -23,7 +23,7 @@ async def desk(call: CallSession) -> None:
         call.hang_up()
         return "gone"
 
-    goodbye = ["Goodbye.", ToolCall("1", "let_go", {})]
+    goodbye: list[str | ToolCall] = ["Goodbye.", ToolCall("1", "let_go", {})]
     agent = VoiceAgent(
         FakeStt("When do you open?", "No, wait, please.", "Goodbye."),
         FakeLlm(when={"open": OPENING, "wait": "Monday at nine is yours.", "pressed": goodbye}),
