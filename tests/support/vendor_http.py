@@ -124,6 +124,9 @@ class VendorServer:
         method, path, _ = head[0].split(" ")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
         body = await reader.readexactly(int(headers.get("content-length", 0)))
+        if method == "HEAD":  # asked for the sake of the connection
+            writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+            return True
         request = Request(method, path, headers, body)
         self.requests.append(request)
         fault = self.faults.popleft() if self.faults else None

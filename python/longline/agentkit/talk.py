@@ -44,6 +44,7 @@ from longline.agentkit.turns.listening import (
     Wordless,
 )
 from longline.agentkit.turns.silence import Act, Silence
+from longline.agentkit.warm import warm
 from longline.agentkit.waterfall import Step, Waterfall
 
 if TYPE_CHECKING:
@@ -116,6 +117,7 @@ class Talk:
         self._ears = Ears(agent.stt, self._call.rate_hz, self._inputs.put_nowait)
         self._begin(agent.phrases.prepare(agent.tts, self._call.rate_hz))
         self._hearing = self._begin(self._ears.run())
+        self._begin(warm(agent.llm, agent.tts))
 
     async def run(self) -> None:
         self._begin(self._read_line())

@@ -17,6 +17,7 @@ from longline.agentkit.llm.messages import whole
 from longline.agentkit.llm.openai import MAX_ARGUMENTS, MAX_CALLS, arguments_of
 from longline.agentkit.ports import ProviderError, Tool, ToolCall
 from longline.agentkit.vendor import faults, http_client, load
+from longline.agentkit.warm import warm_http
 
 NAME: Final = "anthropic"
 CALL_BEGINS: Final = "[The call begins.]"
@@ -44,11 +45,11 @@ class AnthropicLlm:
         self.model = model
         self.max_tokens = max_tokens
         self.options = options
+        self._http: Any = None
         if client is None:
             sdk = load("anthropic", extra="anthropic")
-            client = sdk.AsyncAnthropic(
-                api_key=api_key, base_url=base_url, max_retries=0, http_client=http_client(sdk, timeout_s)
-            )
+            self._http = http_client(sdk, timeout_s)
+            client = sdk.AsyncAnthropic(api_key=api_key, base_url=base_url, max_retries=0, http_client=self._http)
         self._client = client
 
     async def reply(self, conversation: Conversation, tools: Sequence[Tool]) -> AsyncIterator[str | ToolCall]:
@@ -83,6 +84,10 @@ class AnthropicLlm:
             found = [call.whole() for call in calls.values()]
         for call in found:
             yield call
+
+    async def warm(self) -> None:
+        """Have a connection before the first question."""
+        await warm_http(self._http, str(self._client.base_url))
 
     async def aclose(self) -> None:
         """Close the connections that are kept."""

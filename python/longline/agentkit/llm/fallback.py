@@ -10,6 +10,7 @@ from typing import Any
 from longline.agentkit.conversation import Conversation
 from longline.agentkit.ports import LanguageModel, ProviderError, Tool, ToolCall
 from longline.agentkit.ranking import REST_S, Ranking, within
+from longline.agentkit.warm import warm
 
 
 class FallbackLlm:
@@ -21,6 +22,10 @@ class FallbackLlm:
     def __init__(self, *models: LanguageModel, wait_s: float = 4.0, rest_s: float = REST_S) -> None:
         self.ranking = Ranking(models, rest_s)
         self._wait_s = wait_s
+
+    async def warm(self) -> None:
+        """Have a connection to whom is asked first."""
+        await warm(self.ranking.order(asyncio.get_running_loop().time())[0])
 
     async def reply(self, conversation: Conversation, tools: Sequence[Tool]) -> AsyncIterator[str | ToolCall]:
         """`LanguageModel.reply`. Raises the fault of the last when all have failed."""

@@ -18,6 +18,7 @@ from longline.agentkit.llm.messages import whole
 from longline.agentkit.llm.thoughts import Spoken
 from longline.agentkit.ports import ProviderError, Tool, ToolCall
 from longline.agentkit.vendor import faults, http_client, load
+from longline.agentkit.warm import warm_http
 
 NAME: Final = "openai chat"
 MAX_CALLS: Final = 16
@@ -46,11 +47,11 @@ class OpenAILlm:
     ) -> None:
         self.model = model
         self.options = options
+        self._http: Any = None
         if client is None:
             sdk = load("openai", extra="openai")
-            client = sdk.AsyncOpenAI(
-                api_key=api_key, base_url=base_url, max_retries=0, http_client=http_client(sdk, timeout_s)
-            )
+            self._http = http_client(sdk, timeout_s)
+            client = sdk.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=self._http)
         self._client = client
 
     async def reply(self, conversation: Conversation, tools: Sequence[Tool]) -> AsyncIterator[str | ToolCall]:
@@ -80,6 +81,10 @@ class OpenAILlm:
                 raise ProviderError(NAME, f"the answer is empty ({finish})")
         for call in calls.whole():
             yield call
+
+    async def warm(self) -> None:
+        """Have a connection before the first question."""
+        await warm_http(self._http, str(self._client.base_url))
 
     async def aclose(self) -> None:
         """Close the connections that are kept."""

@@ -78,6 +78,11 @@ class CartesiaTts:
                 async for sound in _sounds(events, text, self.rate_hz):
                     yield sound
 
+    async def warm(self) -> None:
+        """Have a connection before the first word."""
+        with faults(NAME):
+            await self._connected()
+
     async def aclose(self) -> None:
         """Close the connection that is kept."""
         if self._wire is not None:

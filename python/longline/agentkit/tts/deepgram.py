@@ -15,6 +15,7 @@ from typing import Any, Final
 from longline.agentkit.ports import ProviderError, Sound
 from longline.agentkit.tts.alignment import Samples
 from longline.agentkit.vendor import faults, load, older_http_client
+from longline.agentkit.warm import warm_http
 
 NAME: Final = "deepgram speak"
 URL: Final = "https://api.deepgram.com"
@@ -45,6 +46,7 @@ class DeepgramTts:
         self.rate_hz = rate_hz
         self.options = options
         self._http: Any = None
+        self._url = base_url
         if client is None:
             sdk = load("deepgram", extra="deepgram")
             environment = sdk.DeepgramClientEnvironment(
@@ -68,6 +70,10 @@ class DeepgramTts:
                         yield Sound(pcm, self.rate_hz)
             if is_silent:
                 raise ProviderError(NAME, "sent no sound")
+
+    async def warm(self) -> None:
+        """Have a connection before the first word."""
+        await warm_http(self._http, self._url)
 
     async def aclose(self) -> None:
         """Close the connections that are kept."""

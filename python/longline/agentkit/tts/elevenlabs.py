@@ -17,6 +17,7 @@ from longline.agentkit.heard import WordEnd
 from longline.agentkit.ports import ProviderError, Sound
 from longline.agentkit.tts.alignment import Alignment, Samples
 from longline.agentkit.vendor import faults, load, older_http_client
+from longline.agentkit.warm import warm_http
 
 NAME: Final = "elevenlabs speech"
 URL: Final = "https://api.elevenlabs.io"
@@ -48,6 +49,7 @@ class ElevenLabsTts:
         self.rate_hz = rate_hz
         self.options = options
         self._http: Any = None
+        self._url = base_url
         if client is None:
             sdk = load("elevenlabs.client", extra="elevenlabs")
             self._http = older_http_client(timeout_s)
@@ -72,6 +74,10 @@ class ElevenLabsTts:
                         yield Sound(samples.whole(pcm), self.rate_hz, ends)
             if is_silent:
                 raise ProviderError(NAME, "sent no sound")
+
+    async def warm(self) -> None:
+        """Have a connection before the first word."""
+        await warm_http(self._http, self._url)
 
     async def aclose(self) -> None:
         """Close the connections that are kept."""

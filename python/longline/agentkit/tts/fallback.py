@@ -10,6 +10,7 @@ from typing import Any
 from longline.agentkit.heard import WordEnd
 from longline.agentkit.ports import ProviderError, Sound, TextToSpeech
 from longline.agentkit.ranking import REST_S, Ranking, within
+from longline.agentkit.warm import warm
 
 
 class FallbackTts:
@@ -21,6 +22,10 @@ class FallbackTts:
     def __init__(self, *voices: TextToSpeech, wait_s: float = 2.0, rest_s: float = REST_S) -> None:
         self.ranking = Ranking(voices, rest_s)
         self._wait_s = wait_s
+
+    async def warm(self) -> None:
+        """Have a connection to whom is asked first."""
+        await warm(self.ranking.order(asyncio.get_running_loop().time())[0])
 
     async def say(self, text: str) -> AsyncIterator[Sound]:
         """`TextToSpeech.say`. Raises the fault of the last when all have failed."""

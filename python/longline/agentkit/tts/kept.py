@@ -14,6 +14,7 @@ from collections.abc import AsyncGenerator
 from typing import Any, Final
 
 from longline.agentkit.ports import Sound, TextToSpeech
+from longline.agentkit.warm import warm
 
 MAX_BYTES: Final = 16_000_000
 """Eight minutes of 16 kHz."""
@@ -46,6 +47,10 @@ class KeptTts:
     def forget(self) -> None:
         self._kept.clear()
         self.kept_bytes = 0
+
+    async def warm(self) -> None:
+        """Have a connection before the first word that is new."""
+        await warm(self._voice)
 
     async def aclose(self) -> None:
         """Close what the voice keeps open."""
