@@ -7,7 +7,7 @@ CARGO_TEST := cargo test --workspace --locked
 COMMA := ,
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: help setup setup-test demo test test-rust test-unit e2e chaos chaos-streams check format bench bench-agent-share bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz fuzz-api docs clean
+.PHONY: help setup setup-test demo test test-rust test-unit e2e chaos chaos-streams check format bench bench-agent-barge-in bench-agent-share bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz fuzz-api docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -72,6 +72,9 @@ bench-load: setup bench-build  ## cost, memory, loss and delay of 100 to 2,000 c
 
 bench-signalling: setup-test  ## calls a second per core, set-up time, memory of an idle call and its end, SIPp on the other side: 3 minutes (CALLS= RATE= IDLE= IDLE_RATE=)
 	@$(VENV)/python bench/signalling/signalling.py $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(if $(IDLE),--idle $(IDLE)) $(if $(IDLE_RATE),--idle-rate $(IDLE_RATE))
+
+bench-agent-barge-in: setup  ## interruptions of an agent, first voiced sample to silence on the wire, and false ones: 6 minutes (INTERRUPTIONS= CALLS= SECONDS_EACH= SEED=)
+	@$(VENV)/python bench/agent/barge_in.py $(if $(INTERRUPTIONS),--interruptions $(INTERRUPTIONS)) $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH)) $(if $(SEED),--seed $(SEED))
 
 bench-micro: setup  ## what one frame costs the engine alone, and its parts: each dialect, resampler, base64, JSON, detectors, beside a bare copy: half a minute
 	@cargo run --quiet --release --locked -p longline-micro

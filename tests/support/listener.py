@@ -1,7 +1,7 @@
 """An agent that speaks without end and listens: what of ten minutes makes it pause, and what interrupts it.
 
 Only what decides is here, the detector and the rules of barge-in, so that minutes take seconds. A transcriber tells its
-words `PARTIAL_AFTER_S` after they began, and says that they were all when the voice has been silent for `FINAL_AFTER_S`.
+words `PARTIAL_AFTER_S` after they began, and that they were all when the voice was silent for `FINAL_AFTER_S`.
 """
 
 from collections.abc import Iterator, Sequence

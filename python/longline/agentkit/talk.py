@@ -28,6 +28,7 @@ from longline.agentkit.ports import LanguageModel, Transcript
 from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
 from longline.agentkit.tools import HandOver, HangUp, Outcome
+from longline.agentkit.turns.asides import Aside, Asides
 from longline.agentkit.turns.backchannel import is_backchannel
 from longline.agentkit.turns.barge_in import BargeIn, Decision, State
 from longline.agentkit.turns.endpointing import Endpointer
@@ -110,6 +111,7 @@ class Talk:
         self.endpointer = Endpointer(turn.endpointing, turn.completeness)
         self.listening = Listening(self.endpointer, wait_s=agent.patience.first_s, give_up_s=agent.patience.all_s)
         self.barge_in = BargeIn(turn.barge_in)
+        self._asides = Asides()
         self._guesser = Guesser(turn.guesses)
         self._keys = KeyEntry(turn.keys)
         self._silence = Silence(agent.silence, agent.silence_s)
@@ -335,7 +337,7 @@ class Talk:
 
     def _spoke(self, text: str, until: float, over_at: float) -> None:
         is_held = self.barge_in.state is not State.LISTENING or self._aside_until is not None
-        if is_held and is_backchannel(text):
+        if self._asides.takes(Aside(text, until, over_at), agent_speaks=is_held):
             self._drop_guess()
             self._do(self.barge_in.transcript(text, is_final=True))  # he listens: that was no turn
             self._go_on()
@@ -495,6 +497,8 @@ class Talk:
         self._settle(answer, was_interrupted=False)
         if answer.outcome is not None:
             self._conclude(answer.outcome)
+        elif self._answer is None and (aside := self._asides.agent_silent(self._now())) is not None:
+            self._take_turn(aside.text, aside.until, aside.over_at)
 
     def _settle(self, answer: Answer, *, was_interrupted: bool) -> None:
         answer.settle(was_interrupted=was_interrupted)

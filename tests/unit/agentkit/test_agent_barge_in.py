@@ -5,7 +5,7 @@ import pytest
 from longline.agentkit.turns.backchannel import is_backchannel
 from longline.agentkit.turns.barge_in import BargeIn, BargeInRules, Decision, State
 
-RULES = BargeInRules(sure_s=0.8, wait_s=0.5)
+RULES = BargeInRules(sure_s=0.8, wait_s=0.5, confirm_s=0.2)
 
 
 def speaking() -> BargeIn:

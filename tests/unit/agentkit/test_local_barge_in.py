@@ -53,7 +53,7 @@ async def test_what_the_line_paused_for_an_interruption_is_dropped() -> None:
 
 def test_lines_are_asked_to_pause_by_themselves_unless_they_are_not_to() -> None:
     agent = VoiceAgent(FakeStt(), FakeLlm(), FakeTts())
-    assert agent.hello.barge_in is not None and agent.hello.barge_in.decide_ms == 2_000
+    assert agent.hello.barge_in is not None and agent.hello.barge_in.decide_ms == 3_000
     rules = agent.turn.barge_in
     assert rules.local_s is not None and rules.local_s > rules.sure_s + rules.wait_s, (
         "the agent decides before the line"

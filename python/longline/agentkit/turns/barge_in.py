@@ -77,11 +77,11 @@ class BargeInRules:
     not been told within so long what it was; None: they are not. It should be longer than `sure_s` and `wait_s`
     together: it is for an application that is stuck."""
 
-    sure_s: float = 0.8
+    sure_s: float = 1.2
     wait_s: float = 0.5
     min_words: int = 1
-    confirm_s: float = 0.2
-    local_s: float | None = 2.0
+    confirm_s: float = 0.15
+    local_s: float | None = 3.0
 
 
 class BargeIn:

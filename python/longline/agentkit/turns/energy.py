@@ -6,11 +6,11 @@ voices, which is what a model (Silero) is for.
 
 from __future__ import annotations
 
-import array
 import math
-import sys
 from dataclasses import dataclass
 from typing import Final
+
+import numpy
 
 from longline.agentkit.turns.vad import Change
 
@@ -22,22 +22,21 @@ PIECE_MS: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class EnergyRules:
-    """dB, and milliseconds: so much voice starts it, so much silence stops it."""
+    """dB, and milliseconds: so much voice starts it, so much silence stops it. `creep_db_s`: the background rises by so
+    much a second under what is taken for a voice: speech has gaps that take it down again, a noise that stays has none
+    and is background in the end."""
 
     margin_db: float = 12.0
     least_db: float = -45.0
     start_ms: float = 60.0
     stop_ms: float = 200.0
+    creep_db_s: float = 3.0
 
 
 def level_db(pcm: bytes) -> float:
     """The RMS level of PCM of 16 bits, in dB below the loudest square wave."""
-    samples = array.array("h", pcm[: len(pcm) & ~1])
-    if sys.byteorder == "big":
-        samples.byteswap()
-    if not samples:
-        return FLOOR_DB
-    power = sum(sample * sample for sample in samples) / len(samples)
+    samples = numpy.frombuffer(pcm, "<i2", len(pcm) // 2).astype(numpy.float32)
+    power = float(numpy.dot(samples, samples)) / max(1, len(samples))
     return max(FLOOR_DB, 10 * math.log10(power / 32768**2) if power else FLOOR_DB)
 
 
@@ -71,6 +70,7 @@ class EnergyVad:
         is_loud = level >= least_db
         if is_loud:
             self._loud = pcm, least_db
+            self.background_db += self.rules.creep_db_s * length_ms / 1_000
         else:
             # Down at once, up slowly: a background that rises is one only when it stays.
             rate = 0.5 if level < self.background_db else min(1.0, length_ms / 1_000)
