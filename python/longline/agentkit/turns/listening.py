@@ -156,4 +156,5 @@ class Listening:
         self._voiced_s = 0.0
         if over.text:
             return [Spoke(over.text, over.spoke_until, over.at)]
+        self.endpointer.answered()  # it was no turn: nothing goes on with it
         return [Wordless(has_failed)]
