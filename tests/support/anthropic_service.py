@@ -50,17 +50,23 @@ def message(*blocks: list[Part], stop_reason: str = "end_turn") -> list[Part]:
 
 
 class AnthropicService(VendorServer):
-    """`replies` are the bodies of its answers, taken one after the other."""
+    """`replies` are the bodies of its answers, taken one after the other; after them it answers by `answers`: words of
+    the caller's, and what is said then."""
 
     def __init__(self) -> None:
         super().__init__()
         self.replies: list[list[Part]] = []
+        self.answers: dict[str, str] = {}
 
     def refusal(self, status: str) -> bytes:
         return json.dumps({"type": "error", "error": {"type": "api_error", "message": status}}).encode()
 
     def answer(self, request: Request) -> Answer:
         assert request.path == "/v1/messages", request.path
-        parts = self.replies.pop(0) if self.replies else message(text(0, "Yes."))
+        parts = self.replies.pop(0) if self.replies else message(text(0, self._answer_to(request)))
         error = event("error", error={"type": "overloaded_error", "message": "Overloaded"})
         return Answer("text/event-stream", parts, error, b'event: content_block_delta\ndata: {"type":\n\n')
+
+    def _answer_to(self, request: Request) -> str:
+        said = request.fields["messages"][-1]["content"][-1].get("text", "").lower()
+        return next((answer for word, answer in self.answers.items() if word in said), "Yes.")

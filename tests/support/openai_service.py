@@ -8,6 +8,7 @@ import wave
 from collections.abc import Callable
 from typing import Any
 
+from longline.agentkit.testing.written import WordReader, spoken
 from tests.support.vendor_http import Answer, Part, Request, VendorServer
 
 DONE = b"data: [DONE]\n\n"
@@ -41,15 +42,18 @@ def call(id: str | None, name: str | None, arguments: str, index: int = 0) -> di
 
 
 class OpenAIService(VendorServer):
-    """`replies` are the bodies of chat answers, taken one after the other; `texts` what it transcribes; `sound` what it
-    says."""
+    """`replies` are the bodies of chat answers, taken one after the other; after them it answers by `answers`: words of
+    the caller's, and what is said then. `texts` is what it transcribes, after them the words of the testing kit's
+    voice, in which it speaks when `sound` is not given."""
 
     def __init__(self) -> None:
         super().__init__()
         self.replies: list[list[Part]] = []
         self.texts: list[str] = []
-        self.text_of: Callable[[Request], str] = lambda _: self.texts.pop(0) if self.texts else ""
-        self.sound: list[Part] = [bytes(4_800), bytes(4_800)]
+        self.text_of: Callable[[Request], str] = lambda request: self.texts.pop(0) if self.texts else _read(request)
+        self.answers: dict[str, str] = {}
+        self.sound: list[Part] | None = None
+        self.rate_hz = 24_000
         self.sound_type = "audio/pcm"
         self.streams_texts = True
 
@@ -63,13 +67,21 @@ class OpenAIService(VendorServer):
     def answer(self, request: Request) -> Answer:
         match request.path:
             case "/v1/chat/completions":
-                parts = self.replies.pop(0) if self.replies else words("Yes.")
+                parts = self.replies.pop(0) if self.replies else words(self._answer_to(request))
                 return Answer("text/event-stream", parts, event(ERROR_WITHIN), b'data: {"id": \n\n')
             case "/v1/audio/transcriptions":
                 return self._transcribe(request)
             case "/v1/audio/speech":
-                return Answer(self.sound_type, list(self.sound), b"", b"<html>")
+                sound = self.sound
+                if sound is None:
+                    pcm = b"".join(spoken(request.fields["input"], self.rate_hz))
+                    sound = [pcm[:3_201], pcm[3_201:]]
+                return Answer(self.sound_type, list(sound))
         raise AssertionError(f"nothing is at {request.path}")
+
+    def _answer_to(self, request: Request) -> str:
+        said = request.fields["messages"][-1]["content"].lower()
+        return next((answer for word, answer in self.answers.items() if word in said), "Yes.")
 
     def _transcribe(self, request: Request) -> Answer:
         text = self.text_of(request)
@@ -94,6 +106,10 @@ def form_of(request: Request) -> dict[str, bytes]:
         assert isinstance(name, str) and isinstance(payload, bytes)
         fields[name] = payload
     return fields
+
+
+def _read(request: Request) -> str:
+    return " ".join(WordReader().read(heard_by(request)[1]))
 
 
 def heard_by(request: Request) -> tuple[int, bytes]:

@@ -71,6 +71,8 @@ class VendorServer:
         self.url = ""
         self.requests: list[Request] = []
         self.faults: deque[Fault] = deque()
+        self.broken: dict[str, Fault] = {}
+        """By the end of a path: what becomes of all its requests."""
         self.open_now = 0
         """Connections."""
         self.left = asyncio.Event()
@@ -95,6 +97,9 @@ class VendorServer:
     def fail(self, *faults: Fault) -> None:
         """So the next requests go, one fault each."""
         self.faults.extend(faults)
+
+    def _broken(self, path: str) -> Fault | None:
+        return next((fault for end, fault in self.broken.items() if path.endswith(end)), None)
 
     def answer(self, request: Request) -> Answer:
         raise NotImplementedError
@@ -129,7 +134,7 @@ class VendorServer:
             return True
         request = Request(method, path, headers, body)
         self.requests.append(request)
-        fault = self.faults.popleft() if self.faults else None
+        fault = self.faults.popleft() if self.faults else self._broken(path)
         if fault in STATUS:
             more = f"Retry-After: {RETRY_AFTER_S}\r\n" if fault is Fault.LIMITED else ""
             _write(writer, STATUS[fault], "application/json", self.refusal(STATUS[fault]), more)

@@ -53,7 +53,7 @@ async def transcriber(service: OpenAIService, **more: object) -> OpenAIStt:
 
 
 async def test_a_turn_is_cut_out_and_sent_once(service: OpenAIService) -> None:
-    stt = await transcriber(service, eager=False, streams=False, language="en")
+    stt = await transcriber(service, eager=False, language="en")
     caller = Caller(stt)
     service.texts = ["When do you open?"]
     caller.says((2.0, 0.6), (0.5, 0.4), (0.4, 0))
@@ -70,7 +70,7 @@ async def test_a_turn_is_cut_out_and_sent_once(service: OpenAIService) -> None:
 
 
 async def test_what_was_sent_at_the_pause_is_the_turn(service: OpenAIService) -> None:
-    stt = await transcriber(service)
+    stt = await transcriber(service, streams=True)
     caller = Caller(stt)
     service.texts = ["When do you open?", "Goodbye."]
     caller.says((0.5, 0.6), (0.4, 0))
@@ -88,7 +88,7 @@ async def test_what_was_sent_at_the_pause_is_the_turn(service: OpenAIService) ->
 
 
 async def test_a_caller_who_goes_on_is_understood_as_a_whole(service: OpenAIService) -> None:
-    stt = await transcriber(service, streams=False)
+    stt = await transcriber(service)
     caller = Caller(stt)
     service.texts = ["I would like", "I would like to book."]
     caller.says((0.5, 0.6), (0.4, 0))
@@ -114,7 +114,7 @@ async def test_a_turn_without_voice_costs_nothing(service: OpenAIService) -> Non
 
 
 async def test_a_very_long_turn_is_sent_in_pieces(service: OpenAIService) -> None:
-    stt = await transcriber(service, eager=False, streams=False)
+    stt = await transcriber(service, eager=False)
     caller = Caller(stt)
     service.text_of = lambda request: "Long." if len(heard_by(request)[1]) > 30 * 2 * RATE else "Short."
     caller.says(*[(0.1, 1.9)] * 35, (0.4, 0))  # who talks breathes: what has no gap at all is a noise

@@ -38,8 +38,9 @@ T = TypeVar("T")
 
 
 class OpenAIStt:
-    """`streams`: whether the transcript is asked for piece by piece, as partials (None: where OpenAI's models can).
-    `vad` makes what tells voice. `options` are fields of the request, as the API names them (`language`, `prompt`,
+    """`streams`: the transcript is asked for piece by piece, where the server can, and told as it comes: words
+    are known sooner, and when the server stalls then, half a sentence is taken for all. `vad` makes what tells voice.
+    `options` are fields of the request, as the API names them (`language`, `prompt`,
     `keywords`, …). The others are those of `OpenAILlm`."""
 
     def __init__(
@@ -49,7 +50,7 @@ class OpenAIStt:
         api_key: str | None = None,
         base_url: str | None = None,
         eager: bool = True,
-        streams: bool | None = None,
+        streams: bool = False,
         vad: Callable[[], Vad] = EnergyVad,
         timeout_s: float = 10.0,
         client: Any = None,
@@ -58,7 +59,7 @@ class OpenAIStt:
         self.model = model
         self.eager = eager
         self.options = options
-        self._streams = "transcribe" in model if streams is None else streams
+        self._streams = streams
         self.vad = vad
         if client is None:
             sdk = load("openai", extra="openai")
@@ -202,12 +203,16 @@ class _Listening:
         self.told.put_nowait(Transcript(text, is_final=True))
 
     def _partial(self, text: str) -> None:
-        if text and self._asked is asyncio.current_task():
+        if self._asked is asyncio.current_task():
             self.told.put_nowait(Transcript(text, is_final=False))
 
     def _ask(self, pcm: bytes, tell: Callable[[str], None] = lambda _: None) -> asyncio.Task[str]:
         async def ask() -> str:
-            text = await self._stt.transcribe(pcm, self._rate_hz, tell)
+            try:
+                text = await self._stt.transcribe(pcm, self._rate_hz, tell)
+            except ProviderError:
+                tell("")  # what it has said so far is not what was said
+                raise
             tell(text)
             return text
 
