@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from longline.agentkit.answer import Patience
-from longline.agentkit.conversation import Conversation
+from longline.agentkit.conversation import Conversation, MemoryRules
 from longline.agentkit.phrases import Phrases
 from longline.agentkit.ports import LanguageModel, SpeechToText, TextToSpeech, Tool
 from longline.agentkit.report import Report
@@ -27,8 +27,8 @@ from longline.streamkit.format import FormatWish
 @dataclass(slots=True)
 class VoiceAgent:
     """`greeting` is said first, and nobody talks over it when `greeting_interruptible` is False. `silence` is said, one
-    after the other, when nobody says anything for `silence_s`, and after the last the agent hangs up. `report` is told
-    of each turn when it is over.
+    after the other, when nobody says anything for `silence_s`, and after the last the agent hangs up. `memory` is how
+    much of a conversation is kept. `report` is told of each turn when it is over.
 
     What the caller keys in is a whole by `turn.keys`. Without `on_keys` it is a turn of his, "[pressed 4]"; with it,
     `on_keys(call, "4")` is asked, and what it returns is what the caller has said, None: nothing more is done."""
@@ -44,6 +44,7 @@ class VoiceAgent:
     silence_s: float = 8.0
     turn: TurnRules = field(default_factory=TurnRules)
     patience: Patience = field(default_factory=Patience)
+    memory: MemoryRules = field(default_factory=MemoryRules)
     phrases: Phrases = field(default_factory=Phrases)
     on_keys: Callable[[CallSession, str], str | Awaitable[str | None] | None] | None = None
     report: Callable[[Report], None] | None = None
@@ -58,5 +59,5 @@ class VoiceAgent:
     async def __call__(self, call: CallSession, conversation: Conversation | None = None) -> None:
         """One call, to its end. `conversation` is what is remembered of others, and remembers this one."""
         if conversation is None:
-            conversation = Conversation(self.instructions)
+            conversation = Conversation(self.instructions, rules=self.memory)
         await Talk(self, call, conversation).run()

@@ -24,7 +24,7 @@ from longline.agentkit.audio_clock import AudioClock
 from longline.agentkit.conversation import Conversation, Turn
 from longline.agentkit.ears import Deaf, Ears
 from longline.agentkit.line import Digit, Frame, HeldBack, LineEvent, Over, SpeechEnded, SpeechStarted
-from longline.agentkit.ports import LanguageModel, Transcript
+from longline.agentkit.ports import LanguageModel, ProviderError, Transcript
 from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
 from longline.agentkit.tools import HandOver, HangUp, Outcome
@@ -55,6 +55,7 @@ CALLER: Final = 0
 """The track of who is talked with."""
 WORDLESS_S: Final = 3.0
 """A voice that has interrupted and says no word for so long, by a transcriber that tells words as they come."""
+SUMMARY_WITHIN_S: Final = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -94,6 +95,7 @@ class Talk:
         self._answer: Answer | None = None
         self._answering: asyncio.Task[None] | None = None
         self._settling: asyncio.Task[None] | None = None
+        self._summary: asyncio.Task[None] | None = None
         self._guess: tuple[Answer, asyncio.Task[None]] | None = None
         self._aside_until: float | None = None
         """An answer is put aside for a voice that has said no word yet: so long, then it goes on."""
@@ -518,6 +520,16 @@ class Talk:
         self._call.keep_turn(report)
         if self._agent.report is not None:
             self._agent.report(report)
+        if self.conversation.wants_summary and (self._summary is None or self._summary.done()):
+            self._summary = self._begin(self._summarise())
+
+    async def _summarise(self) -> None:
+        """What leaves the memory is worked into its summary; when that fails, it waits for the next turn."""
+        try:
+            async with asyncio.timeout(SUMMARY_WITHIN_S):
+                await self.conversation.summarise()
+        except (ProviderError, TimeoutError) as error:
+            _log.warning("call %s: no summary: %s", self._call.info.call_id, error or "too slow")
 
     def _conclude(self, outcome: Outcome) -> None:
         if isinstance(outcome, HangUp):
