@@ -45,6 +45,11 @@ MOMENTS: Final[dict[tuple[str, str], str]] = {
 such beginning, and once for it."""
 
 
+STEPS: Final = ("received", "endpoint", "transcript", "first_token", "first_sound", "sent", "heard")
+"""Of an agent's turn: the `step` of `longline_agent_turn_seconds`, beside `total`. Applications name their own steps: the
+others are measured as "other"."""
+
+
 class Metrics:
     """`on_event` is a subscriber of the bus. `add_counts` and `add_gauges` before the first `render`."""
 
@@ -75,6 +80,13 @@ class Metrics:
             buckets=_DURATIONS,
             registry=self._registry,
         )
+        self._turns = Histogram(
+            "longline_agent_turn_seconds",
+            "What agents say of their turns: from the caller's last sound to the first that he heard, and its steps.",
+            ("step",),
+            buckets=_SECONDS,
+            registry=self._registry,
+        )
         self._begun: OrderedDict[UUID, dict[str, datetime]] = OrderedDict()
 
     def add_counts(self, name: str, help_text: str, counts: Counts, label: str = "event") -> None:
@@ -93,6 +105,9 @@ class Metrics:
         """Measure what ends with this event, and remember what begins with it."""
         if event.call_id is None:
             return
+        if event.type == EventType.AGENT_TURN:
+            self._measure_turn(event.data)
+            return
         begun = self._begun.get(event.call_id)
         if begun is not None:
             for (_, last), moment in MOMENTS.items():
@@ -105,6 +120,13 @@ class Metrics:
                 self._durations.labels(str(event.data.get("direction", "unknown"))).observe(seconds)
         elif event.type in _BEGINNINGS:
             self._begin(event)
+
+    def _measure_turn(self, turn: Mapping[str, Any]) -> None:
+        if turn.get("total_ms") is None:
+            return
+        self._turns.labels("total").observe(turn["total_ms"] / 1000)
+        for step, part_ms in turn["parts_ms"].items():
+            self._turns.labels(step if step in STEPS else "other").observe(part_ms / 1000)
 
     def _begin(self, event: Event) -> None:
         assert event.call_id is not None

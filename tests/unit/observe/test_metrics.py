@@ -67,6 +67,15 @@ def test_the_moments_of_a_call_are_measured_once_each() -> None:
     assert not metrics._begun, "nothing is remembered of a call that is over"
 
 
+def test_turns_of_agents_are_measured_by_steps_that_the_node_names() -> None:
+    metrics, call_id = Metrics(), new_id()
+    told(metrics, call_id, "agent.turn", 0, total_ms=800, parts_ms={"endpoint": 600, "thinking": 100, "musing": 50})
+    told(metrics, call_id, "agent.turn", 1, total_ms=None, parts_ms={"endpoint": 600})
+    found, name = samples(metrics), "longline_agent_turn_seconds_sum"
+    steps = {labels[0]: value for (each, *labels), value in found.items() if each == name}
+    assert steps == {"total": 0.8, "endpoint": 0.6, "other": pytest.approx(0.15)}
+
+
 def test_calls_that_are_timed_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_CALLS_TIMED", 10)
     metrics = Metrics()
