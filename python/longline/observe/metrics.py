@@ -46,8 +46,8 @@ such beginning, and once for it."""
 
 
 STEPS: Final = ("received", "endpoint", "transcript", "first_token", "first_sound", "sent", "heard")
-"""Of an agent's turn: the `step` of `longline_agent_turn_seconds`, beside `total`. Applications name their own steps: the
-others are measured as "other"."""
+"""Of an agent's turn: the `step` of `longline_agent_turn_seconds`, beside `total`. Applications may
+have steps of their own: those are measured as "other"."""
 
 
 class Metrics:
