@@ -15,8 +15,10 @@ from urllib.parse import urlsplit
 import typer
 from rich.console import Console
 
-from longline.agentkit.testing.script import Hears, Interrupts, Says
+from longline.agentkit.testing.mouth import speak, texts_of
+from longline.agentkit.testing.script import Hears
 from longline.agentkit.testing.script_file import Rehearsal, ScriptError, read_script
+from longline.agentkit.tts.flite import FliteTts
 from longline.base.errors import LonglineError
 from longline.base.log import set_up_logging
 from longline.cli.phone import local_address_toward
@@ -25,7 +27,6 @@ from longline.cli.rehearsal.ears import Ears
 from longline.cli.rehearsal.node import RehearsalNode
 from longline.cli.rehearsal.real_call import Line, RealCall, RealCaller
 from longline.cli.rehearsal.rtp import RATE_HZ
-from longline.cli.rehearsal.voice import speech
 from longline.sip.syntax.uri import parse_uri
 from longline.sip.user_agent import ListenAddress, UserAgent, UserAgentSettings
 
@@ -91,14 +92,10 @@ async def _rehearse(
     scheme = urlsplit(against).scheme
     if scheme not in ("sip", "ws", "wss"):
         raise BadTarget(f"{against!r} is neither sip:user@host:port nor ws://host:port/")
-    speeches = {
-        (each.voice, step.text): b""
-        for each in rehearsals
-        for step in each.script.steps
-        if isinstance(step, Says | Interrupts)
-    }
-    for voice, text in speeches:
-        speeches[voice, text] = await speech(text, voice)
+    speeches = {}
+    for voice in {each.voice for each in rehearsals}:
+        texts = [text for each in rehearsals if each.voice == voice for text in texts_of(each.script)]
+        speeches[voice] = await speak(FliteTts(voice=voice), dict.fromkeys(texts), RATE_HZ)
     with tempfile.TemporaryDirectory(prefix="longline-rehearse-") as folder:
         if scheme == "sip":
             return await _round(rehearsals, against, None, speeches, at_once, seed, limit_s, on_call)
@@ -110,7 +107,7 @@ async def _round(
     rehearsals: list[Rehearsal],
     target: str,
     node: RehearsalNode | None,
-    speeches: dict[tuple[str, str], bytes],
+    speeches: dict[str, dict[str, bytes]],
     at_once: int,
     seed: int,
     limit_s: float,
@@ -134,7 +131,7 @@ async def _round(
             async def one(number: int, rehearsal: Rehearsal) -> RealCall:
                 async with free:
                     await asyncio.sleep(number % at_once * START_APART_S)
-                    said = {text: pcm for (voice, text), pcm in speeches.items() if voice == rehearsal.voice}
+                    said = speeches[rehearsal.voice]
                     caller = RealCaller(line, rehearsal, said, ears, node=node, seed=seed + number, limit_s=limit_s)
                     call = await caller.call()
                 on_call(call)

@@ -1,12 +1,13 @@
 """Callers with a script, against whole agents, in memory and in virtual time."""
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import pytest
 
 from longline.agentkit.agent import VoiceAgent
 from longline.agentkit.line import Digit
-from longline.agentkit.ports import Tool, ToolCall
+from longline.agentkit.ports import Sound, Tool, ToolCall
 from longline.agentkit.session import CallSession
 from longline.agentkit.testing import Caller, CallFailed, FakeLlm, FakeStt, FakeTts, Network, virtual_time
 from longline.agentkit.testing.written import WordReader, spoken
@@ -154,6 +155,21 @@ async def test_a_tool_is_run_between_the_words() -> None:
     book = Tool("book", "Books a slot.", lambda slot: booked.append(slot))
     await Caller().says("Monday, please.").hears("Booked").calls(VoiceAgent(FakeStt(), llm, FakeTts(), tools=[book]))
     assert booked == ["Monday"]
+
+
+@virtual_time
+async def test_a_caller_may_have_another_voice_and_his_speech_takes_the_agent_no_time() -> None:
+    class Real(FakeTts):
+        """A voice that needs real time, as a program or a service does."""
+
+        async def say(self, text: str) -> AsyncIterator[Sound]:
+            process = await asyncio.create_subprocess_exec("true")
+            await process.wait()
+            async for sound in super().say(text):
+                yield sound
+
+    call = await Caller().hears().says("Monday, please.").hears("Monday").calls(clinic(), voice=Real())
+    assert call.turns[1].text == "Monday, please." and call.reports[0].caller == "Monday, please."
 
 
 def test_words_are_read_however_they_are_cut() -> None:

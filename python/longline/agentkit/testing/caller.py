@@ -25,10 +25,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from longline.agentkit.line import CallInfo
+from longline.agentkit.ports import TextToSpeech
 from longline.agentkit.server import Handler
 from longline.agentkit.session import CallSession
 from longline.agentkit.testing.call import Call, CallFailed, failure
 from longline.agentkit.testing.memory_line import MemoryLine, Network
+from longline.agentkit.testing.mouth import speak, texts_of
 from longline.agentkit.testing.performance import Performance
 from longline.agentkit.testing.script import (
     HEARS_WITHIN_S,
@@ -48,13 +50,6 @@ from longline.agentkit.testing.written import frame_bytes, spoken
 
 ENDS_WITHIN_S: Final = 5.0
 """So long an agent may go on when the caller has hung up."""
-Mouth = Callable[[str, int], bytes]
-"""Makes PCM of 16 bits of a text, at a rate in Hz."""
-
-
-def written(text: str, rate_hz: int) -> bytes:
-    """A voice that `FakeStt` understands."""
-    return b"".join(spoken(text, rate_hz))
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,16 +97,20 @@ class Caller:
         agent: Handler,
         *,
         rate_hz: int = 8_000,
-        mouth: Mouth = written,
+        voice: TextToSpeech | None = None,
         info: CallInfo | None = None,
         network: Network | None = None,
         background: Callable[[int], bytes] | None = None,
     ) -> Call:
-        """Play the script against the agent, a `VoiceAgent` or any handler of a CallSession. `background` is what the
-        caller's microphone gives while he is silent, by the number of the frame (20 ms). Raises CallFailed."""
+        """Play the script against the agent, a `VoiceAgent` or any handler of a CallSession. `voice` is the caller's,
+        when another than `FakeStt` shall understand him; `background` is what his microphone gives while he is silent,
+        by the number of the frame (20 ms). Raises CallFailed."""
+        known = {} if voice is None else await speak(voice, texts_of(self.script), rate_hz)
 
         def say(text: str) -> list[bytes]:
-            pcm, size = mouth(text, rate_hz), frame_bytes(rate_hz)
+            if voice is None:
+                return list(spoken(text, rate_hz))
+            pcm, size = known[text], frame_bytes(rate_hz)
             return [pcm[begin : begin + size].ljust(size, b"\0") for begin in range(0, len(pcm), size)]
 
         line = MemoryLine(

@@ -131,7 +131,9 @@ class Performance:
         return self._voiced_until is None or now - self._voiced_until >= self.script.pause_s
 
     def _instead(self) -> str:
-        return f"heard instead: {' '.join(self._words)!r}" if self._words else "the agent said nothing"
+        if self._words:
+            return f"heard instead: {' '.join(self._words)!r}"
+        return "the agent said nothing" if self._voiced_from is None else "the agent said something else"
 
     def _hang_up(self) -> Action:
         self._is_over = True

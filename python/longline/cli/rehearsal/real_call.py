@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import secrets
 from collections import deque
 from collections.abc import Mapping
@@ -170,6 +171,11 @@ class RealCaller:
         expect = self._rehearsal.expect
         call.by_ear = {words: await self._ears.hear(call.audio, words) for words in (*expect.heard, *expect.not_heard)}
         call.unmet = expect.unmet(call)
+        answers = [turn for before, turn in itertools.pairwise(call.turns) if turn.role == "agent" != before.role]
+        told = [turn for turn in call.told if turn.get("caller")]
+        if len(answers) == len(told):  # else it is not known which is which
+            for answer, turn in zip(answers, told, strict=True):
+                answer.text = turn.get("heard") or answer.text
 
     async def _talk(
         self,
