@@ -13,6 +13,7 @@ import pytest
 
 from tests.support.clients import PYTHON, ROOT, has_package
 from tests.support.node import Node
+from tests.support.openai_realtime import RealtimeService, Reply
 from tests.support.openai_service import OpenAIService, words
 from tests.support.ports import free_ports
 from tests.support.raw_phone import SILENCE, RawPhone, RtpPacket
@@ -187,6 +188,29 @@ async def test_companion(tmp_path: Path) -> None:
                 await second.until(lambda: len(model.requests) > before)
         first, last = (request.fields["messages"][0]["content"] for request in (model.requests[0], model.requests[-1]))
         assert "agent: " not in first and "agent: Hello. I" in last and "agent: That" in last
+
+
+async def test_openai_realtime(tmp_path: Path) -> None:
+    """It greets, takes an order by its tool, and is told what of its answer was heard when it is interrupted."""
+    async with RealtimeService() as model:
+        model.texts.extend(["Two funghi.", "Stop."])
+        model.replies.append(Reply("Hello, this is Pizza Longline.", 1.0))
+        model.replies.append(Reply(calls={"order": '{"pizza": "funghi", "count": 2}'}))
+        model.replies.append(Reply("Order one costs twenty-two euros and is ready in twenty minutes.", 8.0))
+        settings = {"OPENAI_BASE_URL": model.base_url, "OPENAI_API_KEY": "key"}
+        example = Example("openai_realtime.py", **settings)
+        async with calling(example, tmp_path) as caller:
+            await caller.hears(0.8)
+            await caller.hears_no_more()
+            await caller.says("Two funghi, please.")
+            await example.prints("order 1: 2 x funghi", caller)
+            await caller.hears(1.5)
+            await caller.says("Stop, stop, stop it.")
+            await caller.until(lambda: bool(model.of_type("conversation.item.truncate")))
+            await example.prints("agent:  Order one costs", caller)
+        (cut,) = model.of_type("conversation.item.truncate")
+    assert 1_200 < cut["audio_end_ms"] < 6_000
+    assert "twenty minutes." not in example.printed and model.errors == []
 
 
 @pytest.mark.skipif(not has_package("pipecat"), reason="third-party applications are not installed")

@@ -234,7 +234,7 @@ class _Connection:
         item_id = self._id("item")
         where = {"response_id": self._response_id, "item_id": item_id, "output_index": 0, "content_index": 0}
         await self._tell("response.output_audio_transcript.delta", delta=reply.text, **where)
-        pcm = (b"\x00\x20" + b"\x00\xe0") * round(self._rate_hz * DELTA_S / 2)
+        pcm = (b"\x00\x20" * 10 + b"\x00\xe0" * 10) * round(self._rate_hz * DELTA_S / 20)
         data = mulaw.from_linear(pcm) if self._rate_hz == 8_000 else pcm
         for number in range(round(reply.seconds / DELTA_S)):
             self._spoken_ms[item_id] = (number + 1) * DELTA_S * 1_000
