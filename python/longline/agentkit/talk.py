@@ -32,6 +32,7 @@ from longline.agentkit.turns.asides import Aside, Asides
 from longline.agentkit.turns.backchannel import is_backchannel
 from longline.agentkit.turns.barge_in import BargeIn, Decision, State
 from longline.agentkit.turns.endpointing import Endpointer
+from longline.agentkit.turns.energy import level_db
 from longline.agentkit.turns.guessing import Guess, Guesser
 from longline.agentkit.turns.keys import Entry, KeyEntry
 from longline.agentkit.turns.listening import (
@@ -44,6 +45,7 @@ from longline.agentkit.turns.listening import (
     WentOn,
     Wordless,
 )
+from longline.agentkit.turns.loudness import Loudness
 from longline.agentkit.turns.silence import Act, Silence
 from longline.agentkit.warm import warm
 from longline.agentkit.waterfall import Step, Waterfall
@@ -114,6 +116,9 @@ class Talk:
         self.listening = Listening(self.endpointer, wait_s=agent.patience.first_s, give_up_s=agent.patience.all_s)
         self.barge_in = BargeIn(turn.barge_in)
         self._asides = Asides()
+        self.loudness = Loudness(turn.loudness)
+        self._is_voice_told = False
+        """Barge-in knows of the voice that is heard."""
         self._guesser = Guesser(turn.guesses)
         self._keys = KeyEntry(turn.keys)
         self._silence = Silence(agent.silence, agent.silence_s)
@@ -194,18 +199,30 @@ class Talk:
         end_ms = frame.at_ms + len(frame.pcm) * 500 / self._call.rate_hz
         self._clock.heard(end_ms, now, is_late=frame.is_late)
         self._ears.hear(frame.pcm)
+        self.loudness.hear(level_db(frame.pcm), len(frame.pcm) * 500 / self._call.rate_hz)
         change = self._vad.hear(frame.pcm, self._call.rate_hz, frame.at_ms)
         if change is None:
+            if self.listening.is_voiced and not self._is_voice_told:
+                self._interrupt_if_loud(now)
             return
         kind, at_ms = change
         if self._answer is not None and self._answer.has_acted:
             self.endpointer.answered()  # what it did cannot be taken back: that turn was one
         self._obey(self.listening.voice(kind, self._clock.at(at_ms)))
         if kind == "started":
-            self._do(self.barge_in.speech_started(now))
+            self.loudness.started()
+            self._is_voice_told = False
+            self._interrupt_if_loud(now)
         else:
-            self._do(self.barge_in.speech_stopped(now))
+            if self._is_voice_told:
+                self._do(self.barge_in.speech_stopped(now))
             self._words_changed()
+
+    def _interrupt_if_loud(self, now: float) -> None:
+        """A sound while the agent speaks is one of the caller's if it is as loud as he is."""
+        if self.barge_in.state is State.LISTENING or self.loudness.is_enough:
+            self._is_voice_told = True
+            self._do(self.barge_in.speech_started(now))
 
     def _understand(self, transcript: Transcript) -> None:
         told = self.listening.transcript(transcript.text, is_final=transcript.is_final, now=self._now())
@@ -268,6 +285,7 @@ class Talk:
         self._do(self.barge_in.decide(now))
         self._obey(self.listening.decide(now))
         if self._aside_until is not None and now >= self._aside_until:
+            self.loudness.was_nothing()
             self._go_on()
         entry = self._keys.decide(now)
         if entry is not None:
@@ -295,6 +313,8 @@ class Talk:
         if decision is Decision.PAUSE:
             self._call.pause()
         elif decision is Decision.RESUME:
+            if self._is_voice_told and not self.listening.text:
+                self.loudness.was_nothing()
             self._call.resume()
         elif decision is Decision.CLEAR:
             if self.listening.text:
@@ -325,6 +345,8 @@ class Talk:
                     self._spoke(text, until, over_at)
                 case Wordless(has_failed):
                     self._drop_guess()
+                    if self._aside_until is not None:
+                        self.loudness.was_nothing()
                     self._go_on()
                     if has_failed:
                         self._apologise()
@@ -344,6 +366,7 @@ class Talk:
             self._do(self.barge_in.transcript(text, is_final=True))  # he listens: that was no turn
             self._go_on()
         else:
+            self.loudness.was_voice()
             self._take_turn(text, until, over_at)
 
     def _take_turn(self, text: str, spoke_until: float, over_at: float | None = None) -> None:

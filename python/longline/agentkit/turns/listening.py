@@ -86,6 +86,11 @@ class Listening:
         return self.endpointer.text
 
     @property
+    def is_voiced(self) -> bool:
+        """There is a voice."""
+        return self._voice_since is not None
+
+    @property
     def is_idle(self) -> bool:
         """The caller says nothing, and all that he has said is known."""
         return self._voice_since is None and self._over is None and self.endpointer.deadline is None

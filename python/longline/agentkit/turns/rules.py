@@ -11,6 +11,7 @@ from longline.agentkit.turns.endpointing import Completeness, EndpointingRules, 
 from longline.agentkit.turns.energy import EnergyVad
 from longline.agentkit.turns.guessing import GuessRules
 from longline.agentkit.turns.keys import KeyRules
+from longline.agentkit.turns.loudness import LoudnessRules
 from longline.agentkit.turns.vad import Vad
 
 
@@ -25,5 +26,6 @@ class TurnRules:
     completeness: Completeness = sounds_finished
     judge: Judge | None = None
     barge_in: BargeInRules = field(default_factory=BargeInRules)
+    loudness: LoudnessRules = field(default_factory=LoudnessRules)
     guesses: GuessRules = field(default_factory=GuessRules)
     keys: KeyRules = field(default_factory=KeyRules)
