@@ -8,7 +8,6 @@ https://developers.deepgram.com/reference/text-to-speech/speak-request
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
@@ -61,10 +60,13 @@ class DeepgramTts:
         """`TextToSpeech.say`."""
         samples, is_silent = Samples(), True
         asked = {"model": self.voice, "sample_rate": self.rate_hz, **self.options, **_FORMAT}
+        speech = self._client.speak.v1.audio.with_raw_response
         with faults(NAME):
-            chunks = self._client.speak.v1.audio.generate(text=text, **asked, request_options={"max_retries": 0})
-            async with contextlib.aclosing(chunks):
-                async for chunk in chunks:
+            async with speech.generate(text=text, **asked, request_options={"max_retries": 0}) as response:
+                kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
+                if kind.startswith("text/") or kind == "application/json":
+                    raise ProviderError(NAME, f"the answer is {kind}, not sound")
+                async for chunk in response.data:
                     if pcm := samples.whole(chunk):
                         is_silent = False
                         yield Sound(pcm, self.rate_hz)
