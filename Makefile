@@ -7,7 +7,7 @@ CARGO_TEST := cargo test --workspace --locked
 COMMA := ,
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: help setup setup-test demo test test-rust test-unit e2e chaos chaos-streams check format bench bench-agent-barge-in bench-agent-share bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz fuzz-api docs clean
+.PHONY: help setup setup-test demo test test-rust test-unit e2e chaos chaos-streams check format bench bench-agent-barge-in bench-agent-clinic bench-agent-share bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz fuzz-api docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -18,8 +18,8 @@ setup:  ## everything that `longline serve` needs, in .venv (does only what is m
 setup-test:
 	@scripts/setup.sh --test
 
-demo:  ## a phone calls in, an application answers and talks back: what happened, as a timeline (JSON=1: as JSON)
-	@start=$$SECONDS; scripts/setup.sh && $(VENV)/longline demo $(if $(JSON),--json) && \
+demo:  ## a caller books an appointment with a voice agent, offline: the conversation, how long each answer took, a timeline (JSON=1: as JSON; SEED=)
+	@start=$$SECONDS; scripts/setup.sh && $(VENV)/longline demo $(if $(JSON),--json) $(if $(SEED),--seed $(SEED)) && \
 	  $(if $(JSON),true,printf 'make demo took %d s\n' $$((SECONDS - start)))
 
 test: setup-test  ## every test: Rust, Python units, conformance, and calls with real phones
@@ -60,6 +60,9 @@ bench: setup bench-build  ## a first look, 1 and 100 calls in one dialect, besid
 
 bench-polling: setup bench-build  ## 20 ms chunks over a WebSocket and by HTTP polling: delay, CPU, bytes: 2 minutes (CALLS= SECONDS_EACH= TURNS=)
 	@$(VENV)/python bench/polling/polling.py $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH)) $(if $(TURNS),--turns $(TURNS))
+
+bench-agent-clinic: setup  ## seeded callers book appointments with the clinic of the examples, by ear: how many get what they want: half a minute a call (CALLS=10 SEED=1)
+	@$(VENV)/python bench/agent/clinic.py $(if $(CALLS),--calls $(CALLS)) $(if $(SEED),--seed $(SEED))
 
 bench-agent-share: setup  ## the platform's share of an agent's answer, on the wire, with providers that take no time: 2 minutes (CALLS= TURNS= ENDPOINTING_MS=)
 	@$(VENV)/python bench/agent/share.py $(if $(CALLS),--calls $(CALLS)) $(if $(TURNS),--turns $(TURNS)) $(if $(ENDPOINTING_MS),--endpointing-ms $(ENDPOINTING_MS))

@@ -1,6 +1,7 @@
 """Answer the caller's first sentence with a speech, and let the caller interrupt it: barge-in by `clear`.
 
-Run it, then `longline serve --stream ws://127.0.0.1:9000 --chunk-size 20`, and call. `make demo` does both.
+Run it, then `longline serve --stream ws://127.0.0.1:9000 --chunk-size 20`, and call. Without an SDK;
+`examples/clinic.py` is a whole agent.
 """
 
 import argparse

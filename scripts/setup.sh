@@ -65,6 +65,7 @@ fresh() {
 
 need cc build-essential
 need cmake cmake
+need flite flite
 [ -n "$(find_python)" ] || install_packages python3 python3-venv
 python=$(find_python)
 [ -n "$python" ] || die "needs Python 3.11 or newer; this system has $(python3 --version 2>&1)"
@@ -94,7 +95,6 @@ if [ "${1:-}" = --test ]; then
     need sipp sip-tester
     need svmap sipvicious
     need espeak-ng espeak-ng
-    need flite flite
     if [ ! -x /usr/sbin/kamailio ] && ! command -v kamailio >/dev/null; then
         # Its service would take port 5060 of this machine; the tests start their own.
         if [ -d /run/systemd/system ]; then
@@ -149,7 +149,6 @@ if [ "${1:-}" = --clients ] || [ "${1:-}" = --test ]; then
 fi
 
 if [ "${1:-}" = --quality ]; then
-    need flite flite
     need espeak-ng espeak-ng
     "$python" -c 'import ctypes; ctypes.CDLL("libspandsp.so.2")' 2>/dev/null || install_packages libspandsp2
     if ! fresh .setup/quality/done bench/quality/requirements-build.txt bench/quality/requirements.txt; then

@@ -119,5 +119,12 @@ async def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
     assert moments == sorted(moments)
     assert 0 < facts["silence_after_interruption_ms"] < 1500
     assert facts["phone"]["packets_lost"] < 10, "a busy machine may skip a frame"
+    assert facts["booked"] == facts["wanted"]
+    said, answered = facts["turns"][-2:]
+    assert (said["role"], answered["role"]) == ("caller", "agent")
+    assert said["heard_text"]
+    assert answered["heard_text"] == answered["text"]
+    assert "booked" in answered["text"]
+    assert answered["end_of_speech_to_heard_ms"] == pytest.approx(sum(answered["parts_ms"].values()), abs=1)
     with wave.open(str(tmp_path / "call.wav")) as file:
         assert file.getnchannels() == 2

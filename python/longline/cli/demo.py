@@ -1,21 +1,16 @@
 """`longline demo`: a whole call on this machine, and its story.
 
-Starts the greeter of `examples/`, a node that streams every call to it, and the test phone; lets them talk; then tells
-from the node's stored events and the phone's own ear what happened when.
+Starts the clinic of `examples/`, a node that streams every call to it, and the test phone with a caller who wants an
+appointment (`clinic_stage.py`, `clinic_caller.py`); lets them talk; then tells from the node's stored events, the
+clinic's calendar and the phone's own ear what happened when.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
 import json
-import os
-import secrets
-import signal
-import socket
-import sys
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -25,20 +20,17 @@ import httpx2
 import numpy as np
 import typer
 from rich.console import Console
+from rich.markup import escape
 
+from longline.agentkit.waterfall import ORDER
 from longline.base.errors import LonglineError
 from longline.base.log import set_up_logging
-from longline.cli.phone import CallReport, Phone, read_stereo
+from longline.cli.clinic_caller import Persona
+from longline.cli.clinic_stage import ClinicCall, Stage
+from longline.cli.phone import read_stereo
 
-EXAMPLES = Path(__file__).parents[3] / "examples"
-START_TIMEOUT_S = 60.0
-CALL_LIMIT_S = 45.0
 _LOUD = 600
 """Amplitude, of 32,767, from which a sample of the demo's clean speech is speech."""
-
-
-class DemoFailed(LonglineError):
-    """Something that the demo needs did not come up, or the call did not go as it should."""
 
 
 @dataclass(frozen=True)
@@ -76,71 +68,47 @@ def demo(
         bool, typer.Option("--json", help="the last line is one JSON object with the same facts")
     ] = False,
     output: Annotated[Path, typer.Option(help="where the recording and the logs are left")] = Path("demo-output"),
+    seed: Annotated[int, typer.Option(help="who calls, what he wants, and how he says it")] = 1,
 ) -> None:
-    """Place a call to an example application on this machine, and tell what happened."""
-    console = Console(stderr=as_json, soft_wrap=True)
+    """A caller books an appointment with an example agent on this machine: the conversation, and what happened when."""
+    console = Console(stderr=as_json, soft_wrap=True, highlight=False)
     set_up_logging("error")
     try:
-        report, moments, silence_ms = asyncio.run(_run(output, console))
+        call = asyncio.run(_run(output, seed, console))
     except (LonglineError, OSError, httpx2.HTTPError) as error:
-        console.print(f"[red]demo: {error}[/red]\nThe logs are in {output}/.", highlight=False)
+        console.print(f"[red]demo: {escape(str(error))}[/red]\nThe logs are in {output}/.")
         raise typer.Exit(1) from error
+    moments = sorted(_told(call.events, call.report.started_at), key=lambda moment: moment.at_ms)
+    silence_ms = _silence_after_interruption_ms(output / "call.wav") if call.report.answered else None
     missing = [key for key in _EXPECTED if all(moment.key != key for moment in moments)]
-    _tell(console, report, moments, silence_ms, output)
+    _tell(console, call, moments, silence_ms, output)
     if as_json:
-        print(json.dumps(_facts(report, moments, silence_ms, missing)))
-    if missing or not report.answered:
-        console.print(
-            f"[red]demo: this did not happen: {', '.join(missing) or 'an answer'}[/red]; logs are in {output}/"
-        )
+        print(json.dumps(_facts(call, moments, silence_ms, missing)))
+    problems = [f"this did not happen: {', '.join(missing)}"] if missing else []
+    problems += [] if call.is_right else [f"{_slot(call.booked)} was booked, {_slot(call.persona.wants)} was wanted"]
+    if problems:
+        console.print(f"[red]demo: {'; '.join(problems)}[/red]; logs are in {output}/")
         raise typer.Exit(1)
 
 
-async def _run(output: Path, console: Console) -> tuple[CallReport, list[Moment], float | None]:
-    if not EXAMPLES.is_dir():
-        raise DemoFailed("the examples are not here: run the demo in a checkout of Longline")
-    output.mkdir(parents=True, exist_ok=True)
-    (app_port, http_port), (sip_port,) = _free_ports(socket.SOCK_STREAM, 2), _free_ports(socket.SOCK_DGRAM, 1)
-    api_key = secrets.token_urlsafe(24)
-    environment = os.environ | {
-        "LONGLINE_HTTP_LISTEN": f"127.0.0.1:{http_port}",
-        "LONGLINE_SIP_LISTEN": f"127.0.0.1:{sip_port}",
-        "LONGLINE_DATA_DIR": str(output.absolute() / "node"),
-        "LONGLINE_API_KEY": api_key,
-    }
-    greeter = [sys.executable, str(EXAMPLES / "greeter.py"), "--port", str(app_port)]
-    node = [sys.executable, "-m", "longline", "serve", "--stream", f"ws://127.0.0.1:{app_port}/", "--chunk-size", "20"]
-    async with contextlib.AsyncExitStack() as stack:
-        with console.status("starting the example application and a node"):
-            await stack.enter_async_context(_program(greeter, output / "application.log", environment))
-            await stack.enter_async_context(_program(node, output / "node.log", environment))
-            api = await stack.enter_async_context(
-                httpx2.AsyncClient(base_url=f"http://127.0.0.1:{http_port}", headers={"x-api-key": api_key})
-            )
-            await _until_port(app_port)
-            await _until_ready(api)
-        recording = output / "call.wav"
-        with console.status("on the phone: the caller greets, listens, and interrupts"):
-            async with Phone(f"sip:demo@127.0.0.1:{sip_port}") as phone:
-                report = await phone.call(
-                    play=EXAMPLES / "audio" / "caller.wav", record=recording, limit_s=CALL_LIMIT_S
-                )
-        moments = await _moments(api, report) if report.answered else []
-        return report, moments, _silence_after_interruption_ms(recording) if report.answered else None
+async def _run(output: Path, seed: int, console: Console) -> ClinicCall:
+    with console.status("starting the clinic and a node"):
+        stage = await Stage(output).__aenter__()
+    try:
+        console.print(
+            "[bold]The call[/bold]  [dim](the agent hears by its own ears: what it understood is beside)[/dim]\n"
+        )
+        return await stage.call(Persona.of(seed), output / "call.wav", on_turn=lambda turn: _show(console, turn))
+    finally:
+        await stage.__aexit__(None, None, None)
 
 
-async def _moments(api: httpx2.AsyncClient, report: CallReport) -> list[Moment]:
-    """The story of the latest call, once the node has told its end."""
-    calls = (await api.get("/api/v1/voice/calls", params={"limit": 1})).raise_for_status().json()["data"]
-    if not calls:
-        raise DemoFailed("the node knows of no call")
-    async with asyncio.timeout(START_TIMEOUT_S):
-        while True:
-            answer = await api.get(f"/api/v1/voice/calls/{calls[0]['id']}/events", params={"limit": 100})
-            events: list[dict[str, Any]] = answer.raise_for_status().json()["data"]
-            if any(event["type"] in ("call.completed", "call.failed") for event in events):
-                return sorted(_told(events, report.started_at), key=lambda moment: moment.at_ms)
-            await asyncio.sleep(0.1)
+def _show(console: Console, turn: dict[str, Any]) -> None:
+    """What the agent understood, and what of its answer was heard."""
+    if turn.get("caller"):
+        console.print(f"  caller  [cyan]{escape(turn['caller'])}[/cyan]")
+    cut = "  [yellow]… (interrupted)[/yellow]" if turn.get("was_interrupted") else ""
+    console.print(f"  agent   {escape(turn.get('heard') or '')}{cut}")
 
 
 def _told(events: list[dict[str, Any]], started_at: float) -> Iterator[Moment]:
@@ -170,82 +138,75 @@ def _smoothed(samples: np.ndarray[Any, np.dtype[np.int16]]) -> np.ndarray[Any, n
     return np.convolve(loud, np.ones(1600, int), mode="full")[: len(samples)] > 0
 
 
-def _tell(console: Console, report: CallReport, moments: list[Moment], silence_ms: float | None, output: Path) -> None:
-    console.print("[bold]What happened[/bold]  [dim](milliseconds since the phone's INVITE)[/dim]\n")
+def _tell(console: Console, call: ClinicCall, moments: list[Moment], silence_ms: float | None, output: Path) -> None:
+    report = call.report
+    if call.turns:
+        _show_waterfall(console, call.turns)
+    console.print("\n[bold]What happened[/bold]  [dim](milliseconds since the phone's INVITE)[/dim]\n")
+    shown: set[str] = set()
     for moment in moments:
-        console.print(f"{moment.at_ms:>8,.0f}  {moment.what:<42}[dim]{moment.detail}[/dim]", highlight=False)
+        if moment.key not in shown or moment.key == "barge_in":  # the agent speaks again and again
+            shown.add(moment.key)
+            console.print(f"{moment.at_ms:>8,.0f}  {moment.what:<42}[dim]{moment.detail}[/dim]")
     if silence_ms is not None:
-        console.print(
-            f"\nThe line was silent {silence_ms:.0f} ms after the caller began to interrupt.", highlight=False
-        )
+        console.print(f"\nThe line was silent {silence_ms:.0f} ms after the caller began to interrupt.")
+    if call.is_right:
+        console.print(f"[green]Booked: {_slot(call.booked)}[/green], which is what the caller wanted.")
     if report.answered:
         console.print(
             f"{report.packets_received} packets heard, {report.packets_lost} lost, {report.packets_late} late, "
             f"jitter {report.jitter_ms} ms.\n\n"
             f"Listen to {output}/call.wav: left is what the phone heard, right what it said.\n"
-            "Next: read the application, examples/greeter.py, and run your own (README.md tells how to call it):\n"
-            "  .venv/bin/python examples/echo.py &\n"
-            "  .venv/bin/longline serve --stream ws://127.0.0.1:9000 --chunk-size 20",
-            highlight=False,
+            "Next: read the agent, examples/clinic.py and clinic.yaml, and call it yourself (README.md tells how):\n"
+            "  .venv/bin/python examples/clinic.py &\n"
+            "  .venv/bin/longline serve --stream ws://127.0.0.1:9000 --dialect longline",
         )
 
 
-def _facts(report: CallReport, moments: list[Moment], silence_ms: float | None, missing: list[str]) -> dict[str, Any]:
+def _show_waterfall(console: Console, turns: list[dict[str, Any]]) -> None:
+    """One line for each answer: milliseconds from the caller's last sound to the first that he heard, and its parts."""
+    steps = [step.value for step in ORDER[1:] if any(step.value in turn.get("parts_ms", {}) for turn in turns)]
+    console.print("\n[bold]How long each answer took[/bold]  [dim](milliseconds; the parts follow each other)[/dim]\n")
+    console.print(f"{'total':>8}" + "".join(f"{step.replace('_', ' '):>13}" for step in steps))
+    for turn in turns:
+        if turn.get("total_ms") is not None:
+            parts = [turn["parts_ms"].get(step) for step in steps]
+            cells = "".join(f"{'–' if part is None else f'{part:.0f}':>13}" for part in parts)
+            console.print(f"{turn['total_ms']:>8.0f}{cells}")
+
+
+def _slot(slot: tuple[str, str] | None) -> str:
+    return "nothing" if slot is None else " at ".join(slot)
+
+
+def _turns(call: ClinicCall) -> list[dict[str, Any]]:
+    """Of the caller, `text` is what he said and `heard_text` what the agent understood; of the agent, what it said or
+    was to say, and what the caller heard of it."""
+    told: list[dict[str, Any]] = []
+    said = iter(call.said)
+    for turn in call.turns:
+        if turn.get("caller"):
+            told.append({"role": "caller", "text": next(said, turn["caller"]), "heard_text": turn["caller"]})
+        answer = {"role": "agent", "text": turn.get("agent", ""), "heard_text": turn.get("heard", "")}
+        answer["was_interrupted"] = bool(turn.get("was_interrupted"))
+        if turn.get("total_ms") is not None:
+            answer |= {"end_of_speech_to_heard_ms": turn["total_ms"], "parts_ms": turn["parts_ms"]}
+        told.append(answer)
+    return told
+
+
+def _facts(call: ClinicCall, moments: list[Moment], silence_ms: float | None, missing: list[str]) -> dict[str, Any]:
     first: dict[str, float] = {}
     for moment in moments:
         first.setdefault(f"{moment.key}_ms", moment.at_ms)
     return {
-        "ok": report.answered and not missing,
+        "ok": call.report.answered and not missing and call.is_right,
         **first,
         "silence_after_interruption_ms": silence_ms,
         "timeline": [dataclasses.asdict(moment) for moment in moments],
-        "phone": dataclasses.asdict(report),
+        "phone": dataclasses.asdict(call.report),
+        "seed": call.persona.seed,
+        "wanted": call.persona.wants,
+        "booked": call.booked,
+        "turns": _turns(call),
     }
-
-
-@contextlib.asynccontextmanager
-async def _program(command: list[str], log: Path, environment: dict[str, str]) -> AsyncIterator[None]:
-    """A program that runs as long as the context, its output in `log`."""
-    with log.open("wb") as output:
-        process = await asyncio.create_subprocess_exec(*command, stdout=output, stderr=output, env=environment)
-        try:
-            yield
-        finally:
-            with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGTERM)
-            try:
-                await asyncio.wait_for(process.wait(), 10)
-            except TimeoutError:
-                process.kill()
-                await process.wait()
-
-
-async def _until_port(port: int) -> None:
-    async with asyncio.timeout(START_TIMEOUT_S):
-        while True:
-            with contextlib.suppress(OSError):
-                _, writer = await asyncio.open_connection("127.0.0.1", port)
-                writer.close()
-                return
-            await asyncio.sleep(0.05)
-
-
-async def _until_ready(api: httpx2.AsyncClient) -> None:
-    try:
-        async with asyncio.timeout(START_TIMEOUT_S):
-            while True:
-                with contextlib.suppress(httpx2.TransportError):
-                    if (await api.get("/readyz")).status_code == 200:
-                        return
-                await asyncio.sleep(0.05)
-    except TimeoutError:
-        raise DemoFailed(f"the node was not ready within {START_TIMEOUT_S:g} s") from None
-
-
-def _free_ports(kind: int, count: int) -> list[int]:
-    """Ports that are free now; all are held until all are known, so that they differ."""
-    with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket(socket.AF_INET, kind)) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]

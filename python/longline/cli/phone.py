@@ -26,6 +26,7 @@ from longline.calls.leg_media import leg_remote
 from longline.cli.correlation import find_echo
 from longline.media.engine import MediaEngine
 from longline.media.process import MediaServerSettings
+from longline.media.protocol.commands import StreamTarget
 from longline.media.protocol.events import LegMediaStarted, MediaEvent, PlaybackFinished, RecordingFinished
 from longline.media.session import MediaSession
 from longline.sip.events import Answered, Ended, Failed, Progress, SipEvent
@@ -38,7 +39,7 @@ LISTEN_ON_S = 1.5
 """How long the phone stays on the line after its file has been played: the echo of the end has to come back."""
 
 ANSWER_TIMEOUT_S = 120.0
-_SESSION, _LEG, _PLAYBACK, _RECORDING = "phone", "line", "play", "record"
+_SESSION, _LEG, _PLAYBACK, _RECORDING, _VOICE = "phone", "line", "play", "record", "voice"
 
 
 @dataclass
@@ -115,9 +116,15 @@ class Phone:
         await self._engine.stop()
 
     async def call(
-        self, *, play: Path | None = None, record: Path | None = None, limit_s: float | None = None
+        self,
+        *,
+        play: Path | None = None,
+        record: Path | None = None,
+        limit_s: float | None = None,
+        voice: StreamTarget | None = None,
     ) -> CallReport:
-        """Call, play, listen until the file has been heard, the far end hangs up or `limit_s` is over, and report."""
+        """Call, play, listen until the file has been heard, the far end hangs up or `limit_s` is over, and report.
+        `voice` is who speaks and listens in the phone's place."""
         session = self._engine.session(_SESSION, self._events.put_nowait, lambda reason: None)
         leg = await session.open_leg(_LEG)
         local = LocalMedia(address=leg.rtp[0], rtp_port=leg.rtp[1], rtcp_port=leg.rtcp[1], codecs=self._codecs)
@@ -130,7 +137,7 @@ class Phone:
         try:
             answer = await self._until_answered()
             if answer is not None:
-                await self._talk(session, read_answer(offer, answer), play, record, limit_s)
+                await self._talk(session, read_answer(offer, answer), play, record, limit_s, voice)
         except (SdpError, OfferRefused) as error:
             self._report.reason = f"the answer's SDP is not usable: {error}"
         finally:
@@ -175,6 +182,7 @@ class Phone:
         play: Path | None,
         record: Path | None,
         limit_s: float | None,
+        voice: StreamTarget | None,
     ) -> None:
         with tempfile.TemporaryDirectory(prefix="longline-dial-") as folder:
             recording = (record or Path(folder) / "call.wav").absolute()
@@ -182,6 +190,8 @@ class Phone:
             await session.connect_leg(_LEG, leg_remote(negotiated))
             await session.start_recording(_RECORDING, recording, rate_hz=8000)
             talk_started = time.time()
+            if voice is not None:
+                await session.open_stream(_VOICE, voice)
             if play is not None:
                 duration_ms = await session.start_playback(_PLAYBACK, play.absolute())
                 self._on_step("playing", f"{play} ({duration_ms / 1000:.1f} s)")
