@@ -22,6 +22,7 @@ from longline.agentkit.vendor import faults, status_of
 
 TOLD_AHEAD: Final = 200
 """Transcripts that wait for their reader; a vendor that says more waits."""
+MAX_BACKOFF_S: Final = 2.0
 CLOSE_S: Final = 1.0
 """How long a far end may take to say goodbye."""
 _log = logging.getLogger(__name__)
@@ -136,7 +137,7 @@ class _Listening:
         failures = 0
         while True:
             if failures > 1:
-                await asyncio.sleep(self._rules.backoff_s * 3 ** (failures - 2))
+                await asyncio.sleep(min(self._rules.backoff_s * 3 ** (failures - 2), MAX_BACKOFF_S))
             self._forget_connection()
             try:
                 async with asyncio.timeout(self._rules.connect_s):
