@@ -126,7 +126,7 @@ class Talk:
         self._ears = Ears(agent.stt, self._call.rate_hz, self._inputs.put_nowait)
         self._begin(agent.phrases.prepare(agent.tts, self._call.rate_hz))
         self._hearing = self._begin(self._ears.run())
-        self._begin(warm(agent.llm, agent.tts))
+        self._begin(warm(agent.llm, agent.tts, agent.stt))
 
     async def run(self) -> None:
         self._begin(self._read_line())

@@ -22,6 +22,7 @@ from longline.agentkit.ports import ProviderError, Transcript
 from longline.agentkit.turns.energy import EnergyVad
 from longline.agentkit.turns.vad import Vad
 from longline.agentkit.vendor import faults, http_client, load
+from longline.agentkit.warm import warm_http
 
 NAME: Final = "openai transcriptions"
 BEFORE_MS: Final = 300.0
@@ -61,11 +62,11 @@ class OpenAIStt:
         self.options = options
         self._streams = streams
         self.vad = vad
+        self._http: Any = None
         if client is None:
             sdk = load("openai", extra="openai")
-            client = sdk.AsyncOpenAI(
-                api_key=api_key, base_url=base_url, max_retries=0, http_client=http_client(sdk, timeout_s)
-            )
+            self._http = http_client(sdk, timeout_s)
+            client = sdk.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=self._http)
         self._client = client
 
     async def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
@@ -102,6 +103,10 @@ class OpenAIStt:
                     elif event.type == "transcript.text.done":
                         return _text_of({"text": event.text})
                 raise ProviderError(NAME, "the transcript ended before it was finished")
+
+    async def warm(self) -> None:
+        """Have a connection before it is needed."""
+        await warm_http(self._http, str(self._client.base_url))
 
     async def aclose(self) -> None:
         """Close the connections that are kept."""

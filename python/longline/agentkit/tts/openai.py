@@ -15,6 +15,7 @@ from typing import Any, Final
 
 from longline.agentkit.ports import ProviderError, Sound
 from longline.agentkit.vendor import faults, http_client, load
+from longline.agentkit.warm import warm_http
 
 NAME: Final = "openai speech"
 RATE_HZ: Final = 24_000
@@ -43,11 +44,11 @@ class OpenAITts:
         self.model = model
         self.rate_hz = rate_hz
         self.options = options
+        self._http: Any = None
         if client is None:
             sdk = load("openai", extra="openai")
-            client = sdk.AsyncOpenAI(
-                api_key=api_key, base_url=base_url, max_retries=0, http_client=http_client(sdk, timeout_s)
-            )
+            self._http = http_client(sdk, timeout_s)
+            client = sdk.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=self._http)
         self._client = client
 
     async def say(self, text: str) -> AsyncIterator[Sound]:
@@ -65,6 +66,10 @@ class OpenAITts:
                         yield Sound(pcm, head.rate_hz)
                 if not head.has_sound:
                     raise ProviderError(NAME, "no sound came")
+
+    async def warm(self) -> None:
+        """Have a connection before it is needed."""
+        await warm_http(self._http, str(self._client.base_url))
 
     async def aclose(self) -> None:
         """Close the connections that are kept."""
