@@ -7,7 +7,7 @@ CARGO_TEST := cargo test --workspace --locked
 COMMA := ,
 PYTEST := $(VENV)/python -m pytest
 
-.PHONY: help setup setup-test demo test test-rust test-unit e2e chaos chaos-streams check format bench bench-agent-barge-in bench-agent-clinic bench-agent-share bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz fuzz-api docs clean
+.PHONY: help setup setup-test demo test test-rust test-unit e2e chaos chaos-streams check format bench bench-agent bench-agent-barge-in bench-agent-clinic bench-agent-share bench-build bench-load bench-micro bench-polling bench-quality bench-rest bench-signalling fuzz fuzz-api docs clean
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 14
@@ -60,6 +60,10 @@ bench: setup bench-build  ## a first look, 1 and 100 calls in one dialect, besid
 
 bench-polling: setup bench-build  ## 20 ms chunks over a WebSocket and by HTTP polling: delay, CPU, bytes: 2 minutes (CALLS= SECONDS_EACH= TURNS=)
 	@$(VENV)/python bench/polling/polling.py $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH)) $(if $(TURNS),--turns $(TURNS))
+
+bench-agent: setup bench-build  ## calls per core and memory per call of an agent process, beside a pipecat bot in the same run: 2 minutes (CALLS= SECONDS_EACH= ONLY=)
+	@scripts/setup.sh --clients
+	@$(VENV)/python bench/agent/concurrency.py $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH)) $(if $(ONLY),--only "$(ONLY)")
 
 bench-agent-clinic: setup  ## seeded callers book appointments with the clinic of the examples, by ear: how many get what they want: half a minute a call (CALLS=10 SEED=1)
 	@$(VENV)/python bench/agent/clinic.py $(if $(CALLS),--calls $(CALLS)) $(if $(SEED),--seed $(SEED))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import array
-import sys
 from typing import Final
+
+import numpy
 
 _BIAS: Final = 0x84
 _CLIP: Final = 32_635
@@ -23,21 +23,17 @@ def _encode(sample: int) -> int:
     return ~(sign | exponent << 4 | magnitude >> exponent + 3 & 0x0F) & 0xFF
 
 
-_LINEAR: Final = [_decode(code) for code in range(256)]
-_CODES: Final = bytes(_encode(sample - 0x10000 if sample >= 0x8000 else sample) for sample in range(0x10000))
+_LINEAR: Final = numpy.array([_decode(code) for code in range(256)], "<i2")
+_CODES: Final = numpy.array(
+    [_encode(sample - 0x10000 if sample >= 0x8000 else sample) for sample in range(0x10000)], "B"
+)
 
 
 def to_linear(codes: bytes) -> bytes:
     """PCM, little-endian, two bytes for each code."""
-    samples = array.array("h", [_LINEAR[code] for code in codes])
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return samples.tobytes()
+    return bytes(_LINEAR[numpy.frombuffer(codes, "B")].tobytes())
 
 
 def from_linear(pcm: bytes) -> bytes:
     """A code for each sample; half a sample at the end is left out."""
-    samples = array.array("H", pcm[: len(pcm) & ~1])
-    if sys.byteorder == "big":
-        samples.byteswap()
-    return bytes([_CODES[sample] for sample in samples])
+    return bytes(_CODES[numpy.frombuffer(pcm, "<u2", len(pcm) // 2)].tobytes())

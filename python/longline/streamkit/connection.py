@@ -200,6 +200,11 @@ class Connection:
             self.counters["stalls"] += 1
             self._events.append(Stalled())
 
+    @property
+    def has_to_write(self) -> bool:
+        """Something for `poll_transmit`, or a socket to close."""
+        return bool(self._transmit) or self.closing is not None
+
     def poll_transmit(self) -> str | bytes | None:
         return self._transmit.popleft() if self._transmit else None
 

@@ -226,11 +226,15 @@ class Stream:
             elif isinstance(event, Dropped) and self._dial_in_after_s is not None:
                 self._dial_in(self._dial_in_after_s)
         self._changed.set()
-        self._wake.set()
+        if self.connection.has_to_write:
+            self._wake.set()
+        due = self.connection.next_timeout()
         if self._timer is not None:
+            # Each message moves the time-out on: a timer that fires early looks again, and costs less than a new one.
+            if due is not None and self._timer.when() <= due:
+                return
             self._timer.cancel()
             self._timer = None
-        due = self.connection.next_timeout()
         if due is not None:
             self._timer = asyncio.get_running_loop().call_at(due, self._on_timer)
 
