@@ -12,6 +12,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -111,8 +112,8 @@ class _Listening:
         self._forget_connection()
 
     def _forget_connection(self) -> None:
-        self._asked_at: float | None = None
-        """When a final was asked for that has not come."""
+        self._asked_at: deque[float] = deque()
+        """When finals were asked for that have not come: several, where several turns are told again."""
         self._heard_at: float | None = None
         self._is_late = False
         """The answer to the last question may still come, and is not wanted any more."""
@@ -162,7 +163,7 @@ class _Listening:
         hearing = asyncio.create_task(_next(heard))
         asking = asyncio.create_task(self._asked.wait())
         try:
-            while not (sending.done() and self._asked_at is None):
+            while self._asked_at or not sending.done():
                 waiting = {task for task in (sending, hearing, asking) if not task.done()}
                 await asyncio.wait(waiting, timeout=self._patience(), return_when=asyncio.FIRST_COMPLETED)
                 if sending.done():
@@ -199,7 +200,8 @@ class _Listening:
             if frame == b"" or (frame is None and is_open):
                 is_open = False
                 await socket.finish()
-                self._asked_at, self._is_late = self._now(), False
+                self._asked_at.append(self._now())
+                self._is_late = False
                 self._asked.set()
             if frame is None:
                 return
@@ -209,16 +211,16 @@ class _Listening:
     async def _take(self, heard: Heard, began_ms: float) -> None:
         self._heard_at = self._now()
         end_ms = None if heard.end_ms is None else began_ms + heard.end_ms
-        if heard.ends_turn and self._asked_at is None and self._is_late:
+        if heard.ends_turn and not self._asked_at and self._is_late:
             self._is_late = False
         elif not heard.is_final:
             self._partial = heard.text
             await self._tell(heard, is_final=False, end_ms=end_ms)
-        elif heard.ends_turn and self._asked_at is not None:
+        elif heard.ends_turn and self._asked_at:
             await self._end_turn(heard, end_ms)
         else:
             self._partial = ""
-            if self._asked_at is not None:
+            if self._asked_at:
                 self._held += [heard.text] if heard.text else []
                 return
             if heard.text:
@@ -227,7 +229,8 @@ class _Listening:
 
     async def _end_turn(self, heard: Heard, end_ms: float | None) -> None:
         await self._tell(heard, is_final=True, end_ms=end_ms)
-        self._asked_at, self._held, self._partial = None, [], ""
+        self._asked_at.popleft()
+        self._held, self._partial = [], ""
         self._tape.forget_turn()
 
     async def _tell(self, heard: Heard, *, is_final: bool, end_ms: float | None) -> None:
@@ -238,25 +241,25 @@ class _Listening:
 
     def _patience(self) -> float | None:
         """Seconds until a final is overdue."""
-        if self._asked_at is None:
+        if not self._asked_at:
             return None
         is_short = self._is_answerable or self._tape.is_over
         within = self._rules.final_within_s if is_short else self._rules.stall_s
-        return max(0.0, self._asked_at + within - self._now())
+        return max(0.0, self._asked_at[0] + within - self._now())
 
     @property
     def _is_answerable(self) -> bool:
         """Something is known of the turn, or the vendor lives and has nothing to say."""
         if self._held or self._partial:
             return True
-        return self._heard_at is not None and self._asked_at is not None and self._heard_at >= self._asked_at
+        return self._heard_at is not None and bool(self._asked_at) and self._heard_at >= self._asked_at[0]
 
     async def _lose_patience(self) -> None:
         if self._patience() != 0.0:
             return
         if not self._is_answerable:
             if self._tape.is_over:
-                self._asked_at = None
+                self._asked_at.clear()
                 return
             raise ProviderError(self._provider, f"gave no final within {self._rules.stall_s:g} s")
         await self._end_turn(Heard(self._partial, is_final=True), None)
