@@ -127,14 +127,13 @@ async def test_a_waterfall_is_what_the_packets_say_and_the_node_keeps_it(tmp_pat
 LONG = "Between nine and six."
 
 
-@pytest.mark.parametrize("how", ["reset", "cut"])
-async def test_a_socket_that_breaks_in_mid_answer_is_not_heard(tmp_path: Path, how: str) -> None:
+async def test_a_socket_that_breaks_in_mid_answer_is_not_heard(tmp_path: Path) -> None:
     async with Scene(tmp_path, LONG, "Yes.") as scene:
         asking = asyncio.create_task(scene.caller.ask())
         while not scene.caller.turns or not scene.caller.voiced(0):
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.3)
-        getattr(scene.proxy, how)()
+        scene.proxy.reset()
         turn = await asking
         await scene.until_reported(1)
         await scene.caller.ask()
@@ -189,3 +188,28 @@ async def test_what_is_said_while_there_is_no_socket_is_answered_when_there_is_o
     assert report.waterfall.total_ms == pytest.approx(1000 * (heard_at - spoke_until), abs=AS_TRUE_AS_MS), (
         "the outage is in it"
     )
+
+
+async def test_a_conversation_goes_on_however_often_its_socket_breaks(tmp_path: Path) -> None:
+    answers = [f"Answer {number}." for number in range(1, 5)]
+    chance = random.Random(3)
+    async with Scene(tmp_path, *answers) as scene:
+
+        async def break_it() -> None:
+            while True:
+                await asyncio.sleep(chance.uniform(1.1, 1.6))  # sooner it would be one outage
+                getattr(scene.proxy, chance.choice(["reset", "half_close", "cut"]))()
+
+        breaking = asyncio.create_task(break_it())
+        for _ in answers:
+            await scene.caller.ask()
+            await scene.caller.wait()
+        await scene.until_reported(len(answers))
+        breaking.cancel()
+        kept = await scene.turns_kept(len(answers))
+    assert [(report.caller, report.heard) for report in scene.reports] == [
+        (f"question {number}", answer) for number, answer in enumerate(answers, 1)
+    ]
+    assert [event["payload"]["number"] for event in kept] == list(range(1, 5)), "each once, in order"
+    voiced = len(scene.caller.voiced(0))
+    assert voiced == pytest.approx(5 * sum(map(len, answers)), abs=len(answers)), "every packet of every answer, once"
