@@ -360,7 +360,7 @@ class Talk:
     # What the caller says.
 
     def _spoke(self, text: str, until: float, over_at: float) -> None:
-        is_held = self.barge_in.state is not State.LISTENING or self._aside_until is not None
+        is_held = self.barge_in.state is not State.LISTENING or self._aside_until is not None or not self._may_interrupt
         if self._asides.takes(Aside(text, until, over_at), agent_speaks=is_held):
             self._drop_guess()
             self._do(self.barge_in.transcript(text, is_final=True))  # he listens: that was no turn
