@@ -144,15 +144,14 @@ class Talk:
                 if given is not None:
                     self._take(given)
                 self._decide()
-            await asyncio.gather(*self._kept)
+            await _cancel(self._tasks)
+            await asyncio.gather(*self._kept, return_exceptions=True)
         finally:
             await self._end()
 
     async def _end(self) -> None:
-        tasks = [*self._tasks, *self._kept]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await _cancel(self._tasks)
+        await _cancel(self._kept)
         if self._answer is not None:
             self._settle(self._answer, was_interrupted=True)
 
@@ -590,3 +589,10 @@ class Talk:
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
+
+
+async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
+    ending = list(tasks)
+    for task in ending:
+        task.cancel()
+    await asyncio.gather(*ending, return_exceptions=True)

@@ -50,9 +50,10 @@ async def test_a_tool_that_is_kept_ends_though_the_caller_has_hung_up() -> None:
         done.append("booked")
         return "done"
 
-    agent = VoiceAgent(FakeStt(), FakeLlm([ToolCall("1", "book", {})], "Booked."), FakeTts(), tools=[tool(book)])
+    llm = FakeLlm([ToolCall("1", "book", {})], "Booked.")
+    agent = VoiceAgent(FakeStt(), llm, FakeTts(), tools=[tool(book)])
     await Caller().says("Book it.").waits(1.0).hangs_up().calls(agent)
-    assert done == ["booked"]
+    assert done == ["booked"] and len(llm.asked) == 1, "nobody is left to be told"
 
 
 @virtual_time
