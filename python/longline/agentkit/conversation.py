@@ -103,6 +103,13 @@ class Conversation:
         if was_interrupted and not heard and not turn.more and turn in self.turns:
             self.turns.remove(turn)
 
+    def amend(self, text: str) -> None:
+        """What the caller said last is understood better now."""
+        for turn in reversed(self.turns):
+            if turn.role == "caller":
+                turn.text = turn.heard = text[:MAX_TEXT]
+                return
+
     def fork(self) -> Conversation:
         """As it is now, for an answer that may never be given: what is added to it is not added here."""
         other = Conversation(self.instructions, rules=self.rules)

@@ -13,27 +13,25 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import itertools
 import logging
-from collections.abc import Coroutine
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
-from longline.agentkit.answer import Answer, Says
+from longline.agentkit.answer import Answer
+from longline.agentkit.answers import Answers
 from longline.agentkit.audio_clock import AudioClock
 from longline.agentkit.conversation import Conversation, Turn
 from longline.agentkit.ears import Deaf, Ears
 from longline.agentkit.line import Digit, Frame, HeldBack, LineEvent, Over, SpeechEnded, SpeechStarted
-from longline.agentkit.ports import LanguageModel, ProviderError, Transcript
-from longline.agentkit.report import Report
+from longline.agentkit.ports import Transcript
 from longline.agentkit.session import CallSession
+from longline.agentkit.tasks import Tasks
 from longline.agentkit.tools import HandOver, HangUp, Outcome
 from longline.agentkit.turns.asides import Aside, Asides
 from longline.agentkit.turns.backchannel import is_backchannel
 from longline.agentkit.turns.barge_in import BargeIn, Decision, State
-from longline.agentkit.turns.endpointing import Endpointer
+from longline.agentkit.turns.endpointing import Endpointer, Judge
 from longline.agentkit.turns.energy import level_db
-from longline.agentkit.turns.guessing import Guess, Guesser
 from longline.agentkit.turns.keys import Entry, KeyEntry
 from longline.agentkit.turns.listening import (
     Amended,
@@ -57,7 +55,6 @@ CALLER: Final = 0
 """The track of who is talked with."""
 WORDLESS_S: Final = 3.0
 """A voice that has interrupted and says no word for so long, by a transcriber that tells words as they come."""
-SUMMARY_WITHIN_S: Final = 30.0
 _log = logging.getLogger(__name__)
 
 
@@ -91,21 +88,14 @@ class Talk:
         self._call = call
         self.conversation = conversation
         self._inputs: asyncio.Queue[_Input] = asyncio.Queue()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._kept: set[asyncio.Task[None]] = set()
-        """Tools: they outlive the answers that want them, and the call."""
-        self._answer: Answer | None = None
-        self._answering: asyncio.Task[None] | None = None
-        self._settling: asyncio.Task[None] | None = None
-        self._summary: asyncio.Task[None] | None = None
-        self._guess: tuple[Answer, asyncio.Task[None]] | None = None
+        self._tasks = Tasks()
+        self._answers = Answers(agent, call, conversation, lambda answer: self._inputs.put_nowait(_Answered(answer)))
         self._aside_until: float | None = None
         """An answer is put aside for a voice that has said no word yet: so long, then it goes on."""
         self._line_holds = False
         self._has_partials = False
         """The transcriber tells words as they come: a voice without any says nothing."""
         self._clock = AudioClock()
-        self._turns = itertools.count(1)
         self._take_over(agent)
 
     def _take_over(self, agent: VoiceAgent) -> None:
@@ -119,21 +109,20 @@ class Talk:
         self.loudness = Loudness(turn.loudness)
         self._is_voice_told = False
         """Barge-in knows of the voice that is heard."""
-        self._guesser = Guesser(turn.guesses)
         self._keys = KeyEntry(turn.keys)
         self._silence = Silence(agent.silence, agent.silence_s)
         self._vad = turn.vad()
         self._ears = Ears(agent.stt, self._call.rate_hz, self._inputs.put_nowait)
-        self._begin(agent.phrases.prepare(agent.tts, self._call.rate_hz))
-        self._hearing = self._begin(self._ears.run())
-        self._begin(warm(agent.llm, agent.tts, agent.stt))
+        self._tasks.begin(agent.phrases.prepare(agent.tts, self._call.rate_hz))
+        self._hearing = self._tasks.begin(self._ears.run())
+        self._tasks.begin(warm(agent.llm, agent.tts, agent.stt))
 
     async def run(self) -> None:
-        self._begin(self._read_line())
+        self._tasks.begin(self._read_line())
         if self._call.voice is None:
             self._call.voice = self._agent.tts
         if self._agent.greeting:
-            self._say(self._agent.greeting, is_interruptible=self._agent.greeting_interruptible)
+            self._answers.say(self._agent.greeting, is_interruptible=self._agent.greeting_interruptible)
         try:
             while self._call.over is None:
                 due = self._due()
@@ -144,16 +133,9 @@ class Talk:
                 if given is not None:
                     self._take(given)
                 self._decide()
-            await _cancel(self._tasks)
-            await asyncio.gather(*self._kept, return_exceptions=True)
         finally:
-            await self._end()
-
-    async def _end(self) -> None:
-        await _cancel(self._tasks)
-        await _cancel(self._kept)
-        if self._answer is not None:
-            self._settle(self._answer, was_interrupted=True)
+            await self._tasks.cancel()
+            await self._answers.over()
 
     # Inputs.
 
@@ -169,7 +151,7 @@ class Talk:
             case SpeechStarted(utterance_id, at_ms, waited_ms):
                 self._is_heard(utterance_id, at_ms, waited_ms)
             case SpeechEnded():
-                if self._answer is None or not self._answer.is_speaking:
+                if self._answers.current is None or not self._answers.current.is_speaking:
                     self._do(self.barge_in.agent_silent())
             case HeldBack(True, "barge_in"):
                 self._line_holds = True
@@ -185,7 +167,7 @@ class Talk:
                 self._has_answered(answer)
             case _Judged(text, finished):
                 self.endpointer.judged(text, finished)
-                self._guess_or_not()
+                self._guess()
             case _Keyed(str(text)):
                 self._take_turn(text, self._now())
             case Deaf():
@@ -205,7 +187,7 @@ class Talk:
                 self._interrupt_if_loud(now)
             return
         kind, at_ms = change
-        if self._answer is not None and self._answer.has_acted:
+        if self._answers.current is not None and self._answers.current.has_acted:
             self.endpointer.answered()  # what it did cannot be taken back: that turn was one
         self._obey(self.listening.voice(kind, self._clock.at(at_ms)))
         if kind == "started":
@@ -238,7 +220,7 @@ class Talk:
         if self._may_interrupt:
             self.barge_in.agent_speaks()
         self.endpointer.answered()
-        answer = self._answer
+        answer = self._answers.current
         if answer is not None and answer.says(utterance_id):
             now = self._now()
             answer.waterfall.waited(waited_ms / 1000)
@@ -256,7 +238,7 @@ class Talk:
         if self._agent.on_keys is None:
             self._take_turn(f"[pressed {entry.keys or self._agent.turn.keys.ends}]", self._now())
         else:
-            self._begin(self._ask_for_keys(entry))
+            self._tasks.begin(self._ask_for_keys(entry))
 
     async def _ask_for_keys(self, entry: Entry) -> None:
         assert self._agent.on_keys is not None
@@ -293,14 +275,14 @@ class Talk:
             self._silence.tell(self._is_quiet, now)
             prompt = self._silence.decide(now)
             if isinstance(prompt, str):
-                self._say(prompt)
+                self._answers.say(prompt)
             elif prompt is Act.HANG_UP:
                 self._call.hang_up()
 
     @property
     def _is_quiet(self) -> bool:
         """Nobody says anything, or is about to."""
-        return self.listening.is_idle and self._answering is None and not self._call.is_speaking and not self._kept
+        return self.listening.is_idle and not self._answers.is_busy and not self._call.is_speaking
 
     @property
     def _may_interrupt(self) -> bool:
@@ -343,7 +325,7 @@ class Talk:
                 case Spoke(text, until, over_at):
                     self._spoke(text, until, over_at)
                 case Wordless(has_failed):
-                    self._drop_guess()
+                    self._answers.drop_guess()
                     if self._aside_until is not None:
                         self.loudness.was_nothing()
                     self._go_on()
@@ -354,14 +336,14 @@ class Talk:
                 case WentOn():
                     self._went_on()
                 case Amended(text):
-                    self._amend(text)
+                    self.conversation.amend(text)
 
     # What the caller says.
 
     def _spoke(self, text: str, until: float, over_at: float) -> None:
         is_held = self.barge_in.state is not State.LISTENING or self._aside_until is not None or not self._may_interrupt
         if self._asides.takes(Aside(text, until, over_at), agent_speaks=is_held):
-            self._drop_guess()
+            self._answers.drop_guess()
             self._do(self.barge_in.transcript(text, is_final=True))  # he listens: that was no turn
             self._go_on()
         else:
@@ -375,42 +357,31 @@ class Talk:
         waterfall.tell(Step.END_OF_SPEECH, spoke_until)
         waterfall.tell(Step.ENDPOINT, over_at if over_at is not None else now)
         waterfall.tell(Step.TRANSCRIPT, now)
-        if self._guesser.is_right(text) and self._keep_guess(text, waterfall):
+        if self._answers.keep_guess(text, waterfall):
             return
-        self._drop_guess()
-        before = None
-        if self._may_interrupt:
-            if self._answering is not None or self._call.is_speaking:
-                self._stop_answer()
-        else:
-            before = self._answering
+        waits = not self._may_interrupt
+        if not waits and (self._answers.current is not None or self._call.is_speaking):
+            self._stop_answer()
         self.conversation.add(Turn("caller", text, spoke_until))
-        self._begin_answer(waterfall, question=text, after=before)
+        self._answers.begin(waterfall, question=text, waits=waits)
 
     def _went_on(self) -> None:
         """The turn was not over: what was begun of an answer to it is forgotten."""
-        self._drop_guess()
+        self._answers.drop_guess()
         answer = self._stop_answer()
         if answer is not None:
             answer.forget()
             if self.conversation.turns and self.conversation.turns[-1].role == "caller":
                 self.conversation.turns.pop()
 
-    def _amend(self, text: str) -> None:
-        """The model has its answer begun; what it is told the next time is right."""
-        for turn in reversed(self.conversation.turns):
-            if turn.role == "caller":
-                turn.text = turn.heard = text
-                return
-
     def _is_deaf(self, deaf: Deaf) -> None:
         """Who has just said something is told; else it is mended without a word."""
         _log.warning("call %s: %s", self._call.info.call_id, deaf.error)
         if deaf.for_good:
             self._agent.phrases.play(self._call, self._agent.phrases.goodbye)
-            self._begin(self._hang_up_when_said())
+            self._tasks.begin(self._hang_up_when_said())
         elif self.listening.deaf():
-            self._drop_guess()
+            self._answers.drop_guess()
             self._apologise()
 
     def _apologise(self) -> None:
@@ -420,152 +391,48 @@ class Talk:
         await self._call.said()
         self._call.hang_up()
 
-    # Guesses.
-
     def _words_changed(self) -> None:
-        self._guess_or_not()
+        self._guess()
         judge, text = self._agent.turn.judge, self.listening.text
         if judge is not None and text and not self.endpointer.is_speaking:
-            self._begin(self._judge(text))
+            self._tasks.begin(self._judge(judge, text))
 
-    async def _judge(self, text: str) -> None:
-        assert self._agent.turn.judge is not None
-        self._inputs.put_nowait(_Judged(text, await self._agent.turn.judge(text)))
+    async def _judge(self, judge: Judge, text: str) -> None:
+        self._inputs.put_nowait(_Judged(text, await judge(text)))
 
-    def _guess_or_not(self) -> None:
-        is_busy = self._answer is not None or (self._settling is not None and not self._settling.done())
-        if is_busy or not getattr(self._agent.llm, "may_be_guessed", True):
-            return
-        text = self.listening.text
-        guess = self._guesser.understood(text, self.endpointer.finished, is_speaking=self.endpointer.is_speaking)
-        if guess is None:
-            return
-        self._drop_guess()
-        if guess is Guess.BEGIN:
-            fork = self.conversation.fork()
-            fork.add(Turn("caller", text, self._now()))
-            answer = Answer(self._agent, self._call, fork, Waterfall(), keep=self._keep, is_held=True)
-            self._guess = answer, self._begin(self._run_answer(answer))
-
-    def _keep_guess(self, text: str, waterfall: Waterfall) -> bool:
-        """False: it has failed meanwhile."""
-        if self._guess is None or self._guess[0].failure is not None or self._answering is not None:
-            return False
-        (answer, task), self._guess = self._guess, None
-        answer.waterfall.at = waterfall.at | answer.waterfall.at
-        answer.question = text
-        answer.keep(self.conversation)
-        self._amend(text)
-        self._answer, self._answering = answer, task
-        return True
-
-    def _drop_guess(self) -> None:
-        if self._guess is not None:
-            self._guess[1].cancel()
-            self._guess = None
+    def _guess(self) -> None:
+        words, finished = self.listening.text, self.endpointer.finished
+        self._answers.guess(words, finished, is_speaking=self.endpointer.is_speaking)
 
     # Answers.
 
-    def _say(self, text: str, *, is_interruptible: bool = True) -> None:
-        """Words of the agent's own, which the model is told of."""
-        self._begin_answer(Waterfall(), llm=Says(text), is_interruptible=is_interruptible)
-
-    def _begin_answer(
-        self,
-        waterfall: Waterfall,
-        *,
-        llm: LanguageModel | None = None,
-        question: str = "",
-        after: asyncio.Task[None] | None = None,
-        is_interruptible: bool = True,
-    ) -> None:
-        answer = Answer(
-            self._agent,
-            self._call,
-            self.conversation,
-            waterfall,
-            keep=self._keep,
-            llm=llm,
-            question=question,
-            after=after or self._settling,
-            is_interruptible=is_interruptible,
-        )
-        self._answer, self._answering = answer, self._begin(self._run_answer(answer))
-
-    async def _run_answer(self, answer: Answer) -> None:
-        await answer.run()
-        self._inputs.put_nowait(_Answered(answer))
-
     def _stop_answer(self) -> Answer | None:
-        """What was heard of it is told by the line a moment later."""
         self._call.interrupt()
         self.barge_in.cut()
         self._aside_until = None
-        answer, self._answer = self._answer, None
-        if self._answering is not None:
-            self._answering.cancel()
-            self._answering = None
-        if answer is not None:
-            self._settling = self._begin(self._settle_when_told(answer))
-        return answer
-
-    async def _settle_when_told(self, answer: Answer) -> None:
-        await answer.speech.silent()
-        self._settle(answer, was_interrupted=True)
+        return self._answers.stop()
 
     def _has_answered(self, answer: Answer) -> None:
-        if answer is self._answer:
-            self._answer = self._answering = None
-        elif answer.is_settled or answer.is_forgotten:
+        if not self._answers.ended(answer):
             return
-        self._settle(answer, was_interrupted=False)
         if answer.outcome is not None:
             self._conclude(answer.outcome)
-        elif self._answer is None and (aside := self._asides.agent_silent(self._now())) is not None:
+        elif self._answers.current is None and (aside := self._asides.agent_silent(self._now())) is not None:
             self._take_turn(aside.text, aside.until, aside.over_at)
-
-    def _settle(self, answer: Answer, *, was_interrupted: bool) -> None:
-        answer.settle(was_interrupted=was_interrupted)
-        if answer.is_forgotten or not answer.question:
-            return
-        failure = None if answer.failure is None else str(answer.failure)
-        report = Report(
-            answer.question,
-            answer.text,
-            answer.heard,
-            was_interrupted,
-            answer.waterfall,
-            next(self._turns),
-            failure,
-            self._call.info.call_id,
-        )
-        self._call.keep_turn(report)
-        if self._agent.report is not None:
-            self._agent.report(report)
-        if self.conversation.wants_summary and (self._summary is None or self._summary.done()):
-            self._summary = self._begin(self._summarise())
-
-    async def _summarise(self) -> None:
-        """What leaves the memory is worked into its summary; when that fails, it waits for the next turn."""
-        try:
-            async with asyncio.timeout(SUMMARY_WITHIN_S):
-                await self.conversation.summarise()
-        except (ProviderError, TimeoutError) as error:
-            _log.warning("call %s: no summary: %s", self._call.info.call_id, error or "too slow")
 
     def _conclude(self, outcome: Outcome) -> None:
         if isinstance(outcome, HangUp):
             self._call.hang_up()
         elif isinstance(outcome, HandOver):
             self._hearing.cancel()
-            self._drop_guess()
             self._call.voice = outcome.agent.tts
             self.conversation.instructions = outcome.agent.instructions
+            self._answers.take_over(outcome.agent)
             self._take_over(outcome.agent)
             if outcome.greets:
-                self._say(outcome.greets)
+                self._answers.say(outcome.greets)
             else:
-                self._begin_answer(Waterfall())
+                self._answers.begin()
 
     # Tasks.
 
@@ -575,24 +442,5 @@ class Talk:
             if isinstance(event, Over):
                 return
 
-    def _begin(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
-
-    def _keep(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._kept.add(task)
-        task.add_done_callback(self._kept.discard)
-        return task
-
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
-
-
-async def _cancel(tasks: set[asyncio.Task[None]]) -> None:
-    ending = list(tasks)
-    for task in ending:
-        task.cancel()
-    await asyncio.gather(*ending, return_exceptions=True)

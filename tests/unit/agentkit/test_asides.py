@@ -3,8 +3,8 @@
 from tests.unit.agentkit.fakes import FakeLine, FakeLlm, FakeStt, FakeTts
 
 from longline.agentkit.agent import VoiceAgent
+from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
-from longline.agentkit.talk import Report
 from longline.agentkit.testing.virtual_time import run
 from longline.agentkit.turns.asides import Aside, Asides
 
