@@ -80,8 +80,8 @@ bench-load: setup bench-build  ## cost, memory, loss and delay of 100 to 2,000 c
 bench-signalling: setup-test  ## calls a second per core, set-up time, memory of an idle call and its end, SIPp on the other side: 3 minutes (CALLS= RATE= IDLE= IDLE_RATE=)
 	@$(VENV)/python bench/signalling/signalling.py $(if $(CALLS),--calls $(CALLS)) $(if $(RATE),--rate $(RATE)) $(if $(IDLE),--idle $(IDLE)) $(if $(IDLE_RATE),--idle-rate $(IDLE_RATE))
 
-bench-agent-barge-in: setup  ## interruptions of an agent, first voiced sample to silence on the wire, and false ones: 6 minutes (INTERRUPTIONS= CALLS= SECONDS_EACH= SEED=)
-	@$(VENV)/python bench/agent/barge_in.py $(if $(INTERRUPTIONS),--interruptions $(INTERRUPTIONS)) $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH)) $(if $(SEED),--seed $(SEED))
+bench-agent-barge-in: setup  ## interruptions of an agent, first voiced sample to silence on the wire, and false ones: 10 minutes (INTERRUPTIONS= CALLS= SECONDS_EACH= MINUTES= SEED= SILERO=)
+	@$(VENV)/python bench/agent/barge_in.py $(if $(INTERRUPTIONS),--interruptions $(INTERRUPTIONS)) $(if $(CALLS),--calls $(CALLS)) $(if $(SECONDS_EACH),--seconds $(SECONDS_EACH)) $(if $(MINUTES),--minutes $(MINUTES)) $(if $(SILERO),--silero $(SILERO)) $(if $(SEED),--seed $(SEED))
 
 bench-micro: setup  ## what one frame costs the engine alone, and its parts: each dialect, resampler, base64, JSON, detectors, beside a bare copy: half a minute
 	@cargo run --quiet --release --locked -p longline-micro

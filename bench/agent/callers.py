@@ -17,7 +17,7 @@ sys.path.insert(0, str(ROOT))
 
 from tests.support import identified_audio as identified  # noqa: E402
 from tests.support.raw_phone import RawPhone, RtpPacket  # noqa: E402
-from tests.support.sounds import FRAME, RATE_HZ, Samples, noise  # noqa: E402
+from tests.support.sounds import FRAME, RATE_HZ, Samples, noise, talk  # noqa: E402
 from tests.support.tone import from_ulaw, to_ulaw  # noqa: E402
 
 from longline.agentkit import mulaw  # noqa: E402
@@ -31,6 +31,8 @@ from longline.streamkit.format import FormatWish  # noqa: E402
 FRAME_S = 0.02
 LINE_NOISE_DB = -62.0
 """What every telephone sends when nobody talks."""
+ECHO_FRAMES = 6
+"""An echo comes back after 120 ms."""
 QUIET = 300
 """Amplitude below which nothing of the agent is heard: the middle of the ramp of 4 ms is far above it."""
 PARTIAL_AFTER_S, FINAL_AFTER_S = 0.35, 0.1
@@ -72,12 +74,17 @@ class Cues:
 
 
 class Endless:
-    """A voice without a pause, each 20 ms of which says its number; a model that has no more to say than that."""
+    """A voice without a pause, each 20 ms of which says its number, or one that talks as people do (of which it is not
+    known what was heard, but whose echo is that of a voice); a model that has no more to say than that."""
 
-    def __init__(self, call: int, seconds: float = 8.0) -> None:
+    def __init__(self, call: int, talks: bool = False, seconds: float = 8.0) -> None:
         self._call, self._seconds, self._next = call, seconds, 0
+        self._talk = talk(seconds, 99, -16.0).tobytes() if talks else b""
 
     async def say(self, text: str) -> AsyncIterator[Sound]:
+        if self._talk:
+            yield Sound(self._talk, RATE_HZ)
+            return
         for _ in range(round(self._seconds)):
             frames = []
             for _ in range(50):
@@ -103,8 +110,8 @@ class Side:
 class Speakers:
     """One agent for each call, which is known by the number that was called (`call7`)."""
 
-    def __init__(self, rules: Callable[[], TurnRules]) -> None:
-        self.rules = rules
+    def __init__(self, rules: Callable[[], TurnRules], *, talks: bool = False) -> None:
+        self.rules, self._talks = rules, talks
         self.sides: dict[str, Side] = {}
 
     @property
@@ -117,7 +124,7 @@ class Speakers:
         return self.sides.setdefault(name, Side())
 
     def _agent(self, number: int, side: Side) -> VoiceAgent:
-        voice = Endless(number)
+        voice = Endless(number, self._talks)
         return VoiceAgent(
             side.cues, voice, voice, greeting="Well,", silence=["and"] * 1_000, silence_s=0.3, turn=self.rules()
         )
@@ -165,8 +172,11 @@ class Interruption:
 class Caller:
     """A phone whose line is never quite still. `speak` sends a sound into the running call."""
 
-    def __init__(self, phone: RawPhone, number: int, weather: Weather, seed: int) -> None:
+    def __init__(
+        self, phone: RawPhone, number: int, weather: Weather, seed: int, *, echo_loss_db: float | None = None
+    ) -> None:
         self.phone, self.number = phone, number
+        self._echo = 0.0 if echo_loss_db is None else 10 ** (-echo_loss_db / 20)
         self._weather, self._random = weather, random.Random(seed)
         self._hiss = noise(2.0, seed, LINE_NOISE_DB, "white").astype(int)
         self._pending = np.zeros(0, dtype=int)
@@ -174,6 +184,8 @@ class Caller:
         self._send = phone.rtp.send
         phone.rtp.send = self._through_weather  # type: ignore[method-assign]
         self._ticks = 0
+        self._speech_at = 0, 0
+        self._sent_at: list[float] = []
 
     def _through_weather(self, datagram: bytes, to: tuple[str, int]) -> None:
         if self._random.random() < self._weather.loss:
@@ -185,11 +197,17 @@ class Caller:
         else:
             asyncio.get_running_loop().call_at(self._free_at, self._send, datagram, to)
 
-    def speak(self, sound: Samples) -> float:
-        """From somewhere in the next frame on; returns when its first sample is spoken."""
+    def speak(self, sound: Samples) -> None:
+        """From somewhere in the next frame on."""
         offset = self._random.randrange(FRAME)
+        self._speech_at = self._ticks, offset
         self._pending = np.concatenate([np.zeros(offset, dtype=int), sound.astype(int)])
-        return self._due + (offset - FRAME) / RATE_HZ
+
+    def spoken_at(self, sample: int) -> float:
+        """When this one of the last sound was spoken, Unix seconds: its packet left when its frame was whole."""
+        tick, offset = self._speech_at
+        frames, within = divmod(offset + sample, FRAME)
+        return self._sent_at[tick + frames] + (within - FRAME) / RATE_HZ
 
     @property
     def speaks(self) -> bool:
@@ -204,7 +222,13 @@ class Caller:
         frame = self._hiss[at : at + FRAME].copy()
         said, self._pending = self._pending[:FRAME], self._pending[FRAME:]
         frame[: len(said)] += said
+        if self._echo:
+            recent = self.phone.rtp.received[-ECHO_FRAMES:][:1]
+            back = [from_ulaw(packet.payload) for at, data in recent if (packet := _packet(at, data)) is not None]
+            if back and len(back[0]) == FRAME:
+                frame += (back[0] * self._echo).astype(int)
         self.phone.send_rtp(to_ulaw(np.clip(frame, -32_767, 32_767).astype(np.int16)))
+        self._sent_at.append(time.time())
         self._ticks += 1
 
     @property
