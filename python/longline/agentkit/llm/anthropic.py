@@ -51,6 +51,7 @@ class AnthropicLlm:
             self._http = http_client(sdk, timeout_s)
             client = sdk.AsyncAnthropic(api_key=api_key, base_url=base_url, max_retries=0, http_client=self._http)
         self._client = client
+        self._messages = client.messages  # imported now, and not while a caller waits
 
     async def reply(self, conversation: Conversation, tools: Sequence[Tool]) -> AsyncIterator[str | ToolCall]:
         """Words as they come, then the calls. Raises ProviderError."""
@@ -63,7 +64,7 @@ class AnthropicLlm:
         calls: dict[int, _Begun] = {}
         has_spoken, finish = False, None
         with faults(NAME):
-            async with await self._client.messages.create(**request, **self.options) as stream:
+            async with await self._messages.create(**request, **self.options) as stream:
                 async for event in stream:
                     match event.type:
                         case "content_block_start" if event.content_block.type == "tool_use":

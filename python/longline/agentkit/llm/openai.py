@@ -53,6 +53,7 @@ class OpenAILlm:
             self._http = http_client(sdk, timeout_s)
             client = sdk.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=self._http)
         self._client = client
+        self._completions = client.chat.completions  # imported now, and not while a caller waits
 
     async def reply(self, conversation: Conversation, tools: Sequence[Tool]) -> AsyncIterator[str | ToolCall]:
         """Words as they come, then the calls. Raises ProviderError."""
@@ -62,7 +63,7 @@ class OpenAILlm:
             request["tools"] = [_described(tool) for tool in tools]
         spoken, calls, has_spoken, finish = Spoken(), _Calls(), False, None
         with faults(NAME):
-            async with await self._client.chat.completions.create(**request) as stream:
+            async with await self._completions.create(**request) as stream:
                 async for chunk in stream:
                     for choice in chunk.choices or ():
                         finish = choice.finish_reason or finish

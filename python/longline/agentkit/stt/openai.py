@@ -68,6 +68,7 @@ class OpenAIStt:
             self._http = http_client(sdk, timeout_s)
             client = sdk.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=self._http)
         self._client = client
+        self._transcriptions = client.audio.transcriptions  # imported now, and not while a caller waits
 
     async def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
         """Partials at pauses, a final for each turn; of a turn without voice it is empty. Raises ProviderError."""
@@ -92,7 +93,7 @@ class OpenAIStt:
         if self._streams:
             request["stream"] = True
         with faults(NAME):
-            async with self._client.audio.transcriptions.with_streaming_response.create(**request) as response:
+            async with self._transcriptions.with_streaming_response.create(**request) as response:
                 if "text/event-stream" not in response.headers.get("content-type", ""):
                     return _text_of(await response.json())
                 text = ""

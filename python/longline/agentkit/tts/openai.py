@@ -50,11 +50,12 @@ class OpenAITts:
             self._http = http_client(sdk, timeout_s)
             client = sdk.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=self._http)
         self._client = client
+        self._speech = client.audio.speech  # imported now, and not while a caller waits
 
     async def say(self, text: str) -> AsyncIterator[Sound]:
         """PCM as it is made. Raises ProviderError."""
         request = {"model": self.model, "voice": self.voice, "input": text, "response_format": "pcm", **self.options}
-        speech = self._client.audio.speech.with_streaming_response
+        speech = self._speech.with_streaming_response
         with faults(NAME):
             async with speech.create(**request) as response:
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
