@@ -64,6 +64,8 @@ class RealtimeService:
         self.errors: list[str] = []
         """What a client has done that the API refuses."""
         self.heard_s = 0.0
+        self.committed_ms: list[float] = []
+        """How long the turns were that a client has cut out by itself."""
         self.connections = 0
         self.live: set[_Connection] = set()
         self._server: Server | None = None
@@ -118,7 +120,8 @@ class _Connection:
         self._service = service
         self.socket = socket
         self._numbers = itertools.count(1)
-        self._vad = EnergyVad(EnergyRules(stop_ms=300))
+        self._vad: EnergyVad | None = EnergyVad(EnergyRules(stop_ms=300))
+        self._buffer_ms = 0.0
         self._silence_ms = 300.0
         self._rate_hz = 8_000
         self._at_ms = 0.0
@@ -148,6 +151,8 @@ class _Connection:
                     await self._refuse(self._service.session_error)
                 elif not self._service.never_agrees:
                     hears = event["session"]["audio"]["input"]
+                    if hears["turn_detection"] is None:
+                        self._vad = None
                     self._rate_hz = 8_000 if hears["format"]["type"] == "audio/pcmu" else 24_000
                     await self._tell("session.updated", session=event["session"])
             case "response.create":
@@ -160,6 +165,15 @@ class _Connection:
                     await self._refuse("response_cancel_not_active")
                 else:
                     await self._cancel("client_cancelled")
+            case "input_audio_buffer.clear":
+                self._buffer_ms = 0.0
+            case "input_audio_buffer.commit":
+                self._service.committed_ms.append(self._buffer_ms)
+                if self._buffer_ms < 100:
+                    await self._refuse("input_audio_buffer_commit_empty")
+                item_id, self._buffer_ms = self._id("caller"), 0.0
+                await self._tell("input_audio_buffer.committed", item_id=item_id)
+                await self._write(item_id)
             case "conversation.item.truncate":
                 spoken_ms = self._spoken_ms.get(event["item_id"])
                 if spoken_ms is None or event["audio_end_ms"] > spoken_ms:
@@ -175,9 +189,10 @@ class _Connection:
 
     async def _hear(self, data: bytes) -> None:
         pcm = mulaw.to_linear(data) if self._rate_hz == 8_000 else data
-        change = self._vad.hear(pcm, self._rate_hz, self._at_ms)
+        change = None if self._vad is None else self._vad.hear(pcm, self._rate_hz, self._at_ms)
         length_ms = len(pcm) * 500 / self._rate_hz
         self._at_ms += length_ms
+        self._buffer_ms += length_ms
         self._service.heard_s += length_ms / 1_000
         if change is None:
             return
@@ -190,6 +205,9 @@ class _Connection:
         end_ms = round(change[1] + self._silence_ms)
         await self._tell("input_audio_buffer.speech_stopped", item_id=item_id, audio_end_ms=end_ms)
         self._respond()
+        await self._write(item_id)
+
+    async def _write(self, item_id: str) -> None:
         text = self._service.texts.popleft() if self._service.texts else ""
         written = "conversation.item.input_audio_transcription.completed"
         await self._tell(written, item_id=item_id, content_index=0, transcript=text)

@@ -17,6 +17,8 @@ from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
 from longline.agentkit.testing import virtual_time
 from longline.agentkit.tools import hand_over_to, hang_up
+from longline.agentkit.turns.barge_in import BargeInRules
+from longline.agentkit.turns.rules import TurnRules
 
 
 class Held:
@@ -262,3 +264,25 @@ async def test_another_agent_takes_over_and_knows_what_was_said() -> None:
         await hold(service, FakeLine((0.2, 0.5), (5.0, 0.6), stays_s=4.0), tools=tools)
     told = [message["content"] for message in llm.asked[0]]
     assert "I have a question about a bill." in told and "What do I owe?" in told
+
+
+@in_virtual_time
+async def test_turns_may_be_cut_out_by_us() -> None:
+    """What is no turn is not told to the model: neither silence, nor a sound that was too short to interrupt."""
+    answer = "We open at nine in the morning and we close at six in the evening."
+    async with RealtimeService() as service:
+        service.texts.extend(["When do you open?", "Wait a moment."])
+        service.replies.extend([Reply(answer, 6.0), Reply("Yes?", 0.5)])
+        line = FakeLine((2.0, 0.6), (2.5, 0.2), (1.5, 1.0), stays_s=4.0)
+        turn = TurnRules(barge_in=BargeInRules(sure_s=0.5, wait_s=0.3))
+        held = await hold(service, line, turn=turn)
+    assert service.of_type("session.update")[0]["session"]["audio"]["input"]["turn_detection"] is None
+    assert line.done == ["pause", "resume", "pause", "clear"]
+    assert [report.caller for report in held.reports] == ["When do you open?", "Wait a moment."]
+    first, second = held.reports
+    assert first.was_interrupted and 0 < len(first.heard) < len(answer) and second.heard == "Yes?"
+    assert first.waterfall.total_ms is not None
+    assert len(service.of_type("input_audio_buffer.clear")) == 1
+    first_ms, second_ms = service.committed_ms
+    assert 1_300 < first_ms < 1_600 and 1_700 < second_ms < 2_000, "300 ms before it, and the wait for its end"
+    assert service.errors == []

@@ -22,18 +22,20 @@ from longline.agentkit.realtime.talk import RealtimeTalk
 from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
 from longline.agentkit.turns.keys import KeyRules
+from longline.agentkit.turns.rules import TurnRules
 from longline.agentkit.vendor import load
-from longline.streamkit.app_messages import Hello
+from longline.streamkit.app_messages import BargeIn, Hello
 from longline.streamkit.format import FormatWish
 
 
 @dataclass(slots=True)
 class RealtimeAgent:
     """`turn_detection` is the API's (`server_vad` or `semantic_vad`); with `idle_timeout_ms` in it the model asks a
-    silent caller by itself. `greeting` is said first; without one the caller begins. `transcriber` writes down what the
-    caller says, for reports and for reconnecting (empty: nobody does). `options` are more fields of the session, as the
-    API names them. `tts` is a voice for what is said when the model cannot; without it recordings say that.
-    `connect_s`: how long the model may take to be there. `client` is an `openai.AsyncOpenAI` of your own.
+    silent caller by itself. `turn` in its place has us decide about turns, as for a `VoiceAgent` but without words.
+    `greeting` is said first; without one the caller begins. `transcriber` writes down what the caller says, for reports
+    and for reconnecting (empty: nobody does). `options` are more fields of the session, as the API names them. `tts` is
+    a voice for what is said when the model cannot; without it recordings say that. `connect_s`: how long the model may
+    take to be there. `client` is an `openai.AsyncOpenAI` of your own.
 
     Calling it raises ImportError without the SDK, `openai.OpenAIError` without a key.
     """
@@ -46,6 +48,7 @@ class RealtimeAgent:
     api_key: str | None = None
     base_url: str | None = None
     turn_detection: Mapping[str, Any] = field(default_factory=lambda: {"type": "server_vad"})
+    turn: TurnRules | None = None
     transcriber: str = "gpt-4o-mini-transcribe"
     options: Mapping[str, Any] = field(default_factory=dict)
     patience: Patience = field(default_factory=Patience)
@@ -59,7 +62,9 @@ class RealtimeAgent:
     @property
     def hello(self) -> Hello:
         """What lines of longline.v1 are asked for."""
-        return Hello(audio=FormatWish(encoding="pcm_s16le"))
+        local_s = None if self.turn is None else self.turn.barge_in.local_s
+        local = None if local_s is None else BargeIn(decide_ms=round(1_000 * local_s))
+        return Hello(audio=FormatWish(encoding="pcm_s16le"), barge_in=local)
 
     async def __call__(self, call: CallSession, conversation: Conversation | None = None) -> None:
         """One call, to its end. `conversation` is what is remembered of others, and remembers this one."""

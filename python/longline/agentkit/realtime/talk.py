@@ -22,16 +22,18 @@ from typing import TYPE_CHECKING, Any, Final
 
 from longline.agentkit.audio_clock import AudioClock
 from longline.agentkit.conversation import Conversation, Turn
-from longline.agentkit.line import Digit, Frame, LineEvent, Over, SpeechStarted
+from longline.agentkit.line import Digit, Frame, HeldBack, LineEvent, Over, SpeechEnded, SpeechStarted
 from longline.agentkit.llm.messages import whole
 from longline.agentkit.llm.openai import arguments_of
 from longline.agentkit.ports import ToolCall
 from longline.agentkit.realtime.exchange import Exchange
 from longline.agentkit.realtime.link import NAME, Down, Event, Link, Up, problem_of
+from longline.agentkit.realtime.own_turns import Closed, Did, Opened, OwnTurns
 from longline.agentkit.realtime.spoken import Codec, Item
 from longline.agentkit.realtime.wire import as_items, described, result_of, told
 from longline.agentkit.session import CallSession
 from longline.agentkit.tools import HandOver, HangUp, Outcome
+from longline.agentkit.turns.barge_in import Decision
 from longline.agentkit.turns.keys import Entry, KeyEntry
 from longline.agentkit.waterfall import Step
 
@@ -74,6 +76,7 @@ class RealtimeTalk:
         self._link = Link(client, agent.model, self._session(), self._inputs.put_nowait, connect_s=agent.connect_s)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._keys = KeyEntry(agent.keys)
+        self._own = None if agent.turn is None else OwnTurns(agent.turn)
         self._clock = AudioClock()
         self._behind_ms = 0.0
         """What is to be added to a position of the model's for one of the line's."""
@@ -123,6 +126,14 @@ class RealtimeTalk:
                 self._press(self._keys.press(digit, self._now()))
             case SpeechStarted():
                 self._is_heard(given)
+                if self._own is not None:
+                    self._own.agent_speaks()
+            case SpeechEnded() if self._own is not None and not self._is_speaking:
+                self._maybe(self._own.barge_in.agent_silent())
+            case HeldBack(True, "barge_in") if self._own is not None:
+                self._own.barge_in.line_held(self._now())
+            case HeldBack(False, "timeout") if self._own is not None:
+                self._own.barge_in.line_went_on()
             case Up():
                 self._is_up(given)
             case Down():
@@ -146,6 +157,8 @@ class RealtimeTalk:
                 self._caller_starts()
             case "input_audio_buffer.speech_stopped":
                 self._caller_stops(str(event["item_id"]), float(event["audio_end_ms"]))
+            case "input_audio_buffer.committed":
+                self._name(str(event["item_id"]))
             case "conversation.item.input_audio_transcription.completed":
                 self._write(str(event["item_id"]), str(event["transcript"]))
             case "conversation.item.input_audio_transcription.failed":
@@ -170,7 +183,8 @@ class RealtimeTalk:
 
     def _session(self) -> dict[str, Any]:
         agent = self._agent
-        hears: dict[str, Any] = {"format": self._codec.format, "turn_detection": dict(agent.turn_detection)}
+        detection = dict(agent.turn_detection) if agent.turn is None else None
+        hears: dict[str, Any] = {"format": self._codec.format, "turn_detection": detection}
         if agent.transcriber:
             hears["transcription"] = {"model": agent.transcriber}
         return {
@@ -220,18 +234,60 @@ class RealtimeTalk:
     def _hear(self, frame: Frame) -> None:
         length_ms = len(frame.pcm) * 500 / self._call.rate_hz
         self._clock.heard(frame.at_ms + length_ms, self._now())
-        self._link.hear(self._codec.to_model(frame.pcm), length_ms)
+        if self._own is None:
+            self._tell_frame(frame.pcm)
+        else:
+            for did in self._own.hear(frame.pcm, self._call.rate_hz, frame.at_ms, self._clock.at, self._now()):
+                self._do(did)
+            if self._own.is_open:
+                self._tell_frame(frame.pcm)
         self._behind_ms = frame.at_ms + length_ms - self._link.sent_ms
+
+    def _tell_frame(self, pcm: bytes) -> None:
+        self._link.hear(self._codec.to_model(pcm), len(pcm) * 500 / self._call.rate_hz)
+
+    @property
+    def _is_speaking(self) -> bool:
+        return any(not item.utterance.is_over for item in self._items.values())
+
+    def _maybe(self, did: Did | None) -> None:
+        if did is not None:
+            self._do(did)
+
+    def _do(self, did: Did) -> None:
+        match did:
+            case Opened(frames):
+                for pcm in frames[:-1]:  # the last is told as any
+                    self._tell_frame(pcm)
+                if self._response is not None and not self._exchange.items:
+                    self._stop_response()  # he goes on, before he has been answered
+            case Decision.PAUSE:
+                self._call.pause()
+            case Decision.RESUME:
+                self._call.resume()
+            case Decision.CLEAR:
+                self._stop_response()
+            case Closed(over, is_meant) if is_meant:
+                self._stop_response()
+                self._begin_exchange("", over.spoke_until)
+                self._link.send("input_audio_buffer.commit")
+                self._ask()
+            case Closed():
+                self._link.send("input_audio_buffer.clear")
+
+    def _stop_response(self) -> None:
+        if self._response is not None:
+            self._link.send("response.cancel")
+        self._caller_starts()
+        self._response = None
 
     def _press(self, entry: Entry | None) -> None:
         if entry is None or not entry.keys:
             return
-        self._caller_starts()
+        self._stop_response()
         text = f"[pressed {entry.keys}]"
         self._begin_exchange(text, self._now())
         content = [{"type": "input_text", "text": text}]
-        if self._response is not None:
-            self._link.send("response.cancel")
         self._link.send("conversation.item.create", item={"type": "message", "role": "user", "content": content})
         self._ask()
 
@@ -239,6 +295,8 @@ class RealtimeTalk:
         """He is given the floor at once, and the model told what he has heard: it has said all of it, long ago."""
         speaking = [item for item in self._items.values() if not item.utterance.is_over]
         self._waits_since = None
+        if self._own is not None:
+            self._own.barge_in.cut()
         if self._response is not None:
             self._dropped.add(self._response)
         if not speaking:
@@ -281,7 +339,13 @@ class RealtimeTalk:
         self.conversation.add(exchange.caller)
         self._exchange = exchange
         if item_id:
-            self._by_caller_item[item_id] = exchange
+            self._name(item_id)
+
+    def _name(self, item_id: str) -> None:
+        """What the caller said has this name in the model's conversation."""
+        if not self._exchange.item_id or self._exchange.item_id == item_id:
+            self._exchange.item_id = item_id
+            self._by_caller_item[item_id] = self._exchange
             _bound(self._by_caller_item)
 
     def _write(self, item_id: str, text: str) -> None:
@@ -429,7 +493,7 @@ class RealtimeTalk:
     # Patience.
 
     def _due(self) -> float | None:
-        dues = [self._keys.deadline]
+        dues = [self._keys.deadline, None if self._own is None else self._own.deadline]
         if self._waits_since is not None:
             patience, since = self._agent.patience, max(self._waits_since, self._exchange.plays_until)
             is_last = self._has_asked_patience and not self._exchange.is_open
@@ -440,6 +504,8 @@ class RealtimeTalk:
         """A model that stops in mid-sentence has failed sooner than one that has not begun."""
         now = self._now()
         self._press(self._keys.decide(now))
+        for did in self._own.decide(now) if self._own is not None else ():
+            self._do(did)
         if self._waits_since is None:
             return
         patience, waited_s = self._agent.patience, now - max(self._waits_since, self._exchange.plays_until)
