@@ -9,10 +9,14 @@ from xml.etree import ElementTree
 import pytest
 from typer.testing import CliRunner
 
+from longline.agentkit import mulaw
+from longline.agentkit.testing.mouth import speak
 from longline.agentkit.testing.record import CallRecord
 from longline.agentkit.testing.script_file import Impairment
+from longline.agentkit.tts.flite import FliteTts
 from longline.cli import app
 from longline.cli.rehearsal.bad_network import BadNetwork
+from longline.cli.rehearsal.ears import Ears
 from longline.cli.rehearsal.real_call import RealCall
 from longline.cli.rehearsal.report import facts, write_json, write_junit
 from longline.cli.rehearsal.rtp import SILENCE, Receiver, Sender
@@ -127,3 +131,11 @@ def test_what_cannot_be_rehearsed_is_told_before_anybody_is_called(
     (tmp_path / "desk.yaml").write_text(script)
     done = CliRunner().invoke(app, ["rehearse", str(tmp_path / "desk.yaml"), "--against", against])
     assert done.exit_code == 2 and told in done.output
+
+
+async def test_words_are_known_by_ear() -> None:
+    text = "Monday at nine is yours. Goodbye!"
+    pcm = mulaw.to_linear(mulaw.from_linear((await speak(FliteTts(voice="rms"), [text], 8_000))[text]))
+    async with Ears() as ears:
+        heard = [await ears.hear(pcm, words) for words in ("Monday at nine", "Close at six!", "zxqv", "")]
+    assert heard == [True, False, False, False]

@@ -7,9 +7,11 @@ now and then misses words that were said. It works in a process of its own: call
 from __future__ import annotations
 
 import asyncio
+import functools
 import importlib
 import importlib.util
 import multiprocessing
+import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from types import TracebackType
@@ -23,6 +25,8 @@ MODEL_HZ: Final = 16_000
 MAX_S: Final = 60.0
 """Of a longer piece the end is listened to."""
 PATIENCE_S: Final = 30.0
+LONG_PHONES: Final = 4
+MOST: Final = 0.6
 
 
 class Ears:
@@ -57,20 +61,30 @@ class Ears:
 
 
 def spot(pcm: bytes, words: str) -> bool:
-    """In the process that listens."""
-    sphinx: Any = importlib.import_module("pocketsphinx")
-    spoken = words_of(words)
-    # The longer the words, the less likely they come about by chance, and the more of them may be unclear.
-    threshold = 10.0 ** -(8 + 6 * len(spoken))
-    try:
-        decoder = sphinx.Decoder(
-            keyphrase=" ".join(spoken), kws_threshold=threshold, samprate=MODEL_HZ, loglevel="FATAL"
-        )
-    except (RuntimeError, ValueError):
+    """In the process that listens: whether it hears the words as a whole, or most of the longer ones apart."""
+    decoder, spoken = _decoder(), words_of(words)
+    phones = {word: len((decoder.lookup_word(word) or "").split()) for word in spoken}
+    if not spoken or not all(phones.values()):
         return False  # a word that its dictionary does not have
+    whole, long = " ".join(spoken), [word for word, count in phones.items() if count >= LONG_PHONES]
+    wanted = {whole: sum(phones[word] for word in spoken)} | {word: phones[word] for word in long}
+    with tempfile.NamedTemporaryFile("w", suffix=".kws") as file:
+        # The longer it is, the less likely it comes about by chance, and the more of it may be unclear.
+        file.writelines(f"{text} /1e-{round(2 + 4.5 * count)}/\n" for text, count in wanted.items())
+        file.flush()
+        decoder.add_kws("words", file.name)
+        decoder.activate_search("words")
     resampler = Resampler(MODEL_HZ)
     quiet = bytes(2 * MODEL_HZ // 5)
     decoder.start_utt()
     decoder.process_raw(quiet + resampler.convert(pcm, RATE_HZ) + resampler.rest() + quiet, full_utt=True)
     decoder.end_utt()
-    return decoder.hyp() is not None
+    heard = {segment.word.strip() for segment in decoder.seg() or ()}
+    return whole in heard or (len(long) > 1 and len(heard.intersection(long)) >= MOST * len(long))
+
+
+@functools.cache
+def _decoder() -> Any:
+    """Its model takes longer to read than a sentence to hear."""
+    sphinx: Any = importlib.import_module("pocketsphinx")
+    return sphinx.Decoder(lm=None, samprate=MODEL_HZ, loglevel="FATAL")
