@@ -18,6 +18,14 @@ from longline.agentkit import CallSession, EnergyVad, Frame
 
 DAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday")
 HOURS: Final = ("nine", "ten", "eleven", "two", "three", "four")
+POPULAR: Final = (
+    ("Monday", "nine"),
+    ("Tuesday", "ten"),
+    ("Wednesday", "two"),
+    ("Thursday", "eleven"),
+    ("Friday", "four"),
+)
+"""What many want, and the clinic has not."""
 SILENT_MS: Final = 300.0
 """So long the agent must have been silent before he speaks."""
 PATIENCE_S: Final = 12.0
@@ -43,7 +51,7 @@ class Persona:
     @classmethod
     def of(cls, seed: int) -> Persona:
         random = Random(f"clinic/{seed}")
-        wants = (random.choice(DAYS), random.choice(HOURS))
+        wants = random.choice(POPULAR) if random.random() < 0.3 else (random.choice(DAYS), random.choice(HOURS))
         return cls(seed, wants, random.random() < 0.5, random.random() < 0.4, [], random)
 
     @property

@@ -25,6 +25,8 @@ from typing import Any, Final, Self
 import httpx2
 
 from longline.agentkit import serve
+from longline.agentkit.dialogue.reading import read_dialogue
+from longline.agentkit.heard import heard_text
 from longline.agentkit.tts.flite import FliteTts
 from longline.base.errors import LonglineError
 from longline.cli.clinic_caller import Caller, Persona
@@ -69,8 +71,17 @@ class ClinicCall:
 
 
 def turns_of(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    turns = [event["details"] for event in events if event["type"] == "agent.turn"]
-    return sorted(turns, key=lambda turn: int(turn["number"]))
+    """As the call's history has them. The greeting answers nobody and is none of them: what was heard of it, until it
+    was interrupted, is known by what was played."""
+    turns = sorted(
+        (event["details"] for event in events if event["type"] == "agent.turn"), key=lambda turn: turn["number"]
+    )
+    cut = next((event["details"] for event in events if event["type"] == "playout.cleared"), None)
+    if not turns or cut is None:
+        return turns
+    text, played_ms = read_dialogue(EXAMPLES / "clinic.yaml").begin().says, cut["played_ms"]
+    heard = heard_text(text, played_ms + cut["dropped_ms"], played_ms)
+    return [{"number": 0, "agent": text, "heard": heard, "was_interrupted": cut["dropped_ms"] > 0}, *turns]
 
 
 class Stage:

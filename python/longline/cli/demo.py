@@ -68,7 +68,7 @@ def demo(
         bool, typer.Option("--json", help="the last line is one JSON object with the same facts")
     ] = False,
     output: Annotated[Path, typer.Option(help="where the recording and the logs are left")] = Path("demo-output"),
-    seed: Annotated[int, typer.Option(help="who calls, what he wants, and how he says it")] = 1,
+    seed: Annotated[int, typer.Option(help="who calls, what he wants, and how he says it")] = 6,
 ) -> None:
     """A caller books an appointment with an example agent on this machine: the conversation, and what happened when."""
     console = Console(stderr=as_json, soft_wrap=True, highlight=False)
@@ -188,7 +188,7 @@ def _turns(call: ClinicCall) -> list[dict[str, Any]]:
         if turn.get("caller"):
             told.append({"role": "caller", "text": next(said, turn["caller"]), "heard_text": turn["caller"]})
         answer = {"role": "agent", "text": turn.get("agent", ""), "heard_text": turn.get("heard", "")}
-        answer["was_interrupted"] = bool(turn.get("was_interrupted"))
+        answer |= {"was_interrupted": bool(turn.get("was_interrupted"))}
         if turn.get("total_ms") is not None:
             answer |= {"end_of_speech_to_heard_ms": turn["total_ms"], "parts_ms": turn["parts_ms"]}
         told.append(answer)

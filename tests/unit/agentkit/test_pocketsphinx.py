@@ -82,6 +82,14 @@ async def test_what_the_grammar_lacks_is_unclear() -> None:
     ]
 
 
+async def test_one_word_that_does_not_fit_makes_it_unclear() -> None:
+    """All around it do, and fit so well that the whole would pass."""
+    grammar = (
+        "#JSGF V1.0; grammar g; <hour> = four | ten; public <said> = i need at <hour> [o'clock] on monday [please];"
+    )
+    assert finals(await heard(PocketsphinxStt(grammar=grammar), "I need an appointment on Monday please.")) == [UNCLEAR]
+
+
 async def test_a_short_noise_is_nothing() -> None:
     noise = numpy.random.default_rng(1).normal(0, 6_000, RATE // 5).astype("<i2").tobytes()
     quiet = bytes(FRAME)

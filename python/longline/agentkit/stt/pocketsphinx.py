@@ -105,6 +105,8 @@ class _Program:
         self._given, self._output = process.stdin, process.stdout
         self._patience: asyncio.Timeout | None = None
         self._due: float | None = asyncio.get_running_loop().time() + READY_WITHIN_S
+        self._owed = 0
+        """Finals."""
         self.is_whole = False
         """All has been given to it: it may end."""
 
@@ -126,10 +128,12 @@ class _Program:
 
     async def tell(self, kind: bytes, body: bytes = b"") -> None:
         """Waits when it is behind. That it has died is told by `told`."""
-        if kind == b"E" and self._due is None:
-            self._due = asyncio.get_running_loop().time() + FINAL_WITHIN_S
-            if self._patience is not None:
-                self._patience.reschedule(self._due)
+        if kind == b"E":
+            self._owed += 1
+            if self._due is None:
+                self._due = asyncio.get_running_loop().time() + FINAL_WITHIN_S
+                if self._patience is not None:
+                    self._patience.reschedule(self._due)
         with contextlib.suppress(ConnectionError):
             self._given.write(kind + len(body).to_bytes(4, "little") + body)
             await self._given.drain()
@@ -149,12 +153,13 @@ class _Program:
         finally:
             self._patience = None
         if not line.endswith(b"\n"):
-            if self.is_whole:
+            if self.is_whole and not self._owed:
                 return None
             raise ProviderError(NAME, "its process has ended")
         told: dict[str, Any] = json.loads(line)
         if "ready" in told or "final" in told:
-            self._due = None
+            self._owed -= "final" in told and self._owed > 0
+            self._due = asyncio.get_running_loop().time() + FINAL_WITHIN_S if self._owed else None
         return told
 
     async def end(self) -> None:
