@@ -95,6 +95,12 @@ def problem_of(error: BaseException) -> str:
     return (f"HTTP {status}: {text}" if status is not None else text)[:MAX_PROBLEM]
 
 
+def told_by(message: object, *names: str) -> str:
+    """What a message of a vendor's says of a fault: those of its attributes that it has."""
+    parts = (getattr(message, name, None) for name in names)
+    return ": ".join(" ".join(str(part).split()) for part in parts if part)[:MAX_PROBLEM] or "an error"
+
+
 def retry_after_s(error: BaseException | None) -> float | None:
     """RFC 9110 §10.2.3, seconds or a date, and the header in milliseconds that some vendors have beside it. Of the
     error, or of what it was raised for: not every SDK hands the headers of the answer on."""

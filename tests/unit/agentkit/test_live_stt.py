@@ -91,14 +91,13 @@ async def listening(
         yield service, caller
         await caller.heard.aclose()  # type: ignore[attr-defined]
         async with asyncio.timeout(3):
-            while service.open_now:
+            while service.open_now or [task for task in asyncio.all_tasks() - before if not is_the_test(task)]:
                 await asyncio.sleep(0.01)
-            while left := {task for task in asyncio.all_tasks() - before if "Session" in repr(task) or _ours(task)}:
-                await asyncio.wait(left, timeout=0.1)
 
 
-def _ours(task: asyncio.Task[object]) -> bool:
-    return "longline" in repr(task.get_coro())
+def is_the_test(task: asyncio.Task[object]) -> bool:
+    """A task of the servers of the test."""
+    return "websockets/asyncio/server" in repr(task)
 
 
 async def test_a_turn_is_heard_as_it_goes_and_its_final_comes_when_it_is_over(vendor: Vendor) -> None:

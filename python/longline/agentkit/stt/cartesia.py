@@ -1,6 +1,6 @@
 """Cartesia's realtime transcription without turn detection (`/stt/websocket`), by its SDK: flushed when a turn is over.
 
-    stt = CartesiaStt(language="en")
+    stt = CartesiaStt(keyterm=["Longline"])
 
 Needs `pip install longline[cartesia]`. https://docs.cartesia.ai/api-reference/stt/stt
 """
@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from longline.agentkit.ports import ProviderError, Transcript
 from longline.agentkit.stt.live import Heard, LiveRules, LiveSocket, listen_live
-from longline.agentkit.vendor import abort, load
+from longline.agentkit.vendor import abort, load, told_by
 
 NAME: Final = "cartesia listen"
 URL: Final = "https://api.cartesia.ai"
@@ -37,7 +37,7 @@ class CartesiaStt:
         **options: Any,
     ) -> None:
         self.model = model
-        self.options = options
+        self.options = {"language": "en", **options}
         if client is None:
             sdk = load("cartesia", extra="cartesia")
             client = sdk.AsyncCartesia(
@@ -78,8 +78,7 @@ class _Socket:
                 continue  # no message of theirs
             kind = getattr(message, "type", None)
             if kind == "error":
-                told = " ".join(str(part) for part in (message.title, message.message) if part)
-                raise ProviderError(NAME, f"HTTP {message.status_code}: {told}"[:300])
+                raise ProviderError(NAME, told_by(message, "status_code", "code", "title", "message"))
             if kind == "flush_done":
                 said, self._said = self._said, ""
                 yield Heard(said.strip(), is_final=True, ends_turn=True)

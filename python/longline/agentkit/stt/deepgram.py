@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from longline.agentkit.ports import ProviderError, Transcript
 from longline.agentkit.stt.live import Heard, LiveRules, LiveSocket, listen_live
-from longline.agentkit.vendor import abort, load
+from longline.agentkit.vendor import abort, load, told_by
 
 NAME: Final = "deepgram listen"
 URL: Final = "https://api.deepgram.com"
@@ -85,7 +85,7 @@ class _Socket:
         async for message in self._connection:
             kind = getattr(message, "type", None)
             if kind == "Error":
-                raise ProviderError(NAME, _told(message))
+                raise ProviderError(NAME, told_by(message, "variant", "code", "description", "message"))
             if kind == "Results" and (heard := _heard(message)) is not None:
                 yield heard
 
@@ -108,8 +108,3 @@ def _heard(message: Any) -> Heard | None:
         )
     except (AttributeError, IndexError, TypeError, ValueError):
         return None
-
-
-def _told(message: Any) -> str:
-    parts = [getattr(message, name, None) for name in ("variant", "code", "description", "message")]
-    return ": ".join(str(part) for part in parts if part)[:300] or "an error"

@@ -21,11 +21,14 @@ class Alignment:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
+        self.end_s = 0.0
+        """Up to where it was told."""
 
     def characters(self, characters: Iterable[str], ends_s: Iterable[float]) -> tuple[WordEnd, ...]:
         """The words that end within these characters."""
         found = []
         for character, end_s in zip(characters, ends_s, strict=False):
+            self.end_s = float(end_s)
             if self._find(character) and self._is_end and not character.isspace():
                 found.append(WordEnd(self._at, float(end_s) * 1_000))
         return tuple(found)
@@ -34,6 +37,7 @@ class Alignment:
         """Each with the marks that follow it."""
         found = []
         for word, end_s in zip(words, ends_s, strict=False):
+            self.end_s = float(end_s)
             if not self._find(word.strip()):
                 continue
             while self._at < len(self._text) and not (here := self._text[self._at]).isspace() and not here.isalnum():

@@ -19,7 +19,7 @@ from typing import Any, Final
 from longline.agentkit.heard import WordEnd
 from longline.agentkit.ports import ProviderError, Sound
 from longline.agentkit.tts.alignment import Alignment, Samples
-from longline.agentkit.vendor import CONNECT_S, abort, faults, load
+from longline.agentkit.vendor import CONNECT_S, abort, faults, load, told_by
 
 NAME: Final = "cartesia speech"
 URL: Final = "https://api.cartesia.ai"
@@ -202,8 +202,7 @@ async def _sounds(events: AsyncIterator[Any], text: str, rate_hz: int) -> AsyncI
     is_silent = True
     async for event in events:
         if event.type == "error":
-            told = " ".join(str(part) for part in (event.title, event.message) if part)
-            raise ProviderError(NAME, f"HTTP {event.status_code}: {told}"[:300])
+            raise ProviderError(NAME, told_by(event, "status_code", "title", "message"))
         if event.type == "timestamps":
             # They may come before their sound, and are no sound.
             ends += _ends(alignment, event)

@@ -21,6 +21,7 @@ from longline.agentkit.warm import warm_http
 
 NAME: Final = "elevenlabs speech"
 URL: Final = "https://api.elevenlabs.io"
+_BACK_S: Final = 0.25
 
 
 class ElevenLabsTts:
@@ -59,7 +60,7 @@ class ElevenLabsTts:
 
     async def say(self, text: str) -> AsyncIterator[Sound]:
         """`TextToSpeech.say`."""
-        alignment, samples, is_silent = Alignment(text), Samples(), True
+        alignment, samples, is_silent, said_s = Alignment(text), Samples(), True, 0.0
         asked = {"model_id": self.model, "output_format": f"pcm_{self.rate_hz}", **self.options}
         with faults(NAME):
             chunks = self._client.text_to_speech.stream_with_timestamps(
@@ -68,7 +69,8 @@ class ElevenLabsTts:
             async with contextlib.aclosing(chunks):
                 async for chunk in chunks:
                     pcm = base64.b64decode(_audio(chunk))
-                    ends = _ends(alignment, getattr(chunk, "alignment", None))
+                    ends = _ends(alignment, getattr(chunk, "alignment", None), said_s)
+                    said_s += len(pcm) / 2 / self.rate_hz
                     is_silent = is_silent and not pcm
                     if pcm or ends:
                         yield Sound(samples.whole(pcm), self.rate_hz, ends)
@@ -96,8 +98,11 @@ def _audio(chunk: Any) -> str:
     return ""
 
 
-def _ends(alignment: Alignment, told: Any) -> tuple[WordEnd, ...]:
+def _ends(alignment: Alignment, told: Any, said_s: float) -> tuple[WordEnd, ...]:
     try:
-        return alignment.characters(told.characters, told.character_end_times_seconds)
+        ends_s = [float(end_s) for end_s in told.character_end_times_seconds]
+        # They are of the whole sentence; should they begin anew with each piece, they are of the piece.
+        begin_s = said_s if ends_s and ends_s[0] < alignment.end_s - _BACK_S else 0.0
+        return alignment.characters(told.characters, [begin_s + end_s for end_s in ends_s])
     except (AttributeError, TypeError, ValueError):
         return ()
