@@ -6,6 +6,7 @@ import itertools
 import math
 import random
 import struct
+import sys
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from longline.agentkit.server import serve
 from longline.agentkit.turns.endpointing import cannot_tell
 from tests.support.app import Backend
 from tests.support.breaking_proxy import BreakingProxy
-from tests.support.node import Node
+from tests.support.node import API_KEY, Node
 from tests.support.raw_phone import SILENCE, RawPhone
 from tests.support.speaking_caller import VOICE, SpeakingCaller
 
@@ -105,6 +106,16 @@ class Scene:
             await asyncio.sleep(0.05)
         raise AssertionError(f"{len(kept)} turns were kept, not {count}")
 
+    async def table(self, call_id: str) -> str:
+        """As `longline turns` prints it."""
+        where = ("--url", self.node.url, "--api-key", API_KEY)
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "longline", "turns", call_id, *where, stdout=asyncio.subprocess.PIPE
+        )
+        output, _ = await process.communicate()
+        assert process.returncode == 0
+        return output.decode()
+
 
 async def test_a_waterfall_is_what_the_packets_say_and_the_node_keeps_it(tmp_path: Path) -> None:
     async with Scene(tmp_path, "One.", "Two.", "Three.", LONGLINE_TRANSCRIPTS_IN_EVENTS="true") as scene:
@@ -113,6 +124,11 @@ async def test_a_waterfall_is_what_the_packets_say_and_the_node_keeps_it(tmp_pat
             await scene.caller.wait()
         await scene.until_reported(3)
         kept = await scene.turns_kept(3)
+        table = await scene.table(kept[0]["call_id"])
+    assert [line.split()[:2] for line in table.splitlines()[1:]] == [
+        [str(event["payload"]["number"]), str(event["payload"]["total_ms"])] for event in kept
+    ]
+    assert "question 2" in table and "Two." in table
     for turn, report, event in zip(scene.caller.turns, scene.reports, kept, strict=True):
         total_ms = report.waterfall.total_ms
         assert turn.delay_ms is not None and total_ms is not None

@@ -17,6 +17,7 @@ from longline.cli.recordings import recordings
 from longline.cli.rehearse import rehearse
 from longline.cli.serve import serve
 from longline.cli.trunks import trunks
+from longline.cli.turns import turns
 from longline.cli.webhooks import webhooks
 
 app = typer.Typer(
@@ -26,7 +27,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_show_locals=False,
 )
-for command in (serve, call, calls, hangup, trunks, phones, dial, demo, rehearse):
+for command in (serve, call, calls, turns, hangup, trunks, phones, dial, demo, rehearse):
     app.command()(command)
 for group in (recordings, keys, accounts, webhooks, conformance):
     app.add_typer(group)

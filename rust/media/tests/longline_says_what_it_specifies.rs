@@ -795,3 +795,23 @@ fn what_was_agreed_and_said_outlives_the_process() {
         (&json!("a"), &json!(1_000))
     );
 }
+
+#[test]
+fn how_long_what_is_heard_has_waited_is_told_with_what_is_played() {
+    for rate_hz in [8_000, 16_000] {
+        let (mut node, stream) = with_stream(&format!(r#"{{"audio":{{"rate_hz":{rate_hz}}}}}"#));
+        let mut phone = Phone::new();
+        node.run_ms(7);
+        for _ in 0..100 {
+            node.rtp(&phone.say(&[1_000; 160]));
+            node.run_ms(20);
+        }
+        let waited_ms = node.leg_stats().buffer_ms.round() as u64;
+        assert!((1..=22).contains(&waited_ms), "{waited_ms}");
+        node.say_binary(stream, 0, &bytes_of(&tone(0, 800)));
+        node.run_ms(40);
+        let told = &node.told(stream, "playback.started")[0];
+        let resampling_ms = if rate_hz == 8_000 { 0 } else { 3 };
+        assert_eq!(told["waited_ms"], waited_ms + resampling_ms, "{rate_hz}");
+    }
+}

@@ -1,6 +1,7 @@
 """What an application asks for over its stream is done as the API does it, and answered over the stream."""
 
 import asyncio
+import io
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from tests.support.egress import open_guard
 
 from longline.api.stream_requests import AppRequests
 from longline.base.clock import settle
+from longline.base.log import set_up_logging
 from longline.calls import stream_asks
 from longline.flows.controls import CallControls
 from longline.flows.media_files import MediaFiles
@@ -200,3 +202,12 @@ async def test_a_turn_that_is_none_is_refused(house: House, fields: dict[str, An
     await ask(house, "turn", None, **({"number": 1} if fields else {}) | fields)
     assert (await until_answered(house)).code == "bad_request"
     assert "agent.turn" not in house.told()
+
+
+async def test_what_was_said_in_a_turn_is_masked_in_the_log(house: House) -> None:
+    output = io.StringIO()
+    set_up_logging("debug", log_format="json", output=output)
+    await ask(house, "turn", None, **TURN)
+    written = output.getvalue()
+    assert "a turn of an agent" in written and "***" in written
+    assert not any(str(TURN[name]) in written for name in ("caller", "agent", "heard"))
