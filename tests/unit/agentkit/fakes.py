@@ -17,15 +17,17 @@ SILENCE = bytes(2 * RATE * FRAME_MS // 1_000)
 
 
 class FakeLine:
-    """A caller who does what `script` has, seconds of silence and seconds of voice in turn, and then hangs up."""
+    """A caller who does what `script` has, seconds of silence and seconds of voice in turn, and then hangs up. Of its
+    frames `together` come at a time: fewer are cheaper where virtual time waits for sockets."""
 
     rate_hz = RATE
 
-    def __init__(self, *script: tuple[float, float], stays_s: float = 1.0) -> None:
+    def __init__(self, *script: tuple[float, float], stays_s: float = 1.0, together: int = 1) -> None:
+        self._together = together
         self.info = CallInfo("cs_1", "ms_1")
         self._script = script
         self._stays_s = stays_s
-        self._speech = PacedSpeech(RATE, chunk_ms=20, ahead_ms=40, progress_ms=50)
+        self._speech = PacedSpeech(RATE, chunk_ms=20, ahead_ms=20 + 20 * together, progress_ms=50)
         self._told: list[LineEvent] = []
         self.done: list[str] = []
         self.heard_at: list[float] = []
@@ -36,7 +38,8 @@ class FakeLine:
             frames += [SILENCE] * round(silence_s * 50) + [VOICE] * round(voice_s * 50)
         begun = asyncio.get_running_loop().time()
         for number, frame in enumerate(frames):
-            await asyncio.sleep(max(0.0, begun + (number + 1) * 0.02 - asyncio.get_running_loop().time()))
+            if (number + 1) % self._together == 0:
+                await asyncio.sleep(max(0.0, begun + (number + 1) * 0.02 - asyncio.get_running_loop().time()))
             now = asyncio.get_running_loop().time()
             while self._speech.poll(now) is not None:
                 self.heard_at.append(now)

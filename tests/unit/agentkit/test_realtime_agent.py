@@ -5,7 +5,8 @@ from collections.abc import AsyncIterator
 
 import pytest
 from tests.support.openai_realtime import Fault, RealtimeService, Reply
-from tests.unit.agentkit.fakes import FakeLine, FakeLlm, FakeStt, FakeTts
+from tests.unit.agentkit import fakes
+from tests.unit.agentkit.fakes import FakeLlm, FakeStt, FakeTts
 
 from longline.agentkit.agent import VoiceAgent
 from longline.agentkit.answer import Patience
@@ -19,6 +20,11 @@ from longline.agentkit.testing import virtual_time
 from longline.agentkit.tools import hand_over_to, hang_up
 from longline.agentkit.turns.barge_in import BargeInRules
 from longline.agentkit.turns.rules import TurnRules
+
+
+class FakeLine(fakes.FakeLine):
+    def __init__(self, *script: tuple[float, float], stays_s: float = 1.0) -> None:
+        super().__init__(*script, stays_s=stays_s, together=5)
 
 
 class Held:

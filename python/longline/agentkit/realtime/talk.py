@@ -299,10 +299,10 @@ class RealtimeTalk:
             self._own.barge_in.cut()
         if self._response is not None:
             self._dropped.add(self._response)
-        if not speaking:
-            return
-        self._exchange.was_interrupted = True
-        self._call.interrupt()
+        if any(not utterance.is_over for utterance in self._call.utterances.values()):
+            self._call.interrupt()  # also of what was said in the model's place
+        if speaking:
+            self._exchange.was_interrupted = True
         for item in speaking:
             self._dropped.add(item.response_id)
             item.is_whole = True
