@@ -11,6 +11,7 @@ import random
 import socket
 import struct
 import subprocess
+import sys
 import tempfile
 import time
 from dataclasses import dataclass, field
@@ -18,9 +19,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from caller import VOICE
-
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT))
+
+from tests.support.speaking_caller import VOICE  # noqa: E402
+
 MEDIA = os.environ.get("LONGLINE_MEDIA_BINARY", str(ROOT / "target/release/longline-media"))
 SILENCE = b"\xff" * 160
 FRAME_S = 0.02
