@@ -11,10 +11,8 @@ Then a crowd of seven tenths of that is let in, and what it waits for its answer
 import argparse
 import contextlib
 import json
-import math
 import os
 import socket
-import statistics
 import subprocess
 import sys
 import time
@@ -95,9 +93,11 @@ def measure(subject: Subject, calls: int, seconds: float) -> dict[str, Any]:
         url = f"ws://127.0.0.1:{agent.port}/"
         crowd.open(calls, url, subject.dialect)
         crowd.talk(3)
+        crowd.forget()
         few, few_kb = agent.cpu_s, agent.kb
         crowd.talk(seconds)
         ms_per_call_s = 1000 * (agent.cpu_s - few) / calls / seconds
+        few_kept_up = _kept_up(crowd)
         bears = 1000 / ms_per_call_s
         crowded = max(calls + 5, min(MOST, round(FULL * bears)))
         crowd.open(crowded - calls, url, subject.dialect)
@@ -106,23 +106,31 @@ def measure(subject: Subject, calls: int, seconds: float) -> dict[str, Any]:
         before = agent.cpu_s
         crowd.talk(seconds)
         full_ms = 1000 * (agent.cpu_s - before) / crowded / seconds
-        delays = crowd.delays_ms
-        quantiles = statistics.quantiles(delays, n=20) if len(delays) > 1 else [math.inf] * 19
         # Who does not keep up does less than he should, and costs little: that says nothing.
-        kept_up = not crowd.unanswered and quantiles[18] < ENDPOINTING_MS + LATE_MS
+        cost = full_ms if _kept_up(crowd) else ms_per_call_s if few_kept_up else None
+        delays = crowd.delays_ms
         return {
             "subject": subject.name,
-            "calls_per_core": round(1000 / (full_ms if kept_up else ms_per_call_s)),
-            "kept_up": kept_up,
+            "calls_per_core": None if cost is None else round(1000 / cost),
+            "kept_up": _kept_up(crowd),
             "cpu_ms_per_call_s": round(full_ms, 2),
             "cpu_ms_per_call_s_with_few": round(ms_per_call_s, 2),
             "calls_held": crowded,
             "answers": len(delays),
             "unanswered": crowd.unanswered,
-            "delay_ms_p50": round(quantiles[9]) if len(delays) > 1 else None,
-            "delay_ms_p95": round(quantiles[18]) if len(delays) > 1 else None,
+            "delay_ms_p50": _quantile(delays, 0.5),
+            "delay_ms_p95": _quantile(delays, 0.95),
             "kb_per_call": round((agent.kb - few_kb) / (crowded - calls)),
         }
+
+
+def _quantile(rising: list[float], part: float) -> int | None:
+    return round(rising[min(len(rising) - 1, int(part * len(rising)))]) if rising else None
+
+
+def _kept_up(crowd: Crowd) -> bool:
+    late = _quantile(crowd.delays_ms, 0.95)
+    return crowd.unanswered == 0 and late is not None and late < ENDPOINTING_MS + LATE_MS
 
 
 def main() -> None:

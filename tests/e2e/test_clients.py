@@ -13,6 +13,7 @@ from longline.base.ids import DEFAULT_ACCOUNT_ID
 from longline.base.plivo import account_id
 from longline.base.twilio import Sid, sid
 from tests.support.app import App, AppCall
+from tests.support.breaking_proxy import BreakingProxy
 from tests.support.clients import ROOT, ClientApp, has_package
 from tests.support.cloud_hosts import CloudHosts
 from tests.support.conversation import (
@@ -110,6 +111,26 @@ async def test_pipecat_on_our_own_transport(node: Exchange) -> None:
     assert heard_hz(app) == near(CALLER_HZ)
     assert greeting[2] and greeting[1] == pytest.approx(heard_ms, abs=40)
     assert reply[1:] == [pytest.approx(600, abs=80), False]
+
+
+async def test_pipecat_does_not_notice_a_lost_connection(node: Exchange) -> None:
+    """The socket is reset in the middle of its greeting: it goes on without a gap, and still gives way."""
+    async with ClientApp("pipecat_longline_bot.py", PYTHONPATH=str(ROOT / "python")) as app:
+        async with BreakingProxy(int(app.url("").rpartition(":")[2])) as proxy:
+            stream = {"action": "stream", "ws_url": f"ws://127.0.0.1:{proxy.port}/", "dialect": "longline"}
+            async with node.call_with([stream, {"action": "pause", "duration": 60}]) as phone:
+                talk = Conversation(app, phone)
+                await talk.is_greeted()
+                before = len(talk.heard())
+                proxy.reset()
+                await talk.told("lost")
+                await talk.until(lambda: len(talk.heard()) >= before + 75)
+                packets = talk.heard()
+                assert (packets[-1].sequence - packets[5].sequence) % (1 << 16) == len(packets) - 6
+                await talk.interrupt()
+                await talk.press("5", REPLY_HZ)
+                await talk.take_leave()
+    assert len([line for line in app.told if line["event"] == "stream"]) == 1
 
 
 async def test_livekit_agents_without_a_room(node: Exchange) -> None:

@@ -74,7 +74,6 @@ class LonglineParams(TransportParams):
 
     audio_in_enabled: bool = True
     audio_out_enabled: bool = True
-    audio_out_10ms_chunks: int = 2
     audio_out_end_silence_secs: int = 0
     audio_out_write_timeout_secs: float = 120.0
     ahead_ms: int = 600
