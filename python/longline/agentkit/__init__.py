@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from longline.agentkit.agent import VoiceAgent
     from longline.agentkit.answer import Patience
-    from longline.agentkit.conversation import Conversation, Turn
+    from longline.agentkit.conversation import Conversation, MemoryRules, Turn
     from longline.agentkit.judge import AskedCompleteness
     from longline.agentkit.line import (
         CallInfo,
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         VoiceStarted,
         VoiceStopped,
     )
+    from longline.agentkit.memory import Summariser
     from longline.agentkit.phrases import Phrases
     from longline.agentkit.ports import (
         LanguageModel,
@@ -60,7 +61,8 @@ if TYPE_CHECKING:
 _IN = {
     "agent": ("VoiceAgent",),
     "answer": ("Patience",),
-    "conversation": ("Conversation", "Turn"),
+    "conversation": ("Conversation", "MemoryRules", "Turn"),
+    "memory": ("Summariser",),
     "judge": ("AskedCompleteness",),
     "line": (
         "CallInfo", "Digit", "Frame", "LineEvent", "NotOnThisLine", "Over", "SpeechEnded", "SpeechStarted",
@@ -103,6 +105,7 @@ __all__ = [
     "KeyRules",
     "LanguageModel",
     "LineEvent",
+    "MemoryRules",
     "NoVoice",
     "NotOnThisLine",
     "Over",
@@ -118,6 +121,7 @@ __all__ = [
     "SpeechStarted",
     "SpeechToText",
     "Step",
+    "Summariser",
     "TextToSpeech",
     "Tool",
     "ToolCall",

@@ -179,10 +179,17 @@ class Answers:
             self._call.info.call_id,
         )
         self._call.keep_turn(report)
-        if self._agent.report is not None:
-            self._agent.report(report)
+        self._tell_report(report)
         if self._conversation.wants_summary and (self._summary is None or self._summary.done()):
             self._summary = self._tasks.begin(self._summarise())
+
+    def _tell_report(self, report: Report) -> None:
+        """Who only looks on ends no call."""
+        if self._agent.report is not None:
+            try:
+                self._agent.report(report)
+            except Exception:
+                _log.exception("call %s: report failed", self._call.info.call_id)
 
     async def _summarise(self) -> None:
         """What leaves the memory is worked into its summary; when that fails, it waits for the next turn."""

@@ -398,7 +398,10 @@ class Talk:
             self._tasks.begin(self._judge(judge, text))
 
     async def _judge(self, judge: Judge, text: str) -> None:
-        self._inputs.put_nowait(_Judged(text, await judge(text)))
+        try:
+            self._inputs.put_nowait(_Judged(text, await judge(text)))
+        except Exception:
+            _log.exception("call %s: the judge of the end of turns failed", self._call.info.call_id)
 
     def _guess(self) -> None:
         words, finished = self.listening.text, self.endpointer.finished
