@@ -263,6 +263,14 @@ def test_what_is_wrong_with_a_file_is_told_with_its_line(old: str, new: str, lin
     assert str(caught.value).startswith(f"my.yaml:{line}: ")
 
 
+def test_the_guide_has_a_dialogue_that_can_be_had() -> None:
+    guide = (CLINIC.parents[1] / "docs" / "guide" / "agent-offline.md").read_text()
+    dialogue = parse_dialogue(guide.partition("```yaml\n")[2].partition("```")[0])
+    step = dialogue.hear(dialogue.begin().memory, "I need an appointment on Tuesday at 9 30")
+    assert step.calls == Wanted("look_up", {"day": "Tuesday", "hour": "9:30"})
+    assert dialogue.outcome(step.memory, "taken").says == "That is taken. Tuesday, at what time?"
+
+
 @pytest.mark.parametrize("text", ["", "- a", "start: [", "a: &x {b: *x}", "[" * 5000, "\0"])
 def test_what_is_no_dialogue_at_all_is_told_too(text: str) -> None:
     with pytest.raises(DialogueError):

@@ -8,13 +8,13 @@ rules:
   when: "[on] <day> [at <hour>]"
 anywhere:
   say that again | pardon: {again: true}
-lost: [Sorry?, Please say a day and an hour.]
+lost: ["Sorry?", Please say a day and an hour.]
 gives_up: human
 
 states:
   wish:
     says: Hello, this is the clinic.
-    asks: {day: Which day?, hour: "{day}, at what time?"}
+    asks: {day: "Which day?", hour: "{day}, at what time?"}
     hears:
       "[i need] an appointment [<when>]": wish          # what is heard: the state to go to
       never mind: {says: As you like., goto: bye}
