@@ -48,6 +48,7 @@ def http_client(sdk: Any, timeout_s: float) -> Any:
 def older_http_client(timeout_s: float) -> Any:
     """The same for an SDK that takes a client of `httpx`."""
     httpx = importlib.import_module("httpx")
+    importlib.import_module("anyio")  # which its first request would import, while a caller waits
     return httpx.AsyncClient(
         timeout=timeout_s,
         limits=httpx.Limits(max_connections=1_000, max_keepalive_connections=100, keepalive_expiry=IDLE_CONNECTION_S),

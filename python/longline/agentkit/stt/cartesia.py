@@ -43,7 +43,7 @@ class CartesiaStt:
             client = sdk.AsyncCartesia(
                 api_key=api_key, base_url=base_url, websocket_base_url="ws" + base_url.removeprefix("http")
             )
-        self._client = client
+        self._live = client.stt.manual_finalize  # imported now, and not while a caller waits
         self._rules = rules or LiveRules(chunk_ms=100)
 
     def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
@@ -52,7 +52,7 @@ class CartesiaStt:
 
     async def _connect(self, rate_hz: int) -> LiveSocket:
         asked = {"model": self.model, **self.options, "encoding": "pcm_s16le", "sample_rate": rate_hz}
-        return _Socket(await self._client.stt.manual_finalize.websocket(**asked).enter())
+        return _Socket(await self._live.websocket(**asked).enter())
 
 
 class _Socket:

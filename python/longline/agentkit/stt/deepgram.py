@@ -53,7 +53,7 @@ class DeepgramStt:
                 base=base_url, production="ws" + base_url.removeprefix("http"), agent=base_url, agent_rest=base_url
             )
             client = sdk.AsyncDeepgramClient(**({"api_key": api_key} if api_key else {}), environment=environment)
-        self._client = client
+        self._live = client.listen.v1  # imported now, and not while a caller waits
         self._rules = rules or LiveRules()
 
     def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
@@ -63,7 +63,7 @@ class DeepgramStt:
     async def _connect(self, rate_hz: int) -> LiveSocket:
         stack = contextlib.AsyncExitStack()
         asked = {"model": self.model, **self.options, "encoding": "linear16", "sample_rate": rate_hz, "channels": 1}
-        return _Socket(await stack.enter_async_context(self._client.listen.v1.connect(**asked)), stack)
+        return _Socket(await stack.enter_async_context(self._live.connect(**asked)), stack)
 
 
 class _Socket:

@@ -47,7 +47,7 @@ class ElevenLabsStt:
         if client is None:
             sdk = load("elevenlabs.client", extra="elevenlabs")
             client = sdk.AsyncElevenLabs(**({"api_key": api_key} if api_key else {}), base_url=base_url)
-        self._client = client
+        self._realtime = client.speech_to_text.realtime  # imported now, and not while a caller waits
         self._rules = rules or LiveRules(chunk_ms=100)
 
     def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
@@ -62,7 +62,7 @@ class ElevenLabsStt:
             "sample_rate": rate_hz,
             "commit_strategy": self._sdk.CommitStrategy.MANUAL,
         }
-        return _Socket(await self._client.speech_to_text.realtime.connect(asked))
+        return _Socket(await self._realtime.connect(asked))
 
 
 class _Socket:

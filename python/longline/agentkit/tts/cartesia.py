@@ -57,6 +57,7 @@ class CartesiaTts:
                 api_key=api_key, base_url=base_url, websocket_base_url="ws" + base_url.removeprefix("http")
             )
         self._client = client
+        self._speech = client.tts  # imported now, and not while a caller waits
         self._timeout_s = timeout_s
         self._wire: _Wire | None = None
         self._opening: asyncio.Lock | None = None
@@ -114,7 +115,7 @@ class CartesiaTts:
         async with self._opening:
             if not self._is_open():
                 async with asyncio.timeout(CONNECT_S):
-                    self._wire = _Wire(await self._client.tts.websocket_connect().enter())
+                    self._wire = _Wire(await self._speech.websocket_connect().enter())
             assert self._wire is not None
             return self._wire, False
 

@@ -54,15 +54,14 @@ class DeepgramTts:
             self._http = older_http_client(timeout_s)
             key = {"api_key": api_key} if api_key else {}
             client = sdk.AsyncDeepgramClient(**key, environment=environment, timeout=timeout_s, httpx_client=self._http)
-        self._client = client
+        self._speech = client.speak.v1.audio.with_raw_response  # imported now, and not while a caller waits
 
     async def say(self, text: str) -> AsyncIterator[Sound]:
         """`TextToSpeech.say`."""
         samples, is_silent = Samples(), True
         asked = {"model": self.voice, "sample_rate": self.rate_hz, **self.options, **_FORMAT}
-        speech = self._client.speak.v1.audio.with_raw_response
         with faults(NAME):
-            async with speech.generate(text=text, **asked, request_options={"max_retries": 0}) as response:
+            async with self._speech.generate(text=text, **asked, request_options={"max_retries": 0}) as response:
                 kind = response.headers.get("content-type", "").partition(";")[0].strip().lower()
                 if kind.startswith("text/") or kind == "application/json":
                     raise ProviderError(NAME, f"the answer is {kind}, not sound")

@@ -56,14 +56,14 @@ class ElevenLabsTts:
             self._http = older_http_client(timeout_s)
             key = {"api_key": api_key} if api_key else {}
             client = sdk.AsyncElevenLabs(**key, base_url=base_url, timeout=timeout_s, httpx_client=self._http)
-        self._client = client
+        self._speech = client.text_to_speech  # imported now, and not while a caller waits
 
     async def say(self, text: str) -> AsyncIterator[Sound]:
         """`TextToSpeech.say`."""
         alignment, samples, is_silent, said_s = Alignment(text), Samples(), True, 0.0
         asked = {"model_id": self.model, "output_format": f"pcm_{self.rate_hz}", **self.options}
         with faults(NAME):
-            chunks = self._client.text_to_speech.stream_with_timestamps(
+            chunks = self._speech.stream_with_timestamps(
                 self.voice, text=text, **asked, request_options={"max_retries": 0}
             )
             async with contextlib.aclosing(chunks):
