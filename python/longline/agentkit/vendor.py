@@ -48,7 +48,9 @@ def http_client(sdk: Any, timeout_s: float) -> Any:
 def older_http_client(timeout_s: float) -> Any:
     """The same for an SDK that takes a client of `httpx`."""
     httpx = importlib.import_module("httpx")
-    importlib.import_module("anyio")  # which its first request would import, while a caller waits
+    for late in ("anyio.streams.tls", "anyio._backends._asyncio"):  # else its first request imports them
+        with contextlib.suppress(ImportError):
+            importlib.import_module(late)
     return httpx.AsyncClient(
         timeout=timeout_s,
         limits=httpx.Limits(max_connections=1_000, max_keepalive_connections=100, keepalive_expiry=IDLE_CONNECTION_S),
