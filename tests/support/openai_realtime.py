@@ -83,6 +83,11 @@ class RealtimeService:
         for connection in list(self.live):
             await connection.socket.close(code)
 
+    def freeze(self) -> None:
+        """The connections hear nothing more, and do not say so."""
+        for connection in list(self.live):
+            connection.socket.transport.pause_reading()
+
     async def __aenter__(self) -> Self:
         self._server = await serve(self._run, "127.0.0.1", 0, process_request=self._admit, ping_interval=None)
         return self

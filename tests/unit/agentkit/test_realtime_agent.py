@@ -292,3 +292,15 @@ async def test_turns_may_be_cut_out_by_us() -> None:
     first_ms, second_ms = service.committed_ms
     assert 1_300 < first_ms < 1_600 and 1_700 < second_ms < 2_000, "300 ms before it, and the wait for its end"
     assert service.errors == []
+
+
+@pytest.mark.parametrize("turn", [None, TurnRules()], ids=["the model's turns", "our turns"])
+@in_virtual_time
+async def test_a_connection_that_is_dead_and_does_not_say_so_loses_no_words(turn: TurnRules | None) -> None:
+    async with RealtimeService() as service:
+        service.texts.append("When do you open?")
+        service.replies.append(Reply("At nine.", 0.5))
+        asyncio.get_running_loop().call_later(1.0, service.freeze)
+        held = await hold(service, FakeLine((1.5, 0.6), stays_s=12.0), turn=turn, patience=Patience(1.0, 12.0))
+    assert service.connections == 2
+    assert [(report.caller, report.heard) for report in held.reports] == [("When do you open?", "At nine.")]

@@ -14,12 +14,14 @@ from longline.agentkit.waterfall import Waterfall
 
 @dataclass(slots=True)
 class Exchange:
-    """`item_id` is the caller's in the model's conversation; empty when the agent speaks unasked."""
+    """`item_id` is the caller's in the model's conversation, once it is known. `is_asked`: else the agent speaks by
+    itself, and there is nothing to report."""
 
     caller: Turn
     item_id: str = ""
     waterfall: Waterfall = field(default_factory=Waterfall)
     items: list[Item] = field(default_factory=list)
+    is_asked: bool = False
     was_interrupted: bool = False
     is_reported: bool = False
     written: asyncio.Event = field(default_factory=asyncio.Event)

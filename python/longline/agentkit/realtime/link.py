@@ -2,9 +2,10 @@
 
     run → Up, events…, Down, Up, …, Down(for_good)
 
-While it is down what the caller says waits, the last seconds of it; all else that is sent then is dropped, for a
-connection that is new knows nothing: whoever hears `Up` tells it what it has to know. Bounds: tries in a row, sound
-that waits, messages that wait to be written.
+What the caller says waits while it is down, and what was sent before and has led to nothing goes with it: that a
+connection is dead is known some seconds late. Of both the last seconds are kept. All else that is sent then is dropped,
+for a connection that is new knows nothing: whoever hears `Up` tells it what it has to know. Bounds: tries in a row,
+sound that waits, messages that wait to be written.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ MAX_SOUND: Final = 500
 MAX_UNSENT: Final = 2_000
 """Messages that wait to be written: a connection that takes none is lost."""
 MAX_MESSAGE: Final = 16 * 1024 * 1024
-PING_S: Final = 5.0
+PING_S: Final = 3.0
 """A connection that is silent is asked so often, and has so long to answer."""
 HOPELESS: Final = frozenset({400, 401, 403, 404, 405, 410, 422})
 """Statuses that are the same however often it is asked."""
@@ -71,6 +72,8 @@ class Link:
         self._tell = tell
         self._connect_s = connect_s
         self._sound: deque[tuple[str, float]] = deque(maxlen=MAX_SOUND)
+        self._sent: deque[tuple[str, float]] = deque(maxlen=MAX_SOUND)
+        """What may have to be told again."""
         self._unsent: asyncio.Queue[str] = asyncio.Queue(MAX_UNSENT)
         self._was_up = False
         self._failures = 0
@@ -87,17 +90,23 @@ class Link:
         """Of the caller, in base64 and the session's format."""
         text = f'{{"type": "input_audio_buffer.append", "audio": "{audio}"}}'
         if self.is_up and not self._sound:
-            self.sent_ms += length_ms
-            self._write(text)
+            self._write_sound(text, length_ms)
         else:
             self._sound.append((text, length_ms))
 
     def hear_what_waited(self) -> None:
         """What the caller has said while it was down."""
         while self._sound:
-            text, length_ms = self._sound.popleft()
-            self.sent_ms += length_ms
-            self._write(text)
+            self._write_sound(*self._sound.popleft())
+
+    def is_heard(self) -> None:
+        """What was sent so far has led to something, or is of no use."""
+        self._sent.clear()
+
+    def _write_sound(self, text: str, length_ms: float) -> None:
+        self.sent_ms += length_ms
+        self._sent.append((text, length_ms))
+        self._write(text)
 
     def _write(self, text: str) -> None:
         with contextlib.suppress(asyncio.QueueFull):
@@ -108,6 +117,8 @@ class Link:
         while True:
             error, hopeless = await self._converse()
             self.is_up = False
+            self._sound = deque([*self._sent, *self._sound], MAX_SOUND)
+            self._sent.clear()
             self._failures += 1
             wait_s = min(FIRST_WAIT_S * 2 ** (self._failures - 1), LONGEST_WAIT_S)
             wait_s = max(wait_s, error.retry_after_s or 0.0)

@@ -78,6 +78,8 @@ class RealtimeTalk:
         self._keys = KeyEntry(agent.keys)
         self._own = None if agent.turn is None else OwnTurns(agent.turn)
         self._clock = AudioClock()
+        self._caller_speaks = False
+        """The model has heard him start, and not stop."""
         self._behind_ms = 0.0
         """What is to be added to a position of the model's for one of the line's."""
         self._items: dict[str, Item] = {}
@@ -152,8 +154,11 @@ class RealtimeTalk:
                 pass
 
     def _take_event(self, event: Event) -> None:
+        if not self._caller_speaks and (self._own is None or not self._own.is_open):
+            self._link.is_heard()
         match event["type"]:
             case "input_audio_buffer.speech_started":
+                self._caller_speaks = True
                 self._caller_starts()
             case "input_audio_buffer.speech_stopped":
                 self._caller_stops(str(event["item_id"]), float(event["audio_end_ms"]))
@@ -206,6 +211,9 @@ class RealtimeTalk:
         if not up.again and self._agent.greeting:
             self._ask(f"Say exactly this and nothing else: {self._agent.greeting}")
         elif self._waits_since is not None:
+            if self._own is not None and not (self._exchange.item_id or self._exchange.caller.text):
+                self._link.hear_what_waited()  # his turn was over, and nobody has got it
+                self._link.send("input_audio_buffer.commit")
             self._ask()
         self._link.hear_what_waited()
 
@@ -216,7 +224,7 @@ class RealtimeTalk:
                 self._call.finish(item.utterance)
                 item.is_whole = True
                 self._waits_since = self._waits_since or self._now()
-        self._response = None
+        self._response, self._caller_speaks = None, False
         if down.for_good:
             self._waits_since = None
             self._exchange.failure = str(down.error)
@@ -323,6 +331,8 @@ class RealtimeTalk:
 
     def _caller_stops(self, item_id: str, at_ms: float) -> None:
         now = self._now()
+        self._caller_speaks = False
+        self._link.is_heard()
         silence_ms = float(self._agent.turn_detection.get("silence_duration_ms") or SILENCE_MS)
         is_known = self._agent.turn_detection.get("type") == "server_vad"
         spoke_until = self._clock.at(at_ms + self._behind_ms - (silence_ms if is_known else 0.0))
@@ -331,7 +341,7 @@ class RealtimeTalk:
 
     def _begin_exchange(self, text: str, spoke_until: float, item_id: str = "") -> None:
         self._begin(self._report(self._exchange))
-        exchange = Exchange(Turn("caller", "", spoke_until), item_id)
+        exchange = Exchange(Turn("caller", "", spoke_until), item_id, is_asked=True)
         if text:
             exchange.write(text)
         exchange.waterfall.tell(Step.END_OF_SPEECH, spoke_until)
@@ -528,7 +538,7 @@ class RealtimeTalk:
         self._inputs.put_nowait(_Ended(exchange))
 
     def _tell_report(self, exchange: Exchange) -> None:
-        if exchange.is_reported or not (exchange.item_id or exchange.caller.text):
+        if exchange.is_reported or not exchange.is_asked:
             return
         exchange.is_reported = True
         exchange.settle(self.conversation)
