@@ -95,8 +95,8 @@ def serializer_for(provider: str, call: Any) -> Any:
     return ExotelFrameSerializer(stream_sid=call.stream_id, call_sid=call.call_id)
 
 
-async def converse(transport: BaseTransport) -> None:
-    pipeline = Pipeline([transport.input(), Mind(), transport.output()])
+async def converse(transport: BaseTransport, mind: Mind | None = None) -> None:
+    pipeline = Pipeline([transport.input(), mind or Mind(), transport.output()])
     params = PipelineParams(audio_in_sample_rate=RATE_HZ, audio_out_sample_rate=RATE_HZ)
     worker = PipelineWorker(pipeline, params=params)
 

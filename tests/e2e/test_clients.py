@@ -29,6 +29,7 @@ from tests.support.conversation import (
     pitch_of,
 )
 from tests.support.node import API_KEY
+from tests.support.raw_phone import EVENT_PAYLOAD_TYPE, RawPhone
 from tests.support.realtime import RealtimeModel
 from tests.support.tone import pitch_hz, tone
 
@@ -52,6 +53,12 @@ async def pipecat(node: Exchange, tmp_path_factory: pytest.TempPathFactory) -> A
     async with CloudHosts(tmp_path_factory.mktemp("hosts"), node.node.url, "api.telnyx.com", "api.plivo.com") as hosts:
         async with ClientApp("pipecat_bot.py", **account, **hosts.environment) as app:
             yield app
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def longline_bot() -> AsyncIterator[ClientApp]:
+    async with ClientApp("pipecat_longline_bot.py", PYTHONPATH=str(ROOT / "python")) as app:
+        yield app
 
 
 @pytest.mark.parametrize("provider", ["twilio", "telnyx", "plivo", "exotel"])
@@ -100,37 +107,54 @@ async def test_pipecat_hears_a_law_where_telnyx_says_so(node: Exchange, pipecat:
     assert heard_hz(pipecat) == near(CALLER_HZ)
 
 
-async def test_pipecat_on_our_own_transport(node: Exchange) -> None:
+async def test_pipecat_on_our_own_transport(node: Exchange, longline_bot: ClientApp) -> None:
     """What was cut is known to it as far as it was heard; the call is hung up when the pipeline has ended."""
-    async with ClientApp("pipecat_longline_bot.py", PYTHONPATH=str(ROOT / "python")) as app:
-        stream = {"action": "stream", "ws_url": app.url(), "dialect": "longline"}
-        async with node.call_with([stream, {"action": "pause", "duration": 60}]) as phone:
-            talk = await converse(app, phone, "longline")
-            heard_ms = sum(packet.at < talk.silent_from for packet in talk.heard()) * 20
-        (greeting, reply) = (await app.until("said"))["heard"]
-    assert heard_hz(app) == near(CALLER_HZ)
+    longline_bot.told.clear()
+    stream = {"action": "stream", "ws_url": longline_bot.url(), "dialect": "longline"}
+    async with node.call_with([stream, {"action": "pause", "duration": 60}]) as phone:
+        talk = await converse(longline_bot, phone, "longline")
+        heard_ms = sum(packet.at < talk.silent_from for packet in talk.heard()) * 20
+    (greeting, reply) = (await longline_bot.until("said"))["heard"]
+    assert heard_hz(longline_bot) == near(CALLER_HZ)
     assert greeting[2] and greeting[1] == pytest.approx(heard_ms, abs=40)
     assert reply[1:] == [pytest.approx(600, abs=80), False]
 
 
-async def test_pipecat_does_not_notice_a_lost_connection(node: Exchange) -> None:
+async def test_pipecat_is_told_of_marks_and_sends_keys(node: Exchange, longline_bot: ClientApp) -> None:
+    """A mark is answered when all before it was heard; keys leave as events, not as tones."""
+    longline_bot.told.clear()
+    stream = {"action": "stream", "ws_url": longline_bot.url(), "dialect": "longline"}
+    async with node.call_with([stream, {"action": "pause", "duration": 60}]) as phone:
+        talk = Conversation(longline_bot, phone)
+        await talk.is_greeted()
+        await talk.interrupt()
+        await talk.press("6", REPLY_HZ)
+        mark = await talk.told("mark", name="reply")
+        first = talk.heard(talk.silent_from)[0].at
+        assert mark["outcome"] == "played" and mark["at"] - first == pytest.approx(0.6, abs=0.3)
+        await phone.press("8")
+        await talk.until(lambda: keys_of(phone) == "42")
+        await talk.take_leave()
+
+
+async def test_pipecat_does_not_notice_a_lost_connection(node: Exchange, longline_bot: ClientApp) -> None:
     """The socket is reset in the middle of its greeting: it goes on without a gap, and still gives way."""
-    async with ClientApp("pipecat_longline_bot.py", PYTHONPATH=str(ROOT / "python")) as app:
-        async with BreakingProxy(int(app.url("").rpartition(":")[2])) as proxy:
-            stream = {"action": "stream", "ws_url": f"ws://127.0.0.1:{proxy.port}/", "dialect": "longline"}
-            async with node.call_with([stream, {"action": "pause", "duration": 60}]) as phone:
-                talk = Conversation(app, phone)
-                await talk.is_greeted()
-                before = len(talk.heard())
-                proxy.reset()
-                await talk.told("lost")
-                await talk.until(lambda: len(talk.heard()) >= before + 75)
-                packets = talk.heard()
-                assert (packets[-1].sequence - packets[5].sequence) % (1 << 16) == len(packets) - 6
-                await talk.interrupt()
-                await talk.press("5", REPLY_HZ)
-                await talk.take_leave()
-    assert len([line for line in app.told if line["event"] == "stream"]) == 1
+    longline_bot.told.clear()
+    async with BreakingProxy(int(longline_bot.url("").rpartition(":")[2])) as proxy:
+        stream = {"action": "stream", "ws_url": f"ws://127.0.0.1:{proxy.port}/", "dialect": "longline"}
+        async with node.call_with([stream, {"action": "pause", "duration": 60}]) as phone:
+            talk = Conversation(longline_bot, phone)
+            await talk.is_greeted()
+            before = len(talk.heard())
+            proxy.reset()
+            await talk.told("lost")
+            await talk.until(lambda: len(talk.heard()) >= before + 75)
+            packets = talk.heard()
+            assert (packets[-1].sequence - packets[5].sequence) % (1 << 16) == len(packets) - 6
+            await talk.interrupt()
+            await talk.press("5", REPLY_HZ)
+            await talk.take_leave()
+    assert len([line for line in longline_bot.told if line["event"] == "stream"]) == 1
 
 
 async def test_livekit_agents_without_a_room(node: Exchange) -> None:
@@ -244,3 +268,9 @@ def heard_hz(app: ClientApp) -> float:
     (heard,) = [line["pitch_hz"] for line in app.told if line["event"] == "heard"]
     assert isinstance(heard, float)
     return heard
+
+
+def keys_of(phone: RawPhone) -> str:
+    """The keys that were sent to the phone (RFC 4733), each once."""
+    events = {data[4:8]: data[12] for _, data in phone.rtp.received if data[1] & 0x7F == EVENT_PAYLOAD_TYPE}
+    return "".join("0123456789*#ABCD"[event] for event in events.values())
