@@ -226,6 +226,19 @@ async def test_a_model_that_will_not_come_ends_the_call_with_a_goodbye() -> None
 
 
 @in_virtual_time
+async def test_a_model_that_goes_for_good_in_mid_call_is_told_and_reported() -> None:
+    async with RealtimeService() as service:
+        service.texts.extend(["When do you open?", "Hello?"])
+        service.replies.extend([Reply("At nine.", 0.5), Reply("Yes?", 0.5, fault=Fault.CUT)])
+        asyncio.get_running_loop().call_later(2.5, lambda: service.refusals.extend([401]))
+        line = FakeLine((0.2, 0.6), (3.0, 0.6), stays_s=30.0)
+        held = await hold(service, line)
+    assert held.phrases == ["One moment", "I am sorry"] and line.done == ["hang_up"]
+    assert [report.failure is None for report in held.reports] == [True, False]
+    assert "401" in str(held.reports[1].failure)
+
+
+@in_virtual_time
 async def test_a_session_that_is_not_taken_ends_the_call_with_a_goodbye() -> None:
     async def miss(session_error: str, connections: int) -> None:
         async with RealtimeService() as service:

@@ -40,6 +40,8 @@ from longline.agentkit.waterfall import Step
 if TYPE_CHECKING:
     from longline.agentkit.realtime.agent import RealtimeAgent
 
+CALLER: Final = 0
+"""The track of who is talked with."""
 TOLD_WITHIN_S: Final = 1.0
 """How long a line may take to tell how much was heard of what was cut."""
 WRITTEN_WITHIN_S: Final = 3.0
@@ -100,6 +102,8 @@ class RealtimeTalk:
         self.counters: Counter[str] = Counter()
 
     async def run(self) -> None:
+        if self._call.voice is None:
+            self._call.voice = self._agent.tts
         self._begin(self._read_line())
         self._begin(self._agent.phrases.prepare(self._agent.tts, self._call.rate_hz))
         self._begin(self._link.run())
@@ -123,7 +127,8 @@ class RealtimeTalk:
     def _take(self, given: _Input) -> None:
         match given:
             case Frame():
-                self._hear(given)
+                if given.track == CALLER:
+                    self._hear(given)
             case Digit(digit):
                 self._press(self._keys.press(digit, self._now()))
             case SpeechStarted():
