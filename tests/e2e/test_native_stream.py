@@ -1,10 +1,13 @@
 """An agent on longline.v1 through a whole node: what it knows of its speech, and what it asks for over the stream."""
 
+import asyncio
 from pathlib import Path
 
+from longline.agentkit import KeyRules, ToolCall, TurnRules, VoiceAgent, transfer_to
 from longline.agentkit.line import Digit
 from longline.agentkit.server import serve
 from longline.agentkit.session import CallSession, RequestRefused
+from longline.agentkit.testing import FakeLlm, FakeStt, FakeTts
 from tests.support.app import Backend
 from tests.support.node import Node
 from tests.support.ports import free_ports
@@ -51,6 +54,31 @@ async def test_an_agent_speaks_hears_keys_records_transfers_and_hangs_up(tmp_pat
         assert [leg["role"] for leg in ended["legs"]] == ["primary", "transfer_target"]
     assert told[0] == (1_000, False)
     assert "SIP URI" in str(told[1]) and told[2] == "7"
+
+
+async def test_an_agent_puts_its_caller_through_to_a_human_who_is_told_why(tmp_path: Path) -> None:
+    (port,) = free_ports(1)
+    target = f"sip:colleague@127.0.0.1:{port}"
+    wish = ToolCall("1", "transfer_to_human", {"reason": "Wants his money back."})
+    turn = TurnRules(keys=KeyRules(longest=1))
+    agent = VoiceAgent(FakeStt(), FakeLlm([wish]), FakeTts(), tools=[transfer_to(target)], turn=turn)
+    async with (
+        Sipp(tmp_path / "colleague", "uas", "-rtp_echo", port=port),
+        serve(agent, "127.0.0.1", 0) as server,
+        Backend({"action": "stream", "ws_url": f"ws://127.0.0.1:{server.port}/", "dialect": "longline"}) as backend,
+        Node(tmp_path / "node", LONGLINE_INBOUND__FLOW_URL=backend.flow_url) as node,
+        RawPhone(node.sip_port, keypad=True) as phone,
+    ):
+        assert await phone.call() == 200
+        await phone.speak(0.5)
+        await phone.press("7")
+        call = await node.until_call(lambda call: len(call["legs"]) == 2 and call["legs"][1]["state"] == "answered")
+        for _ in range(200):
+            types = [event["type"] for event in await node.events(call["id"])]
+            if "call.transfer.completed" in types or "call.transfer.failed" in types:
+                break
+            await asyncio.sleep(0.05)
+        assert "call.transfer.completed" in types
 
 
 async def test_an_agent_hangs_up(tmp_path: Path) -> None:
