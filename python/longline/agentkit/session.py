@@ -74,6 +74,7 @@ class CallSession:
         self._reader: asyncio.Task[None] | None = None
         self.utterances: dict[str, Utterance] = {}
         """By id, in the order in which they were said; the last MAX_UTTERANCES."""
+        self._unheard: list[Utterance] = []
         self.counters: Counter[str] = Counter()
         self.over: Over | None = None
 
@@ -109,12 +110,18 @@ class CallSession:
     @property
     def speaking(self) -> Utterance | None:
         """What the caller hears now, or would if it were not paused."""
-        return next((each for each in self.utterances.values() if each.has_begun and not each.is_over), None)
+        return next((each for each in self._left() if each.has_begun), None)
 
     @property
     def is_speaking(self) -> bool:
         """Something that was begun is left to be heard."""
-        return any(not each.is_over for each in self.utterances.values())
+        return bool(self._left())
+
+    def _left(self) -> list[Utterance]:
+        """What was begun and has not ended, in its order."""
+        if any(each.is_over for each in self._unheard):
+            self._unheard = [each for each in self._unheard if not each.is_over]
+        return self._unheard
 
     async def __aiter__(self) -> AsyncIterator[LineEvent]:
         """Until `Over`, which is the last."""
@@ -194,6 +201,7 @@ class CallSession:
             utterance.end(0.0, was_cut=True)
         else:
             self._order.begin(utterance)
+            self._unheard.append(utterance)
         return utterance
 
     def add(self, utterance: Utterance, pcm: bytes) -> None:

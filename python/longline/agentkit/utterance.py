@@ -17,9 +17,8 @@ MAX_WAITING_MS: Final = 120_000
 
 
 class Utterance:
-    """`ended` is done when it was heard to its end, or cut. `heard_ms` of `said_ms` were heard, the words of
-    `heard`; `fault` is what went
-    wrong in the making of it, if anything did."""
+    """`ended` is done when it was heard to its end, or cut. `heard_ms` of `said_ms` were heard, the words of `heard`;
+    `fault` is what went wrong in the making of it, if anything did."""
 
     def __init__(self, id: str, rate_hz: int, text: str = "", *, interruptible: bool = True) -> None:
         self.id = id
