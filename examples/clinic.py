@@ -58,6 +58,7 @@ class Clinic:
         brain = ScriptLlm(Path(__file__).with_name("clinic.yaml"))  # where a call is, is known by a brain of its own
         ears, tools = PocketsphinxStt(grammar=brain.grammar), [look_up, book, hang_up()]
         agent = VoiceAgent(ears, brain, self.tts, greeting=brain.greeting, tools=tools, report=self.report)
+        agent.turn.completeness = brain.completeness  # what may be said is known, and when it has been said, too
         agent.silence = ("Are you still there?", "Please call again. Goodbye.")
         await agent(call)
 

@@ -109,7 +109,7 @@ async def test_calls_shows_a_live_call_and_hangup_ends_it(tmp_path: Path) -> Non
 
 
 async def test_the_demo_tells_the_whole_story(tmp_path: Path) -> None:
-    status, output, errors = await longline("demo", "--json", "--output", str(tmp_path))
+    status, output, errors = await longline("demo", "--json", "--seed", "1", "--output", str(tmp_path), timeout_s=240)
     assert status == 0, output + errors
     facts = json.loads(output.splitlines()[-1])
     assert facts["ok"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from longline.agentkit.conversation import Conversation, Turn
-from longline.agentkit.dialogue.dialogue import Dialogue, Memory, Step, Wanted
+from longline.agentkit.dialogue.dialogue import BEGUN, MAY_GO_ON, WHOLE, Dialogue, Memory, Step, Wanted
 from longline.agentkit.dialogue.phrase import PhraseError, parse_phrase
 from longline.agentkit.dialogue.reading import DialogueError, parse_dialogue, read_dialogue
 from longline.agentkit.llm.script import ScriptLlm
@@ -138,6 +138,25 @@ def test_each_state_has_the_grammar_of_what_it_hears(clinic: Dialogue) -> None:
     offered = words_of_grammar(clinic.grammar(heard(clinic, "tuesday at ten").memory))
     assert {"appointment", "tuesday", "o'clock", "pardon"} <= desk & offered
     assert {"yes", "thank"} <= offered - desk
+
+
+@pytest.mark.parametrize(
+    ("text", "finished"),
+    [
+        ("goodbye", WHOLE),
+        ("say that again", WHOLE),  # "please" may follow, and adds nothing
+        ("say that again please", WHOLE),
+        ("on tuesday", MAY_GO_ON),
+        ("at ten", MAY_GO_ON),
+        ("i need an appointment", MAY_GO_ON),
+        ("i need an appointment on tuesday at", BEGUN),
+        ("say", BEGUN),
+        ("", None),
+        ("the weather", None),
+    ],
+)
+def test_it_is_known_whether_a_phrase_is_finished(clinic: Dialogue, text: str, finished: float | None) -> None:
+    assert clinic.completeness(clinic.begin().memory, text) == finished
 
 
 # --- the brain of an agent ------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Final
@@ -23,6 +23,9 @@ HANG_UP: Final = "hang_up"
 """The tool that ends the call, wanted by a state that `ends`."""
 ENOUGH: Final = 0.5
 """A phrase within other words is understood when it is so much of them."""
+WHOLE: Final = 0.95
+MAY_GO_ON: Final = 0.65
+BEGUN: Final = 0.2
 MAX_WORDS: Final = 100
 """Of one turn that are looked at."""
 _FIELD: Final = re.compile(r"\{(\w+)\}")
@@ -131,7 +134,42 @@ class Dialogue:
         """All that is understood now, in JSGF."""
         return self._grammars.setdefault(memory.state, self._grammar_of(memory.state))
 
+    def completeness(self, memory: Memory, text: str) -> float | None:
+        """How finished it is (`turns/endpointing`): a phrase that nothing can follow, one that may go on, or the
+        beginning of one. None: it is none of these."""
+        said = tuple(words(text).split()[:MAX_WORDS])
+        is_whole = goes_on = False
+        for phrase, _ in self._heard_in(memory.state):
+            ends, more = self._follow(phrase, said, 0)
+            is_whole |= len(said) in ends
+            goes_on |= bool(more - _IGNORED)
+        if is_whole:
+            return MAY_GO_ON if goes_on else WHOLE
+        return BEGUN if goes_on and said else None
+
     # What is understood.
+
+    def _follow(self, phrase: Phrase, said: tuple[str, ...], at: int) -> tuple[set[int], set[str]]:
+        """From here on: where it may end, and which words may come after the last that was said."""
+        if phrase.kind == "word":
+            if at == len(said):
+                return set(), {phrase.text}
+            return ({at + 1} if said[at] == phrase.text else set()), set()
+        ways: Iterable[Phrase] = phrase.parts
+        if phrase.kind == "name":
+            ways = (
+                [self.rules[phrase.text]]
+                if phrase.text in self.rules
+                else [each for each, _ in self.slots[phrase.text]]
+            )
+        ends, more = ({at} if phrase.kind in ("maybe", "all") else set()), set[str]()
+        for part in ways:
+            begins = ends if phrase.kind == "all" else {at}
+            found = [self._follow(part, said, begin) for begin in begins]
+            reached = set[int]().union(*(each for each, _ in found))
+            more |= set[str]().union(*(each for _, each in found))
+            ends = reached if phrase.kind == "all" else ends | reached
+        return ends, more
 
     def _heard_in(self, state: str) -> Iterator[tuple[Phrase, Reaction]]:
         """By whoever asks for a slot its value is heard as well."""

@@ -33,6 +33,7 @@ class ScriptLlm:
         self.greeting = first.says
         """What the agent says first, to be its `greeting`."""
         self._first = self._now = first.memory
+        self._judged: tuple[str, str, float | None] = ("", "", None)
         self._after: deque[tuple[Turn, str, Memory]] = deque(maxlen=MAX_TAKEN_BACK)
         """Turns of the caller, and what was known after each."""
 
@@ -44,6 +45,12 @@ class ScriptLlm:
     def grammar(self) -> str:
         """What may be said now, in JSGF."""
         return self.dialogue.grammar(self._now)
+
+    def completeness(self, text: str) -> float | None:
+        """How finished it is, by what may be said now: the `completeness` of the agent's `TurnRules`."""
+        if self._judged[:2] != (self._now.state, text):  # it is asked for with each frame
+            self._judged = self._now.state, text, self.dialogue.completeness(self._now, text)
+        return self._judged[2]
 
     async def reply(self, conversation: Conversation, tools: Sequence[Tool]) -> AsyncIterator[str | ToolCall]:
         caller, before = _last_two_of_caller(conversation)
