@@ -95,6 +95,8 @@ class MediaStreams:
     def _receive(self, number: int, event: MediaEvent) -> None:
         self.events[number].append(event)
         if isinstance(event, StreamRequested):
+            if event.action == "turn" and "number" in event.fields:
+                return  # it would be kept
             refused = ("not_allowed", "There is no call behind this stream.")
             answer = self.sessions[number].answer_stream(event.stream, event.request_id, refused)
             self._answers.add(task := asyncio.create_task(answer))
