@@ -7,6 +7,7 @@ import pytest
 from tests.support.line_server import LineServer
 
 from longline.streamkit import server_messages as told
+from longline.streamkit.app_messages import Turn
 from longline.streamkit.audio import Audio
 from longline.streamkit.conformance.report import FAILED, PASSED
 from longline.streamkit.conformance.server import ServerKit
@@ -53,6 +54,8 @@ class Faulty(Line):
             self.received = -1
         if self.wrong == "old" and isinstance(message, Audio):
             message = Audio(message.track, message.sequence, message.payload, 0, self.generation << 8)
+        if self.wrong == "turns" and isinstance(message, Turn):
+            self._tell(told.ErrorTold(code="not_allowed", message="what is a turn?"))
         super()._on_numbered(message)
 
 
@@ -67,6 +70,7 @@ class Faulty(Line):
         ("pong", "opening", "answers_ping"),
         ("holes", "opening", "sequences_have_no_holes"),
         ("short", "opening", "audio_is_whole_frames"),
+        ("turns", "tracks_and_errors", "keeps_turns"),
         ("token", "beginning_anew", "epochs_and_tokens_are_new"),
         ("unflagged", "resuming", "replays_what_was_missed"),
     ],

@@ -60,7 +60,7 @@ SERVER_RULES: Final = rules(
         ("fences", 6, "a newer connection takes the stream; the older is closed with 4409"),
         ("stop_ends_in_order", 7, "`stop` is answered by `stop`, and close code 1000"),
         ("does_not_dial_after_the_end", 6, "after `stop`, or a close with 1000, it does not dial again"),
-        ("keeps_turns", 7, "a `turn` is acknowledged without a word; one that has no `number` is answered by `error`"),
+        ("keeps_turns", 7, "a `turn` is taken without a word; one that has no `number` is answered by `error`"),
         ("refuses_unknown_requests_truly", 7, "a transfer to nowhere is answered by `result` that is not `ok`"),
     ]
 )
