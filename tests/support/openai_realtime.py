@@ -40,12 +40,15 @@ class Fault(Enum):
 
 @dataclass
 class Reply:
-    """`seconds` of speech that say `text`, or calls of tools: name and arguments."""
+    """`seconds` of speech that say `text`, or calls of tools: name and arguments. It takes `wait_s` to begin; of one
+    that `is_late` sound is on its way when it is cancelled."""
 
     text: str = ""
     seconds: float = 1.0
     calls: Mapping[str, str] = field(default_factory=dict)
     fault: Fault | None = None
+    wait_s: float = 0.0
+    is_late: bool = False
 
 
 class RealtimeService:
@@ -131,6 +134,7 @@ class _Connection:
         self._rate_hz = 8_000
         self._at_ms = 0.0
         self._responding: asyncio.Task[None] | None = None
+        self._reply = Reply()
         self._response_id = ""
         self._spoken_ms: dict[str, float] = {}
         self._calls: set[str] = set()
@@ -218,7 +222,7 @@ class _Connection:
         await self._tell(written, item_id=item_id, content_index=0, transcript=text)
 
     def _respond(self) -> None:
-        reply = self._service.replies.popleft() if self._service.replies else Reply("Yes.")
+        self._reply = reply = self._service.replies.popleft() if self._service.replies else Reply("Yes.")
         self._response_id = self._id("response")
         self._responding = asyncio.create_task(self._say(reply))
 
@@ -226,6 +230,8 @@ class _Connection:
         assert self._responding is not None
         self._responding.cancel()
         self._responding = None
+        if self._reply.is_late:
+            await self._speak(self._reply)
         details = {"type": "cancelled", "reason": reason}
         await self._done("cancelled", [], details)
 
@@ -243,6 +249,7 @@ class _Connection:
                 error = {"code": "server_error", "message": "it broke"}
                 await self._done("failed", [], {"type": "failed", "error": error})
                 return
+        await asyncio.sleep(reply.wait_s)
         output = []
         if reply.text:
             await self._speak(reply)

@@ -91,6 +91,13 @@ async def test_failures_in_a_row_wait_longer_and_are_not_endless() -> None:
 
 
 @virtual_time
+async def test_failures_that_are_not_in_a_row_are_mended_each_time() -> None:
+    stt = Transcriber(*([text, ProviderError("stt", "is down")] for text in ("one", "two", "three", "four", "five")))
+    noted = await listen(stt, 20)
+    assert [each.for_good for each in noted.faults[:5]] == [False] * 5
+
+
+@virtual_time
 async def test_who_is_asked_to_wait_waits_or_gives_up() -> None:
     patient = Transcriber([ProviderError("stt", "limit", retry_after_s=5)], ["one"])
     await listen(patient, 8)

@@ -118,6 +118,17 @@ async def test_who_interrupts_is_let_speak_and_the_model_told_what_was_heard() -
 
 
 @in_virtual_time
+async def test_who_goes_on_before_the_answer_does_not_hear_what_was_on_its_way() -> None:
+    async with RealtimeService() as service:
+        service.texts.extend(["When do you", "When do you close?"])
+        service.replies.extend([Reply("At nine.", 1.0, wait_s=5.0, is_late=True), Reply("At six.", 0.5)])
+        line = FakeLine((0.2, 0.5), (0.6, 0.5), stays_s=3.0)
+        held = await hold(service, line)
+    assert [report.heard for report in held.reports] == ["", "At six."]
+    assert len(line.heard_at) * 0.02 == pytest.approx(0.5, abs=0.05)
+
+
+@in_virtual_time
 async def test_tools_are_run_and_their_results_told() -> None:
     booked: list[int] = []
 
