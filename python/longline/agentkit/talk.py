@@ -22,14 +22,13 @@ from longline.agentkit.answers import Answers
 from longline.agentkit.audio_clock import AudioClock
 from longline.agentkit.conversation import Conversation, Turn
 from longline.agentkit.ears import Deaf, Ears
+from longline.agentkit.interruptions import Interruptions
 from longline.agentkit.line import Digit, Frame, HeldBack, LineEvent, Over, SpeechEnded, SpeechStarted
 from longline.agentkit.ports import Transcript
 from longline.agentkit.session import CallSession
 from longline.agentkit.tasks import Tasks
 from longline.agentkit.tools import HandOver, HangUp, Outcome
-from longline.agentkit.turns.asides import Aside, Asides
-from longline.agentkit.turns.backchannel import is_backchannel
-from longline.agentkit.turns.barge_in import BargeIn, Decision, State
+from longline.agentkit.turns.asides import Aside
 from longline.agentkit.turns.endpointing import Endpointer, Judge
 from longline.agentkit.turns.energy import level_db
 from longline.agentkit.turns.keys import Entry, KeyEntry
@@ -43,7 +42,6 @@ from longline.agentkit.turns.listening import (
     WentOn,
     Wordless,
 )
-from longline.agentkit.turns.loudness import Loudness
 from longline.agentkit.turns.silence import Act, Silence
 from longline.agentkit.warm import warm
 from longline.agentkit.waterfall import Step, Waterfall
@@ -53,8 +51,6 @@ if TYPE_CHECKING:
 
 CALLER: Final = 0
 """The track of who is talked with."""
-WORDLESS_S: Final = 3.0
-"""A voice that has interrupted and says no word for so long, by a transcriber that tells words as they come."""
 _log = logging.getLogger(__name__)
 
 
@@ -90,11 +86,6 @@ class Talk:
         self._inputs: asyncio.Queue[_Input] = asyncio.Queue()
         self._tasks = Tasks()
         self._answers = Answers(agent, call, conversation, lambda answer: self._inputs.put_nowait(_Answered(answer)))
-        self._aside_until: float | None = None
-        """An answer is put aside for a voice that has said no word yet: so long, then it goes on."""
-        self._line_holds = False
-        self._has_partials = False
-        """The transcriber tells words as they come: a voice without any says nothing."""
         self._clock = AudioClock()
         self._take_over(agent)
 
@@ -104,11 +95,13 @@ class Talk:
         turn = agent.turn
         self.endpointer = Endpointer(turn.endpointing, turn.completeness)
         self.listening = Listening(self.endpointer, wait_s=agent.patience.first_s, give_up_s=agent.patience.all_s)
-        self.barge_in = BargeIn(turn.barge_in)
-        self._asides = Asides()
-        self.loudness = Loudness(turn.loudness)
-        self._is_voice_told = False
-        """Barge-in knows of the voice that is heard."""
+        self._interruptions = Interruptions(
+            turn,
+            self._call,
+            words=lambda: self.listening.text,
+            stop=self._stop_answer,
+            give_up_s=agent.patience.all_s,
+        )
         self._keys = KeyEntry(turn.keys)
         self._silence = Silence(agent.silence, agent.silence_s)
         self._vad = turn.vad()
@@ -152,17 +145,9 @@ class Talk:
                 self._is_heard(utterance_id, at_ms, waited_ms)
             case SpeechEnded():
                 if self._answers.current is None or not self._answers.current.is_speaking:
-                    self._do(self.barge_in.agent_silent())
-            case HeldBack(True, "barge_in"):
-                self._line_holds = True
-                if self._may_interrupt:
-                    self.barge_in.line_held(self._now())
-                else:
-                    self._call.resume()
-            case HeldBack(False, by):
-                self._line_holds = False
-                if by == "timeout":
-                    self.barge_in.line_went_on()
+                    self._interruptions.agent_silent()
+            case HeldBack():
+                self._interruptions.held(given)
             case _Answered(answer):
                 self._has_answered(answer)
             case _Judged(text, finished):
@@ -176,49 +161,32 @@ class Talk:
                 pass
 
     def _hear(self, frame: Frame) -> None:
-        now = self._now()
-        end_ms = frame.at_ms + len(frame.pcm) * 500 / self._call.rate_hz
-        self._clock.heard(end_ms, now, is_late=frame.is_late)
+        length_ms = len(frame.pcm) * 500 / self._call.rate_hz
+        self._clock.heard(frame.at_ms + length_ms, self._now(), is_late=frame.is_late)
         self._ears.hear(frame.pcm)
-        self.loudness.hear(level_db(frame.pcm), len(frame.pcm) * 500 / self._call.rate_hz)
+        self._interruptions.hear(level_db(frame.pcm), length_ms)
         change = self._vad.hear(frame.pcm, self._call.rate_hz, frame.at_ms)
         if change is None:
-            if self.listening.is_voiced and not self._is_voice_told:
-                self._interrupt_if_loud(now)
+            self._interruptions.voice(None, is_voiced=self.listening.is_voiced)
             return
         kind, at_ms = change
         if self._answers.current is not None and self._answers.current.has_acted:
             self.endpointer.answered()  # what it did cannot be taken back: that turn was one
         self._obey(self.listening.voice(kind, self._clock.at(at_ms)))
-        if kind == "started":
-            self.loudness.started()
-            self._is_voice_told = False
-            self._interrupt_if_loud(now)
-        else:
-            if self._is_voice_told:
-                self._do(self.barge_in.speech_stopped(now))
+        self._interruptions.voice(kind, is_voiced=self.listening.is_voiced)
+        if kind == "stopped":
             self._words_changed()
 
-    def _interrupt_if_loud(self, now: float) -> None:
-        """A sound while the agent speaks is one of the caller's if it is as loud as he is."""
-        if self.barge_in.state is State.LISTENING or self.loudness.is_enough:
-            self._is_voice_told = True
-            self._do(self.barge_in.speech_started(now))
-
     def _understand(self, transcript: Transcript) -> None:
-        told = self.listening.transcript(transcript.text, is_final=transcript.is_final, now=self._now())
+        text, is_final = transcript.text, transcript.is_final
+        told = self.listening.transcript(text, is_final=is_final, now=self._now())
         self._obey(told)
-        if told:
-            return
-        self._do(self.barge_in.transcript(transcript.text, is_final=transcript.is_final))
-        self._has_partials |= not transcript.is_final
-        if self._aside_until is not None and transcript.text and not is_backchannel(transcript.text):
-            self._stop_answer()
-        self._words_changed()
+        if not told:
+            self._interruptions.transcript(text, is_final=is_final)
+            self._words_changed()
 
     def _is_heard(self, utterance_id: str, at_ms: float | None, waited_ms: float) -> None:
-        if self._may_interrupt:
-            self.barge_in.agent_speaks()
+        self._interruptions.agent_speaks()
         self.endpointer.answered()
         answer = self._answers.current
         if answer is not None and answer.says(utterance_id):
@@ -227,7 +195,7 @@ class Talk:
             answer.waterfall.tell(Step.HEARD, now if at_ms is None else min(now, self._clock.at(at_ms)))
 
     def _press(self, digit: str) -> None:
-        if self._agent.turn.keys.interrupt and self._may_interrupt and self._call.speaking is not None:
+        if self._agent.turn.keys.interrupt and self._interruptions.are_allowed and self._call.speaking is not None:
             self._stop_answer()
         entry = self._keys.press(digit, self._now())
         if entry is not None:
@@ -254,20 +222,16 @@ class Talk:
     def _due(self) -> float | None:
         dues = [
             self.listening.deadline,
-            self.barge_in.deadline,
+            self._interruptions.deadline,
             self._keys.deadline,
             self._silence.deadline,
-            self._aside_until,
         ]
         return min((due for due in dues if due is not None), default=None)
 
     def _decide(self) -> None:
         now = self._now()
-        self._do(self.barge_in.decide(now))
+        self._interruptions.decide(now)
         self._obey(self.listening.decide(now))
-        if self._aside_until is not None and now >= self._aside_until:
-            self.loudness.was_nothing()
-            self._go_on()
         entry = self._keys.decide(now)
         if entry is not None:
             self._key_in(entry)
@@ -284,39 +248,6 @@ class Talk:
         """Nobody says anything, or is about to."""
         return self.listening.is_idle and not self._answers.is_busy and not self._call.is_speaking
 
-    @property
-    def _may_interrupt(self) -> bool:
-        """What is being said may be."""
-        speaking = self._call.speaking
-        return speaking is None or speaking.interruptible
-
-    def _do(self, decision: Decision | None) -> None:
-        if decision is Decision.PAUSE:
-            self._call.pause()
-        elif decision is Decision.RESUME:
-            if self._is_voice_told and not self.listening.text:
-                self.loudness.was_nothing()
-            self._call.resume()
-        elif decision is Decision.CLEAR:
-            if self.listening.text:
-                self._stop_answer()
-            else:
-                self._put_aside()
-
-    def _put_aside(self) -> None:
-        """A voice that stays has interrupted, and nobody knows yet what it says. If that is nothing (a television, a
-        cough), the agent goes on with the sample that was not heard yet."""
-        if self._line_holds:
-            self._call.pause()  # the line itself does not wait so long
-        patience = self._agent.patience
-        self._aside_until = self._now() + (WORDLESS_S if self._has_partials else patience.all_s)
-
-    def _go_on(self) -> None:
-        if self._aside_until is not None:
-            self._aside_until = None
-            self._call.resume()
-            self.barge_in.agent_speaks()
-
     def _obey(self, told: list[Told]) -> None:
         for each in told:
             match each:
@@ -326,9 +257,7 @@ class Talk:
                     self._spoke(text, until, over_at)
                 case Wordless(has_failed):
                     self._answers.drop_guess()
-                    if self._aside_until is not None:
-                        self.loudness.was_nothing()
-                    self._go_on()
+                    self._interruptions.nothing_said()
                     if has_failed:
                         self._apologise()
                 case StillWaiting():
@@ -341,13 +270,9 @@ class Talk:
     # What the caller says.
 
     def _spoke(self, text: str, until: float, over_at: float) -> None:
-        is_held = self.barge_in.state is not State.LISTENING or self._aside_until is not None or not self._may_interrupt
-        if self._asides.takes(Aside(text, until, over_at), agent_speaks=is_held):
+        if self._interruptions.said_aside(Aside(text, until, over_at)):
             self._answers.drop_guess()
-            self._do(self.barge_in.transcript(text, is_final=True))  # he listens: that was no turn
-            self._go_on()
         else:
-            self.loudness.was_voice()
             self._take_turn(text, until, over_at)
 
     def _take_turn(self, text: str, spoke_until: float, over_at: float | None = None) -> None:
@@ -359,7 +284,7 @@ class Talk:
         waterfall.tell(Step.TRANSCRIPT, now)
         if self._answers.keep_guess(text, waterfall):
             return
-        waits = not self._may_interrupt
+        waits = not self._interruptions.are_allowed
         if not waits and (self._answers.current is not None or self._call.is_speaking):
             self._stop_answer()
         self.conversation.add(Turn("caller", text, spoke_until))
@@ -411,8 +336,7 @@ class Talk:
 
     def _stop_answer(self) -> Answer | None:
         self._call.interrupt()
-        self.barge_in.cut()
-        self._aside_until = None
+        self._interruptions.stopped()
         return self._answers.stop()
 
     def _has_answered(self, answer: Answer) -> None:
@@ -420,7 +344,7 @@ class Talk:
             return
         if answer.outcome is not None:
             self._conclude(answer.outcome)
-        elif self._answers.current is None and (aside := self._asides.agent_silent(self._now())) is not None:
+        elif self._answers.current is None and (aside := self._interruptions.agent_done()) is not None:
             self._take_turn(aside.text, aside.until, aside.over_at)
 
     def _conclude(self, outcome: Outcome) -> None:
