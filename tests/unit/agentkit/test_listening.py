@@ -84,6 +84,26 @@ def test_a_short_sound_without_words_is_nothing_and_a_long_one_is_waited_for() -
     assert heard.transcript("", is_final=True, now=at) == [Wordless(has_failed=False)]
 
 
+def test_a_short_word_that_is_understood_late_is_a_turn_all_the_same() -> None:
+    heard = listening()
+    speak(heard, 1.0, 1.3)
+    at, told = decide(heard)
+    assert told == [FinalWanted()]
+    assert decide(heard) == (pytest.approx(at + FINAL_WITHIN_S), [Wordless(has_failed=False)])
+    assert heard.transcript("Yes.", is_final=True, now=at + 1.5) == [Spoke("Yes.", 1.3, at)]
+    assert heard.transcript("Hm.", is_final=True, now=at + 1.6) == [], "the next words are of the next turn"
+    assert heard.text == "Hm."
+
+
+def test_a_noise_that_is_answered_late_with_nothing_stays_one() -> None:
+    heard = listening()
+    speak(heard, 1.0, 1.3)
+    at, _ = decide(heard)
+    decide(heard)
+    assert heard.transcript("", is_final=True, now=at + 1.5) == []
+    assert heard.is_idle and heard.text == ""
+
+
 def test_who_goes_on_before_his_words_are_known_has_one_turn() -> None:
     heard = listening()
     speak(heard, 1.0, 2.0, "I would like")

@@ -4,8 +4,8 @@ A turn that the endpointer calls over waits for its last words, since a transcri
 
     over → a final is wanted → it comes: the turn is what was said
                              → it does not: the words so far are the turn, and what comes too late amends it
-                             → it does not, and there are no words: a short sound was a noise; after a long one the
-                               caller is told to wait, and at last that he was not understood
+                             → it does not, and there are no words: a short sound was a noise, unless words come late;
+                               after a long one the caller is told to wait, and at last that he was not understood
 
 A caller who goes on before he has heard an answer was not done.
 """
@@ -119,9 +119,12 @@ class Listening:
             self._over = over = over.with_final(text) if is_final else over.with_partial(text)
             return self._end(over) if is_final else []
         if is_final and self._late is not None:
+            was_told = bool(self._late.text)
             late, self._late = self._late.with_final(text), None
+            if not text:
+                return []
             self.endpointer.last_words(late)
-            return [Amended(late.text)] if text else []
+            return [Amended(late.text)] if was_told else [Spoke(late.text, late.spoke_until, late.at)]
         self.endpointer.transcript(text, is_final=is_final, at=now)
         return []
 
@@ -149,8 +152,11 @@ class Listening:
             self._late = over
             return self._end(over)
         waited_s = now - over.at
-        if self._voiced_s < WORDS_OF_S or waited_s >= self._give_up_s:
-            return self._end(over, has_failed=self._voiced_s >= WORDS_OF_S)
+        if self._voiced_s < WORDS_OF_S:
+            self._late = over
+            return self._end(over)
+        if waited_s >= self._give_up_s:
+            return self._end(over, has_failed=True)
         is_long = waited_s >= self._wait_s
         self._final_by = over.at + (self._give_up_s if is_long else self._wait_s)
         return [StillWaiting()] if is_long else []
