@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -31,32 +32,52 @@ steps:
   - says: When do you open?
   - hears: {words: We are closed for ever, within_s: 2}
 """
-KEYS = """\
-name: presses keys
+ORDER = """\
+name: asks for an order
 steps:
-  - hears
-  - presses: 4#
-  - hears
-  - is_hung_up: 15
+  - waits: 1
+  - presses: 2
+  - hears: {within_s: 15}
+  - presses: 1002#
+  - waits: 1
 expect:
-  ended_by: agent
+  ended_by: caller
 """
 
 
 @contextlib.asynccontextmanager
-async def agent() -> AsyncIterator[str]:
-    """Its URL."""
+async def agent(*command: str) -> AsyncIterator[tuple[str, list[str]]]:
+    """Its URL, and what it has printed (of an example: the one that is told)."""
     (port,) = free_ports(1)
+    printed: list[str] = []
+    program = (*command, "--port") if command else ("-m", "tests.support.rehearsed_agent")
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "tests.support.rehearsed_agent", str(port), stdout=asyncio.subprocess.PIPE
-    )
+        sys.executable, *program, str(port),
+        env=os.environ | {"PYTHONUNBUFFERED": "1"}, stdout=asyncio.subprocess.PIPE,
+    )  # fmt: skip
+    reading = asyncio.create_task(_read(process, printed))
     try:
-        assert process.stdout is not None
-        assert await asyncio.wait_for(process.stdout.readline(), 30) == b"ready\n"
-        yield f"ws://127.0.0.1:{port}/"
+        await until_listening(port)
+        yield f"ws://127.0.0.1:{port}/", printed
     finally:
         process.kill()
         await process.wait()
+        await reading
+
+
+async def _read(process: asyncio.subprocess.Process, printed: list[str]) -> None:
+    assert process.stdout is not None
+    printed.extend([line.decode().rstrip() async for line in process.stdout])
+
+
+async def until_listening(port: int) -> None:
+    async with asyncio.timeout(30):
+        while True:
+            with contextlib.suppress(OSError):
+                _, writer = await asyncio.open_connection("127.0.0.1", port)
+                writer.close()
+                return
+            await asyncio.sleep(0.05)
 
 
 async def rehearse(folder: Path, scripts: dict[str, str], *arguments: str) -> tuple[int, dict[str, Any], str]:
@@ -78,7 +99,7 @@ async def test_a_script_that_should_fails_and_one_that_should_not_does_not_in_pa
     tmp_path: Path,
 ) -> None:
     junit = tmp_path / "report.xml"
-    async with agent() as url:
+    async with agent() as (url, _):
         status, report, told = await rehearse(
             tmp_path, {"good.yaml": GOOD, "bad.yaml": BAD}, "--against", url, "--calls", "4", "--repeat", "2",
             "--loss", "0.02", "--jitter-ms", "20", "--junit", str(junit), "--recordings", str(tmp_path / "heard"),
@@ -98,11 +119,16 @@ async def test_a_script_that_should_fails_and_one_that_should_not_does_not_in_pa
     assert len(list((tmp_path / "heard").glob("*.wav"))) == 4
 
 
-async def test_a_sip_uri_is_called_as_it_is_and_keys_are_pressed(tmp_path: Path) -> None:
-    async with agent() as url, Node(tmp_path / "node", "--stream", url, "--dialect", "longline") as node:
-        status, report, told = await rehearse(tmp_path, {"keys.yaml": KEYS}, "--against", node.uri)
+async def test_an_example_is_called_by_sip_and_gets_the_keys_that_are_pressed(tmp_path: Path) -> None:
+    async with (
+        agent("examples/ivr.py") as (url, printed),
+        Node(tmp_path / "node", "--stream", url, "--dialect", "longline") as node,
+    ):
+        status, report, told = await rehearse(tmp_path, {"order.yaml": ORDER}, "--against", node.uri)
         (call,) = report["rehearsals"]
-        assert status == 0 and call["ended_by"] == "agent", told
-        assert [turn["text"] for turn in call["turns"] if turn["role"] == "caller"] == ["[pressed 4#]"]
-        (pressed,) = await node.calls()
+        assert status == 0, told
+        caller = [turn["text"] for turn in call["turns"] if turn["role"] == "caller"]
+        assert caller == ["[pressed 2]", "[pressed 1002#]"]
+        (pressed,) = await node.until_over(1)
         assert pressed["state"] == "completed"
+    assert printed == ["asked for order 1002"]

@@ -36,7 +36,6 @@ async def desk(call: CallSession) -> None:
 
 async def _main(port: int) -> None:
     async with serve(desk, "127.0.0.1", port):
-        print("ready", flush=True)
         await asyncio.Event().wait()
 
 

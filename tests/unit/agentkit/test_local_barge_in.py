@@ -8,6 +8,7 @@ from longline.agentkit.agent import VoiceAgent
 from longline.agentkit.line import Frame, HeldBack, LineEvent
 from longline.agentkit.report import Report
 from longline.agentkit.session import CallSession
+from longline.agentkit.testing import virtual_time
 from longline.agentkit.turns.barge_in import BargeInRules
 from longline.agentkit.turns.rules import TurnRules
 
@@ -37,6 +38,7 @@ async def talk(line: FakeLine, *heard: str) -> list[Report]:
     return reports
 
 
+@virtual_time
 async def test_what_the_line_took_for_a_voice_is_taken_back_at_once() -> None:
     line = QuickLine((0.2, 0.5), pauses_at_ms=2_000, stays_s=4.0)
     (report,) = await talk(line, "When?")
@@ -44,6 +46,7 @@ async def test_what_the_line_took_for_a_voice_is_taken_back_at_once() -> None:
     assert report.heard == report.agent and not report.was_interrupted
 
 
+@virtual_time
 async def test_what_the_line_paused_for_an_interruption_is_dropped() -> None:
     line = QuickLine((0.2, 0.5), (1.3, 1.1), pauses_at_ms=2_020, stays_s=2.5)
     first, second = await talk(line, "When?", "Wait!")
