@@ -2,14 +2,22 @@
 
 import io
 import json
+from collections.abc import AsyncIterator
 
+import pytest
 from prometheus_client import CollectorRegistry
+from tests.unit.agentkit.fakes import FakeLine, FakeLlm, FakeStt, FakeTts
 
+from longline.agentkit.agent import VoiceAgent
+from longline.agentkit.line import Frame, LineEvent, SpeechStarted
 from longline.agentkit.lines.native import NativeLine
 from longline.agentkit.metrics import TurnMetrics
 from longline.agentkit.report import KeepsTurns, Report, print_turns, to_all
+from longline.agentkit.session import CallSession
+from longline.agentkit.testing import virtual_time
 from longline.agentkit.waterfall import Step, Waterfall
 from longline.streamkit.app_messages import MAX_TURN_BYTES, Turn
+from longline.streamkit.resend import BufferFull
 
 
 def report(*, number: int = 1, text: str = "At nine.") -> Report:
@@ -73,3 +81,57 @@ def test_a_native_line_has_the_node_keep_it_however_long_it_is() -> None:
     assert (turn.number, turn.total_ms, turn.parts_ms["endpoint"]) == (1, 800, 600)
     text = turn.to_text()
     assert len(text) <= MAX_TURN_BYTES and json.loads(text)["type"] == "turn"
+
+
+class KeepingLine(FakeLine):
+    """Keeps turns, tells where in the caller's audio speech began, and that what he says waits 30 ms."""
+
+    is_full = False
+
+    def __init__(self, *script: tuple[float, float], stays_s: float = 1.0) -> None:
+        super().__init__(*script, stays_s=stays_s)
+        self.kept: list[Report] = []
+
+    async def events(self) -> AsyncIterator[LineEvent]:
+        end_ms = 0.0
+        async for event in super().events():
+            if isinstance(event, Frame):
+                end_ms = event.at_ms + 20
+            elif isinstance(event, SpeechStarted):
+                event = SpeechStarted(event.utterance_id, end_ms + 20, 30.0)
+            yield event
+
+    def keep_turn(self, report: Report) -> None:
+        if self.is_full:
+            raise BufferFull("8 MiB wait")
+        self.kept.append(report)
+
+
+@virtual_time
+async def test_a_turn_is_kept_where_the_line_keeps_turns_and_its_times_are_the_lines() -> None:
+    line, reports = KeepingLine((0.2, 0.6), (1.6, 0.5), stays_s=2.5), list[Report]()
+    agent = VoiceAgent(FakeStt("When?", "And then?"), FakeLlm(["At nine."], ["At ten."]), FakeTts(), greeting="Hi")
+    agent.report = reports.append
+    async with CallSession(line) as call:
+        await agent(call)
+    assert line.kept == reports
+    assert [(each.number, each.caller, each.call_id) for each in reports] == [
+        (1, "When?", "cs_1"),
+        (2, "And then?", "cs_1"),
+    ]
+    for each in reports:
+        assert each.waterfall.parts_ms()["received"] == 30
+        assert each.waterfall.total_ms == pytest.approx(sum(each.waterfall.parts_ms().values()), abs=0.5)
+        positions = each.waterfall.at[Step.HEARD] - each.waterfall.at[Step.RECEIVED]
+        assert positions * 50 == pytest.approx(round(positions * 50)), "both are frames of the line"
+
+
+@virtual_time
+async def test_a_line_that_cannot_take_a_turn_costs_the_caller_nothing() -> None:
+    line = KeepingLine((0.2, 0.6), stays_s=2.5)
+    line.is_full = True
+    agent = VoiceAgent(FakeStt("When?"), FakeLlm(["At nine."]), FakeTts())
+    async with CallSession(line) as call:
+        await agent(call)
+        assert call.counters["turns_not_kept"] == 1
+    assert not line.kept
