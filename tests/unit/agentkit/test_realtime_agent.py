@@ -149,6 +149,24 @@ async def test_tools_are_run_and_their_results_told() -> None:
 
 
 @in_virtual_time
+async def test_a_tool_outlives_the_connection_that_wanted_it() -> None:
+    async def book() -> str:
+        await service.hang_up()
+        await asyncio.sleep(1.5)
+        return "done"
+
+    async with RealtimeService() as service:
+        service.texts.append("Nine, please.")
+        service.replies.extend([Reply(calls={"book": "{}"}), Reply("It is booked.", 0.5)])
+        tools = [Tool("book", "Books an hour.", book)]
+        held = await hold(service, FakeLine((0.2, 0.5), stays_s=6.0), tools=tools)
+    items = [event["item"] for event in service.of_type("conversation.item.create")]
+    assert [item["type"] for item in items] == ["message", "function_call", "function_call_output"]
+    assert len(service.of_type("response.create")) == 1 and service.errors == []
+    assert held.reports[0].heard == "It is booked."
+
+
+@in_virtual_time
 async def test_keys_are_told_as_a_whole() -> None:
     class Pressing(FakeLine):
         async def events(self) -> AsyncIterator[LineEvent]:

@@ -75,9 +75,10 @@ class Link:
         self._sent: deque[tuple[str, float]] = deque(maxlen=MAX_SOUND)
         """What may have to be told again."""
         self._unsent: asyncio.Queue[str] = asyncio.Queue(MAX_UNSENT)
-        self._was_up = False
         self._failures = 0
         self.is_up = False
+        self.number = 0
+        """Of the connection, from 1."""
         self.sent_ms = 0.0
         """Of the caller's sound, over this connection: the model's positions begin with it."""
         self.bad_messages = 0
@@ -168,8 +169,8 @@ class Link:
             self._unsent.get_nowait()
         self._failures = 0
         self.sent_ms, self.is_up = 0.0, True
-        self._tell(Up(self._was_up))
-        self._was_up = True
+        self.number += 1
+        self._tell(Up(self.number > 1))
         writing = asyncio.create_task(self._write_all(connection))
         reading = asyncio.create_task(self._read_all(connection))
         try:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import itertools
 import logging
 from collections import Counter
@@ -30,7 +29,9 @@ from longline.agentkit.realtime.exchange import Exchange
 from longline.agentkit.realtime.link import NAME, Down, Event, Link, Up, problem_of
 from longline.agentkit.realtime.own_turns import Closed, Did, Opened, OwnTurns
 from longline.agentkit.realtime.spoken import Codec, Item
-from longline.agentkit.realtime.wire import as_items, described, result_of, told
+from longline.agentkit.realtime.toolbox import Toolbox
+from longline.agentkit.realtime.waiting import Due, Waiting
+from longline.agentkit.realtime.wire import as_items, result_of, session_of, told
 from longline.agentkit.session import CallSession
 from longline.agentkit.tools import HandOver, HangUp, Outcome
 from longline.agentkit.turns.barge_in import Decision
@@ -61,6 +62,7 @@ class _Ended:
 class _ToolsRan:
     exchange: Exchange
     results: list[tuple[ToolCall, Any]]
+    connection: int
 
 
 _Input = LineEvent | Up | Down | Event | _Ended | _ToolsRan
@@ -73,9 +75,10 @@ class RealtimeTalk:
         self._agent = agent
         self._call = call
         self._codec = Codec(call.rate_hz)
-        self._tools = {tool.name: tool for tool in agent.tools}
+        self._tools = Toolbox(agent.tools, call, agent.patience.all_s)
         self._inputs: asyncio.Queue[_Input] = asyncio.Queue()
-        self._link = Link(client, agent.model, self._session(), self._inputs.put_nowait, connect_s=agent.connect_s)
+        session = session_of(agent, self._codec.format)
+        self._link = Link(client, agent.model, session, self._inputs.put_nowait, connect_s=agent.connect_s)
         self._tasks: set[asyncio.Task[Any]] = set()
         self._keys = KeyEntry(agent.keys)
         self._own = None if agent.turn is None else OwnTurns(agent.turn)
@@ -90,9 +93,9 @@ class RealtimeTalk:
         self._response: str | None = None
         self._dropped: set[str] = set()
         """Responses that were interrupted: what still comes of them is not said."""
-        self._waits_since: float | None = None
+        self._tools_running = 0
+        self._waiting = Waiting(agent.patience)
         """For an answer, or for more of it."""
-        self._has_asked_patience = False
         self._exchange = Exchange(Turn("caller", ""))
         self._by_caller_item: dict[str, Exchange] = {}
         self._turns = itertools.count(1)
@@ -191,22 +194,6 @@ class RealtimeTalk:
 
     # The connection.
 
-    def _session(self) -> dict[str, Any]:
-        agent = self._agent
-        detection = dict(agent.turn_detection) if agent.turn is None else None
-        hears: dict[str, Any] = {"format": self._codec.format, "turn_detection": detection}
-        if agent.transcriber:
-            hears["transcription"] = {"model": agent.transcriber}
-        return {
-            "type": "realtime",
-            "model": agent.model,
-            "instructions": agent.instructions,
-            "output_modalities": ["audio"],
-            "audio": {"input": hears, "output": {"format": self._codec.format, "voice": agent.voice}},
-            "tools": [described(tool) for tool in agent.tools],
-            **agent.options,
-        }
-
     def _is_up(self, up: Up) -> None:
         for message in whole(self.conversation.messages()):
             if message["role"] == "system" and not self.conversation.notes:
@@ -215,7 +202,7 @@ class RealtimeTalk:
                 self._link.send("conversation.item.create", item=item)
         if not up.again and self._agent.greeting:
             self._ask(f"Say exactly this and nothing else: {self._agent.greeting}")
-        elif self._waits_since is not None:
+        elif self._waiting.is_on and not self._tools_running:
             if self._own is not None and not (self._exchange.item_id or self._exchange.caller.text):
                 self._link.hear_what_waited()  # his turn was over, and nobody has got it
                 self._link.send("input_audio_buffer.commit")
@@ -228,14 +215,14 @@ class RealtimeTalk:
             if not item.is_whole:  # what has come of it is said, and asked for again
                 self._call.finish(item.utterance)
                 item.is_whole = True
-                self._waits_since = self._waits_since or self._now()
+                if not self._waiting.is_on:
+                    self._wait()
         self._response, self._caller_speaks = None, False
         if down.for_good:
-            self._waits_since = None
+            self._waiting.end()
             self._exchange.failure = str(down.error)
             self._begin(self._say_goodbye())
-        elif self._waits_since is not None and not self._has_asked_patience:
-            self._has_asked_patience = True
+        elif self._waiting.ask():
             self._play(self._agent.phrases.wait)
 
     async def _say_goodbye(self) -> None:
@@ -307,7 +294,7 @@ class RealtimeTalk:
     def _caller_starts(self) -> None:
         """He is given the floor at once, and the model told what he has heard: it has said all of it, long ago."""
         speaking = [item for item in self._items.values() if not item.utterance.is_over]
-        self._waits_since = None
+        self._waiting.end()
         if self._own is not None:
             self._own.barge_in.cut()
         if self._response is not None:
@@ -375,7 +362,7 @@ class RealtimeTalk:
         self._wait()
 
     def _wait(self) -> None:
-        self._waits_since, self._has_asked_patience = self._now(), False
+        self._waiting.begin(self._now())
 
     def _speak(self, event: Event) -> None:
         response_id, item_id = str(event["response_id"]), str(event["item_id"])
@@ -397,8 +384,7 @@ class RealtimeTalk:
             self._exchange.waterfall.tell(step, now)
         self._call.add(item.utterance, pcm)
         self._exchange.plays(len(pcm) / 2 / self._call.rate_hz, now)
-        if self._waits_since is not None:
-            self._waits_since = now  # it speaks, and is to go on
+        self._waiting.goes_on(now)
 
     def _says(self, item_id: str, words: str) -> None:
         """Words may come before their sound."""
@@ -434,7 +420,7 @@ class RealtimeTalk:
                 self._has_spoken(item.id)
         if response_id in self._dropped:
             return
-        self._waits_since = None
+        self._waiting.end()
         if response.get("status") == "failed":
             self._fail(problem_of(response.get("status_details") or {}))
             return
@@ -456,7 +442,7 @@ class RealtimeTalk:
     def _fail(self, problem: str) -> None:
         _log.warning("call %s: %s: %s", self._call.info.call_id, NAME, problem)
         self._exchange.failure = problem
-        self._waits_since = None
+        self._waiting.end()
         for item in self._exchange.items:
             self._has_spoken(item.id)
         self._play(self._agent.phrases.sorry)
@@ -464,36 +450,28 @@ class RealtimeTalk:
     # Tools.
 
     async def _run_tools(self, exchange: Exchange, calls: list[ToolCall]) -> None:
-        results = await asyncio.gather(*(self._run_tool(call) for call in calls))
-        self._inputs.put_nowait(_ToolsRan(exchange, list(zip(calls, results, strict=True))))
-
-    async def _run_tool(self, call: ToolCall) -> Any:
-        tool = self._tools.get(call.name)
-        try:
-            if tool is None:
-                return {"error": f"there is no tool {call.name}"}
-            more = {"call": self._call} if tool.wants_call else {}
-            async with asyncio.timeout(self._agent.patience.all_s):
-                result = tool.run(**call.arguments, **more)
-                return await result if inspect.isawaitable(result) else result
-        except Exception as error:
-            _log.exception("the tool %s failed", call.name)
-            return {"error": f"{type(error).__name__}: {error}"}
+        connection = self._link.number
+        self._tools_running += 1
+        self._inputs.put_nowait(_ToolsRan(exchange, await self._tools.run(calls), connection))
 
     def _tools_ran(self, ran: _ToolsRan) -> None:
         """What they did is told in any case; asked is only when the caller has not gone on meanwhile."""
+        self._tools_running -= 1
         now = self._now()
         self.conversation.add(Turn("agent", "", now, more={"tool_calls": [told(call) for call, _ in ran.results]}))
         for call, result in ran.results:
             if isinstance(result, Outcome):
                 self._begin(self._leave(result))
+            if ran.connection != self._link.number:  # this one has not heard of the call
+                for item in as_items({"role": "assistant", "tool_calls": [told(call)]}):
+                    self._link.send("conversation.item.create", item=item)
             text = result_of(result)
             self.conversation.add(Turn("tool", text, now, more={"tool_call_id": call.id}))
             item = {"type": "function_call_output", "call_id": call.id, "output": text}
             self._link.send("conversation.item.create", item=item)
         if any(isinstance(result, Outcome) for _, result in ran.results):
-            self._waits_since = None
-        elif ran.exchange is self._exchange and not ran.exchange.was_interrupted and self._waits_since is not None:
+            self._waiting.end()
+        elif ran.exchange is self._exchange and not ran.exchange.was_interrupted and self._waiting.is_on:
             self._ask()
 
     async def _leave(self, outcome: Outcome) -> None:
@@ -508,30 +486,26 @@ class RealtimeTalk:
     # Patience.
 
     def _due(self) -> float | None:
-        dues = [self._keys.deadline, None if self._own is None else self._own.deadline]
-        if self._waits_since is not None:
-            patience, since = self._agent.patience, max(self._waits_since, self._exchange.plays_until)
-            is_last = self._has_asked_patience and not self._exchange.is_open
-            dues.append(since + (patience.all_s if is_last else patience.first_s))
+        dues = (
+            self._keys.deadline,
+            None if self._own is None else self._own.deadline,
+            self._waiting.deadline(self._exchange.plays_until, is_open=self._exchange.is_open),
+        )
         return min((due for due in dues if due is not None), default=None)
 
     def _decide(self) -> None:
-        """A model that stops in mid-sentence has failed sooner than one that has not begun."""
         now = self._now()
         self._press(self._keys.decide(now))
         for did in self._own.decide(now) if self._own is not None else ():
             self._do(did)
-        if self._waits_since is None:
-            return
-        patience, waited_s = self._agent.patience, now - max(self._waits_since, self._exchange.plays_until)
-        if waited_s >= (patience.first_s if self._exchange.is_open else patience.all_s):
-            if self._response is not None:
-                self._dropped.add(self._response)
-                self._link.send("response.cancel")
-            self._fail("took too long")
-        elif waited_s >= patience.first_s and not self._has_asked_patience:
-            self._has_asked_patience = True
-            self._play(self._agent.phrases.wait)
+        match self._waiting.decide(now, self._exchange.plays_until, is_open=self._exchange.is_open):
+            case Due.ASK_PATIENCE:
+                self._play(self._agent.phrases.wait)
+            case Due.GIVE_UP:
+                if self._response is not None:
+                    self._dropped.add(self._response)
+                    self._link.send("response.cancel")
+                self._fail("took too long")
 
     def _play(self, text: str) -> Any:
         return self._agent.phrases.play(self._call, text)

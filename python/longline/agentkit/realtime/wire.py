@@ -1,14 +1,34 @@
-"""What the model is told, as its API has it: tools, calls of them, and a conversation that it has not been part of."""
+"""What the model is told, as its API has it: the session, tools, and a conversation that it was no part of."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from longline.agentkit.ports import Tool, ToolCall
 from longline.agentkit.tool_runs import MAX_TOOL_RESULT
 from longline.agentkit.tools import Outcome
+
+if TYPE_CHECKING:
+    from longline.agentkit.realtime.agent import RealtimeAgent
+
+
+def session_of(agent: RealtimeAgent, audio: Mapping[str, Any]) -> dict[str, Any]:
+    """The session of its calls, with sound of this format both ways."""
+    detection = dict(agent.turn_detection) if agent.turn is None else None
+    hears: dict[str, Any] = {"format": audio, "turn_detection": detection}
+    if agent.transcriber:
+        hears["transcription"] = {"model": agent.transcriber}
+    return {
+        "type": "realtime",
+        "model": agent.model,
+        "instructions": agent.instructions,
+        "output_modalities": ["audio"],
+        "audio": {"input": hears, "output": {"format": audio, "voice": agent.voice}},
+        "tools": [described(tool) for tool in agent.tools],
+        **agent.options,
+    }
 
 
 def described(tool: Tool) -> dict[str, Any]:
