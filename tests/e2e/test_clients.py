@@ -2,6 +2,8 @@
 when he talks, gets his keys, and takes its leave in its own way."""
 
 import asyncio
+import json
+import os
 import time
 from collections.abc import AsyncIterator
 
@@ -14,7 +16,7 @@ from longline.base.plivo import account_id
 from longline.base.twilio import Sid, sid
 from tests.support.app import App, AppCall
 from tests.support.breaking_proxy import BreakingProxy
-from tests.support.clients import ROOT, ClientApp, has_package
+from tests.support.clients import APPLICATIONS, PYTHON, ROOT, ClientApp, has_package
 from tests.support.cloud_hosts import CloudHosts
 from tests.support.conversation import (
     CALLER_HZ,
@@ -135,6 +137,21 @@ async def test_pipecat_is_told_of_marks_and_sends_keys(node: Exchange, longline_
         await phone.press("8")
         await talk.until(lambda: keys_of(phone) == "42")
         await talk.take_leave()
+
+
+async def test_pipecats_context_holds_the_words_that_were_heard() -> None:
+    """Of twenty words of 200 ms, interrupted: whether the voice tells when its words end, or it is reckoned."""
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "python")}
+    program = await asyncio.create_subprocess_exec(
+        str(PYTHON), "pipecat_words.py", cwd=APPLICATIONS, env=environment, stdout=asyncio.subprocess.PIPE
+    )
+    output, _ = await asyncio.wait_for(program.communicate(), 60)
+    told = [json.loads(line) for line in output.splitlines()]
+    assert [line["tells_words"] for line in told] == [False, True]
+    for line in told:
+        assert 0 < line["heard_ms"] < 3_000
+        assert line["context"] == [f"word{10 + number}" for number in range(len(line["context"]))]
+        assert len(line["context"]) == pytest.approx(line["heard_ms"] / 200, abs=1.5)
 
 
 async def test_pipecat_does_not_notice_a_lost_connection(node: Exchange, longline_bot: ClientApp) -> None:

@@ -46,6 +46,7 @@ try:
         OutputTransportMessageUrgentFrame,
         StartFrame,
         SystemFrame,
+        TTSAudioRawFrame,
         TTSTextFrame,
     )
     from pipecat.processors.frame_processor import FrameDirection, FrameProcessorSetup
@@ -62,8 +63,8 @@ from longline.agentkit.played import Pace, Played
 from longline.agentkit.session import CallSession
 from longline.agentkit.utterance import Utterance
 
-MAX_SEGMENTS = 20
-"""Sentences of one run that are remembered: more are not on the line at once."""
+MAX_SENTENCES = 20
+"""That are remembered while they are said: more do not wait at once."""
 HEARD_WITHIN_S = 10.0
 """How long the end of a pipeline waits for its last words to be heard."""
 
@@ -152,12 +153,13 @@ class _Input(BaseInputTransport):
 
 
 @dataclass(slots=True)
-class _Segment:
-    """A sentence, from where it stands in the run, to where its sound ends when that is known."""
+class _Sentence:
+    """How much sound has been made of it, whether that is all, and where it stands in the run once it is said."""
 
     frame: Any
-    start_ms: float
-    end_ms: float | None = None
+    made_ms: float = 0.0
+    is_whole: bool = False
+    start_ms: float | None = None
 
 
 @dataclass(slots=True)
@@ -167,7 +169,6 @@ class _Run:
     utterance: Utterance
     began_at: float
     played: Played = field(default_factory=Played)
-    segments: list[_Segment] = field(default_factory=list)
     was_cut: bool = False
     must_end: bool = False
     """What was written last is of the kind that pipecat does not let be interrupted."""
@@ -190,8 +191,8 @@ class _Output(BaseOutputTransport):
         self._news = asyncio.Event()
         self._releasing: Any = None
         self._pace = Pace()
-        self._announced: list[_Segment] = []
-        """Of a run that is about to begin."""
+        self._sentences: list[_Sentence] = []
+        """That are being made, or said in this run."""
         self._is_cutting = False
         self._is_ended = False
 
@@ -223,6 +224,8 @@ class _Output(BaseOutputTransport):
 
     async def process_frame(self, frame: Frame, direction: FrameDirection) -> None:
         if not isinstance(frame, InterruptionFrame):
+            if direction is FrameDirection.DOWNSTREAM:
+                self._note(frame)
             await super().process_frame(frame, direction)
             return
         # The line first, for the caller's ear; what pipecat has queued must then not follow what was cleared.
@@ -267,8 +270,7 @@ class _Output(BaseOutputTransport):
             await self._write_dtmf_audio(frame)
 
     def _begin(self) -> _Run:
-        self._run = _Run(self._call.begin(), self._now(), segments=self._announced)
-        self._announced = []
+        self._run = _Run(self._call.begin(), self._now())
         return self._run
 
     def _end(self) -> None:
@@ -314,9 +316,10 @@ class _Output(BaseOutputTransport):
         run = self._run
         if isinstance(frame, BotStartedSpeakingFrame) and run is None:
             run = self._begin()
+        for sentence in self._sentences:
+            if sentence.frame is frame:
+                sentence.start_ms = 0.0 if run is None else run.played.said_ms
         if run is None:
-            if _announces(frame):
-                self._announced = [_Segment(frame, 0.0)]
             await self._give_on(frame, direction)
             return
         position = run.played.said_ms
@@ -325,19 +328,20 @@ class _Output(BaseOutputTransport):
         elif frame.pts:
             # A word whose time the synthesiser told: it is where its time is in this run's.
             position = min(position, (self._now() - run.began_at) * 1000)
-        elif isinstance(frame, TTSTextFrame):
-            self._is_whole(run, frame)
-        elif _announces(frame):
-            run.segments = [*run.segments[-MAX_SEGMENTS:], _Segment(frame, position)]
         heapq.heappush(self._held, (position, next(self._numbers), frame, direction))
         self._tell()
 
-    def _is_whole(self, run: _Run, frame: TTSTextFrame) -> None:
-        """All sound of a sentence has been written: now its length is known."""
-        for segment in run.segments:
-            if segment.frame.id == frame.segment_id and segment.end_ms is None:
-                segment.end_ms = run.played.said_ms
-                self._pace.learn(frame.text, segment.end_ms - segment.start_ms)
+    def _note(self, frame: Frame) -> None:
+        """What has been made, before it waits for its time: text ahead of its sound, and again behind all of it."""
+        if _announces(frame):
+            self._sentences = [*self._sentences[-MAX_SENTENCES:], _Sentence(frame)]
+        elif isinstance(frame, TTSAudioRawFrame) and self._sentences:
+            self._sentences[-1].made_ms += len(frame.audio) * 500 / frame.sample_rate / frame.num_channels
+        elif isinstance(frame, TTSTextFrame):
+            for sentence in self._sentences:
+                if sentence.frame.id == frame.segment_id and not sentence.frame.pts:
+                    sentence.is_whole = True
+                    self._pace.learn(frame.text, sentence.made_ms)
 
     async def _release_in_time(self) -> None:
         while True:
@@ -361,6 +365,7 @@ class _Output(BaseOutputTransport):
             elif heard_ms >= run.played.said_ms > 0 and not self._held:
                 self._call.finish(run.utterance)
                 self._run = None
+                self._sentences = [sentence for sentence in self._sentences if sentence.start_ms is None]
                 self._tell()
             else:
                 return
@@ -379,15 +384,16 @@ class _Output(BaseOutputTransport):
             return
         await self._release()
         heard_ms = run.played.heard_ms(self._now())
-        for segment in run.segments:
-            length_ms = (segment.end_ms or run.played.said_ms) - segment.start_ms
-            if segment.end_ms is None:
-                length_ms = self._pace.length_ms(segment.frame.text, length_ms)
-            if segment.frame.pts or not segment.start_ms <= heard_ms < segment.start_ms + length_ms:
+        for sentence in self._sentences:
+            start_ms, length_ms = sentence.start_ms, sentence.made_ms
+            if not sentence.is_whole:
+                length_ms = self._pace.length_ms(sentence.frame.text, length_ms)
+            if start_ms is None or sentence.frame.pts or not start_ms <= heard_ms < start_ms + length_ms:
                 continue
-            if words := heard_text(segment.frame.text, length_ms, heard_ms - segment.start_ms):
-                await super().push_frame(_spoken(segment.frame, words))
+            if words := heard_text(sentence.frame.text, length_ms, heard_ms - start_ms):
+                await super().push_frame(_spoken(sentence.frame, words))
             break
+        self._sentences = []
         self._call.interrupt()
         self._forget(run)
         await self._release()
