@@ -51,3 +51,12 @@ async def closed(stream: AsyncIterator[Any]) -> None:
     if close is not None:
         with contextlib.suppress(Exception):
             await close()
+
+
+@contextlib.asynccontextmanager
+async def closing(stream: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    """It is closed when it is left, if it can be."""
+    try:
+        yield stream
+    finally:
+        await closed(stream)

@@ -166,6 +166,30 @@ async def test_a_voice_that_does_not_tell_its_words_has_its_sentence_said_again(
     assert second.said == ["We open at nine."]
 
 
+class Plain:
+    """An iterator that is no generator, and cannot be closed."""
+
+    def __init__(self, *sounds: Sound) -> None:
+        self._sounds = list(sounds)
+
+    def say(self, text: str) -> "Plain":
+        return self
+
+    def __aiter__(self) -> "Plain":
+        return self
+
+    async def __anext__(self) -> Sound:
+        if not self._sounds:
+            raise StopAsyncIteration
+        return self._sounds.pop()
+
+
+@virtual_time
+async def test_a_voice_need_not_be_a_generator() -> None:
+    sound = Sound(bytes(320), RATE)
+    assert await say(FallbackTts(Plain(sound), FakeTts()), "Hello.") == [sound]
+
+
 # --- transcribers -----------------------------------------------------------------------------------------------------
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Any
 
 from longline.agentkit.conversation import Conversation
 from longline.agentkit.ports import LanguageModel, ProviderError, Tool, ToolCall
 from longline.agentkit.ranking import REST_S, Ranking, within
+from longline.agentkit.voice import closing
 from longline.agentkit.warm import warm
 
 
@@ -34,8 +33,7 @@ class FallbackLlm:
         for model in self.ranking.order(now()):
             has_begun = False
             try:
-                stream: Any = model.reply(conversation, tools)
-                async with contextlib.aclosing(stream):
+                async with closing(model.reply(conversation, tools)) as stream:
                     while (piece := await within(self._wait_s, stream, model)) is not None:
                         has_begun = True
                         yield piece

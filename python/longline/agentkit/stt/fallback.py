@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
 
 from longline.agentkit.ports import ProviderError, SpeechToText, Transcript
 from longline.agentkit.ranking import REST_S, Ranking
 from longline.agentkit.stt.tape import Reader, Tape
+from longline.agentkit.voice import closed
 
 
 class FallbackStt:
@@ -60,7 +60,7 @@ class _Attempt:
         self._timer: asyncio.TimerHandle | None = None
         self._getting: asyncio.Task[Transcript | None] | None = None
         self._is_overdue = False
-        self._heard: Any = transcriber.listen(self._audio(), rate_hz)
+        self._heard = transcriber.listen(self._audio(), rate_hz)
 
     async def next(self) -> Transcript | None:
         """Raises ProviderError, also for a final that is overdue."""
@@ -82,7 +82,7 @@ class _Attempt:
 
     async def aclose(self) -> None:
         self._answered()
-        await self._heard.aclose()
+        await closed(self._heard)
 
     async def _audio(self) -> AsyncIterator[bytes]:
         while (frame := await self._reader.read()) is not None:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
 
 from longline.agentkit.heard import WordEnd
 from longline.agentkit.ports import ProviderError, Sound, TextToSpeech
 from longline.agentkit.ranking import REST_S, Ranking, within
+from longline.agentkit.voice import closing
 from longline.agentkit.warm import warm
 
 
@@ -37,8 +36,7 @@ class FallbackTts:
             if 0 < said.begin == len(text):
                 return
             try:
-                stream: Any = voice.say(text[said.begin :])
-                async with contextlib.aclosing(stream):
+                async with closing(voice.say(text[said.begin :])) as stream:
                     while (sound := await within(self._wait_s, stream, voice)) is not None:
                         yield said.add(sound)
                 self.ranking.worked(voice)

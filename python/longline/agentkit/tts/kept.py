@@ -8,12 +8,12 @@ was wanted longest ago. All calls of an agent share them.
 
 from __future__ import annotations
 
-import contextlib
 from collections import OrderedDict
 from collections.abc import AsyncGenerator
-from typing import Any, Final
+from typing import Final
 
 from longline.agentkit.ports import Sound, TextToSpeech
+from longline.agentkit.voice import closing
 from longline.agentkit.warm import warm
 
 MAX_BYTES: Final = 16_000_000
@@ -37,8 +37,7 @@ class KeptTts:
                 yield sound
             return
         made = []
-        stream: Any = self._voice.say(text)
-        async with contextlib.aclosing(stream):
+        async with closing(self._voice.say(text)) as stream:
             async for sound in stream:
                 made.append(sound)
                 yield sound
