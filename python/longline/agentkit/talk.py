@@ -1,8 +1,8 @@
 """One call of an agent: everything that happens comes in by one queue and is taken one at a time.
 
     frames → voice activity, speech to text → Listening: what the caller says, turn by turn
-    the same → BargeIn: whether he interrupts          Guesser: whether an answer is begun before he is done
-    a turn → Answer (a task) → line                    cut by an interruption
+    the same → Interruptions: whether what is being said pauses, goes on or is stopped
+    words so far, turns, keys → Answers: what the agent says to them, begun early on a guess
 
 What they decide is done here; what they decide by stands in `turns/`. The queue is as long as what a busy loop leaves
 in it: nothing waits in between.
