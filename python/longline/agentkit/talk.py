@@ -42,6 +42,7 @@ from longline.agentkit.turns.listening import (
     WentOn,
     Wordless,
 )
+from longline.agentkit.turns.pauses import Pauses
 from longline.agentkit.turns.silence import Act, Silence
 from longline.agentkit.warm import warm
 from longline.agentkit.waterfall import Step, Waterfall
@@ -86,14 +87,16 @@ class Talk:
         self._inputs: asyncio.Queue[_Input] = asyncio.Queue()
         self._tasks = Tasks()
         self._answers = Answers(agent, call, conversation, lambda answer: self._inputs.put_nowait(_Answered(answer)))
+        self._owed: HandOver | None = None
+        """It was interrupted in its last words."""
         self._clock = AudioClock()
-        self._take_over(agent)
+        self._take_over(agent, Pauses())
 
-    def _take_over(self, agent: VoiceAgent) -> None:
-        """This agent has the call from now on."""
+    def _take_over(self, agent: VoiceAgent, pauses: Pauses) -> None:
+        """This agent has the call from now on; `pauses` are what is known of the caller's."""
         self._agent = agent
         turn = agent.turn
-        self.endpointer = Endpointer(turn.endpointing, turn.completeness)
+        self.endpointer = Endpointer(turn.endpointing, turn.completeness, pauses)
         self.listening = Listening(self.endpointer, wait_s=agent.patience.first_s, give_up_s=agent.patience.all_s)
         self._interruptions = Interruptions(
             turn,
@@ -282,11 +285,13 @@ class Talk:
         waterfall.tell(Step.END_OF_SPEECH, spoke_until)
         waterfall.tell(Step.ENDPOINT, over_at if over_at is not None else now)
         waterfall.tell(Step.TRANSCRIPT, now)
+        self._hand_over_if_owed()
         if self._answers.keep_guess(text, waterfall):
             return
         waits = not self._interruptions.are_allowed
         if not waits and (self._answers.current is not None or self._call.is_speaking):
             self._stop_answer()
+            self._hand_over_if_owed()
         self.conversation.add(Turn("caller", text, spoke_until))
         self._answers.begin(waterfall, question=text, waits=waits)
 
@@ -337,7 +342,10 @@ class Talk:
     def _stop_answer(self) -> Answer | None:
         self._call.interrupt()
         self._interruptions.stopped()
-        return self._answers.stop()
+        answer = self._answers.stop()
+        if answer is not None and isinstance(answer.outcome, HandOver):
+            self._owed = answer.outcome  # the model knows of it: another agent answers what the caller says now
+        return answer
 
     def _has_answered(self, answer: Answer) -> None:
         if not self._answers.ended(answer):
@@ -351,15 +359,23 @@ class Talk:
         if isinstance(outcome, HangUp):
             self._call.hang_up()
         elif isinstance(outcome, HandOver):
-            self._hearing.cancel()
-            self._call.voice = outcome.agent.tts
-            self.conversation.instructions = outcome.agent.instructions
-            self._answers.take_over(outcome.agent)
-            self._take_over(outcome.agent)
+            self._hand_over(outcome)
             if outcome.greets:
                 self._answers.say(outcome.greets)
             else:
                 self._answers.begin()
+
+    def _hand_over(self, outcome: HandOver) -> None:
+        self._owed = None
+        self._hearing.cancel()
+        self._call.voice = outcome.agent.tts
+        self.conversation.instructions = outcome.agent.instructions
+        self._answers.take_over(outcome.agent)
+        self._take_over(outcome.agent, self.endpointer.pauses)
+
+    def _hand_over_if_owed(self) -> None:
+        if self._owed is not None:
+            self._hand_over(self._owed)
 
     # Tasks.
 

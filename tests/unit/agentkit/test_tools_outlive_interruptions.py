@@ -130,6 +130,29 @@ async def test_another_agent_may_greet_and_is_then_talked_with() -> None:
 
 
 @virtual_time
+async def test_who_interrupts_a_hand_over_is_answered_by_the_other_agent() -> None:
+    bills = FakeLlm("Ten dollars.")
+    billing = VoiceAgent(FakeStt(), bills, FakeTts(), instructions="You do bills.")
+    says = "I will now hand you over to my colleague who does all of the bills here."
+    tools = [hand_over_to(billing, name="to_billing", description="Bills.", says=says)]
+    desk_llm = FakeLlm([ToolCall("1", "to_billing", {})])
+    desk = VoiceAgent(FakeStt(), desk_llm, FakeTts(), tools=tools)
+    caller = Caller().says("My bill, please.").interrupts("How much was it?", after=1.0).hears("Ten dollars").hangs_up()
+    call = await caller.calls(desk)
+    call.expect_not_heard("bills here")
+    assert len(desk_llm.asked) == 1 and bills.asked[0][-1]["content"] == "How much was it?"
+
+
+@virtual_time
+async def test_who_interrupts_a_goodbye_is_not_hung_up_on() -> None:
+    says = "Thank you very much for your call, and have a very nice day."
+    llm = FakeLlm([ToolCall("1", "hang_up", {})], "Of course.")
+    agent = VoiceAgent(FakeStt(), llm, FakeTts(), tools=[hang_up(says=says)])
+    caller = Caller().says("Bye.").interrupts("Wait, one more thing.", after=1.0).hears("Of course").hangs_up()
+    (await caller.calls(agent)).expect_ended_by("caller")
+
+
+@virtual_time
 async def test_a_human_is_told_why_and_the_caller_that_he_is_put_through() -> None:
     llm = FakeLlm([ToolCall("1", "transfer_to_human", {"reason": "He wants his money back."})])
     agent = VoiceAgent(FakeStt(), llm, FakeTts(), tools=[transfer_to("sip:desk@example.com", timeout=20)])

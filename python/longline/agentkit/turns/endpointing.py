@@ -69,12 +69,18 @@ class TurnOver:
 
 
 class Endpointer:
-    """Tell it what happens, ask `decide` at `deadline`. One for each caller: it learns."""
+    """Tell it what happens, ask `decide` at `deadline`. One for each caller: it learns. `pauses` are what is known of
+    him already."""
 
-    def __init__(self, rules: EndpointingRules | None = None, completeness: Completeness = cannot_tell) -> None:
+    def __init__(
+        self,
+        rules: EndpointingRules | None = None,
+        completeness: Completeness = cannot_tell,
+        pauses: Pauses | None = None,
+    ) -> None:
         self.rules = rules or EndpointingRules()
         self._completeness = completeness
-        self._pauses = Pauses()
+        self._pauses = pauses or Pauses()
         self._speaks = False
         self._stopped_at: float | None = None
         self._last: TurnOver | None = None
