@@ -1,4 +1,4 @@
-"""A real call with an agent that is disturbed: what a pause takes from its speech, by packets that say what they are."""
+"""A real call with an agent that is disturbed: what a pause takes from its speech, by packets that say who they are."""
 
 import asyncio
 import itertools
