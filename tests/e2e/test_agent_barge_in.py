@@ -34,7 +34,7 @@ class Numbered:
         yield Sound(mulaw.to_linear(b"".join(frames)), 8_000)
 
     async def reply(self, conversation: Conversation, tools: Sequence[Tool]) -> AsyncIterator[str | ToolCall]:
-        for word in ():
+        for word in list[str]():
             yield word
 
     async def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncIterator[Transcript]:
