@@ -31,6 +31,8 @@ from longline.streamkit.format import FormatWish  # noqa: E402
 FRAME_S = 0.02
 LINE_NOISE_DB = -62.0
 """What every telephone sends when nobody talks."""
+FRAMES = 400
+"""Of one utterance."""
 ECHO_FRAMES = 6
 """An echo comes back after 120 ms."""
 QUIET = 300
@@ -77,7 +79,7 @@ class Endless:
     """A voice without a pause, each 20 ms of which says its number, or one that talks as people do (of which it is not
     known what was heard, but whose echo is that of a voice); a model that has no more to say than that."""
 
-    def __init__(self, call: int, talks: bool = False, seconds: float = 8.0) -> None:
+    def __init__(self, call: int, talks: bool = False, seconds: float = FRAMES / 50) -> None:
         self._call, self._seconds, self._next = call, seconds, 0
         self._talk = talk(seconds, 99, -16.0).tobytes() if talks else b""
 
@@ -85,6 +87,7 @@ class Endless:
         if self._talk:
             yield Sound(self._talk, RATE_HZ)
             return
+        self._next += -self._next % FRAMES  # what was cut while it was made is no part of this
         for _ in range(round(self._seconds)):
             frames = []
             for _ in range(50):
@@ -290,14 +293,11 @@ def hear_holds(packets: Sequence[RtpPacket], resumed_within_s: float = 3.0) -> H
             continue
         if is_silent and last is not None:
             step = numbers[0] - last
-            if -50 < step < 400 // 2 and step != 0:
-                # An utterance has 400 frames: what goes on in it after a silence was held.
-                hearing.holds += last // 400 == numbers[0] // 400
-                if last // 400 == numbers[0] // 400:
-                    hearing.lost += max(0, step - 1)
-                    hearing.repeated += max(0, 1 - step)
-            elif step == 0:
+            # What goes on in the same utterance after a silence was held.
+            if last // FRAMES == numbers[0] // FRAMES:
                 hearing.holds += 1
+                hearing.lost += max(0, step - 1)
+                hearing.repeated += max(0, 1 - step) if step < 0 else 0
         is_silent = False
         last = numbers[-1]
     return hearing

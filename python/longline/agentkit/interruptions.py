@@ -26,9 +26,9 @@ WORDLESS_S: Final = 3.0
 
 
 class Interruptions:
-    """Tell it what happens; ask `decide` at `deadline`. `words` are those of the caller's turn so far; `stop` is called
-    when he has interrupted. `give_up_s`: how long a voice without words is waited for when the transcriber tells them
-    only at the end."""
+    """Tell it what happens; ask `decide` at `deadline`. `words` are those of the caller's turn so far, `wordless_s` for
+    how long there have been voices without any; `stop` is called when he has interrupted. `give_up_s`: how long a voice
+    without words is waited for when the transcriber tells them only at the end."""
 
     def __init__(
         self,
@@ -36,11 +36,13 @@ class Interruptions:
         call: CallSession,
         *,
         words: Callable[[], str],
+        wordless_s: Callable[[float], float],
         stop: Callable[[], object],
         give_up_s: float,
     ) -> None:
         self._call = call
         self._words = words
+        self._wordless_s = wordless_s
         self._stop = stop
         self._give_up_s = give_up_s
         self._barge_in = BargeIn(rules.barge_in)
@@ -89,7 +91,13 @@ class Interruptions:
     @property
     def _is_his(self) -> bool:
         """A sound while the agent speaks is one of the caller's if it is as loud as he is."""
-        return self._barge_in.state is State.LISTENING or self._loudness.is_enough
+        is_enough = self._loudness.is_beyond if self.is_nobody else self._loudness.is_enough
+        return self._barge_in.state is State.LISTENING or is_enough
+
+    @property
+    def is_nobody(self) -> bool:
+        """A voice that says no word for long is a radio, or music. The first word of it is somebody's."""
+        return self._has_partials and self._wordless_s(_now()) >= WORDLESS_S
 
     def transcript(self, text: str, *, is_final: bool) -> None:
         """What has just been understood."""

@@ -102,6 +102,7 @@ class Talk:
             turn,
             self._call,
             words=lambda: self.listening.text,
+            wordless_s=self.listening.wordless_s,
             stop=self._stop_answer,
             give_up_s=agent.patience.all_s,
         )
@@ -185,6 +186,8 @@ class Talk:
         told = self.listening.transcript(text, is_final=is_final, now=self._now())
         self._obey(told)
         if not told:
+            if text:
+                self._interruptions.voice(None, is_voiced=self.listening.is_voiced)
             self._interruptions.transcript(text, is_final=is_final)
             self._words_changed()
 
@@ -249,7 +252,8 @@ class Talk:
     @property
     def _is_quiet(self) -> bool:
         """Nobody says anything, or is about to."""
-        return self.listening.is_idle and not self._answers.is_busy and not self._call.is_speaking
+        is_idle = self.listening.is_idle or self._interruptions.is_nobody
+        return is_idle and not self._answers.is_busy and not self._call.is_speaking
 
     def _obey(self, told: list[Told]) -> None:
         for each in told:

@@ -59,3 +59,19 @@ def test_words_interrupt_at_once_also_over_an_echo(echo: Echo | None) -> None:
     outcome = listen(Scene("an interruption", audio, ((at, at + 1.5, "no, that is wrong"),)), echo=echo)
     assert any(at < pause < at + 0.3 for pause in outcome.pauses)
     assert [each for each in outcome.interruptions if at < each < at + 0.6]
+
+
+@pytest.mark.parametrize("name", ["music on hold", "far talk"])
+def test_an_agent_does_not_wait_for_ever_for_a_voice_that_says_no_word(name: str) -> None:
+    (scene,) = (each for each in not_meant(MINUTES) if each.name == name)
+    assert listen(scene).heard_share > 0.6
+
+
+def test_words_interrupt_an_agent_that_does_not_wait_for_music_any_more() -> None:
+    (music,) = (each for each in not_meant(MINUTES) if each.name == "music on hold")
+    said, at = sounds.talk(2.0, 3, -18.0), 30.0
+    audio = music.audio.copy()
+    first = round(at * sounds.RATE_HZ)
+    audio[first : first + len(said)] = sounds.mixed(audio[first : first + len(said)], said)
+    outcome = listen(Scene("words", audio, ((at, at + 2.0, "no, that is wrong"),)))
+    assert [round(each - at, 1) for each in outcome.interruptions] == [pytest.approx(0.4, abs=0.2)]

@@ -23,6 +23,9 @@ FINAL_WITHIN_S: Final = 0.6
 WORDS_OF_S: Final = 0.4
 """Of a voice so long words are expected: when none come, the caller is told so. What is shorter may be a noise."""
 
+SAME_SOUND_S: Final = 2.0
+"""Sounds without words that are not further apart are one: music, a radio."""
+
 
 @dataclass(frozen=True, slots=True)
 class FinalWanted:
@@ -77,6 +80,8 @@ class Listening:
         self._final_by: float | None = None
         self._late: TurnOver | None = None
         self._voice_since: float | None = None
+        self._wordless_since: float | None = None
+        self._stopped_at = 0.0
         self._voiced_s = 0.0
         """How much voice has not been understood yet."""
 
@@ -90,6 +95,11 @@ class Listening:
         """There is a voice."""
         return self._voice_since is not None
 
+    def wordless_s(self, now: float) -> float:
+        """For how long there have been voices, with less than SAME_SOUND_S between them, and not a word of it."""
+        is_over = self._voice_since is None and now - self._stopped_at > SAME_SOUND_S
+        return 0.0 if self._wordless_since is None or is_over else now - self._wordless_since
+
     @property
     def is_idle(self) -> bool:
         """The caller says nothing, and all that he has said is known."""
@@ -101,12 +111,15 @@ class Listening:
 
     def voice(self, change: Change, at: float) -> list[Told]:
         if change == "stopped":
+            self._stopped_at = at
             if self._voice_since is not None:
                 self._voiced_s += at - self._voice_since
                 self._voice_since = None
             self.endpointer.speech_stopped(at)
             return []
         self._voice_since = at
+        if self._wordless_since is None or at - self._stopped_at > SAME_SOUND_S:
+            self._wordless_since = at
         if self.endpointer.speech_started(at) is None:
             return []
         was_told = self._over is None
@@ -115,6 +128,8 @@ class Listening:
 
     def transcript(self, text: str, *, is_final: bool, now: float) -> list[Told]:
         over = self._over
+        if text:
+            self._wordless_since = None
         if over is not None:
             self._over = over = over.with_final(text) if is_final else over.with_partial(text)
             return self._end(over) if is_final else []

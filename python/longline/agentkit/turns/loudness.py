@@ -56,6 +56,11 @@ class Loudness:
         """Whether the sound so far has been as loud as that."""
         return self._loudest_db >= self.least_db
 
+    @property
+    def is_beyond(self) -> bool:
+        """Whether it has been louder than anything that was nobody's word, however loud the caller is."""
+        return self._loudest_db >= max(self.least_db, self.nothing_db + self.rules.above_nothing_db)
+
     def hear(self, level_db: float, length_ms: float) -> None:
         self._frames.append((level_db, length_ms))
         self._ms += length_ms
