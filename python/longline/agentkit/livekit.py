@@ -46,8 +46,9 @@ async def converse(
     on_event: Callable[[line.LineEvent], Any] | None = None,
     **more: Any,
 ) -> None:
-    """One call, to its end, or the session's: then the caller hears what was begun, and is hung up. `on_event` is told
-    all that the line tells, of which LiveKit has no word for keys; `more` goes to `session.start`."""
+    """One call, to its end, or the session's: then it is hung up (a session that is shut down says first what it has
+    begun). `on_event` is told all that the line tells, of which LiveKit has no word for keys; `more` goes to
+    `session.start`."""
     ears, mouth = CallAudioInput(call), CallAudioOutput(call)
     session.input.audio = ears
     session.output.audio = mouth
@@ -55,28 +56,26 @@ async def converse(
     closed = asyncio.Event()
     session.on("close", lambda _: closed.set())
     await session.start(agent, **more)
-    waiting = asyncio.create_task(closed.wait())
-    try:
-        while not closed.is_set():
-            reading = asyncio.create_task(call.next_event())
-            await asyncio.wait({reading, waiting}, return_when=asyncio.FIRST_COMPLETED)
-            if not reading.done():
-                reading.cancel()
-                break
-            event = reading.result()
-            if event is None or isinstance(event, line.Over):
-                break
+
+    async def read() -> None:
+        async for event in call:
             ears.take(event)
             mouth.take(event)
             if on_event is not None:
                 on_event(event)
+
+    tasks = [asyncio.create_task(read()), asyncio.create_task(closed.wait())]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        if tasks[0].done():
+            tasks[0].result()
     finally:
-        waiting.cancel()
+        for task in tasks:
+            task.cancel()
         ears.close()
         if call.over is None:
             call.hang_up()
-        else:
-            await session.aclose()
+        await session.aclose()
 
 
 class CallAudioInput(io.AudioInput):
