@@ -129,8 +129,11 @@ def _quantile(rising: list[float], part: float) -> int | None:
 
 
 def _kept_up(crowd: Crowd) -> bool:
-    late = _quantile(crowd.delays_ms, 0.95)
-    return crowd.unanswered == 0 and late is not None and late < ENDPOINTING_MS + LATE_MS
+    first, late = (_quantile(crowd.delays_ms, part) for part in (0.0, 0.95))
+    if first is None or late is None or crowd.unanswered:
+        return False
+    # An answer that comes before its wait is over is that of the turn before.
+    return first > 0.8 * ENDPOINTING_MS and late < ENDPOINTING_MS + LATE_MS
 
 
 def main() -> None:
