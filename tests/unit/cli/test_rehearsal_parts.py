@@ -98,6 +98,12 @@ def test_speech_that_is_cut_off_in_pieces_is_one_turn_and_an_answer_is_another()
     agent, caller, answer = record.turns()
     assert (agent.ended_at, agent.silent_after_ms) == (1.45, 250.0)
     assert (caller.text, answer.answer_ms) == ("wait", 700.0)
+    quick = CallRecord()
+    quick.agent_sounds(0.0, 1.1)
+    quick.caller_speaks(1.0, "[pressed 2]")
+    quick.caller_sounds(1.2)
+    quick.agent_sounds(1.45, 2.0)
+    assert [turn.role for turn in quick.turns()] == ["agent", "caller", "agent"], "keys are answered at once"
 
 
 def test_a_report_is_for_people_and_for_machines(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from longline.agentkit.turns.words import words_of
 GAP_S: Final = 0.1
 """A voice that is silent for no longer goes on."""
 SAME_TURN_S: Final = 0.4
-"""What an agent says so soon after its last sound is no answer to what the caller began to say meanwhile: on a network
+"""What an agent says so soon after its last sound, while the caller still speaks, is no answer to him: on a network
 that loses and delays, speech that is being cut off comes in pieces."""
 
 
@@ -106,8 +106,9 @@ def _turn_of(voice: Voice, turns: list[CallTurn]) -> CallTurn | None:
     """The turn that it goes on with."""
     if turns and turns[-1].role == voice.role:
         return turns[-1]
-    last = turns[-2] if voice.role == "agent" and len(turns) > 1 else None
-    return last if last is not None and voice.begun_at - last.ended_at <= SAME_TURN_S else None
+    if voice.role != "agent" or len(turns) < 2 or voice.begun_at >= turns[-1].ended_at:
+        return None
+    return turns[-2] if voice.begun_at - turns[-2].ended_at <= SAME_TURN_S else None
 
 
 def says(text: str, words: str) -> bool:
