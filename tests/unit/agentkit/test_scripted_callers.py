@@ -182,3 +182,16 @@ def test_words_are_read_however_they_are_cut() -> None:
         assert words == text.split(), size
     assert len(pcm) / 16 == pytest.approx(40 * len(text), abs=40)
     assert " ".join(WordReader().read(pcm[: len(pcm) // 2])) == "No, no: a naïve"
+
+
+@virtual_time
+async def test_what_ended_before_the_caller_spoke_is_no_answer_to_him() -> None:
+    async def slow(call: CallSession) -> None:
+        call.play(b"".join(spoken("Welcome.", 8_000)))
+        await call.said()
+        await asyncio.sleep(2)
+        call.play(b"".join(spoken("Your number?", 8_000)))
+        await asyncio.sleep(3)
+
+    call = await Caller().waits(0.5).presses("2").hears().says("Seven.").calls(slow)
+    assert [turn.text for turn in call.turns] == ["Welcome.", "[pressed 2]", "Your number?", "Seven."]

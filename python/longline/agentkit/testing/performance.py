@@ -7,9 +7,13 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import Final
 
-from longline.agentkit.testing.record import says
+from longline.agentkit.testing.record import GAP_S, says
 from longline.agentkit.testing.script import Hears, Interrupts, IsHungUp, Presses, Says, Script, Step, Waits, told
+
+TALKS_ON_S: Final = 0.5
+"""Speech that goes on for so long while a caller listens is for him."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,18 +37,19 @@ Action = Speak | Press | HangUp
 
 class Performance:
     """`tick` it every few milliseconds. `problem` says what did not happen that the caller waited for; he then hangs
-    up. `needs_words`: whether he has to know the agent's words, for `hears`; else a pause is enough."""
+    up."""
 
-    def __init__(self, script: Script, begun_at: float, *, needs_words: bool = True) -> None:
+    def __init__(self, script: Script, begun_at: float) -> None:
         self.script = script
         self.problem: str | None = None
         self.failed_step: int | None = None
-        self._needs_words = needs_words
         self._steps = deque(enumerate(script.steps))
         self._since = begun_at
         """When the step at hand began."""
         self._voiced_from: float | None = None
-        """When the agent was first heard in this step, or was speaking when it began."""
+        """When the agent was first heard in this step."""
+        self._onset: float | None = None
+        """When it last began to speak."""
         self._voiced_until: float | None = None
         self._words: list[str] = []
         self._is_over = False
@@ -58,6 +63,8 @@ class Performance:
         """What the caller hears of the agent just now."""
         self._words += words or []
         if is_voiced:
+            if self._voiced_until is None or at - self._voiced_until > GAP_S:
+                self._onset = at
             self._voiced_from = at if self._voiced_from is None else self._voiced_from
             self._voiced_until = at
 
@@ -118,14 +125,16 @@ class Performance:
 
     def _begin_step(self, now: float) -> None:
         self._since = now
-        if self._voiced_until is None or self._is_silent(now):
-            self._voiced_from = None
+        self._voiced_from = None
         self._words.clear()
 
     def _has_heard(self, words: str) -> bool:
-        if self._voiced_from is None:
+        if words:
+            return says(" ".join(self._words), words)
+        if self._onset is None or self._voiced_until is None or self._voiced_from is None:
             return False
-        return not words or not self._needs_words or says(" ".join(self._words), words)
+        # What was being said when the step began, and stops, is no answer to what the caller did before it.
+        return self._onset >= self._since or self._voiced_until >= self._since + TALKS_ON_S
 
     def _is_silent(self, now: float) -> bool:
         return self._voiced_until is None or now - self._voiced_until >= self.script.pause_s
