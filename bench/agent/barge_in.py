@@ -251,7 +251,7 @@ async def run(arguments: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--interruptions", type=int, default=200, help="in each row")
-    parser.add_argument("--calls", type=int, default=8, help="at once")
+    parser.add_argument("--calls", type=int, default=6, help="at once")
     parser.add_argument("--seconds", type=float, default=60, help="of each sound that is none; 0: leave them out")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--minutes", type=float, default=10, help="of each sound in virtual time; 0: leave them out")
