@@ -50,6 +50,7 @@ class PocketsphinxStt:
         for module in ("pocketsphinx", "soxr"):
             if importlib.util.find_spec(module) is None:
                 raise ImportError(f"{module} is not installed: pip install longline[offline]")
+        self._all_english = grammar == ""
         self._grammar = grammar if callable(grammar) else lambda: grammar
         self._words = dict(words or {})
         self._least_confidence = least_confidence
@@ -57,7 +58,7 @@ class PocketsphinxStt:
 
     async def listen(self, audio: AsyncIterator[bytes], rate_hz: int) -> AsyncGenerator[Transcript, None]:
         """Partials as they change, and a final for each turn, empty when nothing was said. Raises ProviderError."""
-        program = await _Program.start({"rate_hz": rate_hz, "words": self._words})
+        program = await _Program.start({"rate_hz": rate_hz, "words": self._words, "all_english": self._all_english})
         feeding = asyncio.create_task(self._feed(audio, program))
         try:
             while (message := await program.told()) is not None:

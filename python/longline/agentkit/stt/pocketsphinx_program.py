@@ -29,7 +29,7 @@ from typing import Any, BinaryIO, Final
 
 import numpy
 
-from longline.agentkit.turns.energy import EnergyVad
+from longline.agentkit.turns.energy import EnergyRules, EnergyVad
 
 RATE_HZ: Final = 16_000
 """Of the model that comes with pocketsphinx."""
@@ -49,7 +49,12 @@ EACH_FITS: Final = -4.8
 o'clock", however well the words around it fit."""
 LONG_WORD: Final = 12
 """Frames; of a shorter one nothing is known for sure."""
+FRAME_MS: Final = 10.0
+STOP_MS: Final = EnergyRules().stop_ms
+"""Of silence that counts as voice, until it is known to be none."""
 _STEEP: Final = 0.4
+_SCALE: Final = 1024.0
+"""Of a search's own path the scores are told divided by this (`SENSCR_SHIFT`), of one through the lattice not."""
 _NO_WORD: Final = re.compile(
     r"//[^\n]*|/\*.*?\*/|#JSGF[^;]*;|grammar\s[^;]*;|<[^>]*>|\{[^}]*\}|/[^/]*/|\bpublic\b", re.S
 )
@@ -68,9 +73,12 @@ def words_of_grammar(jsgf: str) -> set[str]:
 class Hearing:
     """One caller's; without a grammar, all of English (which a telephone is too narrow for: grammars work)."""
 
-    def __init__(self, rate_hz: int, words: Mapping[str, str] | None = None) -> None:
+    def __init__(self, rate_hz: int, words: Mapping[str, str] | None = None, *, all_english: bool = False) -> None:
         pocketsphinx, soxr = importlib.import_module("pocketsphinx"), importlib.import_module("soxr")
-        self._decoder = pocketsphinx.Decoder(lm=None, loglevel="FATAL")
+        # With a grammar, the best path through the lattice of words may end in the middle of a sentence; the search's
+        # own does not, and is had at a third of the cost.
+        self._decoder = pocketsphinx.Decoder(lm=None, bestpath=all_english, loglevel="FATAL")
+        self._has_lattice = all_english
         self._model = pocketsphinx.get_model_path()
         for word, sounds in (words or {}).items():
             try:
@@ -128,7 +136,7 @@ class Hearing:
         self._since_partial_ms += length_ms
         if self._since_partial_ms >= PARTIAL_EVERY_MS:
             self._since_partial_ms = 0.0
-            text, confidence = self._understood()
+            text, confidence = self._understood(_SCALE)
             if confidence >= 0.5 and text and text != self._partial:
                 self._partial = text
                 yield {"partial": text}
@@ -143,7 +151,7 @@ class Hearing:
         if self._is_open:
             self._decoder.end_utt()
             self._is_open = False
-            text, confidence = self._understood()
+            text, confidence = self._understood(1.0 if self._has_lattice else _SCALE, voiced_ms - STOP_MS)
         self._before.clear()
         self._voiced_ms = 0.0
         self._activate()
@@ -185,23 +193,31 @@ class Hearing:
             return pcm
         return bytes(self._resampling.resample_chunk(numpy.frombuffer(pcm[: len(pcm) & ~1], "<i2")).tobytes())
 
-    def _understood(self) -> tuple[str, float]:
-        """The text, and how well it fits its sounds, all of it and each word."""
+    def _understood(self, scale: float, voiced_ms: float = 0.0) -> tuple[str, float]:
+        """The text, and how well it fits its sounds: all of it, each word, and how much of the voice are words."""
         found = self._decoder.hyp()
         text = "" if found is None else str(found.hypstr or "").strip()
         if not text:
             return "", 0.0
-        frames, fit, worst = 0, 0.0, 0.0
+        frames, fit, worst, pause = 0, 0.0, 0.0, (0, 0.0)
+        spoken = 0
         for segment in self._decoder.seg() or ():
+            length = segment.end_frame - segment.start_frame + 1
+            its = scale * math.log(max(segment.ascore, 1e-300))
+            if segment.word.startswith("("):
+                continue  # a step of the grammar, and no sound
             if segment.word.startswith(("<", "[", "+")):
+                pause = (pause[0] + length, pause[1] + its) if spoken else (0, 0.0)
                 continue
-            length, its = segment.end_frame - segment.start_frame + 1, math.log(max(segment.ascore, 1e-300))
-            frames, fit = frames + length, fit + its
+            # What is taken for a pause between words has to fit as well.
+            frames, fit, pause = frames + length + pause[0], fit + its + pause[1], (0, 0.0)
+            spoken += length
             if length >= LONG_WORD:
                 worst = min(worst, its / length)
-        if not frames:
+        if not spoken:
             return text, 0.0
-        return text, min(_likely(fit / frames, ALL_FIT), _likely(worst, EACH_FITS))
+        covered = 1.0 if voiced_ms <= 0 else spoken * FRAME_MS / voiced_ms
+        return text, min(_likely(fit / frames, ALL_FIT), _likely(worst, EACH_FITS), covered)
 
 
 def _likely(fit: float, even: float) -> float:
@@ -209,7 +225,7 @@ def _likely(fit: float, even: float) -> float:
 
 
 def main(given: BinaryIO, told: BinaryIO) -> None:
-    """`given` begins with a line of JSON: {"rate_hz": …, "words": {word: sounds}}."""
+    """`given` begins with a line of JSON: {"rate_hz": …, "words": {word: sounds}, "all_english": …}."""
 
     def tell(message: dict[str, Any]) -> None:
         told.write(json.dumps(message).encode() + b"\n")
