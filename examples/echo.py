@@ -3,6 +3,7 @@
 Run it, then `longline serve --stream ws://127.0.0.1:9000 --chunk-size 20`, and call.
 """
 
+import argparse
 import asyncio
 import json
 
@@ -18,10 +19,12 @@ async def call(socket: ServerConnection) -> None:
             await socket.send(json.dumps({"type": "audio", "audio_b64": audio, "chunk_id": message["message_id"]}))
 
 
-async def main() -> None:
-    async with serve(call, "127.0.0.1", 9000) as server:
+async def main(port: int) -> None:
+    async with serve(call, "127.0.0.1", port) as server:
         await server.serve_forever()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=9000)
+    asyncio.run(main(parser.parse_args().port))

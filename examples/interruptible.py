@@ -4,6 +4,7 @@ A cough (less than 400 ms) and the sentence goes on with the sample that was not
 much the caller had heard is printed. Run it, then `longline serve --stream ws://127.0.0.1:9000 --dialect longline`.
 """
 
+import argparse
 import asyncio
 import math
 
@@ -13,6 +14,7 @@ from longline.streamkit.server import serve
 from longline.streamkit.stream import Stream
 
 COUGH_MS = 400
+END_MS = 400  # how long after its last sample the end of a voice is told
 SENTENCE_S = 10
 
 
@@ -25,7 +27,7 @@ async def talk(stream: Stream) -> None:
             case told.Ready() if not event.resumed:
                 sentences = say_sentence(stream, sentences)
             case told.SpeechStarted() if event.paused:
-                interruption = asyncio.get_running_loop().call_later(COUGH_MS / 1000, stream.clear)
+                interruption = asyncio.get_running_loop().call_later((COUGH_MS + END_MS) / 1000, stream.clear)
             case told.SpeechStopped() if interruption is not None and event.duration_ms < COUGH_MS:
                 interruption.cancel()
                 stream.resume()
@@ -47,11 +49,13 @@ def say_sentence(stream: Stream, sentences: int) -> int:
     return sentences + 1
 
 
-async def main() -> None:
+async def main(port: int) -> None:
     hello = Hello(speech=True, barge_in=BargeIn(decide_ms=2000))
-    async with serve(talk, "127.0.0.1", 9000, hello=hello):
+    async with serve(talk, "127.0.0.1", port, hello=hello):
         await asyncio.get_running_loop().create_future()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=9000)
+    asyncio.run(main(parser.parse_args().port))

@@ -4,6 +4,7 @@ Run it, then `longline serve --stream ws://127.0.0.1:9000 --dialect longline`, c
 as you like (`ss -K dst 127.0.0.1 dport = 9000` as root): the call stays up, and nothing is lost.
 """
 
+import argparse
 import asyncio
 
 from longline.streamkit import server_messages as told
@@ -31,10 +32,12 @@ async def talk(stream: Stream) -> None:
                 print(f"over: {event.reason}")
 
 
-async def main() -> None:
-    async with serve(talk, "127.0.0.1", 9000):
+async def main(port: int) -> None:
+    async with serve(talk, "127.0.0.1", port):
         await asyncio.get_running_loop().create_future()
 
 
 if __name__ == "__main__":
-    asyncio.run(main())
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--port", type=int, default=9000)
+    asyncio.run(main(parser.parse_args().port))

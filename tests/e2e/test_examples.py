@@ -116,9 +116,13 @@ class Caller:
         self.phone.forget()
 
 
+LONGLINE = ("--dialect", "longline")
+TELER = ("--chunk-size", "20")
+
+
 @asynccontextmanager
-async def calling(example: Example, folder: Path) -> AsyncIterator[Caller]:
-    stream = ("--stream", f"ws://127.0.0.1:{example.port}", "--dialect", "longline")
+async def calling(example: Example, folder: Path, how: tuple[str, ...] = LONGLINE) -> AsyncIterator[Caller]:
+    stream = ("--stream", f"ws://127.0.0.1:{example.port}", *how)
     async with (
         example.running(),
         Node(folder / "node", *stream) as node,
@@ -126,6 +130,53 @@ async def calling(example: Example, folder: Path) -> AsyncIterator[Caller]:
     ):
         assert await phone.call() == 200
         yield Caller(phone, node.sip_port)
+
+
+async def test_echo(tmp_path: Path) -> None:
+    async with calling(Example("echo.py"), tmp_path, TELER) as caller:
+        await caller.phone.speak(1.0, to_ulaw(tone(440, 0.02)))
+        await caller.until(lambda: len(caller.heard()) >= 45)
+        assert pitch_hz(np.concatenate([from_ulaw(p.payload) for p in caller.heard()[5:40]])) == pytest.approx(440, 20)
+        caller.phone.hang_up()
+
+
+async def test_greeter(tmp_path: Path) -> None:
+    """It greets who has spoken, gives way when he speaks again, and says goodbye."""
+    voice = to_ulaw(tone(440, 0.02))
+    async with calling(Example("greeter.py"), tmp_path, TELER) as caller:
+        await caller.phone.speak(0.5, voice)
+        await caller.hears(2.0)
+        await caller.phone.speak(0.3, voice)
+        heard = len(caller.heard())
+        assert heard < 50 * 10, "the greeting takes fifteen seconds"
+        await caller.phone.speak(0.4, voice)
+        assert len(caller.heard()) < heard + 10, "it has given way"
+        await caller.hears(1.5)
+        await caller.is_hung_up()
+
+
+async def test_interruptible(tmp_path: Path) -> None:
+    """A cough pauses it; who stays on has it say another sentence."""
+    voice = to_ulaw(tone(440, 0.02))
+    example = Example("interruptible.py")
+    async with calling(example, tmp_path) as caller:
+        await caller.hears(1.0)
+        await caller.phone.speak(0.2, voice)
+        await caller.phone.speak(0.5, SILENCE)
+        await caller.hears(1.0)
+        assert "were heard" not in example.printed
+        await caller.phone.speak(1.0, voice)
+        await example.prints("ms were heard", caller)
+        caller.phone.hang_up()
+
+
+async def test_resumable(tmp_path: Path) -> None:
+    example = Example("resumable.py")
+    async with calling(example, tmp_path) as caller:
+        await caller.phone.speak(1.0, to_ulaw(tone(440, 0.02)))
+        await caller.until(lambda: len(caller.heard()) >= 45)
+        caller.phone.hang_up()
+        await example.prints("over: ")
 
 
 async def test_echo_agent(tmp_path: Path) -> None:
