@@ -68,6 +68,10 @@ class Performance:
             self._voiced_from = at if self._voiced_from is None else self._voiced_from
             self._voiced_until = at
 
+    def knows(self, words: str) -> bool:
+        """Whether the caller has heard these words in the step at hand."""
+        return says(" ".join(self._words), words)
+
     def tick(self, now: float, *, is_busy: bool, is_over: bool = False) -> Action | None:
         """What the caller does now. `is_busy`: he is still speaking or pressing; `is_over`: the agent has hung up."""
         if self._is_over:
@@ -130,7 +134,7 @@ class Performance:
 
     def _has_heard(self, words: str) -> bool:
         if words:
-            return says(" ".join(self._words), words)
+            return self.knows(words)
         if self._onset is None or self._voiced_until is None or self._voiced_from is None:
             return False
         # What was being said when the step began, and stops, is no answer to what the caller did before it.

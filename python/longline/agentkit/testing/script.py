@@ -24,7 +24,7 @@ class Waits:
 @dataclass(frozen=True, slots=True)
 class Hears:
     """Waits until the agent has said something and paused; with `words`, until it has said these, in this order and
-    next to each other. What is not heard within `within_s` of silence or other talk has failed."""
+    next to each other. What is not heard within `within_s` of when the agent was last heard has failed."""
 
     words: str = ""
     within_s: float = HEARS_WITHIN_S

@@ -37,6 +37,7 @@ VOICED_DB: Final = -45.0
 ANSWER_WITHIN_S: Final = 30.0
 KEY_GAP_TICKS: Final = 5
 ASK_AGAIN_S: Final = 0.25
+LAST_LOOKS: Final = 3
 
 
 @dataclass(slots=True)
@@ -197,6 +198,8 @@ class RealCaller:
             self._late_s = max(self._late_s, loop.time() - due)
             now = loop.time() - begun
             is_over = any(isinstance(event, Ended) for event in _all(queue))
+            if is_over:
+                await self._last_words(performance)
             action = performance.tick(now, is_busy=bool(self._mouth), is_over=is_over)
             match action:
                 case Speak(text, interrupts):
@@ -308,6 +311,19 @@ class RealCaller:
             performance.hear(at, is_voiced=False, words=step.words.split())
         else:
             await asyncio.sleep(ASK_AGAIN_S)
+
+    async def _last_words(self, performance: Performance) -> None:
+        """The agent has hung up: its last sentence may just not have been looked at."""
+        step = performance.step
+        if not isinstance(step, Hears) or not step.words:
+            return
+        if self._listening is not None:
+            self._listening.cancel()
+        self._checked_until = None
+        for _ in range(LAST_LOOKS):
+            if performance.knows(step.words):
+                return
+            await self._listen_for(step, performance)
 
     async def _told(self) -> list[dict[str, Any]]:
         if self._node is None:
