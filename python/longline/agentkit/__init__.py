@@ -1,7 +1,7 @@
 """AgentKit: a call as code has it, and a voice agent in twenty lines.
 
     from longline.agentkit import VoiceAgent, serve
-    from longline.agentkit.llm.openai import OpenAiLlm      # an adapter imports its vendor
+    from longline.agentkit.llm.openai import OpenAILlm      # an adapter imports its vendor
 
     agent = VoiceAgent(stt, llm, tts, instructions="You are the desk of a clinic.", greeting="Hello!")
     async with serve(agent, "0.0.0.0", 9000):

@@ -45,6 +45,13 @@ def http_client(sdk: Any, timeout_s: float) -> Any:
     )
 
 
+def openai_client(api_key: str | None, base_url: str | None, timeout_s: float) -> tuple[Any, Any]:
+    """An `openai.AsyncOpenAI`, and the HTTP client that it is built on. Raises ImportError, `openai.OpenAIError`."""
+    sdk = load("openai", extra="openai")
+    http = http_client(sdk, timeout_s)
+    return sdk.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=http), http
+
+
 def older_http_client(timeout_s: float) -> Any:
     """The same for an SDK that takes a client of `httpx`."""
     httpx = importlib.import_module("httpx")

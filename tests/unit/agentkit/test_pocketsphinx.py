@@ -174,15 +174,16 @@ async def test_who_stops_listening_ends_the_process() -> None:
 
 
 @pytest.mark.parametrize(
-    ("program", "says"), [("import time; time.sleep(60)", "stalled"), ("", "ended"), ("print('x' * 2**21)", "too much")]
+    ("program", "ready_within_s", "says"),
+    [("import time; time.sleep(60)", 1.0, "stalled"), ("", 30.0, "ended"), ("print('x' * 2**21)", 30.0, "too much")],
 )
 async def test_a_process_that_fails_is_a_fault(
-    program: str, says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    program: str, ready_within_s: float, says: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "broken_program.py").write_text(program)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(adapter, "PROGRAM", "broken_program")
-    monkeypatch.setattr(adapter, "READY_WITHIN_S", 1.0)
+    monkeypatch.setattr(adapter, "READY_WITHIN_S", ready_within_s)
     with pytest.raises(ProviderError, match=says):
         await heard(PocketsphinxStt(grammar=ANSWERS), "yes")
 

@@ -17,7 +17,7 @@ from longline.agentkit.conversation import Conversation
 from longline.agentkit.llm.messages import whole
 from longline.agentkit.llm.thoughts import Spoken
 from longline.agentkit.ports import ProviderError, Tool, ToolCall
-from longline.agentkit.vendor import faults, http_client, load
+from longline.agentkit.vendor import faults, openai_client
 from longline.agentkit.warm import warm_http
 
 NAME: Final = "openai chat"
@@ -49,9 +49,7 @@ class OpenAILlm:
         self.options = options
         self._http: Any = None
         if client is None:
-            sdk = load("openai", extra="openai")
-            self._http = http_client(sdk, timeout_s)
-            client = sdk.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=self._http)
+            client, self._http = openai_client(api_key, base_url, timeout_s)
         self._client = client
         self._completions = client.chat.completions  # imported now, and not while a caller waits
 

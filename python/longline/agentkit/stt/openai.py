@@ -21,7 +21,7 @@ from typing import Any, Final, TypeVar
 from longline.agentkit.ports import ProviderError, Transcript
 from longline.agentkit.turns.energy import EnergyVad
 from longline.agentkit.turns.vad import Vad
-from longline.agentkit.vendor import faults, http_client, load
+from longline.agentkit.vendor import faults, openai_client
 from longline.agentkit.warm import warm_http
 
 NAME: Final = "openai transcriptions"
@@ -64,9 +64,7 @@ class OpenAIStt:
         self.vad = vad
         self._http: Any = None
         if client is None:
-            sdk = load("openai", extra="openai")
-            self._http = http_client(sdk, timeout_s)
-            client = sdk.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=self._http)
+            client, self._http = openai_client(api_key, base_url, timeout_s)
         self._client = client
         self._transcriptions = client.audio.transcriptions  # imported now, and not while a caller waits
 

@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from longline.agentkit.ports import ProviderError, Sound
-from longline.agentkit.vendor import faults, http_client, load
+from longline.agentkit.vendor import faults, openai_client
 from longline.agentkit.warm import warm_http
 
 NAME: Final = "openai speech"
@@ -46,9 +46,7 @@ class OpenAITts:
         self.options = options
         self._http: Any = None
         if client is None:
-            sdk = load("openai", extra="openai")
-            self._http = http_client(sdk, timeout_s)
-            client = sdk.AsyncOpenAI(api_key=api_key, base_url=base_url, max_retries=0, http_client=self._http)
+            client, self._http = openai_client(api_key, base_url, timeout_s)
         self._client = client
         self._speech = client.audio.speech  # imported now, and not while a caller waits
 
