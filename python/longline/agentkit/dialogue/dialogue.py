@@ -142,7 +142,7 @@ class Dialogue:
         for phrase, _ in self._heard_in(memory.state):
             ends, more = self._follow(phrase, said, 0)
             is_whole |= len(said) in ends
-            goes_on |= bool(more - _IGNORED)
+            goes_on |= bool(more)  # "please" too: it may come after a pause
         if is_whole:
             return MAY_GO_ON if goes_on else WHOLE
         return BEGUN if goes_on and said else None
