@@ -41,9 +41,9 @@ class Clinic:
         @tool
         def look_up(day: str, hour: str) -> dict[str, str]:
             """Is this appointment free, and which of that day are, if not?"""
-            if is_free(day, hour):
-                return {"outcome": "free"}
-            return {"outcome": "taken", "free": " or ".join([other for other in HOURS if is_free(day, other)][:2])}
+            others = [other for other in HOURS if other != hour and is_free(day, other)][:2]
+            outcome = "free" if is_free(day, hour) else "taken" if others else "full"
+            return {"outcome": outcome, "free": " or ".join(others)}
 
         @tool
         def book(day: str, hour: str) -> str:

@@ -118,3 +118,32 @@ async def test_a_repetition_is_what_was_said_last(example: ModuleType) -> None:
         .calls(example.Clinic(None))
     )
     call.expect_not_heard("booked")
+
+
+@virtual_time
+async def test_a_please_that_comes_late_has_the_answer_said_again(example: ModuleType) -> None:
+    await (
+        Caller()
+        .hears("How can I help you?")
+        .says("Wednesday at four.")
+        .interrupts("Please.", after=0.3)
+        .hears("Wednesday at four is free. Shall I book it?")
+        .hangs_up()
+        .calls(example.Clinic(None))
+    )
+
+
+@virtual_time
+async def test_a_day_that_is_full_is_called_so(example: ModuleType) -> None:
+    clinic = example.Clinic(None)
+    clinic.booked = {("Monday", hour): "somebody else's call" for hour in example.HOURS}
+    await (
+        Caller()
+        .hears("How can I help you?")
+        .says("Monday at three.")
+        .hears("there is nothing free on Monday. On which day?")
+        .says("Tuesday at three.")
+        .hears("Tuesday at three is free")
+        .hangs_up()
+        .calls(clinic)
+    )
