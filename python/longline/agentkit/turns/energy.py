@@ -59,6 +59,7 @@ class EnergyVad:
         self.is_voiced = False
         self.background_db = FLOOR_DB + self.rules.margin_db / 2
         self._against_ms = 0.0
+        self._since_ms = 0.0
         self._loud: tuple[bytes, float] | None = None
         """The last frame that was loud, and how loud it had to be."""
 
@@ -76,12 +77,15 @@ class EnergyVad:
             rate = 0.5 if level < self.background_db else min(1.0, length_ms / 1_000)
             self.background_db += (level - self.background_db) * rate
         if is_loud == self.is_voiced:
-            self._against_ms = 0.0
+            # A word may begin with a sound, a gap and a sound ("stop"): a gap takes back no more than its own length.
+            self._against_ms = 0.0 if self.is_voiced else max(0.0, self._against_ms - length_ms)
             return None
+        if self._against_ms == 0:
+            self._since_ms = at_ms
         self._against_ms += length_ms
         if self._against_ms < (self.rules.stop_ms if self.is_voiced else self.rules.start_ms):
             return None
-        at = at_ms + length_ms - self._against_ms
+        at = self._since_ms
         self.is_voiced, self._against_ms = is_loud, 0.0
         if is_loud:
             return "started", at
