@@ -18,7 +18,7 @@ async def talk(call: CallSession) -> None:
             case Frame(pcm):
                 call.add(echo, pcm)
             case Digit("#"):
-                call.hang_up()
+                call.hangup()
     print(f"{echo.heard_ms / 1000:.1f} of {echo.said_ms / 1000:.1f} s were heard", flush=True)
 
 

@@ -47,7 +47,7 @@ async def talk(call: CallSession) -> None:
                     await call.say("I am sorry, nobody can be called.").ended
             case "":
                 await call.say("Goodbye.").ended
-                call.hang_up()
+                call.hangup()
                 return
             case _:
                 await call.say("That is not on the menu.").ended

@@ -83,7 +83,7 @@ async def test_an_agent_puts_its_caller_through_to_a_human_who_is_told_why(tmp_p
 
 async def test_an_agent_hangs_up(tmp_path: Path) -> None:
     async def talk(call: CallSession) -> None:
-        call.hang_up()
+        call.hangup()
         async for _ in call:
             pass
 

@@ -20,7 +20,7 @@ async def desk(call: CallSession) -> None:
 
     async def let_go() -> str:
         await call.said()
-        call.hang_up()
+        call.hangup()
         return "gone"
 
     goodbye: list[str | ToolCall] = ["Goodbye.", ToolCall("1", "let_go", {})]

@@ -74,7 +74,7 @@ async def converse(
             task.cancel()
         ears.close()
         if call.over is None:
-            call.hang_up()
+            call.hangup()
         await session.aclose()
 
 

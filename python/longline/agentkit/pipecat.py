@@ -275,7 +275,7 @@ class _Output(BaseOutputTransport):
 
     def _end(self) -> None:
         if not self._is_ended and self._params.hang_up and self._call.over is None:
-            self._call.hang_up()
+            self._call.hangup()
         self._is_ended = True
 
     # From the line, by way of the input.

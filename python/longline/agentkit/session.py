@@ -259,7 +259,7 @@ class CallSession:
         except BufferFull:
             self.counters["turns_not_kept"] += 1
 
-    def hang_up(self) -> None:
+    def hangup(self) -> None:
         self._line.hang_up()
 
     async def said(self) -> None:

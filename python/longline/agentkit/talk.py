@@ -247,7 +247,7 @@ class Talk:
             if isinstance(prompt, str):
                 self._answers.say(prompt)
             elif prompt is Act.HANG_UP:
-                self._call.hang_up()
+                self._call.hangup()
 
     @property
     def _is_quiet(self) -> bool:
@@ -323,7 +323,7 @@ class Talk:
 
     async def _hang_up_when_said(self) -> None:
         await self._call.said()
-        self._call.hang_up()
+        self._call.hangup()
 
     def _words_changed(self) -> None:
         self._guess()
@@ -361,7 +361,7 @@ class Talk:
 
     def _conclude(self, outcome: Outcome) -> None:
         if isinstance(outcome, HangUp):
-            self._call.hang_up()
+            self._call.hangup()
         elif isinstance(outcome, HandOver):
             self._hand_over(outcome)
             if outcome.greets:

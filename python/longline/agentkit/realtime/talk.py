@@ -227,7 +227,7 @@ class RealtimeTalk:
 
     async def _say_goodbye(self) -> None:
         await self._play(self._agent.phrases.goodbye).ended
-        self._call.hang_up()
+        self._call.hangup()
 
     # The caller.
 
@@ -478,7 +478,7 @@ class RealtimeTalk:
         """When all that was said has been heard, this agent's part is over."""
         await self._call.said()
         if isinstance(outcome, HangUp):
-            self._call.hang_up()
+            self._call.hangup()
         elif isinstance(outcome, HandOver):
             self.handed_over = outcome
             self._inputs.put_nowait(_Ended(self._exchange))
