@@ -12,7 +12,7 @@ from typing import Final
 
 import numpy
 
-from longline.agentkit.turns.vad import Change
+from longline.agentkit.turns.vad import Change, Runs
 
 FLOOR_DB: Final = -60.0
 """Nothing is quieter, as far as this cares."""
@@ -56,12 +56,14 @@ class EnergyVad:
 
     def __init__(self, rules: EnergyRules | None = None) -> None:
         self.rules = rules or EnergyRules()
-        self.is_voiced = False
+        self._runs = Runs(self.rules.start_ms, self.rules.stop_ms)
         self.background_db = FLOOR_DB + self.rules.margin_db / 2
-        self._against_ms = 0.0
-        self._since_ms = 0.0
         self._loud: tuple[bytes, float] | None = None
         """The last frame that was loud, and how loud it had to be."""
+
+    @property
+    def is_voiced(self) -> bool:
+        return self._runs.is_voiced
 
     def hear(self, pcm: bytes, rate_hz: int, at_ms: float) -> tuple[Change, float] | None:
         """`at_ms` is where the frame begins. Returns the change and where in the audio it was, in milliseconds."""
@@ -76,20 +78,8 @@ class EnergyVad:
             # Down at once, up slowly: a background that rises is one only when it stays.
             rate = 0.5 if level < self.background_db else min(1.0, length_ms / 1_000)
             self.background_db += (level - self.background_db) * rate
-        if is_loud == self.is_voiced:
-            # A word may begin with a sound, a gap and a sound ("stop"): a gap takes back no more than its own length.
-            self._against_ms = 0.0 if self.is_voiced else max(0.0, self._against_ms - length_ms)
-            return None
-        if self._against_ms == 0:
-            self._since_ms = at_ms
-        self._against_ms += length_ms
-        if self._against_ms < (self.rules.stop_ms if self.is_voiced else self.rules.start_ms):
-            return None
-        at = self._since_ms
-        self.is_voiced, self._against_ms = is_loud, 0.0
-        if is_loud:
-            return "started", at
-        if self._loud is not None:
-            # A voice ends within a frame: what is behind it need not be waited for.
-            at -= quiet_end_ms(self._loud[0], rate_hz, self._loud[1])
-        return "stopped", at
+        change = self._runs.hear(is_loud, at_ms, length_ms)
+        if change is None or is_loud or self._loud is None:
+            return change
+        # A voice ends within a frame: what is behind it need not be waited for.
+        return "stopped", change[1] - quiet_end_ms(self._loud[0], rate_hz, self._loud[1])

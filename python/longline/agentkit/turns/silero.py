@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import numpy
 
-from longline.agentkit.turns.vad import Change
+from longline.agentkit.turns.vad import Change, Runs
 
 WINDOW_MS: Final = 32
 _CONTEXT_MS: Final = 4
@@ -73,14 +73,17 @@ class SileroVad:
 
     def __init__(self, session: Any, rules: SileroRules | None = None) -> None:
         self.rules = rules or SileroRules()
-        self.is_voiced = False
+        self._runs = Runs(self.rules.start_ms, self.rules.stop_ms)
         self.probability = 0.0
         self._session = session
         self._rate_hz = 0
         self._state = numpy.zeros((2, 1, 128), numpy.float32)
         self._context = numpy.zeros(0, numpy.float32)
         self._waiting = numpy.zeros(0, numpy.float32)
-        self._against_ms = 0.0
+
+    @property
+    def is_voiced(self) -> bool:
+        return self._runs.is_voiced
 
     def hear(self, pcm: bytes, rate_hz: int, at_ms: float) -> tuple[Change, float] | None:
         """As `Vad.hear`. Raises ValueError for a rate that is none of a telephone's."""
@@ -93,7 +96,8 @@ class SileroVad:
             piece, self._waiting = self._waiting[:window], self._waiting[window:]
             self.probability = self._judge(piece)
             until_ms = end_ms - len(self._waiting) * 1_000 / self._rate_hz
-            change = self._count(until_ms) or change
+            least = self.rules.stop if self._runs.is_voiced else self.rules.start
+            change = self._runs.hear(self.probability >= least, until_ms - WINDOW_MS, WINDOW_MS) or change
         return change
 
     def _samples(self, pcm: bytes, rate_hz: int) -> Any:
@@ -116,16 +120,3 @@ class SileroVad:
         )
         self._context = window[-len(self._context) :]
         return float(probability[0][0])
-
-    def _count(self, until_ms: float) -> tuple[Change, float] | None:
-        """One window more, which ends there."""
-        is_voice = self.probability >= (self.rules.stop if self.is_voiced else self.rules.start)
-        if is_voice == self.is_voiced:
-            self._against_ms = 0.0
-            return None
-        self._against_ms += WINDOW_MS
-        if self._against_ms < (self.rules.stop_ms if self.is_voiced else self.rules.start_ms):
-            return None
-        at_ms = until_ms - self._against_ms
-        self.is_voiced, self._against_ms = is_voice, 0.0
-        return ("started" if is_voice else "stopped", at_ms)
