@@ -38,6 +38,7 @@ from longline.agentkit.line import (
 from longline.agentkit.ports import ProviderError, TextToSpeech
 from longline.agentkit.report import KeepsTurns, Report
 from longline.agentkit.sentences import split
+from longline.agentkit.tasks import Tasks
 from longline.agentkit.turns.keys import KeyEntry, KeyRules
 from longline.agentkit.utterance import SpeechOrder, Utterance
 from longline.agentkit.voice import spoken
@@ -65,13 +66,12 @@ class CallSession:
         self.voice = tts
         """Of `say`; a `VoiceAgent` lends its own."""
         self._order = SpeechOrder(line)
-        self._making: set[asyncio.Task[None]] = set()
+        self._tasks = Tasks()
         self._tracks = dict(line.info.tracks)
         self._events: deque[LineEvent] = deque()
         self._arrived = asyncio.Event()
         self._numbers = itertools.count(1)
         self._waiting: dict[str, asyncio.Future[None]] = {}
-        self._reader: asyncio.Task[None] | None = None
         self.utterances: dict[str, Utterance] = {}
         """By id, in the order in which they were said; the last MAX_UTTERANCES."""
         self._unheard: list[Utterance] = []
@@ -79,14 +79,11 @@ class CallSession:
         self.over: Over | None = None
 
     async def __aenter__(self) -> Self:
-        self._reader = asyncio.create_task(self._read())
+        self._tasks.begin(self._read())
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        tasks = [*self._making, *([] if self._reader is None else [self._reader])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await self._tasks.cancel()
         self._end(Over("left"))
 
     @property
@@ -167,9 +164,7 @@ class CallSession:
         if self.voice is None:
             raise NoVoice("say needs a voice: serve(…, tts=…), or play sound that you have")
         utterance = self.begin(text, interruptible=interruptible)
-        task = asyncio.create_task(self._make(self.voice, utterance))
-        self._making.add(task)
-        task.add_done_callback(self._making.discard)
+        self._tasks.begin(self._make(self.voice, utterance))
         return utterance
 
     async def _make(self, tts: TextToSpeech, utterance: Utterance) -> None:

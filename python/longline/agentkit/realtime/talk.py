@@ -15,7 +15,7 @@ import contextlib
 import itertools
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -33,6 +33,7 @@ from longline.agentkit.realtime.toolbox import Toolbox
 from longline.agentkit.realtime.waiting import Due, Waiting
 from longline.agentkit.realtime.wire import as_items, result_of, session_of, told
 from longline.agentkit.session import CallSession
+from longline.agentkit.tasks import Tasks
 from longline.agentkit.tools import HandOver, HangUp, Outcome
 from longline.agentkit.turns.barge_in import Decision
 from longline.agentkit.turns.keys import Entry, KeyEntry
@@ -79,7 +80,7 @@ class RealtimeTalk:
         self._inputs: asyncio.Queue[_Input] = asyncio.Queue()
         session = session_of(agent, self._codec.format)
         self._link = Link(client, agent.model, session, self._inputs.put_nowait, connect_s=agent.connect_s)
-        self._tasks: set[asyncio.Task[Any]] = set()
+        self._tasks = Tasks()
         self._keys = KeyEntry(agent.keys)
         self._own = None if agent.turn is None else OwnTurns(agent.turn)
         self._clock = AudioClock()
@@ -107,9 +108,9 @@ class RealtimeTalk:
     async def run(self) -> None:
         if self._call.voice is None:
             self._call.voice = self._agent.tts
-        self._begin(self._read_line())
-        self._begin(self._agent.phrases.prepare(self._agent.tts, self._call.rate_hz))
-        self._begin(self._link.run())
+        self._tasks.begin(self._read_line())
+        self._tasks.begin(self._agent.phrases.prepare(self._agent.tts, self._call.rate_hz))
+        self._tasks.begin(self._link.run())
         try:
             while self._call.over is None and self.handed_over is None:
                 given: _Input | None = None
@@ -120,9 +121,7 @@ class RealtimeTalk:
                     self._take(given)
                 self._decide()
         finally:
-            for task in list(self._tasks):
-                task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await self._tasks.cancel()
             self._tell_report(self._exchange)
 
     # Inputs.
@@ -221,7 +220,7 @@ class RealtimeTalk:
         if down.for_good:
             self._waiting.end()
             self._exchange.failure = str(down.error)
-            self._begin(self._say_goodbye())
+            self._tasks.begin(self._say_goodbye())
         elif self._waiting.ask():
             self._play(self._agent.phrases.wait)
 
@@ -306,7 +305,7 @@ class RealtimeTalk:
         for item in speaking:
             self._dropped.add(item.response_id)
             item.is_whole = True
-            self._begin(self._truncate(item))
+            self._tasks.begin(self._truncate(item))
 
     async def _truncate(self, item: Item) -> None:
         with contextlib.suppress(TimeoutError):
@@ -332,7 +331,7 @@ class RealtimeTalk:
         self._wait()
 
     def _begin_exchange(self, text: str, spoke_until: float, item_id: str = "") -> None:
-        self._begin(self._report(self._exchange))
+        self._tasks.begin(self._report(self._exchange))
         exchange = Exchange(Turn("caller", "", spoke_until), item_id, is_asked=True)
         if text:
             exchange.write(text)
@@ -435,9 +434,9 @@ class RealtimeTalk:
         ]
         if calls:
             self._wait()
-            self._begin(self._run_tools(self._exchange, calls))
+            self._tasks.begin(self._run_tools(self._exchange, calls))
         elif self._exchange.items or response.get("status") != "completed":
-            self._begin(self._report(self._exchange))
+            self._tasks.begin(self._report(self._exchange))
 
     def _fail(self, problem: str) -> None:
         _log.warning("call %s: %s: %s", self._call.info.call_id, NAME, problem)
@@ -461,7 +460,7 @@ class RealtimeTalk:
         self.conversation.add(Turn("agent", "", now, more={"tool_calls": [told(call) for call, _ in ran.results]}))
         for call, result in ran.results:
             if isinstance(result, Outcome):
-                self._begin(self._leave(result))
+                self._tasks.begin(self._leave(result))
             if ran.connection != self._link.number:  # this one has not heard of the call
                 for item in as_items({"role": "assistant", "tool_calls": [told(call)]}):
                     self._link.send("conversation.item.create", item=item)
@@ -533,11 +532,6 @@ class RealtimeTalk:
             self._inputs.put_nowait(event)
             if isinstance(event, Over):
                 return
-
-    def _begin(self, work: Coroutine[Any, Any, Any]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
 
     def _now(self) -> float:
         return asyncio.get_running_loop().time()
